@@ -1,1 +1,2 @@
+//! Placeholder until the first real code arrives.
 fn main() {}

@@ -183,7 +183,10 @@ mod tests {
         let one = empty.with([account("roland@falcot.com"), account("joe@falcot.com")]);
         let none = one.with([(address("roland@falcot.com"), None), (address("nobody@falcot.com"), None)]);
         assert_eq!((empty.len(), one.len(), none.len()), (0, 2, 1));
-        assert!(one.get(&address("roland@falcot.com")).is_some() && none.get(&address("roland@falcot.com")).is_none());
+        assert!(
+            one.get(&address("roland@falcot.com")).is_some()
+                && none.get(&address("roland@falcot.com")).is_none()
+        );
         assert_eq!(one.with([account("joe@falcot.com")]).len(), 2);
         assert_eq!(one.iter().count(), 2);
     }

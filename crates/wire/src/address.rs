@@ -33,7 +33,9 @@ impl fmt::Display for AddressError {
         f.write_str(match self {
             Self::NoUser => "no user part: an address is written user@domain",
             Self::NoDomain => "no domain part: an address is written user@domain",
-            Self::User => "the user part has a character that names may not have (spaces, \" & ' / : < > @ …)",
+            Self::User => {
+                "the user part has a character that names may not have (spaces, \" & ' / : < > @ …)"
+            }
             Self::Domain => "the domain part is not a domain name",
             Self::TooLong => "a part is longer than 1023 octets",
             Self::Password => "the password is empty or has a character that passwords may not have",
@@ -219,7 +221,9 @@ fn user_part(user: &str) -> Result<std::borrow::Cow<'_, str>, AddressError> {
 /// The normal form of a password (SASLprep, RFC 4013), as every key derivation of the house takes it.
 pub fn password(text: &str) -> Result<crate::Secret, AddressError> {
     match stringprep::saslprep(text) {
-        Ok(normal) if !normal.is_empty() && normal.len() <= MAX_PART => Ok(crate::Secret::new(normal.as_bytes())),
+        Ok(normal) if !normal.is_empty() && normal.len() <= MAX_PART => {
+            Ok(crate::Secret::new(normal.as_bytes()))
+        }
         Ok(normal) if normal.len() > MAX_PART => Err(AddressError::TooLong),
         _ => Err(AddressError::Password),
     }
@@ -230,7 +234,11 @@ mod tests {
     use super::*;
 
     fn check(input: &str, expected: Result<&str, AddressError>) {
-        assert_eq!(input.parse::<Address>().as_ref().map(Address::as_str), expected.as_ref().map(|s| *s), "{input:?}");
+        assert_eq!(
+            input.parse::<Address>().as_ref().map(Address::as_str),
+            expected.as_ref().map(|s| *s),
+            "{input:?}"
+        );
     }
 
     #[test]

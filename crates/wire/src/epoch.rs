@@ -30,6 +30,7 @@ impl Epoch {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test needs some moment to start from")]
 mod tests {
     use super::*;
 

@@ -68,6 +68,7 @@ impl<K: Copy + Ord + Hash> Timers<K> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test needs some moment to start from")]
 mod tests {
     use super::*;
     use std::time::Duration;
