@@ -1,13 +1,17 @@
-//! A seeded network with virtual time, for testing machines without a socket: same seed, same run.
+//! What tests stand on: a seeded network with virtual time for machines without a socket (same seed, same run),
+//! and the real binary on free loopback ports ([`House`]) with the programs that talk to it ([`process`]).
 //!
 //! Time never passes by itself: [`Simulation::run`] jumps from event to event, so an hour of timers takes
 //! microseconds. Used by tests only, never by the server.
 
 pub mod entropy;
+pub mod house;
 pub mod network;
+pub mod process;
 pub mod simulation;
 
 pub use entropy::Seeded;
+pub use house::House;
 pub use network::{Conditions, Network, Packet};
 pub use simulation::{Host, Simulation};
 
