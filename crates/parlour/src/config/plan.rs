@@ -1,0 +1,308 @@
+//! What a configuration means: valid by construction, every default filled in, every limit a named number.
+//!
+//! A `Plan` is made by [`super::load`] alone. Where an `Option` stands here, `None` means "off", never "default".
+
+pub mod limits;
+
+use rustls::sign::CertifiedKey;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use wire::{Address, Domain, Transport};
+
+pub use limits::{AdminLimits, NetworkLimits, SipLimits, TurnLimits, XmppLimits};
+
+/// Everything the server and the commands need to know about how they are to work.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The configuration file that was read; a reload reads it again.
+    pub file: PathBuf,
+    /// Where that file lies: relative paths in it start here.
+    pub dir: PathBuf,
+    /// Our own directory beside it: database, certificates, admin socket.
+    pub data: PathBuf,
+    /// The domains served; at least one. The first is the default realm.
+    pub domains: Vec<DomainPlan>,
+    /// Where accounts, bindings, rosters and messages are kept.
+    pub storage: StoragePlan,
+    /// Workers and addresses.
+    pub network: NetworkPlan,
+    /// The certificate. `None`: no listener of this plan speaks TLS.
+    pub tls: Option<TlsPlan>,
+    /// STUN and TURN.
+    pub turn: TurnPlan,
+    /// SIP.
+    pub sip: SipPlan,
+    /// XMPP.
+    pub xmpp: XmppPlan,
+    /// The administrator's door.
+    pub admin: AdminPlan,
+    /// What is valid but deserves a look; `check` and `serve` say it.
+    pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// Every listener with whose it is, in the order of the file.
+    pub fn listeners(&self) -> impl Iterator<Item = (Service, Transport, &Listener)> {
+        let turn = &self.turn;
+        let sip = &self.sip;
+        let rows: [(Service, Transport, &[Listener]); 8] = [
+            (Service::Turn, Transport::Udp, &turn.udp),
+            (Service::Turn, Transport::Tcp, &turn.tcp),
+            (Service::Turn, Transport::Tls, &turn.tls),
+            (Service::Sip, Transport::Udp, &sip.udp),
+            (Service::Sip, Transport::Tcp, &sip.tcp),
+            (Service::Sip, Transport::Tls, &sip.tls),
+            (Service::Xmpp, Transport::Tcp, &self.xmpp.client),
+            (Service::Xmpp, Transport::Tls, &self.xmpp.client_tls),
+        ];
+        rows.into_iter().flat_map(|(service, transport, list)| {
+            list.iter().map(move |listener| (service, transport, listener))
+        })
+    }
+
+    /// The domains as `wire::Directory::new` takes them: main names with their aliases.
+    pub fn domain_names(&self) -> impl Iterator<Item = (&Domain, &[Domain])> {
+        self.domains.iter().map(|domain| (&domain.name, &domain.aliases[..]))
+    }
+}
+
+/// One domain and who runs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DomainPlan {
+    /// The main name: accounts are written with it, and it is their realm.
+    pub name: Domain,
+    /// Further names of the same accounts.
+    pub aliases: Vec<Domain>,
+    /// Accounts of this house that may administer the domain.
+    pub admins: Vec<Address>,
+    /// The name of the multi-user chat service. `None`: no rooms.
+    pub rooms: Option<Domain>,
+}
+
+/// Where things are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoragePlan {
+    /// For SQLite `sqlite:` and an absolute path.
+    pub url: String,
+}
+
+/// Workers and addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkPlan {
+    /// How many workers; at least one.
+    pub workers: u16,
+    /// Where this host is reached: those listed in the file, or else every address of this host that is neither
+    /// loopback nor link-local. Relays are bound and names in the zone are pointed here.
+    pub addresses: Vec<IpAddr>,
+    /// Whether the file lists `addresses`; if not, a relay is also bound wherever its client came in.
+    pub listed: bool,
+    /// One-to-one NAT in front of us: what the world writes to, and which of our addresses that reaches.
+    pub external: Vec<External>,
+    /// What connections may cost.
+    pub limits: NetworkLimits,
+}
+
+impl NetworkPlan {
+    /// The address to bind a relay on, for a client that came in at `local` and wants IPv6 (or else IPv4).
+    pub fn relay_address(&self, local: IpAddr, ipv6: bool) -> Option<IpAddr> {
+        let local = local.to_canonical();
+        if local.is_ipv6() == ipv6 && (!self.listed || self.addresses.contains(&local)) {
+            return Some(local);
+        }
+        self.addresses.iter().copied().find(|address| address.is_ipv6() == ipv6)
+    }
+
+    /// What the world calls one of our addresses.
+    pub fn public(&self, private: IpAddr) -> IpAddr {
+        let private = private.to_canonical();
+        self.external.iter().find(|pair| pair.private == private).map_or(private, |pair| pair.public)
+    }
+
+    /// What the world calls our addresses, in order.
+    pub fn public_addresses(&self) -> Vec<IpAddr> {
+        let mut all = Vec::new();
+        for address in self.addresses.iter().map(|address| self.public(*address)) {
+            if !all.contains(&address) {
+                all.push(address);
+            }
+        }
+        all
+    }
+}
+
+/// One pair of `external`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct External {
+    /// What the world writes to.
+    pub public: IpAddr,
+    /// Which of our addresses that reaches.
+    pub private: IpAddr,
+}
+
+/// The certificate that every TLS listener shows.
+#[derive(Clone)]
+pub struct TlsPlan {
+    /// The file with the chain, watched for changes.
+    pub certificate: PathBuf,
+    /// The file with the key.
+    pub key: PathBuf,
+    /// Both, read and found to match.
+    pub identity: Arc<CertifiedKey>,
+    /// The names and addresses that the certificate is for.
+    pub names: Vec<String>,
+    /// When it ends, as time since 1970-01-01 00:00 UTC.
+    pub ends: Duration,
+}
+
+impl fmt::Debug for TlsPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TlsPlan({}, ends {:?})", self.certificate.display(), self.ends)
+    }
+}
+
+/// STUN and TURN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnPlan {
+    /// Datagram listeners.
+    pub udp: Vec<Listener>,
+    /// Stream listeners.
+    pub tcp: Vec<Listener>,
+    /// TLS listeners.
+    pub tls: Vec<Listener>,
+    /// Where relays are bound.
+    pub relay_ports: RangeInclusive<u16>,
+    /// Exceptions to the built-in refusal of special address ranges as peers.
+    pub allow_peers: Vec<Network>,
+    /// What clients may cost.
+    pub limits: TurnLimits,
+}
+
+/// SIP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SipPlan {
+    /// Datagram listeners.
+    pub udp: Vec<Listener>,
+    /// Stream listeners.
+    pub tcp: Vec<Listener>,
+    /// TLS listeners.
+    pub tls: Vec<Listener>,
+    /// What clients may cost.
+    pub limits: SipLimits,
+}
+
+/// XMPP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct XmppPlan {
+    /// Listeners for clients that then ask for STARTTLS.
+    pub client: Vec<Listener>,
+    /// Listeners for clients that speak TLS at once (XEP-0368).
+    pub client_tls: Vec<Listener>,
+    /// What clients may cost.
+    pub limits: XmppLimits,
+}
+
+/// The administrator's door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminPlan {
+    /// The unix socket, for our own user alone.
+    pub socket: PathBuf,
+    /// What requests may cost.
+    pub limits: AdminLimits,
+}
+
+/// Whose listener one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Service {
+    /// STUN and TURN.
+    Turn,
+    /// SIP.
+    Sip,
+    /// XMPP.
+    Xmpp,
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Turn => "turn",
+            Self::Sip => "sip",
+            Self::Xmpp => "xmpp",
+        })
+    }
+}
+
+/// Where to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Listener {
+    /// On which of our addresses.
+    pub host: Host,
+    /// 0: the kernel chooses a free one, and `status` tells which.
+    pub port: u16,
+}
+
+/// On which of our addresses to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// Every one, of both families.
+    All,
+    /// This one.
+    One(IpAddr),
+}
+
+impl Listener {
+    /// Whether both want the same port of the same address (if they speak the same transport).
+    pub fn clashes(&self, other: &Self) -> bool {
+        let same_host = match (self.host, other.host) {
+            (Host::One(a), Host::One(b)) => {
+                a == b || (a.is_ipv6() == b.is_ipv6() && (a.is_unspecified() || b.is_unspecified()))
+            }
+            _ => true,
+        };
+        self.port != 0 && self.port == other.port && same_host
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host {
+            Host::All => write!(f, ":{}", self.port),
+            Host::One(address) => SocketAddr::new(address, self.port).fmt(f),
+        }
+    }
+}
+
+/// A range of addresses: `192.0.2.0/24`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its first address.
+    pub address: IpAddr,
+    /// How many leading bits are fixed.
+    pub prefix: u8,
+}
+
+impl Network {
+    /// Whether `address` lies inside.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address) {
+            (IpAddr::V4(net), IpAddr::V4(ip)) => {
+                let kept = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
+                u32::from(net) & kept == u32::from(ip) & kept
+            }
+            (IpAddr::V6(net), IpAddr::V6(ip)) => {
+                let kept = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
+                u128::from(net) & kept == u128::from(ip) & kept
+            }
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
