@@ -1,0 +1,135 @@
+//! Puts on the machine what the build, the tests and the benchmarks need: Debian packages, one Python package.
+
+use crate::shell::{has, run, run_with};
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+
+/// A program, and the Debian package that has it.
+type Need = (&'static str, &'static str);
+
+/// What the build needs beside Rust: the cryptographic library and SQLite are written in C.
+const BUILD: &[Need] = &[("cc", "gcc"), ("make", "make")];
+
+/// The clients and checkers that the tests drive.
+const TESTS: &[Need] = &[
+    ("turnutils_uclient", "coturn"),
+    ("sipp", "sip-tester"),
+    ("baresip", "baresip-core"),
+    ("named-checkzone", "bind9-utils"),
+    ("openssl", "openssl"),
+    ("sqlite3", "sqlite3"),
+    ("python3", "python3"),
+];
+
+/// The servers to compare with.
+const PEERS: &[Need] = &[
+    ("turnserver", "coturn"),
+    ("kamailio", "kamailio"),
+    ("kamdbctl", "kamailio-sqlite-modules"),
+    ("prosody", "prosody"),
+    ("sqlite3", "sqlite3"),
+];
+
+/// The Python that the tests run their clients with.
+pub(crate) const PYTHON: &str = "target/python/bin/python3";
+
+/// Which slixmpp the tests are written for.
+const SLIXMPP: &str = "slixmpp>=1.8,<2";
+
+/// What `cargo xtask run` needs.
+pub(crate) fn for_build() -> Result<()> {
+    packages(BUILD)
+}
+
+/// What `cargo xtask test` needs.
+pub(crate) fn for_tests() -> Result<()> {
+    packages(BUILD)?;
+    packages(TESTS)?;
+    python()
+}
+
+/// What `cargo xtask bench` needs.
+pub(crate) fn for_benches() -> Result<()> {
+    packages(BUILD)?;
+    packages(PEERS)?;
+    if !Path::new("/usr/lib/x86_64-linux-gnu/kamailio/modules/db_sqlite.so").exists() && has("apt-get") {
+        apt(&["kamailio-sqlite-modules"])?;
+    }
+    Ok(())
+}
+
+/// Installs the packages of those programs that are not there.
+fn packages(needs: &[Need]) -> Result<()> {
+    let mut missing: Vec<&str> =
+        needs.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();
+    missing.dedup();
+    if missing.is_empty() { Ok(()) } else { apt(&missing) }
+}
+
+/// Installs Debian packages without letting any service of theirs start: a fresh coturn or Prosody would
+/// take the very ports that the tests and the server want.
+fn apt(packages: &[&str]) -> Result<()> {
+    if !has("apt-get") {
+        bail!("install these first (Debian's names): {}", packages.join(" "));
+    }
+    let guard = PolicyGuard::put()?;
+    let sudo = if is_root() { vec![] } else { vec!["sudo"] };
+    let quiet = [("DEBIAN_FRONTEND", "noninteractive")];
+    let call = |arguments: &[&str]| {
+        let line: Vec<&str> =
+            sudo.iter().copied().chain(["apt-get"]).chain(arguments.iter().copied()).collect();
+        run_with(line[0], &line[1..], &quiet)
+    };
+    call(&["update", "-qq"])?;
+    let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    install.extend(packages);
+    call(&install)?;
+    drop(guard);
+    Ok(())
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0)
+}
+
+/// Debian's `policy-rc.d`: exit code 101 means "start no service". Taken away again, unless it was there.
+struct PolicyGuard(bool);
+
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+impl PolicyGuard {
+    fn put() -> Result<Self> {
+        if !is_root() || Path::new(POLICY).exists() {
+            return Ok(Self(false));
+        }
+        std::fs::write(POLICY, "#!/bin/sh\nexit 101\n").context(POLICY)?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(POLICY, mode).context(POLICY)?;
+        Ok(Self(true))
+    }
+}
+
+impl Drop for PolicyGuard {
+    fn drop(&mut self) {
+        if self.0 {
+            // Left behind it would only keep later services from starting by themselves.
+            let _ = std::fs::remove_file(POLICY);
+        }
+    }
+}
+
+/// A Python environment of our own with slixmpp in it: Debian's Python takes no packages from elsewhere.
+fn python() -> Result<()> {
+    if !Path::new(PYTHON).exists() {
+        std::fs::create_dir_all("target").context("target/")?;
+        if run("python3", &["-m", "venv", "target/python"]).is_err() {
+            let _ = std::fs::remove_dir_all("target/python");
+            apt(&["python3-venv"])?;
+            run("python3", &["-m", "venv", "target/python"])?;
+        }
+    }
+    if run(PYTHON, &["-c", "import slixmpp"]).is_err() {
+        run(PYTHON, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", SLIXMPP])?;
+    }
+    Ok(())
+}
