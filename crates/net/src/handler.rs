@@ -1,0 +1,155 @@
+//! What the product gives to a worker, and the words in which the worker tells it what happened.
+
+use crate::{Batch, Net};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+use wire::{ConnectionId, SocketId, Transport};
+
+/// What the product gives net: one value per worker, made and called on that worker's thread only.
+///
+/// Callbacks must not block. What they ask of [`Net`] is carried out right after they return.
+///
+/// Every connection that was shown by [`opened`](Self::opened) or [`adopted`](Self::adopted) ends with exactly one
+/// [`closed`](Self::closed) (also when this side closed it) unless it was migrated away; then its new owner is told.
+pub trait Handler: 'static {
+    /// What workers hand over to one another, and the back office to workers.
+    type Mail: Send + 'static;
+
+    /// A batch of datagrams that arrived on one socket. Each may be changed in place; there are
+    /// [`HEADROOM`](crate::HEADROOM) writable bytes in front of each.
+    fn datagrams(&mut self, net: &mut Net<'_, Self::Mail>, socket: SocketId, batch: &mut Batch<'_>);
+
+    /// An ICMP error for an earlier datagram from `socket` to `peer` (Linux `IP_RECVERR`).
+    fn unreachable(
+        &mut self,
+        net: &mut Net<'_, Self::Mail>,
+        socket: SocketId,
+        peer: SocketAddr,
+        error: IcmpError,
+    );
+
+    /// A stream is ready: accepted (its TLS handshake done where the listener asks for one) or connected by us.
+    fn opened(&mut self, net: &mut Net<'_, Self::Mail>, conn: ConnectionId, info: &ConnectionInfo);
+
+    /// A [`Net::connect`] failed; `tag` is what it was asked with. Neither `opened` nor `closed` is called for it.
+    fn refused(&mut self, net: &mut Net<'_, Self::Mail>, conn: ConnectionId, tag: Tag, error: &io::Error);
+
+    /// The TLS asked for by [`Net::start_tls`] is up. (If it fails, `closed` is called instead.)
+    fn secured(&mut self, net: &mut Net<'_, Self::Mail>, conn: ConnectionId, info: &ConnectionInfo);
+
+    /// Plaintext bytes of a stream, in order, in pieces of any size. Returns how many were taken: the rest is offered
+    /// again with more behind it. At most [`Limits::read_buffer`](crate::Limits::read_buffer) bytes may stay untaken,
+    /// then the connection is closed with [`CloseReason::ReadOverflow`]. A handler that buffers by itself returns
+    /// `data.len()`.
+    fn received(&mut self, net: &mut Net<'_, Self::Mail>, conn: ConnectionId, data: &[u8]) -> usize;
+
+    /// The stream is gone; nothing more comes of it. [`Net::tag`] still answers for it during this call.
+    fn closed(&mut self, net: &mut Net<'_, Self::Mail>, conn: ConnectionId, reason: CloseReason);
+
+    /// A connection migrated to this worker, with what the old owner sent along. Bytes that the old owner had not taken
+    /// follow by [`received`](Self::received).
+    fn adopted(
+        &mut self,
+        net: &mut Net<'_, Self::Mail>,
+        conn: ConnectionId,
+        info: &ConnectionInfo,
+        baggage: Self::Mail,
+    );
+
+    /// Mail from another worker or the back office. Mail between two workers arrives in the order it was posted.
+    fn mail(&mut self, net: &mut Net<'_, Self::Mail>, mail: Self::Mail);
+
+    /// The deadline has come (or passed).
+    fn tick(&mut self, net: &mut Net<'_, Self::Mail>);
+
+    /// When [`tick`](Self::tick) is wanted. Asked again after every callback, so it must be cheap.
+    fn deadline(&self) -> Option<Instant>;
+
+    /// Asked once a stop was ordered: whether nothing is left that is worth waiting for. The worker ends when this holds
+    /// and no connection is open, or when the time given to [`Running::stop`](crate::Running::stop) is up.
+    fn drained(&self) -> bool {
+        true
+    }
+}
+
+/// The product's own mark on a listener, a socket or a connection (which service it belongs to, and in which role).
+/// Net carries it and never looks at it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tag(pub u32);
+
+/// What is known of a stream connection when it is ready, secured or adopted.
+#[derive(Clone, Debug)]
+pub struct ConnectionInfo {
+    /// The mark of the listener that accepted it, or the one given to [`Net::connect`].
+    pub tag: Tag,
+    /// Whether we opened it.
+    pub outgoing: bool,
+    /// [`Transport::Tcp`], or [`Transport::Tls`] once TLS is up (also when it was started in mid-stream).
+    pub transport: Transport,
+    /// Our end.
+    pub local: SocketAddr,
+    /// The peer's end.
+    pub peer: SocketAddr,
+    /// The server name that the client asked for (RFC 6066 §3); of accepted connections only.
+    pub sni: Option<String>,
+    /// The application protocol agreed on (RFC 7301), if any.
+    pub alpn: Option<Vec<u8>>,
+    /// What was negotiated, once TLS is up.
+    pub tls: Option<TlsFacts>,
+}
+
+/// What a TLS handshake agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// The protocol version.
+    pub version: TlsVersion,
+    /// The cipher suite as IANA names it, for instance `TLS13_AES_128_GCM_SHA256`.
+    pub cipher: &'static str,
+}
+
+/// The versions of TLS that are spoken here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    Tls12,
+    /// RFC 8446.
+    Tls13,
+}
+
+/// Why a connection is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// This side asked for it ([`Net::close`] or [`Net::abort`]).
+    Local,
+    /// The peer closed it, or its half of it.
+    Peer,
+    /// The network broke it.
+    Failed(io::ErrorKind),
+    /// The handler left more than [`Limits::read_buffer`](crate::Limits::read_buffer) bytes untaken.
+    ReadOverflow,
+    /// No plaintext byte came within [`Limits::first_byte`](crate::Limits::first_byte).
+    Silent,
+    /// TLS was not up within [`Limits::handshake`](crate::Limits::handshake) (after `start_tls`).
+    HandshakeTimeout,
+    /// TLS failed: what was wrong, for the log.
+    Tls(String),
+    /// The worker ends.
+    Shutdown,
+}
+
+/// The write buffer of the connection has no room for these bytes; none of them was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection's write buffer is full")]
+pub struct Full;
+
+/// An ICMP error as the kernel reports it (RFC 792, RFC 4443).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IcmpError {
+    /// The ICMP type; of ICMPv6 where the peer's address is IPv6.
+    pub kind: u8,
+    /// The ICMP code.
+    pub code: u8,
+    /// What came with it: the next hop's MTU for "too big", else 0.
+    pub info: u32,
+}

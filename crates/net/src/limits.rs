@@ -1,0 +1,45 @@
+//! The bounds that net keeps, as values of the plan.
+
+use std::time::Duration;
+
+/// Every bound that net keeps. The defaults suit tests; the product takes all of them from its plan.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Accepted connections open at one time, over all workers.
+    pub connections: usize,
+    /// Of these, from one source address (IPv6: one /64), over all workers.
+    pub connections_per_source: usize,
+    /// How long a TLS handshake may take, from accept or `start_tls` on; also how long a `connect` may take.
+    pub handshake: Duration,
+    /// How long an accepted stream may stay without one byte of plaintext.
+    pub first_byte: Duration,
+    /// How long a closed connection may take to flush and to be acknowledged by the peer.
+    pub linger: Duration,
+    /// Octets that a handler may leave untaken per connection.
+    pub read_buffer: usize,
+    /// Octets that may wait per connection for the kernel to take them.
+    pub write_buffer: usize,
+    /// Pieces of mail that may wait for one worker.
+    pub mail: usize,
+    /// Octets asked of the kernel for each listening datagram socket, each way (the kernel may grant less).
+    pub listener_buffer: usize,
+    /// Octets asked of the kernel for each socket of [`Net::bind_datagram`](crate::Net::bind_datagram), each way.
+    pub relay_buffer: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            connections_per_source: 1_000,
+            handshake: Duration::from_secs(10),
+            first_byte: Duration::from_secs(30),
+            linger: Duration::from_secs(5),
+            read_buffer: 64 << 10,
+            write_buffer: 1 << 20,
+            mail: 16_384,
+            listener_buffer: 4 << 20,
+            relay_buffer: 256 << 10,
+        }
+    }
+}
