@@ -1,7 +1,38 @@
 //! Configuration in two steps: what was typed ([`file`]) and what it means ([`plan`]).
 //!
-//! Only `plan` declares a configuration valid, and nothing binds, opens or starts before it did.
+//! Only `meaning` declares a configuration valid, and nothing binds, opens or starts before it did.
 
+pub mod fault;
+pub mod file;
+pub mod host;
+pub mod keys;
+mod listener;
+mod meaning;
 pub mod plan;
+mod tls;
 
+pub use fault::{Fault, Refusal};
 pub use plan::Plan;
+
+use std::path::Path;
+
+/// Reads a configuration file: what it means, or all that is wrong with it.
+pub fn load(path: &Path) -> Result<Plan, Refusal> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(path, text),
+        Err(error) => {
+            let fault = Fault::missing("", format!("the configuration cannot be read: {error}"))
+                .help("`parlour init DOMAIN --dir DIR` makes one; `--config FILE` names another");
+            Err(Refusal::new(path.to_owned(), String::new(), vec![fault]))
+        }
+    }
+}
+
+/// The same for a text that is (or may become) the file at `path`.
+pub fn parse(path: &Path, text: String) -> Result<Plan, Refusal> {
+    let plan = match file::read(&text) {
+        Ok((file, faults)) => meaning::plan(path, &text, &file, faults),
+        Err(faults) => Err(faults),
+    };
+    plan.map_err(|faults| Refusal::new(path.to_owned(), text, faults))
+}

@@ -285,19 +285,26 @@ pub struct Network {
 }
 
 impl Network {
+    /// The same range with every bit behind the prefix cleared.
+    #[must_use]
+    pub fn masked(&self) -> Self {
+        let address = match self.address {
+            IpAddr::V4(ip) => {
+                let kept = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
+                IpAddr::V4((u32::from(ip) & kept).into())
+            }
+            IpAddr::V6(ip) => {
+                let kept = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
+                IpAddr::V6((u128::from(ip) & kept).into())
+            }
+        };
+        Self { address, prefix: self.prefix }
+    }
+
     /// Whether `address` lies inside.
     pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address) {
-            (IpAddr::V4(net), IpAddr::V4(ip)) => {
-                let kept = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
-                u32::from(net) & kept == u32::from(ip) & kept
-            }
-            (IpAddr::V6(net), IpAddr::V6(ip)) => {
-                let kept = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
-                u128::from(net) & kept == u128::from(ip) & kept
-            }
-            _ => false,
-        }
+        address.is_ipv6() == self.address.is_ipv6()
+            && Self { address, prefix: self.prefix }.masked().address == self.masked().address
     }
 }
 

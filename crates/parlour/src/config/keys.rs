@@ -1,0 +1,221 @@
+//! Every key of `parlour.toml`, declared once. From this table come the file that `init` writes, the reader's
+//! refusal of anything else, and the administrator's page on configuration.
+
+/// A table of the file.
+#[derive(Debug)]
+pub struct Section {
+    /// Its name, as in `[turn]`.
+    pub name: &'static str,
+    /// Whether it may stand more than once: `[[domains]]`.
+    pub many: bool,
+    /// What it is about.
+    pub comment: &'static str,
+    /// Its keys, in the order in which `init` writes them.
+    pub keys: &'static [Key],
+}
+
+/// A key of a table.
+#[derive(Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What stands behind the `=`.
+    pub kind: Kind,
+    /// What it means.
+    pub comment: &'static str,
+    /// What its absence means.
+    pub absent: Absent,
+    /// A value, as TOML; what `init` writes unless it knows better.
+    pub example: &'static str,
+}
+
+/// What stands behind the `=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `"text"`
+    Text,
+    /// `["text", "text"]`
+    Texts,
+    /// `4`
+    Number,
+}
+
+/// What the absence of a key means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// The file is refused.
+    Refused,
+    /// What the key is for is off, or the list is empty.
+    Off,
+    /// The value is this one, as TOML.
+    Same(&'static str),
+}
+
+impl Section {
+    /// How the table's header is written.
+    pub fn header(&self) -> String {
+        if self.many { format!("[[{}]]", self.name) } else { format!("[{}]", self.name) }
+    }
+
+    /// The key of this name.
+    pub fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+/// How listeners are written, said once at the top of the file.
+pub const LISTENER_SYNTAX: &str =
+    "\":port\" is every address, both families; \"address:port\" is one; absent is off.";
+
+/// The whole file, in the order in which `init` writes it.
+pub const SECTIONS: &[Section] = &[
+    Section {
+        name: "domains",
+        many: true,
+        comment: "A domain and who runs it. Repeat the table for further domains; the first is the default realm.",
+        keys: &[
+            Key {
+                name: "name",
+                kind: Kind::Text,
+                comment: "Accounts are user@name, and it is their realm.",
+                absent: Absent::Refused,
+                example: "\"falcot.com\"",
+            },
+            Key {
+                name: "aliases",
+                kind: Kind::Texts,
+                comment: "Further names of the same accounts.",
+                absent: Absent::Off,
+                example: "[\"sip.falcot.com\"]",
+            },
+            Key {
+                name: "admins",
+                kind: Kind::Texts,
+                comment: "Accounts of this house that may administer the domain.",
+                absent: Absent::Off,
+                example: "[\"joe@falcot.com\"]",
+            },
+            Key {
+                name: "rooms",
+                kind: Kind::Text,
+                comment: "The name of the multi-user chat service; absent is off.",
+                absent: Absent::Off,
+                example: "\"conference.falcot.com\"",
+            },
+        ],
+    },
+    Section {
+        name: "storage",
+        many: false,
+        comment: "Where accounts, bindings, rosters and messages are kept.",
+        keys: &[Key {
+            name: "url",
+            kind: Kind::Text,
+            comment: "A SQLite file, relative to this one. The admin socket lies beside it.",
+            absent: Absent::Same("\"sqlite:data/parlour.db\""),
+            example: "\"sqlite:data/parlour.db\"",
+        }],
+    },
+    Section {
+        name: "network",
+        many: false,
+        comment: "Threads and addresses.",
+        keys: &[
+            Key {
+                name: "workers",
+                kind: Kind::Number,
+                comment: "How many threads serve clients; 0 is one per core.",
+                absent: Absent::Same("0"),
+                example: "0",
+            },
+            Key {
+                name: "addresses",
+                kind: Kind::Texts,
+                comment: "Addresses of this host for relays and for the zone; empty is all that it has.",
+                absent: Absent::Same("[]"),
+                example: "[]",
+            },
+            Key {
+                name: "external",
+                kind: Kind::Texts,
+                comment: "Behind one-to-one NAT: \"public=private\" pairs.",
+                absent: Absent::Same("[]"),
+                example: "[]",
+            },
+        ],
+    },
+    Section {
+        name: "tls",
+        many: false,
+        comment: "The certificate that TLS listeners show; read again when the files change.",
+        keys: &[
+            Key {
+                name: "certificate",
+                kind: Kind::Text,
+                comment: "The chain, our own certificate first (PEM), relative to this file.",
+                absent: Absent::Off,
+                example: "\"data/certs/falcot.com.pem\"",
+            },
+            Key {
+                name: "key",
+                kind: Kind::Text,
+                comment: "Its private key (PEM), relative to this file.",
+                absent: Absent::Off,
+                example: "\"data/certs/falcot.com.key\"",
+            },
+        ],
+    },
+    Section {
+        name: "turn",
+        many: false,
+        comment: "STUN and TURN.",
+        keys: &[
+            listeners("udp", "Datagram listeners.", "[\":3478\"]"),
+            listeners("tcp", "Stream listeners.", "[\":3478\"]"),
+            listeners("tls", "TLS listeners.", "[\":5349\"]"),
+            Key {
+                name: "relay-ports",
+                kind: Kind::Text,
+                comment: "The ports of relays, first and last.",
+                absent: Absent::Same("\"49152-65535\""),
+                example: "\"49152-65535\"",
+            },
+            Key {
+                name: "allow-peers",
+                kind: Kind::Texts,
+                comment: "Exceptions to the built-in refusal of special address ranges as peers (loopback, private,\n\
+                          link-local, multicast …), as \"address\" or \"network/prefix\".",
+                absent: Absent::Same("[]"),
+                example: "[]",
+            },
+        ],
+    },
+    Section {
+        name: "sip",
+        many: false,
+        comment: "SIP: telephones.",
+        keys: &[
+            listeners("udp", "Datagram listeners.", "[\":5060\"]"),
+            listeners("tcp", "Stream listeners.", "[\":5060\"]"),
+            listeners("tls", "TLS listeners.", "[\":5061\"]"),
+        ],
+    },
+    Section {
+        name: "xmpp",
+        many: false,
+        comment: "XMPP: chat.",
+        keys: &[
+            listeners("client", "Listeners for clients that ask for STARTTLS.", "[\":5222\"]"),
+            listeners("client-tls", "Listeners for clients that speak TLS at once.", "[\":5223\"]"),
+        ],
+    },
+];
+
+const fn listeners(name: &'static str, comment: &'static str, example: &'static str) -> Key {
+    Key { name, kind: Kind::Texts, comment, absent: Absent::Off, example }
+}
+
+/// The table of this name.
+pub fn section(name: &str) -> Option<&'static Section> {
+    SECTIONS.iter().find(|section| section.name == name)
+}

@@ -1,0 +1,77 @@
+//! Listeners as they are written, and which of them want the same port.
+
+use super::fault::Fault;
+use super::file::Typed;
+use super::plan::{Host, Listener};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use wire::Transport;
+
+const SYNTAX: &str = "write \":5060\", \"192.0.2.1:5060\" or \"[2001:db8::1]:5060\"";
+
+/// Understands `":port"` or `"address:port"`.
+pub(super) fn parse(typed: &Typed<String>) -> Result<Listener, Fault> {
+    let text = typed.value.trim();
+    if let Some(port) = text.strip_prefix(':').filter(|port| !port.contains(':')) {
+        return match port.parse() {
+            Ok(port) => Ok(Listener { host: Host::All, port }),
+            Err(_) => Err(bad_port(typed, port)),
+        };
+    }
+    match text.parse::<SocketAddr>() {
+        Ok(address) => Ok(Listener { host: Host::One(address.ip()), port: address.port() }),
+        Err(_) => Err(explain(typed, text)),
+    }
+}
+
+fn bad_port(typed: &Typed<String>, port: &str) -> Fault {
+    typed
+        .fault(format!("`{port}` is not a port"))
+        .help("a port is a number from 1 to 65535; 0 is any free one")
+}
+
+/// Why a text is no listener, and what it may have been meant to be.
+fn explain(typed: &Typed<String>, text: &str) -> Fault {
+    let fault = typed.fault(format!("`{text}` is not a listener"));
+    if text.parse::<u16>().is_ok() {
+        return fault.help(format!("did you mean \":{text}\"?"));
+    }
+    if let Some((host, port)) = text.rsplit_once(':') {
+        if host.parse::<Ipv6Addr>().is_ok() && port.parse::<u16>().is_ok() {
+            return fault.help(format!("did you mean \"[{host}]:{port}\"?"));
+        }
+        if host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+            return bad_port(typed, port);
+        }
+        if host == "localhost" {
+            return fault.help(format!("did you mean \"127.0.0.1:{port}\"? names are not looked up"));
+        }
+    }
+    if text.parse::<IpAddr>().is_ok() {
+        return fault.help(format!("a port is missing; {SYNTAX}"));
+    }
+    fault.help(SYNTAX)
+}
+
+/// A listener with what it was typed as.
+pub(super) struct Place<'a> {
+    pub(super) transport: Transport,
+    pub(super) listener: Listener,
+    pub(super) typed: &'a Typed<String>,
+}
+
+/// A fault for each listener that wants a port which an earlier one has. UDP never clashes with TCP or TLS.
+pub(super) fn clashes(text: &str, places: &[Place<'_>]) -> Vec<Fault> {
+    let clash = |(n, place): (usize, &Place<'_>)| {
+        let earlier = places[..n].iter().find(|other| {
+            other.transport.is_stream() == place.transport.is_stream()
+                && other.listener.clashes(&place.listener)
+        })?;
+        let (line, _) = super::fault::position(text, earlier.typed.span.start);
+        let message = format!(
+            "`{}` of {} clashes with `{}` of {} in line {line}",
+            place.typed.value, place.typed.key, earlier.typed.value, earlier.typed.key
+        );
+        Some(place.typed.fault(message).help("choose another port, or another address on both sides"))
+    };
+    places.iter().enumerate().filter_map(clash).collect()
+}

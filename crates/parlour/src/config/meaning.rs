@@ -1,0 +1,387 @@
+//! From what was typed to what it means: the one place that declares a configuration valid.
+
+use super::fault::{Fault, nearest, position};
+use super::file::{File, Table, Typed};
+use super::listener::{self, Place};
+use super::plan::{
+    AdminLimits, AdminPlan, DomainPlan, External, Host, Listener, Network, NetworkLimits, NetworkPlan, Plan,
+    SipLimits, SipPlan, StoragePlan, TlsPlan, TurnLimits, TurnPlan, XmppLimits, XmppPlan,
+};
+use super::{host, tls};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use wire::{Address, Domain, Transport};
+
+/// What a file means, or all that is wrong with it, what the reader found included.
+pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> Result<Plan, Vec<Fault>> {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let dir = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+    let mut judge = Judge { text, dir: &dir, file, faults, warnings: vec![] };
+    let domains = judge.domains();
+    let (url, data) = judge.storage();
+    let network = judge.network();
+    let (turn, sip, xmpp) = judge.services();
+    let tls = judge.tls(&domains, !turn.tls.is_empty() || !sip.tls.is_empty(), &xmpp);
+    let Judge { faults, warnings, .. } = judge;
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let admin = AdminPlan { socket: data.join("admin.sock"), limits: AdminLimits::default() };
+    let storage = StoragePlan { url };
+    Ok(Plan {
+        file: path.clone(),
+        dir,
+        data,
+        domains,
+        storage,
+        network,
+        tls,
+        turn,
+        sip,
+        xmpp,
+        admin,
+        warnings,
+    })
+}
+
+struct Judge<'a> {
+    text: &'a str,
+    dir: &'a Path,
+    file: &'a File,
+    faults: Vec<Fault>,
+    warnings: Vec<String>,
+}
+
+impl<'a> Judge<'a> {
+    /// The value, or `None` with its fault noted.
+    fn note<T>(&mut self, result: Result<T, Fault>) -> Option<T> {
+        result.map_err(|fault| self.faults.push(fault)).ok()
+    }
+
+    fn each<T>(
+        &mut self,
+        typed: &'a [Typed<String>],
+        read: impl Fn(&Typed<String>) -> Result<T, Fault>,
+    ) -> Vec<T> {
+        typed.iter().filter_map(|typed| self.note(read(typed))).collect()
+    }
+
+    fn domains(&mut self) -> Vec<DomainPlan> {
+        if self.file.domains.is_empty() && !self.faults.iter().any(|fault| fault.key.starts_with("domain")) {
+            let fault = Fault::missing("domains.name", "no domain is configured");
+            self.faults.push(fault.help("add a table `[[domains]]` with `name = \"example.org\"`"));
+        }
+        let mut taken = BTreeMap::new();
+        let tables = self.file.domains.iter();
+        let mut domains: Vec<_> = tables.filter_map(|table| self.domain(table, &mut taken)).collect();
+        for (table, domain) in self.file.domains.iter().zip(&mut domains) {
+            domain.admins = self.admins(table, &taken);
+        }
+        domains
+    }
+
+    fn domain(
+        &mut self,
+        table: &'a Table,
+        taken: &mut BTreeMap<Domain, (usize, Domain)>,
+    ) -> Option<DomainPlan> {
+        let Some(name) = table.text("name") else {
+            if !self.faults.iter().any(|fault| fault.key == "domains.name") {
+                let fault = Fault::new(table.span.clone(), "domains.name", "a domain without a name");
+                self.faults.push(fault.help("add `name = \"example.org\"`"));
+            }
+            return None;
+        };
+        let name_read = self.note(domain_name(name))?;
+        self.take(name, &name_read, &name_read, taken);
+        let mut aliases = vec![];
+        for typed in table.texts("aliases") {
+            if let Some(alias) = self.note(domain_name(typed)) {
+                self.take(typed, &alias, &name_read, taken);
+                aliases.push(alias);
+            }
+        }
+        let rooms = table.text("rooms").and_then(|typed| {
+            let rooms = self.note(domain_name(typed))?;
+            self.take(typed, &rooms, &rooms, taken);
+            Some(rooms)
+        });
+        Some(DomainPlan { name: name_read, aliases, admins: vec![], rooms })
+    }
+
+    /// Notes whose name `name` is (`main`), or that somebody has it already.
+    fn take(
+        &mut self,
+        typed: &Typed<String>,
+        name: &Domain,
+        main: &Domain,
+        taken: &mut BTreeMap<Domain, (usize, Domain)>,
+    ) {
+        let (line, _) = position(self.text, typed.span.start);
+        if let Some((earlier, _)) = taken.get(name) {
+            let fault = typed.fault(format!("`{name}` is named twice, first in line {earlier}"));
+            self.faults.push(fault.help("a name belongs to one domain, as its name, alias or rooms"));
+        } else {
+            taken.insert(name.clone(), (line, main.clone()));
+        }
+    }
+
+    fn admins(&mut self, table: &'a Table, ours: &BTreeMap<Domain, (usize, Domain)>) -> Vec<Address> {
+        self.each(table.texts("admins"), |typed| {
+            let address: Address = typed.value.parse().map_err(|error| typed.fault(format!("{error}")))?;
+            let domain = ours.iter().find(|(name, _)| name.as_str() == address.domain());
+            let Some((_, (_, main))) = domain else {
+                let fault = typed.fault(format!("{} is not a domain of this house", address.domain()));
+                let near = nearest(address.domain(), ours.keys().map(Domain::as_str));
+                return Err(near.map_or(fault.clone(), |near| {
+                    fault.help(format!("did you mean \"{}@{near}\"?", address.user()))
+                }));
+            };
+            Ok(address.at(main))
+        })
+    }
+
+    /// The URL with an absolute path, and our own directory.
+    fn storage(&mut self) -> (String, PathBuf) {
+        let table = self.file.section("storage");
+        let typed = table.text("url");
+        let text = typed.map_or("sqlite:data/parlour.db", |typed| typed.value.as_str());
+        let path = text.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+        match path {
+            Some(path) if !path.is_empty() && !path.starts_with(':') && !path.contains('?') => {
+                let file = self.dir.join(path);
+                let data = file.parent().map_or_else(|| self.dir.to_path_buf(), Path::to_path_buf);
+                (format!("sqlite:{}", file.display()), data)
+            }
+            _ => {
+                let fault = typed.map_or_else(
+                    || Fault::missing("storage.url", "no storage"),
+                    |typed| typed.fault(format!("`{text}` is not a storage that parlour knows")),
+                );
+                self.faults.push(fault.help("write \"sqlite:PATH\", as in \"sqlite:data/parlour.db\""));
+                (String::new(), self.dir.to_path_buf())
+            }
+        }
+    }
+
+    fn network(&mut self) -> NetworkPlan {
+        let table = self.file.section("network");
+        let workers = table.number("workers").map_or(Ok(0), workers);
+        let workers = match self.note(workers) {
+            Some(0) | None => cores(),
+            Some(number) => number,
+        };
+        let typed = self.each(table.texts("addresses"), ip_address);
+        let external = self.each(table.texts("external"), external);
+        let listed = !typed.is_empty();
+        let addresses = if listed { typed } else { host::addresses() };
+        for address in addresses.iter().filter(|address| listed && !host::has(**address)) {
+            self.warnings.push(format!(
+                "network.addresses: {address} is not an address of this host, so relays cannot be bound there; \
+                 behind NAT write external = [\"{address}=PRIVATE\"]"
+            ));
+        }
+        for pair in external.iter().filter(|pair| !addresses.contains(&pair.private)) {
+            self.warnings.push(format!("network.external: {} is not an address of this host", pair.private));
+        }
+        NetworkPlan { workers, addresses, listed, external, limits: NetworkLimits::default() }
+    }
+
+    fn services(&mut self) -> (TurnPlan, SipPlan, XmppPlan) {
+        let mut places = vec![];
+        let turn_table = self.file.section("turn");
+        let turn = TurnPlan {
+            udp: self.listeners("turn", "udp", Transport::Udp, &mut places),
+            tcp: self.listeners("turn", "tcp", Transport::Tcp, &mut places),
+            tls: self.listeners("turn", "tls", Transport::Tls, &mut places),
+            relay_ports: turn_table
+                .text("relay-ports")
+                .and_then(|typed| self.note(port_range(typed)))
+                .unwrap_or(49_152..=65_535),
+            allow_peers: self.each(turn_table.texts("allow-peers"), network),
+            limits: TurnLimits::default(),
+        };
+        let sip = SipPlan {
+            udp: self.listeners("sip", "udp", Transport::Udp, &mut places),
+            tcp: self.listeners("sip", "tcp", Transport::Tcp, &mut places),
+            tls: self.listeners("sip", "tls", Transport::Tls, &mut places),
+            limits: SipLimits::default(),
+        };
+        let xmpp = XmppPlan {
+            client: self.listeners("xmpp", "client", Transport::Tcp, &mut places),
+            client_tls: self.listeners("xmpp", "client-tls", Transport::Tls, &mut places),
+            limits: XmppLimits::default(),
+        };
+        self.faults.extend(listener::clashes(self.text, &places));
+        self.warn_about_relay_ports(&places, &turn.relay_ports);
+        (turn, sip, xmpp)
+    }
+
+    fn listeners(
+        &mut self,
+        section: &str,
+        key: &str,
+        transport: Transport,
+        places: &mut Vec<Place<'a>>,
+    ) -> Vec<Listener> {
+        let file = self.file;
+        let mut found = vec![];
+        for typed in file.section(section).texts(key) {
+            let Some(listener) = self.note(listener::parse(typed)) else { continue };
+            if let Host::One(address) = listener.host
+                && !address.is_unspecified()
+                && !host::has(address)
+            {
+                self.warnings.push(format!("{section}.{key}: {address} is not an address of this host"));
+            }
+            places.push(Place { transport, listener, typed });
+            found.push(listener);
+        }
+        found
+    }
+
+    fn warn_about_relay_ports(&mut self, places: &[Place<'_>], relays: &RangeInclusive<u16>) {
+        let udp = places.iter().filter(|place| place.transport == Transport::Udp);
+        for place in udp.filter(|place| relays.contains(&place.listener.port)) {
+            self.warnings.push(format!(
+                "{}: port {} lies among turn.relay-ports; no relay will get it",
+                place.typed.key, place.listener.port
+            ));
+        }
+    }
+
+    fn tls(&mut self, domains: &[DomainPlan], wanted: bool, xmpp: &XmppPlan) -> Option<TlsPlan> {
+        let wanted = wanted || !xmpp.client.is_empty() || !xmpp.client_tls.is_empty();
+        let table = self.file.section("tls");
+        match (table.text("certificate"), table.text("key")) {
+            (Some(certificate), Some(key)) => match tls::read(self.dir, certificate, key) {
+                Ok(plan) => {
+                    self.warn_about_certificate(&plan, domains);
+                    Some(plan)
+                }
+                Err(faults) => {
+                    self.faults.extend(faults);
+                    None
+                }
+            },
+            (None, None) if !wanted => None,
+            (certificate, _) => {
+                let missing = if certificate.is_none() { "certificate" } else { "key" };
+                let wrong_kind = self.faults.iter().any(|fault| fault.key == format!("tls.{missing}"));
+                if !wrong_kind {
+                    let message = format!("`{missing}` is missing under `[tls]`");
+                    let fault = Fault::missing(format!("tls.{missing}"), message);
+                    self.faults
+                        .push(fault.help("turn.tls, sip.tls, xmpp.client and xmpp.client-tls need both"));
+                }
+                None
+            }
+        }
+    }
+
+    fn warn_about_certificate(&mut self, plan: &TlsPlan, domains: &[DomainPlan]) {
+        if tls::others_may_read(&plan.key) {
+            let warning = format!("tls.key: others may read {}; chmod 600 it", plan.key.display());
+            self.warnings.push(warning);
+        }
+        let days = days_left(plan.ends);
+        if days < 21 {
+            let ended = if days < 0 { "has ended".to_owned() } else { format!("ends in {days} days") };
+            self.warnings.push(format!("tls.certificate: {} {ended}", plan.certificate.display()));
+        }
+        let names = domains.iter().flat_map(|domain| std::iter::once(&domain.name).chain(&domain.aliases));
+        let open: Vec<_> =
+            names.filter(|name| !tls::covers(&plan.names, name.as_str())).map(Domain::as_str).collect();
+        if !open.is_empty() {
+            self.warnings.push(format!("tls.certificate: it is not for {}", open.join(", ")));
+        }
+    }
+}
+
+/// Whole days until `ends`; negative when that is past.
+pub(super) fn days_left(ends: Duration) -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    (seconds(ends) - seconds(now)).div_euclid(86_400)
+}
+
+fn domain_name(typed: &Typed<String>) -> Result<Domain, Fault> {
+    let wrong = || typed.fault(format!("`{}` is not a domain name", typed.value));
+    let domain = Domain::new(typed.value.trim()).map_err(|_| wrong())?;
+    let is_address = domain.as_str().starts_with('[') || domain.as_str().parse::<IpAddr>().is_ok();
+    if is_address { Err(wrong().help("it is an address; give the house a name")) } else { Ok(domain) }
+}
+
+fn workers(typed: &Typed<i64>) -> Result<u16, Fault> {
+    match u16::try_from(typed.value) {
+        Ok(number @ 0..=1024) => Ok(number),
+        _ => Err(typed
+            .fault(format!("{} workers cannot be had", typed.value))
+            .help("a number from 1 to 1024, or 0 for one per core")),
+    }
+}
+
+fn cores() -> u16 {
+    std::thread::available_parallelism()
+        .map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(1024).min(1024))
+}
+
+fn ip_address(typed: &Typed<String>) -> Result<IpAddr, Fault> {
+    let text = typed.value.trim();
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    match bare.parse::<IpAddr>() {
+        Ok(address) if !address.is_unspecified() && !address.is_multicast() => Ok(address.to_canonical()),
+        _ => Err(typed
+            .fault(format!("`{text}` is not an address of a host"))
+            .help("write \"192.0.2.1\" or \"2001:db8::1\"")),
+    }
+}
+
+fn external(typed: &Typed<String>) -> Result<External, Fault> {
+    let syntax = "write \"PUBLIC=PRIVATE\", as in \"203.0.113.5=192.0.2.5\"";
+    let Some((public, private)) = typed.value.split_once('=') else {
+        return Err(typed.fault(format!("`{}` is not a pair of addresses", typed.value)).help(syntax));
+    };
+    let read = |text: &str| ip_address(&Typed { value: text.trim().to_owned(), ..typed.clone() });
+    let (public, private) = (read(public)?, read(private)?);
+    if public.is_ipv6() != private.is_ipv6() {
+        return Err(typed.fault("one address is IPv4, the other IPv6").help(syntax));
+    }
+    Ok(External { public, private })
+}
+
+fn port_range(typed: &Typed<String>) -> Result<RangeInclusive<u16>, Fault> {
+    let wrong = |why: &str| typed.fault(format!("`{}` {why}", typed.value)).help("write \"49152-65535\"");
+    let (first, last) = typed.value.split_once('-').ok_or_else(|| wrong("is not a range of ports"))?;
+    match (first.trim().parse::<u16>(), last.trim().parse::<u16>()) {
+        (Ok(0), _) => Err(wrong("begins with port 0")),
+        (Ok(first), Ok(last)) if first <= last => Ok(first..=last),
+        (Ok(_), Ok(_)) => Err(wrong("ends before it begins")),
+        _ => Err(wrong("is not a range of ports")),
+    }
+}
+
+fn network(typed: &Typed<String>) -> Result<Network, Fault> {
+    let text = typed.value.trim();
+    let wrong = || {
+        let fault = typed.fault(format!("`{text}` is not a network"));
+        fault.help("write \"192.0.2.0/24\", \"2001:db8::/32\" or one address")
+    };
+    let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
+    let address: IpAddr = address.parse().map_err(|_| wrong())?;
+    let longest = if address.is_ipv6() { 128 } else { 32 };
+    let prefix = prefix.map_or(Ok(longest), str::parse).map_err(|_| wrong())?;
+    if prefix > longest {
+        return Err(typed.fault(format!("a prefix of {prefix} bits is longer than the address")));
+    }
+    let network = Network { address, prefix }.masked();
+    if network.address == address {
+        return Ok(network);
+    }
+    Err(typed
+        .fault(format!("`{text}` has bits behind its prefix"))
+        .help(format!("did you mean \"{network}\"?")))
+}
