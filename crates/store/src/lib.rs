@@ -1,1 +1,24 @@
-//! Placeholder until the first real code arrives.
+//! Everything that survives a restart: accounts, bindings, rosters, messages kept for later. It knows no wire format.
+//!
+//! One thread owns the database. Writes of all askers are gathered for a few milliseconds and share one
+//! commit; each is answered after it, so an answer `Ok` means: on the disk. SQLite today; what differs in
+//! PostgreSQL and MariaDB stands in `dialect` alone.
+
+mod dialect;
+mod handle;
+mod location;
+mod query;
+mod reader;
+mod schema;
+mod store;
+mod tables;
+mod transaction;
+mod writer;
+
+pub use handle::{Busy, Health, StoreHandle};
+pub use location::OpenError;
+pub use query::{
+    AccountRecord, Answer, BindingRow, Changes, Fault, OfflineMessage, Outcome, Query, RosterItem,
+    Subscription,
+};
+pub use store::{Settings, Store};

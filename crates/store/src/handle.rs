@@ -1,0 +1,135 @@
+//! The face of the store for everybody else: asks without waiting, is answered by a closure.
+
+use crate::query::{Fault, Outcome, Query};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+/// As many queries wait as may, or the store is closed: nothing was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the store cannot take another query now")]
+pub struct Busy;
+
+/// Called with the outcome on the store's thread: it must not block.
+pub(crate) type Reply = Box<dyn FnOnce(Outcome) + Send>;
+
+/// A query on its way.
+pub(crate) struct Job {
+    pub(crate) query: Query,
+    reply: Reply,
+    /// Its place among those that may wait; free again when the job is dropped.
+    _place: OwnedSemaphorePermit,
+}
+
+impl Job {
+    /// Answers it.
+    pub(crate) fn answer(self, outcome: Outcome) {
+        (self.reply)(outcome);
+    }
+}
+
+/// What travels to the store's thread.
+pub(crate) enum Order {
+    /// A query.
+    Job(Job),
+    /// Commit what is there, and end.
+    Close,
+}
+
+/// What is counted of the store's work.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) commits: AtomicU64,
+    pub(crate) writes: AtomicU64,
+    pub(crate) failing: AtomicBool,
+}
+
+/// How the store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Queries that wait for their answer.
+    pub waiting: usize,
+    /// Transactions committed since the start.
+    pub commits: u64,
+    /// Changes committed since the start.
+    pub writes: u64,
+    /// Whether the last transaction failed.
+    pub failing: bool,
+}
+
+/// Asks the store. Cheap to clone; may be used from any thread, inside and outside of any runtime.
+#[derive(Clone)]
+pub struct StoreHandle {
+    orders: mpsc::UnboundedSender<Order>,
+    places: Arc<Semaphore>,
+    capacity: usize,
+    counters: Arc<Counters>,
+}
+
+impl StoreHandle {
+    pub(crate) fn new(capacity: usize, counters: Arc<Counters>) -> (Self, mpsc::UnboundedReceiver<Order>) {
+        // The channel itself has no bound: `places` bounds all that waits, also behind the channel.
+        let (orders, receiver) = mpsc::unbounded_channel();
+        (Self { orders, places: Arc::new(Semaphore::new(capacity)), capacity, counters }, receiver)
+    }
+
+    /// Asks, and returns at once. `reply` is called on the store's thread, exactly once, and must not block;
+    /// after `Err(Busy)` it is never called.
+    pub fn ask(&self, query: Query, reply: impl FnOnce(Outcome) + Send + 'static) -> Result<(), Busy> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Busy)?;
+        self.send(query, Box::new(reply), place)
+    }
+
+    /// Asks and waits for the outcome: for the command line, never on a worker's thread.
+    pub fn ask_wait(&self, query: Query) -> Outcome {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        let place = loop {
+            match Arc::clone(&self.places).try_acquire_owned() {
+                Ok(place) => break place,
+                Err(tokio::sync::TryAcquireError::Closed) => return Err(Fault::Closed),
+                Err(tokio::sync::TryAcquireError::NoPermits) => {
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                }
+            }
+        };
+        let reply = move |outcome| drop(sender.send(outcome));
+        self.send(query, Box::new(reply), place).map_err(|Busy| Fault::Closed)?;
+        receiver.recv().unwrap_or(Err(Fault::Closed))
+    }
+
+    /// Asks and waits for the outcome without holding up the runtime; waits for room, too.
+    pub async fn query(&self, query: Query) -> Outcome {
+        let (sender, receiver) = oneshot::channel();
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Fault::Closed)?;
+        let reply = move |outcome| drop(sender.send(outcome));
+        self.send(query, Box::new(reply), place).map_err(|Busy| Fault::Closed)?;
+        receiver.await.unwrap_or(Err(Fault::Closed))
+    }
+
+    /// How the store is.
+    pub fn health(&self) -> Health {
+        Health {
+            waiting: self.capacity.saturating_sub(self.places.available_permits()),
+            commits: self.counters.commits.load(Ordering::Relaxed),
+            writes: self.counters.writes.load(Ordering::Relaxed),
+            failing: self.counters.failing.load(Ordering::Relaxed),
+        }
+    }
+
+    fn send(&self, query: Query, reply: Reply, place: OwnedSemaphorePermit) -> Result<(), Busy> {
+        self.orders.send(Order::Job(Job { query, reply, _place: place })).map_err(|_| Busy)
+    }
+
+    /// Takes no more queries, and lets the store end once those that were taken are answered.
+    pub(crate) fn close(&self) {
+        self.places.close();
+        // A store that has ended already needs no order to end.
+        drop(self.orders.send(Order::Close));
+    }
+}
+
+impl std::fmt::Debug for StoreHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StoreHandle({:?})", self.health())
+    }
+}

@@ -1,0 +1,291 @@
+//! What can be asked of the store, and what it answers. Payloads are opaque bytes; times are seconds since 1970.
+
+use std::sync::Arc;
+use wire::{Account, Address};
+
+/// The longest roster contact, in octets: the longest address, so that every database can index it.
+pub(crate) const MAX_CONTACT: usize = 1280;
+/// The longest roster name or list of groups, in octets.
+pub(crate) const MAX_TEXT: usize = 8192;
+/// The longest payload, in octets.
+pub(crate) const MAX_PAYLOAD: usize = 1 << 20;
+/// Stands between two groups of a roster item; it cannot occur in XML (XML 1.0 §2.2).
+pub(crate) const GROUP_SEPARATOR: char = '\u{1f}';
+
+/// Something to look up or to change. A change is answered once it is durable; a look-up sees every change asked
+/// for before it.
+#[derive(Clone, Debug)]
+pub enum Query {
+    /// Every account, in no order: [`Answer::Accounts`].
+    LoadAccounts,
+    /// One account with its dates: [`Answer::Account`].
+    LoadAccount(Address),
+    /// What became of the accounts since a version: [`Answer::Changes`].
+    AccountChanges {
+        /// The version that is known; 0 = nothing.
+        since: i64,
+    },
+    /// A number that grows with every change of an account, by whatever process: [`Answer::Version`].
+    AccountsVersion,
+    /// Adds accounts, or replaces the keys of those that are there. All or none of them.
+    PutAccounts(Vec<Account>),
+    /// Removes an account with its bindings, roster and messages; [`Fault::NoAccount`] where there is none.
+    RemoveAccount(Address),
+
+    /// Every binding of every address, grouped by address, in the order of `place`: [`Answer::Bindings`].
+    LoadBindings,
+    /// What an address of record is bound to from now on; empty = nothing.
+    ReplaceBindings {
+        /// The address of record: an account.
+        aor: Address,
+        /// Each with a `place` of its own.
+        rows: Vec<BindingRow>,
+    },
+    /// Forgets every binding that ended before a time.
+    PurgeBindings {
+        /// Seconds since 1970.
+        before: i64,
+    },
+
+    /// An account's roster: [`Answer::Roster`].
+    LoadRoster(Address),
+    /// Adds or replaces an item of an account's roster.
+    PutRosterItem {
+        /// Whose roster.
+        account: Address,
+        /// The item, in full.
+        item: RosterItem,
+    },
+    /// Takes an item out of an account's roster, if it is there.
+    RemoveRosterItem {
+        /// Whose roster.
+        account: Address,
+        /// Its contact.
+        contact: String,
+    },
+
+    /// Keeps a message for an account that is away; [`Fault::Full`] where `limit` are kept already.
+    AddOffline {
+        /// For whom.
+        account: Address,
+        /// When it arrived, in seconds since 1970.
+        stored: i64,
+        /// The message.
+        payload: Vec<u8>,
+        /// How many may be kept for this account.
+        limit: u32,
+    },
+    /// The messages kept for an account, oldest first, at most `limit`: [`Answer::Offline`].
+    ListOffline {
+        /// For whom.
+        account: Address,
+        /// How many at most; those after the last `id` come by a further look-up with `after`.
+        limit: u32,
+        /// Only those with a greater `id`; 0 = from the first.
+        after: i64,
+    },
+    /// How many messages are kept for an account: [`Answer::Count`].
+    CountOffline(Address),
+    /// Forgets an account's messages up to an `id`, and that one.
+    RemoveOffline {
+        /// Whose.
+        account: Address,
+        /// The last one to forget.
+        up_to: i64,
+    },
+}
+
+/// What a [`Query`] was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The change is on the disk.
+    Done,
+    /// To [`Query::LoadAccounts`].
+    Accounts(Vec<Account>),
+    /// To [`Query::LoadAccount`].
+    Account(Option<Box<AccountRecord>>),
+    /// To [`Query::AccountChanges`].
+    Changes(Changes),
+    /// To [`Query::AccountsVersion`].
+    Version(i64),
+    /// To [`Query::LoadBindings`].
+    Bindings(Vec<(Address, Vec<BindingRow>)>),
+    /// To [`Query::LoadRoster`].
+    Roster(Vec<RosterItem>),
+    /// To [`Query::ListOffline`].
+    Offline(Vec<OfflineMessage>),
+    /// To [`Query::CountOffline`].
+    Count(u64),
+}
+
+/// Why a query was not carried out. Nothing of it is in the database.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The account that the row belongs to is not there.
+    #[error("there is no such account")]
+    NoAccount,
+    /// As many messages are kept for the account as may be.
+    #[error("as many messages are kept as may be")]
+    Full,
+    /// A value that no row may have.
+    #[error("not fit to be stored: {0}")]
+    Invalid(&'static str),
+    /// The database did not do it: the disk is full, or broken, or another process holds the database.
+    #[error("the database failed: {0}")]
+    Unavailable(Arc<str>),
+    /// The store is closing.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// An answer or the reason why there is none.
+pub type Outcome = Result<Answer, Fault>;
+
+/// An account with what only an administrator asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountRecord {
+    /// The account.
+    pub account: Account,
+    /// When it was added, in seconds since 1970.
+    pub created: i64,
+    /// When its keys were last set, in seconds since 1970.
+    pub changed: i64,
+}
+
+/// What became of the accounts since a version. Put first, then remove.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The version that this leads to.
+    pub version: i64,
+    /// Accounts that are new or have new keys.
+    pub put: Vec<Account>,
+    /// Accounts that are gone.
+    pub removed: Vec<Address>,
+}
+
+/// One contact of an address of record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BindingRow {
+    /// Its place among the contacts of the address; unique there, and what they are ordered by.
+    pub place: i64,
+    /// When it ends, in seconds since 1970.
+    pub expires: i64,
+    /// All that the registrar knows of it.
+    pub payload: Vec<u8>,
+}
+
+/// Who sees whose presence (RFC 6121 §2.1.2.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Subscription {
+    /// Neither sees the other's.
+    #[default]
+    None,
+    /// The account sees the contact's.
+    To,
+    /// The contact sees the account's.
+    From,
+    /// Each sees the other's.
+    Both,
+}
+
+/// One contact in an account's roster (RFC 6121 §2.1.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RosterItem {
+    /// The contact's bare address; also a domain alone.
+    pub contact: String,
+    /// What the account calls it.
+    pub name: Option<String>,
+    /// The state of the subscription.
+    pub subscription: Subscription,
+    /// A request of the account waits for the contact's answer (`ask='subscribe'`).
+    pub ask: bool,
+    /// The account approved a request before it came (RFC 6121 §3.4).
+    pub approved: bool,
+    /// A request of the contact that waits for the account's answer.
+    pub pending: Option<Vec<u8>>,
+    /// Whether clients are shown the item: not so where it only keeps `pending`.
+    pub listed: bool,
+    /// The groups that the account put it into.
+    pub groups: Vec<String>,
+}
+
+/// A message kept for an account that is away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfflineMessage {
+    /// Greater than that of every message kept before; never used again.
+    pub id: i64,
+    /// When it arrived, in seconds since 1970.
+    pub stored: i64,
+    /// The message.
+    pub payload: Vec<u8>,
+}
+
+impl Query {
+    /// Whether it changes something.
+    pub(crate) fn is_write(&self) -> bool {
+        matches!(
+            self,
+            Self::PutAccounts(_)
+                | Self::RemoveAccount(_)
+                | Self::ReplaceBindings { .. }
+                | Self::PurgeBindings { .. }
+                | Self::PutRosterItem { .. }
+                | Self::RemoveRosterItem { .. }
+                | Self::AddOffline { .. }
+                | Self::RemoveOffline { .. }
+        )
+    }
+
+    /// About how many rows it writes.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::PutAccounts(accounts) => accounts.len(),
+            Self::ReplaceBindings { rows, .. } => 1 + rows.len(),
+            _ => 1,
+        }
+    }
+
+    /// Whether every database can keep what it brings.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        match self {
+            Self::ReplaceBindings { rows, .. } => check_bindings(rows),
+            Self::PutRosterItem { item, .. } => check_item(item),
+            Self::AddOffline { payload, .. } => check_payload(payload),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_bindings(rows: &[BindingRow]) -> Result<(), Fault> {
+    let mut places: Vec<i64> = rows.iter().map(|row| row.place).collect();
+    places.sort_unstable();
+    if places.windows(2).any(|two| two[0] == two[1]) {
+        return Err(Fault::Invalid("two bindings at one place"));
+    }
+    rows.iter().try_for_each(|row| check_payload(&row.payload))
+}
+
+fn check_item(item: &RosterItem) -> Result<(), Fault> {
+    if item.contact.is_empty() || item.contact.len() > MAX_CONTACT {
+        return Err(Fault::Invalid("a contact's address is empty or too long"));
+    }
+    let groups = item.groups.iter().map(String::len).sum::<usize>() + item.groups.len();
+    if groups > MAX_TEXT || item.name.as_ref().is_some_and(|name| name.len() > MAX_TEXT) {
+        return Err(Fault::Invalid("a contact's name or groups are too long"));
+    }
+    if item.groups.iter().any(String::is_empty) {
+        return Err(Fault::Invalid("a group has no name"));
+    }
+    let texts = item.groups.iter().chain(item.name.as_ref()).chain([&item.contact]);
+    if texts.flat_map(|text| text.chars()).any(|c| c < ' ' && !"\t\r\n".contains(c)) {
+        return Err(Fault::Invalid("a control character"));
+    }
+    item.pending.as_deref().map_or(Ok(()), check_payload)
+}
+
+fn check_payload(payload: &[u8]) -> Result<(), Fault> {
+    if payload.len() > MAX_PAYLOAD {
+        return Err(Fault::Invalid("more than a mebibyte"));
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! Look-ups: each on one of a few connections of its own, beside the writer.
+
+use crate::dialect::{Connection, Dialect, Trouble};
+use crate::handle::Job;
+use crate::location::Location;
+use crate::query::{Answer, Fault, Outcome, Query};
+use crate::tables::{accounts, bindings, offline, roster};
+use crate::writer::{connect, fault};
+use std::cell::RefCell;
+use std::rc::Rc;
+use tokio::sync::Semaphore;
+
+/// The connections that look things up.
+pub(crate) struct Readers {
+    location: Location,
+    idle: RefCell<Vec<Connection>>,
+    free: Semaphore,
+    count: u32,
+}
+
+impl Readers {
+    pub(crate) fn new(location: Location, connections: Vec<Connection>) -> Rc<Self> {
+        let count = u32::try_from(connections.len()).expect("a few connections");
+        let free = Semaphore::new(connections.len());
+        Rc::new(Self { location, idle: RefCell::new(connections), free, count })
+    }
+
+    /// Looks up and answers, as soon as a connection is free.
+    pub(crate) fn start(self: &Rc<Self>, job: Job) {
+        let readers = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let outcome = readers.look_up(&job.query).await;
+            job.answer(outcome);
+        });
+    }
+
+    /// Waits until every look-up is answered.
+    pub(crate) async fn finish(&self) {
+        drop(self.free.acquire_many(self.count).await);
+    }
+
+    async fn look_up(&self, query: &Query) -> Outcome {
+        let _turn = self.free.acquire().await.map_err(|_| Fault::Closed)?;
+        // None is idle where the last one was lost by an error.
+        let idle = self.idle.borrow_mut().pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => connect(&self.location).await.map_err(|error| fault(&error))?,
+        };
+        let outcome = answer(&mut connection, query).await;
+        // A connection that failed for another reason than a lock is replaced at the next look-up.
+        if outcome.as_ref().err().is_none_or(|error| Dialect::trouble(error) == Trouble::Locked) {
+            self.idle.borrow_mut().push(connection);
+        }
+        outcome.map_err(|error| fault(&error))
+    }
+}
+
+async fn answer(connection: &mut Connection, query: &Query) -> sqlx::Result<Answer> {
+    Ok(match query {
+        Query::LoadAccounts => Answer::Accounts(accounts::load(connection).await?),
+        Query::LoadAccount(address) => {
+            Answer::Account(accounts::load_one(connection, address).await?.map(Box::new))
+        }
+        Query::AccountChanges { since } => Answer::Changes(accounts::changes(connection, *since).await?),
+        Query::AccountsVersion => Answer::Version(accounts::version(connection).await?),
+        Query::LoadBindings => Answer::Bindings(bindings::load(connection).await?),
+        Query::LoadRoster(account) => Answer::Roster(roster::load(connection, account).await?),
+        Query::ListOffline { account, limit, after } => {
+            Answer::Offline(offline::list(connection, account, *after, *limit).await?)
+        }
+        Query::CountOffline(account) => Answer::Count(offline::count(connection, account).await?),
+        _ => unreachable!("changes go to the writer"),
+    })
+}

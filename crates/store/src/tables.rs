@@ -1,0 +1,35 @@
+//! One file per table: its rows in and out.
+
+pub(crate) mod accounts;
+pub(crate) mod bindings;
+pub(crate) mod offline;
+pub(crate) mod roster;
+
+use crate::dialect::Statement;
+use wire::Address;
+
+/// How many rows are read at a time where there may be many.
+const PAGE: i64 = 4096;
+
+/// Seconds since 1970.
+pub(crate) fn unix_now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Reads an address; one that somebody wrote into the database by hand and that is not in normal form is passed over.
+fn address(text: &str) -> Option<Address> {
+    let address = text.parse::<Address>().ok().filter(|address| address.as_str() == text);
+    if address.is_none() {
+        tracing::warn!("a row of the database is passed over: its address is not in normal form");
+    }
+    address
+}
+
+/// Writes names as the inside of `IN (…)`.
+fn push_names<'a>(statement: &mut Statement, names: impl Iterator<Item = &'a str>) {
+    let mut list = statement.separated(", ");
+    for name in names {
+        list.push_bind(name);
+    }
+}

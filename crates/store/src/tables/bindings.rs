@@ -1,0 +1,66 @@
+//! Where addresses of record are reached.
+
+use crate::dialect::{Connection, Statement, pieces};
+use crate::query::BindingRow;
+use crate::tables::{PAGE, address, push_names};
+use sqlx::Row as _;
+use wire::Address;
+
+/// Sets what each address is bound to. Each stands in `changes` once.
+pub(crate) async fn replace(
+    connection: &mut Connection,
+    changes: &[(&Address, &[BindingRow])],
+) -> sqlx::Result<()> {
+    for piece in pieces(changes) {
+        let mut statement = Statement::new("DELETE FROM bindings WHERE aor IN (");
+        push_names(&mut statement, piece.iter().map(|(aor, _)| aor.as_str()));
+        statement.push(")").build().execute(&mut *connection).await?;
+    }
+    let rows: Vec<(&Address, &BindingRow)> =
+        changes.iter().flat_map(|(aor, rows)| rows.iter().map(move |row| (*aor, row))).collect();
+    for piece in pieces(&rows) {
+        let mut statement = Statement::new("INSERT INTO bindings (aor, place, expires, payload) ");
+        statement.push_values(piece, |mut values, (aor, row)| {
+            values
+                .push_bind(aor.as_str())
+                .push_bind(row.place)
+                .push_bind(row.expires)
+                .push_bind(&row.payload[..]);
+        });
+        statement.build().execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Forgets what ended before a time.
+pub(crate) async fn purge(connection: &mut Connection, before: i64) -> sqlx::Result<()> {
+    let mut statement = Statement::new("DELETE FROM bindings WHERE expires < ");
+    statement.push_bind(before).build().execute(connection).await.map(drop)
+}
+
+/// Every binding, grouped by address.
+pub(crate) async fn load(connection: &mut Connection) -> sqlx::Result<Vec<(Address, Vec<BindingRow>)>> {
+    let mut bindings: Vec<(Address, Vec<BindingRow>)> = Vec::new();
+    let mut after = (String::new(), 0i64);
+    loop {
+        let mut statement =
+            Statement::new("SELECT aor, place, expires, payload FROM bindings WHERE (aor, place) > (");
+        statement.separated(", ").push_bind(after.0.as_str()).push_bind(after.1);
+        statement.push(") ORDER BY aor, place LIMIT ").push_bind(PAGE);
+        let rows = statement.build().fetch_all(&mut *connection).await?;
+        let Some(last) = rows.last() else { return Ok(bindings) };
+        after = (last.try_get_unchecked(0)?, last.try_get_unchecked(1)?);
+        for row in &rows {
+            let aor: &str = row.try_get_unchecked(0)?;
+            let binding = BindingRow {
+                place: row.try_get_unchecked(1)?,
+                expires: row.try_get_unchecked(2)?,
+                payload: row.try_get_unchecked(3)?,
+            };
+            match bindings.last_mut() {
+                Some((address, rows)) if address.as_str() == aor => rows.push(binding),
+                _ => bindings.extend(address(aor).map(|address| (address, vec![binding]))),
+            }
+        }
+    }
+}

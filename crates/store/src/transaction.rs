@@ -1,0 +1,121 @@
+//! Many changes in one transaction: of those that set the same thing the last one wins, and rows of one table share
+//! their statements.
+
+use crate::dialect::{Connection, Dialect};
+use crate::query::{Answer, BindingRow, Fault, Outcome, Query, RosterItem};
+use crate::tables::offline::Addition;
+use crate::tables::{accounts, bindings, offline, roster};
+use rustc_hash::FxHashMap;
+use sqlx::Connection as _;
+use wire::Address;
+
+/// Carries out `queries` and commits; what each is answered. After an error none of them was carried out.
+pub(crate) async fn run(
+    connection: &mut Connection,
+    dialect: Dialect,
+    queries: &[&Query],
+) -> sqlx::Result<Vec<Outcome>> {
+    let mut transaction = connection.begin_with(dialect.begin()).await?;
+    let mut outcomes = vec![Ok(Answer::Done); queries.len()];
+    let mut gathered = Gathered::default();
+    for (i, query) in queries.iter().enumerate() {
+        if gathered.take(i, query) {
+            continue;
+        }
+        // Rows that belong to accounts stand before or after a change of the accounts, as they were asked.
+        std::mem::take(&mut gathered).write(&mut transaction, dialect, &mut outcomes).await?;
+        outcomes[i] = alone(&mut transaction, dialect, query).await?;
+    }
+    gathered.write(&mut transaction, dialect, &mut outcomes).await?;
+    transaction.commit().await?;
+    Ok(outcomes)
+}
+
+/// Carries out what shares no statement with others.
+async fn alone(connection: &mut Connection, dialect: Dialect, query: &Query) -> sqlx::Result<Outcome> {
+    match query {
+        Query::PutAccounts(list) => accounts::put(connection, dialect, list).await?,
+        Query::RemoveAccount(address) => {
+            if !accounts::remove(connection, dialect, address).await? {
+                return Ok(Err(Fault::NoAccount));
+            }
+        }
+        Query::PurgeBindings { before } => bindings::purge(connection, *before).await?,
+        _ => unreachable!("every other change is gathered, and look-ups are never here"),
+    }
+    Ok(Ok(Answer::Done))
+}
+
+/// Changes that do not touch one another, whatever their order.
+#[derive(Default)]
+struct Gathered<'a> {
+    bindings: FxHashMap<&'a Address, &'a [BindingRow]>,
+    /// `None` takes the item out.
+    roster: FxHashMap<(&'a Address, &'a str), Option<&'a RosterItem>>,
+    /// A message that is asked to be forgotten was listed before, so it is none of those added here.
+    forgotten: FxHashMap<&'a Address, i64>,
+    messages: Vec<Addition<'a>>,
+    /// Whose each of `messages` is.
+    askers: Vec<usize>,
+}
+
+impl<'a> Gathered<'a> {
+    /// Whether the query is one to gather.
+    fn take(&mut self, i: usize, query: &'a Query) -> bool {
+        match query {
+            Query::ReplaceBindings { aor, rows } => drop(self.bindings.insert(aor, rows)),
+            Query::PutRosterItem { account, item } => {
+                self.roster.insert((account, &item.contact), Some(item));
+            }
+            Query::RemoveRosterItem { account, contact } => {
+                self.roster.insert((account, contact), None);
+            }
+            Query::AddOffline { account, stored, payload, limit } => {
+                self.messages.push(Addition { account, stored: *stored, payload, limit: *limit });
+                self.askers.push(i);
+            }
+            Query::RemoveOffline { account, up_to } => {
+                let last = self.forgotten.entry(account).or_insert(*up_to);
+                *last = (*last).max(*up_to);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    async fn write(
+        self,
+        connection: &mut Connection,
+        dialect: Dialect,
+        outcomes: &mut [Outcome],
+    ) -> sqlx::Result<()> {
+        if !self.bindings.is_empty() {
+            bindings::replace(connection, &self.bindings.into_iter().collect::<Vec<_>>()).await?;
+        }
+        write_roster(connection, dialect, self.roster).await?;
+        for (account, up_to) in self.forgotten {
+            offline::remove(connection, account, up_to).await?;
+        }
+        let kept =
+            if self.messages.is_empty() { vec![] } else { offline::add(connection, &self.messages).await? };
+        for (i, _) in self.askers.into_iter().zip(kept).filter(|(_, kept)| !kept) {
+            outcomes[i] = Err(Fault::Full);
+        }
+        Ok(())
+    }
+}
+
+async fn write_roster(
+    connection: &mut Connection,
+    dialect: Dialect,
+    changes: FxHashMap<(&Address, &str), Option<&RosterItem>>,
+) -> sqlx::Result<()> {
+    let mut items = Vec::new();
+    for ((account, contact), item) in changes {
+        match item {
+            Some(item) => items.push((account, item)),
+            None => roster::remove(connection, account, contact).await?,
+        }
+    }
+    roster::put(connection, dialect, &items).await
+}

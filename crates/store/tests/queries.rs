@@ -1,0 +1,368 @@
+//! The store from outside: what goes in comes out, also after it was closed and opened again.
+
+use std::path::Path;
+use store::{
+    Answer, BindingRow, Changes, Fault, OfflineMessage, Query, RosterItem, Settings, Store, Subscription,
+};
+use wire::{Account, Address, Keys, Scram};
+
+const URL: &str = "sqlite:house.db";
+
+fn address(text: &str) -> Address {
+    text.parse().expect("valid")
+}
+
+/// An account with every key.
+fn account(name: &str, octet: u8) -> Account {
+    let keys = Keys {
+        md5: Some([octet; 16]),
+        sha256: Some([octet; 32]),
+        md5_whole: Some([octet; 16]),
+        sha256_whole: Some([octet; 32]),
+        scram_sha1: Some(Scram {
+            iterations: 10_000,
+            salt: [octet; 16].into(),
+            stored_key: [octet; 20],
+            server_key: [2; 20],
+        }),
+        scram_sha256: Some(Scram {
+            iterations: 4096,
+            salt: [octet; 8].into(),
+            stored_key: [octet; 32],
+            server_key: [3; 32],
+        }),
+    };
+    Account { address: address(name), keys }
+}
+
+fn house(folder: &Path) -> Store {
+    let store = Store::create(URL, folder, Settings::default()).expect("a new database");
+    store.put_many(vec![account("roland@falcot.com", 1), account("joe@falcot.com", 2)]).expect("put");
+    store
+}
+
+fn again(store: Store, folder: &Path) -> Store {
+    store.close();
+    Store::open(URL, folder, Settings::default()).expect("opens again")
+}
+
+fn ask(store: &Store, query: Query) -> Result<Answer, Fault> {
+    store.handle().ask_wait(query)
+}
+
+fn row(place: i64) -> BindingRow {
+    BindingRow { place, expires: 5000 + place, payload: vec![0, 255, 7] }
+}
+
+fn replace(aor: &str, rows: Vec<BindingRow>) -> Query {
+    Query::ReplaceBindings { aor: address(aor), rows }
+}
+
+fn message(account: &str, text: &str, limit: u32) -> Query {
+    Query::AddOffline { account: address(account), stored: 77, payload: text.into(), limit }
+}
+
+fn list(store: &Store, account: &str) -> Vec<OfflineMessage> {
+    match ask(store, Query::ListOffline { account: address(account), limit: 1000, after: 0 }) {
+        Ok(Answer::Offline(messages)) => messages,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn texts(messages: &[OfflineMessage]) -> Vec<&str> {
+    messages.iter().map(|message| std::str::from_utf8(&message.payload).expect("text")).collect()
+}
+
+fn item(contact: &str) -> RosterItem {
+    RosterItem {
+        contact: contact.into(),
+        name: Some("Joe ✆".into()),
+        subscription: Subscription::Both,
+        ask: true,
+        approved: true,
+        pending: Some(vec![1, 0, 2]),
+        listed: true,
+        groups: vec!["Friends".into(), "Work, \n\"home\"".into()],
+    }
+}
+
+#[test]
+fn accounts_come_back_as_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = house(folder.path());
+    let poor =
+        Account { address: address("poor@falcot.com"), keys: Keys { md5: Some([9; 16]), ..Keys::default() } };
+    ask(&store, Query::PutAccounts(vec![poor.clone()])).unwrap();
+    let store = again(store, folder.path());
+    let mut accounts = store.load_accounts().unwrap();
+    accounts.sort_by(|a, b| a.address.cmp(&b.address));
+    assert_eq!(accounts, [account("joe@falcot.com", 2), poor, account("roland@falcot.com", 1)]);
+}
+
+#[test]
+fn new_keys_replace_all_the_old_ones_but_not_the_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = house(folder.path());
+    let record = |store: &Store| match ask(store, Query::LoadAccount(address("joe@falcot.com"))).unwrap() {
+        Answer::Account(Some(record)) => record,
+        other => panic!("{other:?}"),
+    };
+    let before = record(&store);
+    let fewer =
+        Account { address: address("joe@falcot.com"), keys: Keys { md5: Some([9; 16]), ..Keys::default() } };
+    ask(&store, Query::PutAccounts(vec![account("joe@falcot.com", 4), fewer.clone()])).unwrap();
+    let after = record(&store);
+    assert_eq!((after.account, after.created), (fewer, before.created));
+    assert!(after.changed >= before.changed && before.created > 1_700_000_000);
+    assert_eq!(ask(&store, Query::LoadAccount(address("nobody@falcot.com"))), Ok(Answer::Account(None)));
+}
+
+#[test]
+fn removing_an_account_takes_all_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = house(folder.path());
+    let joe = address("joe@falcot.com");
+    ask(&store, replace("joe@falcot.com", vec![row(1)])).unwrap();
+    ask(&store, message("joe@falcot.com", "x", 10)).unwrap();
+    ask(&store, Query::PutRosterItem { account: joe.clone(), item: item("roland@falcot.com") }).unwrap();
+    assert_eq!(ask(&store, Query::RemoveAccount(joe.clone())), Ok(Answer::Done));
+    assert_eq!(ask(&store, Query::RemoveAccount(joe.clone())), Err(Fault::NoAccount));
+    ask(&store, Query::PutAccounts(vec![account("joe@falcot.com", 3)])).unwrap();
+    assert_eq!(store.load_bindings(), Ok(vec![]));
+    assert_eq!(ask(&store, Query::LoadRoster(joe.clone())), Ok(Answer::Roster(vec![])));
+    assert_eq!(ask(&store, Query::CountOffline(joe)), Ok(Answer::Count(0)));
+}
+
+#[test]
+fn another_process_sees_what_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = house(folder.path());
+    let other = Store::open(URL, folder.path(), Settings::default()).unwrap();
+    let known = server.accounts_version().unwrap();
+    let changes = |since| match ask(&server, Query::AccountChanges { since }).unwrap() {
+        Answer::Changes(changes) => changes,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(changes(known), Changes { version: known, ..Changes::default() });
+    ask(&other, Query::PutAccounts(vec![account("new@falcot.com", 5)])).unwrap();
+    ask(&other, Query::RemoveAccount(address("joe@falcot.com"))).unwrap();
+    assert_eq!(server.accounts_version(), Ok(known + 2));
+    let seen = changes(known);
+    assert_eq!(seen.version, known + 2);
+    assert_eq!(seen.put, [account("new@falcot.com", 5)]);
+    assert_eq!(seen.removed, [address("joe@falcot.com")]);
+    ask(&other, Query::PutAccounts(vec![account("joe@falcot.com", 6)])).unwrap();
+    let seen = changes(seen.version);
+    assert_eq!((seen.put, seen.removed), (vec![account("joe@falcot.com", 6)], vec![]));
+    assert_eq!(changes(0).put.len(), 3);
+}
+
+#[test]
+fn bindings_are_replaced_as_a_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = house(folder.path());
+    ask(&store, replace("joe@falcot.com", vec![row(3), row(1), row(2)])).unwrap();
+    ask(&store, replace("roland@falcot.com", vec![row(-4)])).unwrap();
+    ask(&store, replace("joe@falcot.com", vec![row(5), row(1)])).unwrap();
+    let store = again(store, folder.path());
+    let joe = (address("joe@falcot.com"), vec![row(1), row(5)]);
+    let roland = (address("roland@falcot.com"), vec![row(-4)]);
+    assert_eq!(store.load_bindings().unwrap(), [joe.clone(), roland.clone()]);
+    ask(&store, Query::PurgeBindings { before: 5001 }).unwrap();
+    assert_eq!(store.load_bindings().unwrap(), [joe]);
+    ask(&store, replace("joe@falcot.com", vec![])).unwrap();
+    assert_eq!(store.load_bindings().unwrap(), []);
+    assert!(matches!(ask(&store, replace("joe@falcot.com", vec![row(1), row(1)])), Err(Fault::Invalid(_))));
+}
+
+#[test]
+fn rosters() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = house(folder.path());
+    let joe = address("joe@falcot.com");
+    let put = |item| Query::PutRosterItem { account: joe.clone(), item };
+    let plain = RosterItem {
+        contact: "example.net".into(),
+        subscription: Subscription::From,
+        ..RosterItem::default()
+    };
+    ask(&store, put(RosterItem { contact: "roland@falcot.com".into(), ..RosterItem::default() })).unwrap();
+    ask(&store, put(item("roland@falcot.com"))).unwrap();
+    ask(&store, put(plain.clone())).unwrap();
+    ask(&store, put(item("gone@falcot.com"))).unwrap();
+    ask(&store, Query::RemoveRosterItem { account: joe.clone(), contact: "gone@falcot.com".into() }).unwrap();
+    let store = again(store, folder.path());
+    let roster = ask(&store, Query::LoadRoster(joe.clone())).unwrap();
+    assert_eq!(roster, Answer::Roster(vec![plain, item("roland@falcot.com")]));
+    let other = ask(&store, Query::LoadRoster(address("roland@falcot.com"))).unwrap();
+    assert_eq!(other, Answer::Roster(vec![]));
+}
+
+#[test]
+fn values_that_some_database_cannot_keep_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = house(folder.path());
+    let refused = |item| {
+        let query = Query::PutRosterItem { account: address("joe@falcot.com"), item };
+        assert!(matches!(ask(&store, query), Err(Fault::Invalid(_))));
+    };
+    refused(item(""));
+    refused(item(&"x".repeat(1281)));
+    refused(item("a\0b@falcot.com"));
+    refused(RosterItem { name: Some("\u{1f}".into()), ..item("a@falcot.com") });
+    refused(RosterItem { name: Some("x".repeat(8193)), ..item("a@falcot.com") });
+    refused(RosterItem { groups: vec![String::new()], ..item("a@falcot.com") });
+    refused(RosterItem { pending: Some(vec![0; (1 << 20) + 1]), ..item("a@falcot.com") });
+    let long = Query::AddOffline {
+        account: address("joe@falcot.com"),
+        stored: 0,
+        payload: vec![0; (1 << 20) + 1],
+        limit: 1,
+    };
+    assert!(matches!(ask(&store, long), Err(Fault::Invalid(_))));
+}
+
+#[test]
+fn messages_are_kept_in_order_up_to_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = house(folder.path());
+    let joe = address("joe@falcot.com");
+    for (i, expected) in
+        [Ok(Answer::Done), Ok(Answer::Done), Ok(Answer::Done), Err(Fault::Full)].into_iter().enumerate()
+    {
+        assert_eq!(ask(&store, message("joe@falcot.com", &i.to_string(), 3)), expected);
+    }
+    assert_eq!(ask(&store, message("roland@falcot.com", "other", 3)), Ok(Answer::Done));
+    let store = again(store, folder.path());
+    let messages = list(&store, "joe@falcot.com");
+    assert_eq!(texts(&messages), ["0", "1", "2"]);
+    assert!(messages.iter().all(|message| message.stored == 77));
+    let after = Query::ListOffline { account: joe.clone(), limit: 1, after: messages[0].id };
+    assert_eq!(ask(&store, after), Ok(Answer::Offline(vec![messages[1].clone()])));
+    ask(&store, Query::RemoveOffline { account: joe.clone(), up_to: messages[1].id }).unwrap();
+    assert_eq!(texts(&list(&store, "joe@falcot.com")), ["2"]);
+    ask(&store, Query::RemoveOffline { account: joe, up_to: messages[2].id }).unwrap();
+    ask(&store, message("joe@falcot.com", "3", 3)).unwrap();
+    assert!(list(&store, "joe@falcot.com")[0].id > messages[2].id, "an id is never used again");
+    assert_eq!(texts(&list(&store, "roland@falcot.com")), ["other"]);
+}
+
+#[test]
+fn the_limit_holds_within_one_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = house(folder.path());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    for i in 0..10 {
+        let sender = sender.clone();
+        let text = i.to_string();
+        store
+            .handle()
+            .ask(message("joe@falcot.com", &text, 4), move |outcome| sender.send((i, outcome)).unwrap())
+            .unwrap();
+    }
+    for i in 0..10 {
+        let expected = if i < 4 { Ok(Answer::Done) } else { Err(Fault::Full) };
+        assert_eq!(receiver.recv().unwrap(), (i, expected));
+    }
+    assert_eq!(texts(&list(&store, "joe@falcot.com")), ["0", "1", "2", "3"]);
+}
+
+#[test]
+fn a_row_at_fault_does_not_spoil_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = house(folder.path());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let queries = [
+        message("joe@falcot.com", "a", 9),
+        message("nobody@falcot.com", "b", 9),
+        replace("roland@falcot.com", vec![row(1)]),
+        replace("nobody@falcot.com", vec![row(1)]),
+        Query::PutRosterItem { account: address("joe@falcot.com"), item: item("") },
+        Query::PutRosterItem { account: address("joe@falcot.com"), item: item("a@falcot.com") },
+        message("joe@falcot.com", "c", 9),
+    ];
+    for (i, query) in queries.into_iter().enumerate() {
+        let sender = sender.clone();
+        store.handle().ask(query, move |outcome| sender.send((i, outcome.is_ok())).unwrap()).unwrap();
+    }
+    let mut outcomes: Vec<(usize, bool)> = receiver.iter().take(7).collect();
+    outcomes.sort_unstable();
+    let good: Vec<usize> = outcomes.iter().filter(|(_, good)| *good).map(|(i, _)| *i).collect();
+    assert_eq!(good, [0, 2, 5, 6]);
+    assert_eq!(texts(&list(&store, "joe@falcot.com")), ["a", "c"]);
+    assert_eq!(store.load_bindings().unwrap(), [(address("roland@falcot.com"), vec![row(1)])]);
+    assert!(!store.handle().health().failing);
+}
+
+#[test]
+fn the_last_of_many_changes_wins_and_a_look_up_sees_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = house(folder.path());
+    let handle = store.handle();
+    let joe = address("joe@falcot.com");
+    for place in 0..50 {
+        handle.ask(replace("joe@falcot.com", vec![row(place)]), |_| {}).unwrap();
+        let item = RosterItem { name: Some(place.to_string()), ..item("a@falcot.com") };
+        handle.ask(Query::PutRosterItem { account: joe.clone(), item }, |_| {}).unwrap();
+    }
+    handle.ask(Query::RemoveAccount(address("roland@falcot.com")), |_| {}).unwrap();
+    let Answer::Roster(roster) = ask(&store, Query::LoadRoster(joe.clone())).unwrap() else {
+        panic!("a roster")
+    };
+    assert_eq!(roster, [RosterItem { name: Some("49".into()), ..item("a@falcot.com") }]);
+    assert_eq!(store.load_bindings().unwrap(), [(joe, vec![row(49)])]);
+    assert_eq!(store.load_accounts().unwrap().len(), 1);
+}
+
+#[test]
+fn an_account_and_its_rows_in_one_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = house(folder.path());
+    let handle = store.handle();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    for query in [
+        Query::PutAccounts(vec![account("new@falcot.com", 1)]),
+        message("new@falcot.com", "1", 9),
+        Query::RemoveAccount(address("new@falcot.com")),
+        Query::PutAccounts(vec![account("new@falcot.com", 2)]),
+        message("new@falcot.com", "2", 9),
+    ] {
+        let sender = sender.clone();
+        handle.ask(query, move |outcome| sender.send(outcome).unwrap()).unwrap();
+    }
+    assert!(receiver.iter().take(5).all(|outcome| outcome == Ok(Answer::Done)));
+    assert_eq!(texts(&list(&store, "new@falcot.com")), ["2"]);
+}
+
+#[test]
+fn a_full_queue_refuses_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(house(folder.path()));
+    let settings = Settings { queue: 8, ..Settings::default() };
+    let store = Store::open(URL, folder.path(), settings).unwrap();
+    let handle = store.handle();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let taken = (0..100)
+        .filter(|i| {
+            let sender = sender.clone();
+            handle
+                .ask(message("joe@falcot.com", &i.to_string(), 1000), move |o| sender.send(o).unwrap())
+                .is_ok()
+        })
+        .count();
+    assert!((8..100).contains(&taken), "{taken}");
+    store.close();
+    assert!(receiver.iter().take(taken).all(|outcome| outcome == Ok(Answer::Done)));
+    assert_eq!(handle.ask(message("joe@falcot.com", "late", 9), |_| {}), Err(store::Busy));
+    assert_eq!(handle.ask_wait(message("joe@falcot.com", "late", 9)), Err(Fault::Closed));
+}
+
+#[test]
+fn it_answers_inside_a_runtime() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = house(folder.path());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let outcome = runtime
+        .block_on(async { store.handle().query(Query::CountOffline(address("joe@falcot.com"))).await });
+    assert_eq!(outcome, Ok(Answer::Count(0)));
+}
