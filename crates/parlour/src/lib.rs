@@ -4,3 +4,10 @@
 
 pub mod cli;
 pub mod config;
+pub mod desk;
+pub mod listen;
+pub mod mail;
+pub mod office;
+pub mod report;
+pub mod services;
+pub mod switchboard;

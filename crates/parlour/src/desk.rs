@@ -1,0 +1,53 @@
+//! What a service may use while it is called: the worker's hands, the shared snapshots, the switchboard.
+
+use crate::config::Plan;
+use crate::mail::Mail;
+use crate::switchboard::Switchboard;
+use hmac::{Hmac, KeyInit, Mac};
+use net::{Bound, Net, Postbox};
+use sha2::Sha256;
+use std::sync::Arc;
+use store::StoreHandle;
+use wire::{Directory, Secret, WorkerId};
+
+/// What stays the same over many callbacks. Each worker has its own; nothing in it is locked.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// What the configuration means.
+    pub plan: Arc<Plan>,
+    /// The domains and accounts.
+    pub directory: Arc<Directory>,
+    /// What survives a restart.
+    pub store: StoreHandle,
+    /// The way back into a worker, for closures that the store calls.
+    pub postbox: Postbox<Mail>,
+    /// This worker.
+    pub me: WorkerId,
+    /// How many workers there are.
+    pub workers: u16,
+    /// Every listener, with its real port.
+    pub bound: Arc<[Bound]>,
+    /// The server's own secret; see [`Self::key`].
+    pub secret: Arc<Secret>,
+}
+
+impl Shared {
+    /// A key for one purpose (`"turn nonce"`), the same on every worker and after a restart.
+    pub fn key(&self, purpose: &str) -> [u8; 32] {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(self.secret.expose()).expect("HMAC takes a key of any length");
+        mac.update(purpose.as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+}
+
+/// Lent to a service for one callback.
+#[derive(Debug)]
+pub struct Desk<'a, 'n> {
+    /// The worker's hands: sockets, connections, mail.
+    pub net: &'a mut Net<'n, Mail>,
+    /// Plan, accounts, store.
+    pub shared: &'a Shared,
+    /// Where addresses are.
+    pub switchboard: &'a mut Switchboard,
+}

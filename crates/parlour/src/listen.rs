@@ -1,0 +1,68 @@
+//! From the plan's listeners to what net binds, and from net's marks back to the service that owns a socket.
+
+use crate::config::plan::{Host, Listener, Plan, Service};
+use net::{Endpoint, Kind, Spec, Tag};
+use std::net::SocketAddr;
+use wire::Transport;
+
+/// The mark of what a service owns. `role` is the service's own word for what it is (below 2^24).
+pub const fn tag(service: Service, role: u32) -> Tag {
+    Tag((service as u32) << 24 | role)
+}
+
+/// Whose mark this is.
+pub const fn owner(tag: Tag) -> Service {
+    match tag.0 >> 24 {
+        0 => Service::Turn,
+        1 => Service::Sip,
+        _ => Service::Xmpp,
+    }
+}
+
+/// What the service called it.
+pub const fn role(tag: Tag) -> u32 {
+    tag.0 & 0x00ff_ffff
+}
+
+/// The role of every listener: what a service binds or connects by itself has a role of its own, from 1 on.
+pub const LISTENER: u32 = 0;
+
+/// What the plan wants bound, in its order.
+pub fn specs(plan: &Plan) -> Vec<Spec> {
+    plan.listeners().map(|(service, transport, listener)| spec(service, transport, listener)).collect()
+}
+
+fn spec(service: Service, transport: Transport, listener: &Listener) -> Spec {
+    let kind = match transport {
+        Transport::Udp => Kind::Udp,
+        Transport::Tcp => Kind::Tcp { alpn: alpn(service) },
+        Transport::Tls => Kind::Tls { alpn: alpn(service) },
+    };
+    let at = match listener.host {
+        Host::All => Endpoint::Every(listener.port),
+        Host::One(address) => Endpoint::At(SocketAddr::new(address, listener.port)),
+    };
+    Spec { name: format!("{service} {transport} \"{listener}\""), tag: tag(service, LISTENER), kind, at }
+}
+
+/// What a service speaks inside TLS, by its registered name (RFC 7443, RFC 7301 registry, XEP-0368).
+fn alpn(service: Service) -> Vec<Vec<u8>> {
+    let names: &[&str] = match service {
+        Service::Turn => &["stun.turn", "stun.nat-discovery"],
+        Service::Sip => &["sip/2"],
+        Service::Xmpp => &["xmpp-client"],
+    };
+    names.iter().map(|name| name.as_bytes().to_vec()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_leads_back_to_its_owner() {
+        for service in [Service::Turn, Service::Sip, Service::Xmpp] {
+            assert_eq!((owner(tag(service, 77)), role(tag(service, 77))), (service, 77));
+        }
+    }
+}

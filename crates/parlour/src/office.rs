@@ -1,0 +1,191 @@
+//! One worker's office: it owns the services of that worker and hands each what is for it.
+
+use crate::config::plan;
+use crate::desk::{Desk, Shared};
+use crate::listen;
+use crate::mail::Mail;
+use crate::report::Report;
+use crate::services::{Service, sip::Sip, turn::Turn, xmpp::Xmpp};
+use crate::switchboard::{Reach, Switchboard};
+use net::{Batch, CloseReason, ConnectionInfo, Handler, IcmpError, Net, Start, Tag};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+use store::BindingRow;
+use wire::{Address, ConnectionId, SocketId};
+
+/// What was kept for the addresses at home on one worker.
+pub type Kept = Vec<(Address, Vec<BindingRow>)>;
+
+/// One worker's services and what they share.
+#[derive(Debug)]
+pub struct Office {
+    shared: Shared,
+    switchboard: Switchboard,
+    turn: Turn,
+    sip: Sip,
+    xmpp: Xmpp,
+}
+
+impl Office {
+    /// An office with what was kept for its addresses.
+    pub fn new(shared: Shared, start: &Start<'_, Mail>, kept: Kept) -> Self {
+        Self {
+            switchboard: Switchboard::default(),
+            turn: Turn::new(&shared, start.now, start.epoch),
+            sip: Sip::new(&shared, start.now, start.epoch, kept),
+            xmpp: Xmpp::new(&shared, start.now, start.epoch),
+            shared,
+        }
+    }
+
+    /// Lets the service that owns `tag` work at its desk.
+    fn serve<R>(
+        &mut self,
+        net: &mut Net<'_, Mail>,
+        tag: Tag,
+        work: impl FnOnce(&mut dyn Service, &mut Desk<'_, '_>) -> R,
+    ) -> R {
+        let mut desk = Desk { net, shared: &self.shared, switchboard: &mut self.switchboard };
+        let service: &mut dyn Service = match listen::owner(tag) {
+            plan::Service::Turn => &mut self.turn,
+            plan::Service::Sip => &mut self.sip,
+            plan::Service::Xmpp => &mut self.xmpp,
+        };
+        let result = work(service, &mut desk);
+        self.settle(net);
+        result
+    }
+
+    /// Lets every service work at its desk.
+    fn serve_all(
+        &mut self,
+        net: &mut Net<'_, Mail>,
+        mut work: impl FnMut(&mut dyn Service, &mut Desk<'_, '_>),
+    ) {
+        let mut desk = Desk { net, shared: &self.shared, switchboard: &mut self.switchboard };
+        let services: [&mut dyn Service; 3] = [&mut self.turn, &mut self.sip, &mut self.xmpp];
+        for service in services {
+            work(service, &mut desk);
+        }
+        self.settle(net);
+    }
+
+    /// Answers the questions that came up about addresses at home here, and passes on answers.
+    fn settle(&mut self, net: &mut Net<'_, Mail>) {
+        loop {
+            if let Some(question) = self.switchboard.next_question() {
+                let reach = self.reach(net.now(), &question.address);
+                self.switchboard.reply(net, &question, reach);
+            } else if let Some(answer) = self.switchboard.next_answer() {
+                let mut desk = Desk { net, shared: &self.shared, switchboard: &mut self.switchboard };
+                self.sip.located(&mut desk, answer);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// How an address at home here is reached now.
+    fn reach(&self, now: Instant, address: &Address) -> Reach {
+        Reach { contacts: self.sip.contacts(now, address), sessions: self.xmpp.sessions(address) }
+    }
+
+    /// How this worker is.
+    fn report(&self) -> Report {
+        let mut report = Report::default();
+        let services: [&dyn Service; 3] = [&self.turn, &self.sip, &self.xmpp];
+        services.iter().for_each(|service| service.report(&mut report));
+        report
+    }
+}
+
+impl Handler for Office {
+    type Mail = Mail;
+
+    fn datagrams(&mut self, net: &mut Net<'_, Mail>, socket: SocketId, batch: &mut Batch<'_>) {
+        if let Some(tag) = net.socket_tag(socket) {
+            self.serve(net, tag, |service, desk| service.datagrams(desk, socket, batch));
+        }
+    }
+
+    fn unreachable(&mut self, net: &mut Net<'_, Mail>, socket: SocketId, peer: SocketAddr, error: IcmpError) {
+        if let Some(tag) = net.socket_tag(socket) {
+            self.serve(net, tag, |service, desk| service.unreachable(desk, socket, peer, error));
+        }
+    }
+
+    fn opened(&mut self, net: &mut Net<'_, Mail>, conn: ConnectionId, info: &ConnectionInfo) {
+        self.serve(net, info.tag, |service, desk| service.opened(desk, conn, info));
+    }
+
+    fn refused(&mut self, net: &mut Net<'_, Mail>, conn: ConnectionId, tag: Tag, error: &io::Error) {
+        self.serve(net, tag, |service, desk| service.refused(desk, conn, tag, error));
+    }
+
+    fn secured(&mut self, net: &mut Net<'_, Mail>, conn: ConnectionId, info: &ConnectionInfo) {
+        self.serve(net, info.tag, |service, desk| service.secured(desk, conn, info));
+    }
+
+    fn received(&mut self, net: &mut Net<'_, Mail>, conn: ConnectionId, data: &[u8]) -> usize {
+        match net.tag(conn) {
+            Some(tag) => self.serve(net, tag, |service, desk| service.received(desk, conn, data)),
+            None => data.len(),
+        }
+    }
+
+    fn closed(&mut self, net: &mut Net<'_, Mail>, conn: ConnectionId, reason: CloseReason) {
+        if let Some(tag) = net.tag(conn) {
+            self.serve(net, tag, |service, desk| service.closed(desk, conn, reason));
+        }
+    }
+
+    fn adopted(&mut self, net: &mut Net<'_, Mail>, conn: ConnectionId, info: &ConnectionInfo, baggage: Mail) {
+        let mut desk = Desk { net, shared: &self.shared, switchboard: &mut self.switchboard };
+        match baggage {
+            Mail::Xmpp(baggage) => self.xmpp.adopted(&mut desk, conn, info, baggage),
+            // Only XMPP moves connections; what comes with anything else has no owner here.
+            _ => desk.net.abort(conn),
+        }
+        self.settle(net);
+    }
+
+    fn mail(&mut self, net: &mut Net<'_, Mail>, mail: Mail) {
+        let mut desk = Desk { net, shared: &self.shared, switchboard: &mut self.switchboard };
+        match mail {
+            Mail::Turn(mail) => self.turn.mail(&mut desk, mail),
+            Mail::Sip(mail) => self.sip.mail(&mut desk, mail),
+            Mail::Xmpp(mail) => self.xmpp.mail(&mut desk, mail),
+            Mail::Switchboard(mail) => self.switchboard.mail(mail),
+            Mail::Directory(directory) => {
+                self.shared.directory = directory;
+                return self.serve_all(net, |service, desk| service.refresh(desk));
+            }
+            Mail::Plan(plan) => {
+                self.shared.plan = plan;
+                return self.serve_all(net, |service, desk| service.refresh(desk));
+            }
+            // The administrator may have gone away meanwhile.
+            Mail::Report(reply) => drop(reply.send(self.report())),
+            Mail::Drain(until) => return self.serve_all(net, |service, desk| service.drain(desk, until)),
+        }
+        self.settle(net);
+    }
+
+    fn tick(&mut self, net: &mut Net<'_, Mail>) {
+        let now = net.now();
+        self.serve_all(net, |service, desk| {
+            if service.deadline().is_some_and(|due| due <= now) {
+                service.tick(desk);
+            }
+        });
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        [self.turn.deadline(), self.sip.deadline(), self.xmpp.deadline()].into_iter().flatten().min()
+    }
+
+    fn drained(&self) -> bool {
+        self.turn.drained() && self.sip.drained() && self.xmpp.drained()
+    }
+}

@@ -1,0 +1,45 @@
+//! The services of one worker: each joins a protocol's machine with the worker's hands. They never know one another;
+//! they meet in the switchboard.
+
+pub mod sip;
+pub mod turn;
+pub mod xmpp;
+
+use crate::desk::Desk;
+use crate::report::Report;
+use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Tag};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+use wire::{ConnectionId, SocketId};
+
+/// What the office asks of every service. The callbacks are those of [`net::Handler`], for this service's own sockets
+/// and connections.
+pub trait Service {
+    /// Datagrams arrived.
+    fn datagrams(&mut self, desk: &mut Desk<'_, '_>, socket: SocketId, batch: &mut Batch<'_>);
+    /// An earlier datagram did not reach its peer.
+    fn unreachable(&mut self, desk: &mut Desk<'_, '_>, socket: SocketId, peer: SocketAddr, error: IcmpError);
+    /// A stream is ready.
+    fn opened(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, info: &ConnectionInfo);
+    /// A stream that this service asked for could not be opened.
+    fn refused(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, tag: Tag, error: &io::Error);
+    /// TLS is up in mid-stream.
+    fn secured(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, info: &ConnectionInfo);
+    /// Bytes of a stream; returns how many were taken.
+    fn received(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, data: &[u8]) -> usize;
+    /// A stream is gone.
+    fn closed(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, reason: CloseReason);
+    /// The accounts or the plan have changed: `desk.shared` has the new ones.
+    fn refresh(&mut self, desk: &mut Desk<'_, '_>);
+    /// Take on nothing new; be done by `until`.
+    fn drain(&mut self, desk: &mut Desk<'_, '_>, until: Instant);
+    /// Whether nothing is left that is worth waiting for.
+    fn drained(&self) -> bool;
+    /// The deadline has come.
+    fn tick(&mut self, desk: &mut Desk<'_, '_>);
+    /// When `tick` is wanted; cheap, as it is asked after every callback.
+    fn deadline(&self) -> Option<Instant>;
+    /// Says how it is.
+    fn report(&self, report: &mut Report);
+}
