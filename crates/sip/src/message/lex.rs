@@ -1,0 +1,205 @@
+//! The smallest pieces of SIP's grammar on bytes: tokens, white space, quoted strings, lists (RFC 3261 §25.1).
+
+use std::borrow::Cow;
+
+/// What a byte may be part of.
+const TOKEN: u8 = 1;
+const LWS: u8 = 2;
+
+const CLASS: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut b = 0;
+    while b < 256 {
+        let c = b as u8;
+        if c.is_ascii_alphanumeric()
+            || matches!(c, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+        {
+            table[b] = TOKEN;
+        } else if matches!(c, b' ' | b'\t' | b'\r' | b'\n') {
+            table[b] = LWS;
+        }
+        b += 1;
+    }
+    table
+}
+
+/// Whether `b` may stand in a token.
+pub(crate) const fn is_token(b: u8) -> bool {
+    CLASS[b as usize] == TOKEN
+}
+
+/// Whether `b` is white space, or part of a folded line's end.
+pub(crate) const fn is_lws(b: u8) -> bool {
+    CLASS[b as usize] == LWS
+}
+
+/// Whether all of a non-empty text may stand in a token.
+pub(crate) fn all_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|&b| is_token(b))
+}
+
+/// How many bytes of white space `text` begins with.
+pub(crate) fn lws(text: &[u8]) -> usize {
+    text.iter().position(|&b| !is_lws(b)).unwrap_or(text.len())
+}
+
+/// How many token bytes `text` begins with.
+pub(crate) fn token(text: &[u8]) -> usize {
+    text.iter().position(|&b| !is_token(b)).unwrap_or(text.len())
+}
+
+/// `text` without the white space in front.
+pub(crate) fn trim_start(text: &[u8]) -> &[u8] {
+    &text[lws(text)..]
+}
+
+/// `text` without the white space behind.
+pub(crate) fn trim_end(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|&b| !is_lws(b)).map_or(0, |last| last + 1);
+    &text[..end]
+}
+
+/// `text` without the white space around it.
+pub(crate) fn trim(text: &[u8]) -> &[u8] {
+    trim_end(trim_start(text))
+}
+
+/// How long the quoted string is that `text` begins with, quotes included; `None` where it does not end.
+pub(crate) fn quoted(text: &[u8]) -> Option<usize> {
+    debug_assert_eq!(text.first(), Some(&b'"'));
+    let mut at = 1;
+    while let Some(found) = memchr::memchr2(b'"', b'\\', text.get(at..)?) {
+        at += found;
+        if text[at] == b'"' {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+    None
+}
+
+/// What a parameter or header value says: a quoted string without its quotes and backslashes, a token as it is.
+pub fn unquote(value: &[u8]) -> Cow<'_, [u8]> {
+    let Some(inner) = value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")) else {
+        return Cow::Borrowed(value);
+    };
+    if memchr::memchr(b'\\', inner).is_none() {
+        return Cow::Borrowed(inner);
+    }
+    let mut out = Vec::with_capacity(inner.len());
+    let mut bytes = inner.iter();
+    while let Some(&b) = bytes.next() {
+        out.push(if b == b'\\' { bytes.next().copied().unwrap_or(b) } else { b });
+    }
+    Cow::Owned(out)
+}
+
+/// Reads a number that is nothing but digits and fits.
+pub(crate) fn number(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 19 {
+        return long_number(text);
+    }
+    text.iter().try_fold(0, |n: u64, b| b.is_ascii_digit().then(|| n * 10 + u64::from(b - b'0')))
+}
+
+/// The same for texts that may not fit: leading zeros are allowed in any number.
+fn long_number(text: &[u8]) -> Option<u64> {
+    let zeros = text.iter().take_while(|&&b| b == b'0').count();
+    if zeros == 0 || text.len() - zeros > 19 { None } else { number(&text[zeros.min(text.len() - 1)..]) }
+}
+
+/// Reads a number of at most 32 bits.
+pub(crate) fn number32(text: &[u8]) -> Option<u32> {
+    number(text).and_then(|n| u32::try_from(n).ok())
+}
+
+/// Reads a port.
+pub(crate) fn port(text: &[u8]) -> Option<u16> {
+    number(text).and_then(|n| u16::try_from(n).ok())
+}
+
+/// The elements of a comma-separated value, trimmed. Commas inside quotes and angle brackets do not count.
+/// Empty elements are left out (RFC 3261 §7.3.1 knows none, but real messages do).
+#[derive(Clone, Debug)]
+pub struct List<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> List<'a> {
+    pub(crate) fn new(value: &'a [u8]) -> Self {
+        Self { rest: value }
+    }
+}
+
+impl<'a> Iterator for List<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while !self.rest.is_empty() {
+            let end = element(self.rest);
+            let found = trim(&self.rest[..end]);
+            self.rest = self.rest.get(end + 1..).unwrap_or_default();
+            if !found.is_empty() {
+                return Some(found);
+            }
+        }
+        None
+    }
+}
+
+/// Where the first element of a comma-separated value ends: at a comma, or with the value.
+pub(crate) fn element(value: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(found) = memchr::memchr3(b',', b'"', b'<', &value[at..]) {
+        at += found;
+        at += match value[at] {
+            b',' => return at,
+            b'"' => quoted(&value[at..]).unwrap_or(value.len() - at),
+            _ => memchr::memchr(b'>', &value[at..]).unwrap_or(value.len() - at),
+        };
+    }
+    value.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_respect_quotes_and_brackets() {
+        let all = |text: &'static str| List::new(text.as_bytes()).collect::<Vec<_>>();
+        assert_eq!(all("a, b ,c"), [b"a", b"b", b"c"]);
+        assert_eq!(
+            all("\"a,\\\",b\" <sip:x,y@z>;p=\",\", c"),
+            [&b"\"a,\\\",b\" <sip:x,y@z>;p=\",\""[..], b"c"]
+        );
+        assert_eq!(all(" ,, a,\r\n b,"), [b"a", b"b"]);
+        assert_eq!(all("\"open, b"), [b"\"open, b"]);
+        assert_eq!(all("<open, b"), [b"<open, b"]);
+        assert!(all("").is_empty());
+    }
+
+    #[test]
+    fn quoted_strings_end_at_their_quote() {
+        assert_eq!(quoted(b"\"ab\"c"), Some(4));
+        assert_eq!(quoted(b"\"a\\\"b\"c"), Some(6));
+        assert_eq!((quoted(b"\"ab"), quoted(b"\"ab\\"), quoted(b"\"ab\\\"")), (None, None, None));
+        assert_eq!(unquote(b"\"a\\\"\\\\b\"").as_ref(), b"a\"\\b");
+        assert_eq!(unquote(b"token").as_ref(), b"token");
+    }
+
+    #[test]
+    fn numbers_are_digits_alone() {
+        assert_eq!(number(b"0"), Some(0));
+        assert_eq!(number(b"00000000000000000000000070"), Some(70));
+        assert_eq!(number(b"00000000000000000000000000"), Some(0));
+        assert_eq!(number(b"9999999999999999999"), Some(9_999_999_999_999_999_999));
+        for bad in [&b""[..], b"-1", b"+1", b"1 ", b"1a", b"36893488147419103232"] {
+            assert_eq!(number(bad), None);
+        }
+        assert_eq!((number32(b"4294967295"), number32(b"4294967296")), (Some(u32::MAX), None));
+        assert_eq!((port(b"65535"), port(b"65536")), (Some(65535), None));
+    }
+}

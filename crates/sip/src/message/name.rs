@@ -1,0 +1,227 @@
+//! Names of header fields that this server reads, with their compact forms; any other name is `Other`.
+
+/// A header field this server knows by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+#[expect(missing_docs, reason = "each is the header field of that name")]
+pub enum HeaderName {
+    Via,
+    From,
+    To,
+    CallId,
+    CSeq,
+    MaxForwards,
+    Contact,
+    ContentLength,
+    ContentType,
+    Route,
+    RecordRoute,
+    Expires,
+    Require,
+    ProxyRequire,
+    Supported,
+    Unsupported,
+    Allow,
+    Authorization,
+    ProxyAuthorization,
+    WwwAuthenticate,
+    ProxyAuthenticate,
+    Path,
+    ServiceRoute,
+    MinExpires,
+    RetryAfter,
+    Reason,
+    UserAgent,
+    Server,
+    Date,
+    Warning,
+    RSeq,
+    RAck,
+    Event,
+    SubscriptionState,
+    SessionExpires,
+    MinSe,
+    ReferTo,
+    ReferredBy,
+    MaxBreadth,
+    PAssertedIdentity,
+    PPreferredIdentity,
+    Privacy,
+    Subject,
+    Timestamp,
+    AcceptContact,
+    RejectContact,
+    RequestDisposition,
+    ContentEncoding,
+    AllowEvents,
+    Identity,
+    /// A header field that this server does not know.
+    Other,
+}
+
+impl HeaderName {
+    /// How many names there are, `Other` included.
+    pub(crate) const COUNT: usize = Self::Other as usize + 1;
+
+    /// Reads a name, in its long or compact form, without regard to case.
+    pub fn of(name: &[u8]) -> Self {
+        match name {
+            [letter] => compact(letter | 0x20),
+            _ => long(name),
+        }
+    }
+
+    /// The name as this server writes it.
+    pub fn as_str(self) -> &'static str {
+        TABLE.iter().find(|(name, _)| *name == self).map_or("", |(_, text)| text)
+    }
+}
+
+/// RFC 3261 §7.3.3 and the registry at IANA.
+fn compact(letter: u8) -> HeaderName {
+    match letter {
+        b'v' => HeaderName::Via,
+        b'f' => HeaderName::From,
+        b't' => HeaderName::To,
+        b'i' => HeaderName::CallId,
+        b'm' => HeaderName::Contact,
+        b'l' => HeaderName::ContentLength,
+        b'c' => HeaderName::ContentType,
+        b'k' => HeaderName::Supported,
+        b's' => HeaderName::Subject,
+        b'e' => HeaderName::ContentEncoding,
+        b'u' => HeaderName::AllowEvents,
+        b'o' => HeaderName::Event,
+        b'r' => HeaderName::ReferTo,
+        b'b' => HeaderName::ReferredBy,
+        b'x' => HeaderName::SessionExpires,
+        b'a' => HeaderName::AcceptContact,
+        b'j' => HeaderName::RejectContact,
+        b'd' => HeaderName::RequestDisposition,
+        b'y' => HeaderName::Identity,
+        _ => HeaderName::Other,
+    }
+}
+
+/// Every name in its long form.
+const TABLE: [(HeaderName, &str); HeaderName::COUNT - 1] = [
+    (HeaderName::Via, "Via"),
+    (HeaderName::From, "From"),
+    (HeaderName::To, "To"),
+    (HeaderName::CallId, "Call-ID"),
+    (HeaderName::CSeq, "CSeq"),
+    (HeaderName::MaxForwards, "Max-Forwards"),
+    (HeaderName::Contact, "Contact"),
+    (HeaderName::ContentLength, "Content-Length"),
+    (HeaderName::ContentType, "Content-Type"),
+    (HeaderName::Route, "Route"),
+    (HeaderName::RecordRoute, "Record-Route"),
+    (HeaderName::Expires, "Expires"),
+    (HeaderName::Require, "Require"),
+    (HeaderName::ProxyRequire, "Proxy-Require"),
+    (HeaderName::Supported, "Supported"),
+    (HeaderName::Unsupported, "Unsupported"),
+    (HeaderName::Allow, "Allow"),
+    (HeaderName::Authorization, "Authorization"),
+    (HeaderName::ProxyAuthorization, "Proxy-Authorization"),
+    (HeaderName::WwwAuthenticate, "WWW-Authenticate"),
+    (HeaderName::ProxyAuthenticate, "Proxy-Authenticate"),
+    (HeaderName::Path, "Path"),
+    (HeaderName::ServiceRoute, "Service-Route"),
+    (HeaderName::MinExpires, "Min-Expires"),
+    (HeaderName::RetryAfter, "Retry-After"),
+    (HeaderName::Reason, "Reason"),
+    (HeaderName::UserAgent, "User-Agent"),
+    (HeaderName::Server, "Server"),
+    (HeaderName::Date, "Date"),
+    (HeaderName::Warning, "Warning"),
+    (HeaderName::RSeq, "RSeq"),
+    (HeaderName::RAck, "RAck"),
+    (HeaderName::Event, "Event"),
+    (HeaderName::SubscriptionState, "Subscription-State"),
+    (HeaderName::SessionExpires, "Session-Expires"),
+    (HeaderName::MinSe, "Min-SE"),
+    (HeaderName::ReferTo, "Refer-To"),
+    (HeaderName::ReferredBy, "Referred-By"),
+    (HeaderName::MaxBreadth, "Max-Breadth"),
+    (HeaderName::PAssertedIdentity, "P-Asserted-Identity"),
+    (HeaderName::PPreferredIdentity, "P-Preferred-Identity"),
+    (HeaderName::Privacy, "Privacy"),
+    (HeaderName::Subject, "Subject"),
+    (HeaderName::Timestamp, "Timestamp"),
+    (HeaderName::AcceptContact, "Accept-Contact"),
+    (HeaderName::RejectContact, "Reject-Contact"),
+    (HeaderName::RequestDisposition, "Request-Disposition"),
+    (HeaderName::ContentEncoding, "Content-Encoding"),
+    (HeaderName::AllowEvents, "Allow-Events"),
+    (HeaderName::Identity, "Identity"),
+];
+
+/// How many slots the perfect hash of [`long`] has.
+const SLOTS: usize = 256;
+
+/// Tells every name in [`TABLE`] from the others by its length, first and last letters.
+const fn slot(name: &[u8]) -> usize {
+    let n = name.len();
+    let (first, last, middle) = (name[0] | 0x20, name[n - 1] | 0x20, name[n / 2] | 0x20);
+    (n * 7 + first as usize * 31 + last as usize * 5 + middle as usize * 3) % SLOTS
+}
+
+/// Which row of [`TABLE`] each slot holds, counted from 1; two chained rows at most.
+const BY_SLOT: [[u8; 2]; SLOTS] = by_slot();
+
+const fn by_slot() -> [[u8; 2]; SLOTS] {
+    let mut slots = [[0; 2]; SLOTS];
+    let mut row = 0;
+    while row < TABLE.len() {
+        let at = slot(TABLE[row].1.as_bytes());
+        let second = if slots[at][0] == 0 { 0 } else { 1 };
+        assert!(slots[at][second] == 0, "three names fall into one slot: choose other factors");
+        slots[at][second] = row as u8 + 1;
+        row += 1;
+    }
+    slots
+}
+
+fn long(name: &[u8]) -> HeaderName {
+    if name.is_empty() {
+        return HeaderName::Other;
+    }
+    for row in BY_SLOT[slot(name)] {
+        if row == 0 {
+            break;
+        }
+        let (found, text) = TABLE[usize::from(row) - 1];
+        if name.eq_ignore_ascii_case(text.as_bytes()) {
+            return found;
+        }
+    }
+    HeaderName::Other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_in_any_case() {
+        for (place, (name, text)) in TABLE.into_iter().enumerate() {
+            assert_eq!(place, name as usize, "the table is in the enum's order");
+            for form in [text.to_owned(), text.to_uppercase(), text.to_lowercase()] {
+                assert_eq!(HeaderName::of(form.as_bytes()), name);
+            }
+            assert_eq!(name.as_str(), text);
+        }
+    }
+
+    #[test]
+    fn compact_forms_and_strangers() {
+        for (compact, long) in [("v", "Via"), ("F", "From"), ("t", "To"), ("I", "Call-ID"), ("m", "Contact")]
+        {
+            assert_eq!(HeaderName::of(compact.as_bytes()), HeaderName::of(long.as_bytes()));
+        }
+        for other in ["", "z", "X-Foo", "Viaa", "Vi", "Call ID"] {
+            assert_eq!(HeaderName::of(other.as_bytes()), HeaderName::Other);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Hosts: names, IPv4 addresses, IPv6 references, with or without a port (RFC 3261 §25.1, RFC 5954).
+
+use crate::message::Fault;
+use crate::message::lex;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A host, as a URI or a Via names it.
+#[derive(Clone, Copy)]
+pub enum Host<'a> {
+    /// An address.
+    Ip(IpAddr),
+    /// A name, as written: letters, digits, hyphens, dots and (in real networks) underscores.
+    Name(&'a [u8]),
+}
+
+impl<'a> Host<'a> {
+    /// Reads a host that fills `text`; an IPv6 address may do without its brackets.
+    pub fn parse(text: &'a [u8]) -> Result<Self, Fault> {
+        let inner = text.strip_prefix(b"[").and_then(|t| t.strip_suffix(b"]")).unwrap_or(text);
+        if let Some(ip) = ipv6(inner) {
+            return Ok(Self::Ip(ip));
+        }
+        match Self::split(text)? {
+            (host, []) => Ok(host),
+            _ => Err(Fault::Host),
+        }
+    }
+
+    /// Reads a host off the front of `text`; the rest comes back.
+    pub(crate) fn split(text: &'a [u8]) -> Result<(Self, &'a [u8]), Fault> {
+        if let Some(inner) = text.strip_prefix(b"[") {
+            let end = memchr::memchr(b']', inner).ok_or(Fault::Host)?;
+            let ip = ipv6(&inner[..end]).ok_or(Fault::Host)?;
+            return Ok((Self::Ip(ip), &inner[end + 1..]));
+        }
+        let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+        let end = text.iter().position(|&b| !is_name(b)).unwrap_or(text.len());
+        let (name, rest) = text.split_at(end);
+        if name.is_empty() {
+            return Err(Fault::Host);
+        }
+        Ok((Self::of_name(name), rest))
+    }
+
+    fn of_name(name: &'a [u8]) -> Self {
+        if name[0].is_ascii_digit()
+            && let Some(ip) = std::str::from_utf8(name).ok().and_then(|n| n.parse::<Ipv4Addr>().ok())
+        {
+            return Self::Ip(ip.into());
+        }
+        Self::Name(name)
+    }
+
+    /// Reads `host` or `host:port` off the front of `text`, as URIs write it.
+    pub(crate) fn with_port(text: &'a [u8]) -> Result<(Self, Option<u16>, &'a [u8]), Fault> {
+        let (host, rest) = Self::split(text)?;
+        let Some(digits) = rest.strip_prefix(b":") else { return Ok((host, None, rest)) };
+        let end = digits.iter().position(|b| !b.is_ascii_digit()).unwrap_or(digits.len());
+        let port = lex::port(&digits[..end]).ok_or(Fault::Host)?;
+        Ok((host, Some(port), &digits[end..]))
+    }
+
+    /// The address, where it is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Ip(ip) => Some(*ip),
+            Self::Name(_) => None,
+        }
+    }
+
+    /// The name, where it is one.
+    pub fn name(&self) -> Option<&'a [u8]> {
+        match self {
+            Self::Ip(_) => None,
+            Self::Name(name) => Some(name),
+        }
+    }
+}
+
+fn ipv6(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok().filter(|t| t.contains(':'))?;
+    text.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+}
+
+/// Names compare without regard to case, addresses by value.
+impl PartialEq for Host<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Ip(a), Self::Ip(b)) => a == b,
+            (Self::Name(a), Self::Name(b)) => a.eq_ignore_ascii_case(b),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Host<'_> {}
+
+/// As URIs write it: IPv6 in brackets.
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+            Self::Ip(ip) => write!(f, "{ip}"),
+            Self::Name(name) => write!(f, "{}", name.escape_ascii()),
+        }
+    }
+}
+
+impl fmt::Debug for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parse() {
+        assert_eq!(Host::parse(b"192.0.2.1").unwrap().ip(), Some("192.0.2.1".parse().unwrap()));
+        assert_eq!(Host::parse(b"[2001:db8::1]").unwrap().ip(), Some("2001:db8::1".parse().unwrap()));
+        assert_eq!(Host::parse(b"2001:db8::1").unwrap().to_string(), "[2001:db8::1]");
+        assert_eq!(Host::parse(b"[::ffff:192.0.2.1]").unwrap().to_string(), "[::ffff:192.0.2.1]");
+        assert_eq!(Host::parse(b"A.Example.").unwrap(), Host::Name(b"a.example."));
+        assert_eq!(Host::parse(b"1.2.3.example").unwrap().name(), Some(&b"1.2.3.example"[..]));
+        let (host, port, rest) = Host::with_port(b"[::1]:5061;x").unwrap();
+        assert_eq!((host.to_string().as_str(), port, rest), ("[::1]", Some(5061), &b";x"[..]));
+    }
+
+    #[test]
+    fn reject() {
+        for bad in [&b""[..], b"[::1", b"[x]", b"a b", b"a:5060", b"\xc3\xa9.example", b"[192.0.2.1]"] {
+            assert_eq!(Host::parse(bad), Err(Fault::Host), "{}", bad.escape_ascii());
+        }
+        for bad in [&b"a:"[..], b"a:65536", b"a:-1", b"a:x", b":5060"] {
+            assert_eq!(Host::with_port(bad), Err(Fault::Host), "{}", bad.escape_ascii());
+        }
+    }
+}
