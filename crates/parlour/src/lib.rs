@@ -2,6 +2,7 @@
 //!
 //! This is the only room that knows every other; nothing knows it. See ARCHITECTURE.md.
 
+pub mod accounts;
 pub mod cli;
 pub mod config;
 pub mod desk;

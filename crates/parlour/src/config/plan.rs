@@ -4,14 +4,13 @@
 
 pub mod limits;
 
-use rustls::sign::CertifiedKey;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use wire::{Address, Domain, Transport};
+use wire::{Address, Domain, Secret, Transport};
 
 pub use limits::{AdminLimits, NetworkLimits, SipLimits, TurnLimits, XmppLimits};
 
@@ -150,8 +149,10 @@ pub struct TlsPlan {
     pub certificate: PathBuf,
     /// The file with the key.
     pub key: PathBuf,
-    /// Both, read and found to match.
-    pub identity: Arc<CertifiedKey>,
+    /// What stood in it (PEM); it has been found to match the key.
+    pub chain_pem: Arc<[u8]>,
+    /// What stood in the file with the key (PEM).
+    pub key_pem: Secret,
     /// The names and addresses that the certificate is for.
     pub names: Vec<String>,
     /// When it ends, as time since 1970-01-01 00:00 UTC.

@@ -6,9 +6,9 @@ use super::plan::TlsPlan;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
+use wire::Secret;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -20,43 +20,44 @@ pub(super) fn read(
 ) -> Result<TlsPlan, Vec<Fault>> {
     let chain_file = dir.join(&certificate.value);
     let key_file = dir.join(&key.value);
-    let (chain, private) = match (read_chain(&chain_file, certificate), read_key(&key_file, key)) {
+    let (chain_pem, key_pem) = match (read_file(&chain_file, certificate), read_file(&key_file, key)) {
+        (Ok(chain), Ok(private)) => (chain, Secret::new(private)),
+        (chain, private) => return Err(chain.err().into_iter().chain(private.err()).collect()),
+    };
+    let (chain, private) = match (read_chain(&chain_pem, certificate), read_key(&key_pem, key)) {
         (Ok(chain), Ok(private)) => (chain, private),
         (chain, private) => return Err(chain.err().into_iter().chain(private.err()).collect()),
     };
-    assemble(chain_file, key_file, chain, private).map_err(|message| vec![certificate.fault(message)])
+    let facts = facts(&chain[0]).and_then(|facts| must_match(chain, private, &key_file).map(|()| facts));
+    let (names, ends) = facts.map_err(|message| vec![certificate.fault(message)])?;
+    Ok(TlsPlan { certificate: chain_file, key: key_file, chain_pem: chain_pem.into(), key_pem, names, ends })
 }
 
-fn assemble(
-    certificate: PathBuf,
-    key: PathBuf,
+fn must_match(
     chain: Vec<CertificateDer<'static>>,
     private: PrivateKeyDer<'static>,
-) -> Result<TlsPlan, String> {
-    let (names, ends) = facts(&chain[0])?;
+    key: &Path,
+) -> Result<(), String> {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let identity = CertifiedKey::from_der(chain, private, &provider).map_err(|error| match error {
+    CertifiedKey::from_der(chain, private, &provider).map(drop).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => {
             format!("the key in {} is not this certificate's", key.display())
         }
         other => format!("the certificate or its key cannot be used: {other}"),
-    })?;
-    Ok(TlsPlan { certificate, key, identity: Arc::new(identity), names, ends })
+    })
 }
 
-fn read_chain(path: &Path, typed: &Typed<String>) -> Result<Vec<CertificateDer<'static>>, Fault> {
-    let text = read_file(path, typed)?;
-    match CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>() {
+fn read_chain(text: &[u8], typed: &Typed<String>) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    match CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>() {
         Ok(chain) if !chain.is_empty() => Ok(chain),
-        Ok(_) => Err(typed.fault(format!("no certificate is in {}", path.display()))),
-        Err(error) => Err(typed.fault(format!("{} is not PEM: {error}", path.display()))),
+        Ok(_) => Err(typed.fault(format!("no certificate is in {}", typed.value))),
+        Err(error) => Err(typed.fault(format!("{} is not PEM: {error}", typed.value))),
     }
 }
 
-fn read_key(path: &Path, typed: &Typed<String>) -> Result<PrivateKeyDer<'static>, Fault> {
-    let text = read_file(path, typed)?;
-    PrivateKeyDer::from_pem_slice(&text)
-        .map_err(|_| typed.fault(format!("no private key is in {}", path.display())))
+fn read_key(text: &Secret, typed: &Typed<String>) -> Result<PrivateKeyDer<'static>, Fault> {
+    let key = PrivateKeyDer::from_pem_slice(text.expose());
+    key.map_err(|_| typed.fault(format!("no private key is in {}", typed.value)))
 }
 
 fn read_file(path: &Path, typed: &Typed<String>) -> Result<Vec<u8>, Fault> {
