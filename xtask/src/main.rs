@@ -12,6 +12,7 @@ mod test;
 mod tidy;
 
 use anyhow::{Result, bail};
+use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
@@ -28,7 +29,17 @@ usage: cargo xtask COMMAND
   fuzz TARGET [SECONDS]      fuzz one reader from its corpus (needs cargo-fuzz and nightly)
 ";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match work() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let rest = arguments.get(1..).unwrap_or_default();
     shell::enter_root()?;

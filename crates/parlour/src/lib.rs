@@ -3,6 +3,7 @@
 //! This is the only room that knows every other; nothing knows it. See ARCHITECTURE.md.
 
 pub mod accounts;
+pub mod back_office;
 pub mod cli;
 pub mod config;
 pub mod desk;
@@ -10,5 +11,7 @@ pub mod listen;
 pub mod mail;
 pub mod office;
 pub mod report;
+pub mod secret;
+pub mod serve;
 pub mod services;
 pub mod switchboard;

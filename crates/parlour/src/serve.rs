@@ -1,0 +1,239 @@
+//! The life of the server: everything is checked and bound before anything runs; then it serves until it is told to
+//! end, or until a worker fails.
+
+use crate::accounts::{self, Accounts};
+use crate::back_office::{BackOffice, Parts, publisher};
+use crate::config::Plan;
+use crate::desk::Shared;
+use crate::listen;
+use crate::mail::Mail;
+use crate::office::{Kept, Office};
+use crate::secret;
+use anyhow::{Context, Result, bail};
+use net::tls::{Identities, Identity};
+use net::{Bound, Limits, Running, Setup};
+use sd_notify::NotifyState;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use store::{Store, StoreHandle};
+use tokio::signal::unix::{SignalKind, signal};
+use wire::{Address, Directory, Secret, WorkerId};
+
+/// How often the accounts' version and the certificate's files are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Serves what `plan` means until SIGTERM or SIGINT.
+pub fn run(plan: Plan) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("back office")
+        .enable_all()
+        .build()
+        .context("the back office's runtime")?;
+    let result = runtime.block_on(serve(Arc::new(plan)));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+async fn serve(plan: Arc<Plan>) -> Result<()> {
+    let lock = secret::lock(&plan)?;
+    let secret = Arc::new(secret::load(&plan)?);
+    let store = accounts::open_store(&plan, store::Settings::default()).context("the database")?;
+    let (running, office) = start(&plan, &store, secret)?;
+    let running = serve_open(running, office).await?;
+    stop(running, &plan).await;
+    store.close();
+    drop(lock);
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// Binds everything and starts the workers.
+fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Running<Mail>, Opening)> {
+    let limits = limits(plan);
+    let workers = plan.network.workers;
+    let listeners = net::listen(&listen::specs(plan), workers, &limits)?;
+    let bound: Arc<[Bound]> = listeners.bound().into();
+    let identities = identities(plan)?;
+    let handle = store.handle();
+    let loaded = store.load_accounts().context("the accounts")?;
+    let directory = Arc::new(directory(plan, loaded));
+    let kept = share_out(store.load_bindings().context("the bindings")?, workers);
+    let setup = Setup { limits, identities: identities.clone(), client: None };
+    let base =
+        Base { plan: Arc::clone(plan), directory, store: handle.clone(), bound: Arc::clone(&bound), secret };
+    let running = net::run(listeners, setup, move |start| {
+        let kept = kept[usize::from(start.me.0)].lock().map(|mut kept| std::mem::take(&mut *kept));
+        Office::new(base.shared(start), start, kept.unwrap_or_default())
+    })?;
+    Ok((running, Opening { plan: Arc::clone(plan), store: handle, bound, identities }))
+}
+
+/// What the back office is made of, once the workers run.
+struct Opening {
+    plan: Arc<Plan>,
+    store: StoreHandle,
+    bound: Arc<[Bound]>,
+    identities: Option<Arc<Identities>>,
+}
+
+/// What the offices of all workers begin with.
+struct Base {
+    plan: Arc<Plan>,
+    directory: Arc<Directory>,
+    store: StoreHandle,
+    bound: Arc<[Bound]>,
+    secret: Arc<Secret>,
+}
+
+impl Base {
+    fn shared(&self, start: &net::Start<'_, Mail>) -> Shared {
+        Shared {
+            plan: Arc::clone(&self.plan),
+            directory: Arc::clone(&self.directory),
+            store: self.store.clone(),
+            postbox: start.postbox.clone(),
+            me: start.me,
+            workers: start.workers,
+            bound: Arc::clone(&self.bound),
+            secret: Arc::clone(&self.secret),
+        }
+    }
+}
+
+/// Serves until it is time to end.
+async fn serve_open(mut running: Running<Mail>, opening: Opening) -> Result<Running<Mail>> {
+    let Opening { plan, store, bound, identities } = opening;
+    let postbox = running.postbox();
+    let accounts = Accounts::load(store, &plan, Box::new(publisher(postbox.clone()))).await?;
+    // Between the workers' first snapshot and this one an account may have been added by another process.
+    publisher(postbox.clone())(&accounts.directory());
+    let office =
+        Arc::new(BackOffice::new(Parts { accounts, plan: Arc::clone(&plan), postbox, bound, identities }));
+    announce(&office);
+    let mut ends = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+    let [terminate, interrupt] = &mut ends;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut look = tokio::time::interval(LOOK);
+    let mut written = office.certificate_written();
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => reload(&office).await,
+            ended = running.ended() => bail!("worker {} has failed", ended.worker.0),
+            _ = look.tick() => written = look_around(&office, written).await,
+        }
+    }
+    notify(&[NotifyState::Stopping]);
+    Ok(running)
+}
+
+type Written = Option<[std::time::SystemTime; 2]>;
+
+/// What other processes may have changed: the accounts in the database, the certificate's files.
+async fn look_around(office: &BackOffice, written: Written) -> Written {
+    if let Err(fault) = office.accounts.refresh().await {
+        tracing::debug!(%fault, "the accounts were not looked at");
+    }
+    let now = office.certificate_written();
+    if now != written && now.is_some() {
+        office.reload_certificate().await;
+    }
+    now.or(written)
+}
+
+async fn reload(office: &BackOffice) {
+    match office.reload().await {
+        Ok(reloaded) if reloaded.after_restart.is_empty() => {
+            tracing::info!("the configuration was read again")
+        }
+        Ok(reloaded) => tracing::warn!(
+            "the configuration was read again; only a restart changes {}",
+            reloaded.after_restart.join(", ")
+        ),
+        Err(refusal) => tracing::error!("the old configuration stays in force:\n{refusal}"),
+    }
+}
+
+/// Says in the log, and to systemd, that everything is up.
+fn announce(office: &BackOffice) {
+    for (bound, service) in office.bound().iter().map(|bound| (bound, listen::owner(bound.tag))) {
+        tracing::info!("{service} listens on {} {}", bound.transport, bound.address);
+    }
+    office.plan().warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    tracing::info!(workers = office.workers(), accounts = office.accounts.directory().len(), "serving");
+    notify(&[NotifyState::Ready]);
+}
+
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "the service manager was not told");
+    }
+}
+
+/// Lets calls and connections end, within the plan's patience.
+async fn stop(running: Running<Mail>, plan: &Plan) {
+    let patience = plan.network.limits.drain;
+    let until = Instant::now() + patience;
+    let postbox = running.postbox();
+    for worker in (0..postbox.workers()).map(WorkerId) {
+        // A worker that has ended has nothing to drain.
+        drop(postbox.deliver(worker, Mail::Drain(until)).await);
+    }
+    tracing::info!("ending within {} s", patience.as_secs());
+    let ended = tokio::task::spawn_blocking(move || running.stop(patience)).await;
+    if ended.is_ok_and(|all| all.iter().any(|worker| worker.panicked)) {
+        tracing::error!("a worker failed while it ended");
+    }
+}
+
+/// Each worker's share of the bindings: those of the addresses at home there.
+fn share_out(bindings: Kept, workers: u16) -> Vec<Mutex<Kept>> {
+    let mut shares: Vec<Kept> = (0..workers).map(|_| Kept::new()).collect();
+    for (address, rows) in bindings {
+        shares[usize::from(address.home(workers).0)].push((address, rows));
+    }
+    shares.into_iter().map(Mutex::new).collect()
+}
+
+fn directory(plan: &Plan, accounts: Vec<wire::Account>) -> Directory {
+    let row = |account: wire::Account| -> (Address, _) { (account.address.clone(), Some(Arc::new(account))) };
+    Directory::new(plan.domain_names()).with(accounts.into_iter().map(row))
+}
+
+fn identities(plan: &Plan) -> Result<Option<Arc<Identities>>> {
+    let Some(tls) = &plan.tls else { return Ok(None) };
+    let identity = Identity::from_pem(&tls.chain_pem, tls.key_pem.expose()).context("the certificate")?;
+    Ok(Some(Identities::new(identity)))
+}
+
+/// Net's bounds, as the plan has them.
+fn limits(plan: &Plan) -> Limits {
+    let own = &plan.network.limits;
+    Limits {
+        connections: usize::try_from(own.connections).unwrap_or(usize::MAX),
+        connections_per_source: usize::try_from(own.connections_per_source).unwrap_or(usize::MAX),
+        handshake: own.handshake,
+        first_byte: own.first_byte,
+        read_buffer: own.read_buffer,
+        write_buffer: own.write_buffer,
+        mail: own.mail,
+        ..Limits::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_binding_goes_to_its_home() {
+        let addresses: Vec<Address> = (0..50).map(|n| format!("u{n}@falcot.com").parse().unwrap()).collect();
+        let shares = share_out(addresses.iter().map(|a| (a.clone(), vec![])).collect(), 3);
+        for address in &addresses {
+            let share = shares[usize::from(address.home(3).0)].lock().unwrap();
+            assert!(share.iter().any(|(own, _)| own == address));
+        }
+    }
+}
