@@ -16,8 +16,6 @@ pub(crate) type Row = sqlx::sqlite::SqliteRow;
 /// Writes a statement with its values.
 pub(crate) type Statement = sqlx::QueryBuilder<Engine>;
 
-/// How long a transaction waits for another process.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most rows that one statement writes: below every database's limit of values.
 pub(crate) const MAX_ROWS: usize = 256;
 
@@ -167,14 +165,14 @@ impl Dialect {
 }
 
 /// How a SQLite file is opened: readers beside one writer, and on the disk before a commit returns.
-pub(crate) fn sqlite(path: &Path) -> SqliteConnectOptions {
+pub(crate) fn sqlite(path: &Path, patience: Duration) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
+        .busy_timeout(patience)
         // Pages are copied from the log into the file in fewer, larger turns than by default (1000).
         .pragma("wal_autocheckpoint", "4000")
         .pragma("cache_size", "-16384")

@@ -2,6 +2,7 @@
 
 use crate::dialect::Dialect;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Why a database could not be opened. Nothing was changed in it.
 #[derive(Debug, thiserror::Error)]
@@ -56,11 +57,13 @@ pub enum OpenError {
 pub(crate) struct Location {
     pub(crate) dialect: Dialect,
     pub(crate) path: PathBuf,
+    /// How long a transaction waits for another process.
+    pub(crate) patience: Duration,
 }
 
 impl Location {
     /// Reads `sqlite:PATH`; a relative path starts at `base`.
-    pub(crate) fn parse(url: &str, base: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn parse(url: &str, base: &Path, patience: Duration) -> Result<Self, OpenError> {
         let unknown = || OpenError::Url(url.to_owned());
         let (scheme, rest) = url.split_once(':').ok_or_else(unknown)?;
         let dialect = match scheme {
@@ -76,7 +79,7 @@ impl Location {
         if path.is_empty() || path.contains(['?', ':']) {
             return Err(unknown());
         }
-        Ok(Self { dialect, path: base.join(path) })
+        Ok(Self { dialect, path: base.join(path), patience })
     }
 
     /// Refuses what cannot be opened with words for it.
@@ -129,7 +132,8 @@ mod tests {
     use super::*;
 
     fn check(url: &str, expected: Option<&str>) {
-        let got = Location::parse(url, Path::new("/srv/parlour")).map(|location| location.path);
+        let got =
+            Location::parse(url, Path::new("/srv/parlour"), Duration::ZERO).map(|location| location.path);
         assert_eq!(got.ok().as_deref(), expected.map(Path::new), "{url}");
     }
 
@@ -148,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_database_of_a_later_issue_is_named() {
-        let error = Location::parse("mariadb://localhost/x", Path::new("/")).unwrap_err();
+        let error = Location::parse("mariadb://localhost/x", Path::new("/"), Duration::ZERO).unwrap_err();
         assert_eq!(error.to_string(), "MariaDB is not supported by this version: write `sqlite:` and a path");
     }
 }

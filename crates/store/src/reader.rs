@@ -6,6 +6,7 @@ use crate::location::Location;
 use crate::query::{Answer, Fault, Outcome, Query};
 use crate::tables::{accounts, bindings, offline, roster};
 use crate::writer::{connect, fault};
+use sqlx::Connection as _;
 use std::cell::RefCell;
 use std::rc::Rc;
 use tokio::sync::Semaphore;
@@ -34,9 +35,14 @@ impl Readers {
         });
     }
 
-    /// Waits until every look-up is answered.
-    pub(crate) async fn finish(&self) {
+    /// Waits until every look-up is answered, then closes the connections.
+    pub(crate) async fn close(&self) {
         drop(self.free.acquire_many(self.count).await);
+        let idle = self.idle.take();
+        for connection in idle {
+            // It has only read: there is nothing that an error could lose.
+            drop(connection.close().await);
+        }
     }
 
     async fn look_up(&self, query: &Query) -> Outcome {

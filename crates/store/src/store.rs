@@ -22,11 +22,14 @@ pub struct Settings {
     pub rows: usize,
     /// How many look-ups run at once.
     pub readers: usize,
+    /// How long a transaction waits for another process that holds the database.
+    pub patience: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { queue: 16_384, window: Duration::from_millis(2), rows: 2048, readers: 2 }
+        let (window, patience) = (Duration::from_millis(2), Duration::from_secs(5));
+        Self { queue: 16_384, window, rows: 2048, readers: 2, patience }
     }
 }
 
@@ -41,14 +44,14 @@ impl Store {
     /// Opens the database that `url` names (`sqlite:PATH`, a relative path from `base`), and brings its schema up to
     /// date. It must exist: [`Store::create`] makes one.
     pub fn open(url: &str, base: &Path, settings: Settings) -> Result<Self, OpenError> {
-        let location = Location::parse(url, base)?;
+        let location = Location::parse(url, base, settings.patience)?;
         location.must_exist()?;
         Self::start(location, settings)
     }
 
     /// Makes a new, empty database, which only its owner may read, and opens it. It must not exist yet.
     pub fn create(url: &str, base: &Path, settings: Settings) -> Result<Self, OpenError> {
-        let location = Location::parse(url, base)?;
+        let location = Location::parse(url, base, settings.patience)?;
         location.make()?;
         Self::start(location, settings)
     }

@@ -162,7 +162,7 @@ impl Writer {
                 job.answer(Err(Fault::Closed));
             }
         }
-        self.readers.finish().await;
+        self.readers.close().await;
         if let Some(connection) = self.connection.take()
             && let Err(error) = connection.close().await
         {
@@ -173,7 +173,7 @@ impl Writer {
 
 /// A new connection, ready to use.
 pub(crate) async fn connect(location: &Location) -> sqlx::Result<Connection> {
-    Connection::connect_with(&dialect::sqlite(&location.path)).await
+    Connection::connect_with(&dialect::sqlite(&location.path, location.patience)).await
 }
 
 fn fault_of_row(error: &sqlx::Error) -> bool {
