@@ -73,7 +73,7 @@ impl Dialect {
             ],
             // Names are compared octet by octet; two of them fit into one key of InnoDB (3072 octets).
             Self::MariaDb => [
-                ("{name}", "VARCHAR(1280) CHARACTER SET ascii COLLATE ascii_bin"),
+                ("{name}", "VARBINARY(1280)"),
                 ("{text}", "TEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"),
                 ("{integer}", "BIGINT"),
                 ("{bytes}", "LONGBLOB"),

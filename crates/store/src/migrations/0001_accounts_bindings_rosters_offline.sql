@@ -33,10 +33,10 @@ CREATE INDEX removed_accounts_by_version ON removed_accounts (version);
 
 CREATE TABLE counters (
     counter {name} NOT NULL PRIMARY KEY,
-    current {integer} NOT NULL
+    latest {integer} NOT NULL
 ) {clustered};
 
-INSERT INTO counters (counter, current) VALUES ('accounts', 0);
+INSERT INTO counters (counter, latest) VALUES ('accounts', 0);
 
 -- SIP: where an address of record is reached.
 CREATE TABLE bindings (

@@ -127,12 +127,12 @@ pub(crate) async fn changes(connection: &mut Connection, since: i64) -> sqlx::Re
 
 /// The number that grows with every change.
 pub(crate) async fn version(connection: &mut Connection) -> sqlx::Result<i64> {
-    sqlx::query_scalar("SELECT current FROM counters WHERE counter = 'accounts'").fetch_one(connection).await
+    sqlx::query_scalar("SELECT latest FROM counters WHERE counter = 'accounts'").fetch_one(connection).await
 }
 
 /// Holds back other processes' changes of accounts until the transaction ends: versions are committed in order.
 async fn next_version(connection: &mut Connection) -> sqlx::Result<i64> {
-    sqlx::query("UPDATE counters SET current = current + 1 WHERE counter = 'accounts'")
+    sqlx::query("UPDATE counters SET latest = latest + 1 WHERE counter = 'accounts'")
         .execute(&mut *connection)
         .await?;
     version(connection).await
