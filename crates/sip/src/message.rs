@@ -19,13 +19,14 @@ mod via;
 use crate::uri::Uri;
 pub use edit::Edit;
 pub use fault::{Fault, Malformed};
-pub(crate) use index::Index;
+pub(crate) use index::{Index, line_end};
 pub use index::{MAX_HEAD, MAX_HEADERS};
 pub use lex::{List, unquote};
 pub use method::Method;
 pub use name::HeaderName;
 pub use name_addr::NameAddr;
 pub use params::{Param, Params};
+pub(crate) use parse::content_length;
 pub use reply::Reply;
 pub use via::{MAGIC, Via};
 
