@@ -1,0 +1,258 @@
+//! Digest authentication, the server's side (RFC 3261 §22, RFC 7616, RFC 8760): MD5 and SHA-256, `qop="auth"`.
+//!
+//! Nonces hold their own time and proof, so nothing is kept between a challenge and its answer. Which nonce-counts
+//! were seen is not kept here either.
+
+mod credentials;
+mod hash;
+mod nonce;
+
+use crate::message::reply::push_field;
+use crate::message::{HeaderName, Message, Method};
+use crate::uri::Uri;
+pub use credentials::Credentials;
+pub use hash::Algorithm;
+use hash::Hex;
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+use wire::{Account, Address, Directory, Domain, Keys, Secret};
+
+/// How many credentials for one realm are looked at in one message.
+const MAX_CREDENTIALS: usize = 4;
+
+/// Who asks: the registrar or another server at the end of a request, or a proxy on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// 401, WWW-Authenticate, Authorization.
+    Server,
+    /// 407, Proxy-Authenticate, Proxy-Authorization.
+    Proxy,
+}
+
+impl Role {
+    /// The status code of a challenge.
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::Server => 401,
+            Self::Proxy => 407,
+        }
+    }
+
+    /// The header field that a challenge stands in.
+    pub const fn challenge(self) -> &'static str {
+        match self {
+            Self::Server => "WWW-Authenticate",
+            Self::Proxy => "Proxy-Authenticate",
+        }
+    }
+
+    /// The header field that credentials stand in.
+    pub const fn credentials(self) -> HeaderName {
+        match self {
+            Self::Server => HeaderName::Authorization,
+            Self::Proxy => HeaderName::ProxyAuthorization,
+        }
+    }
+}
+
+/// Which algorithms a challenge offers. At least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Algorithms {
+    /// For every client.
+    pub md5: bool,
+    /// For those that know RFC 8760.
+    pub sha256: bool,
+}
+
+impl Algorithms {
+    /// MD5 and SHA-256.
+    pub const ALL: Self = Self { md5: true, sha256: true };
+
+    /// Those that an account imported with some of the keys alone can answer; all where it can answer none.
+    pub fn of(keys: &Keys) -> Self {
+        let md5 = keys.md5.is_some() || keys.md5_whole.is_some();
+        let sha256 = keys.sha256.is_some() || keys.sha256_whole.is_some();
+        if md5 || sha256 { Self { md5, sha256 } } else { Self::ALL }
+    }
+}
+
+/// What the credentials in a request are worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// They prove that whoever sent this knows the password of that account.
+    Granted(Address),
+    /// There are none for this realm: challenge.
+    Absent,
+    /// They are right, but the nonce is too old, or not ours: challenge again, with `stale=true`.
+    Stale,
+    /// They are wrong, or break the grammar. `Some` names the account they claim to be of, where it exists.
+    Refused(Option<Address>),
+    /// The account lacks the key for this algorithm and form of the name: challenge with what it has.
+    Missing(Address),
+}
+
+/// Challenges and checks, with one secret of the server's.
+#[derive(Debug)]
+pub struct Digest {
+    secret: Secret,
+    lifetime: Duration,
+}
+
+impl Digest {
+    /// `secret` proves that a nonce is ours: random, the same on every worker. A nonce is good for `lifetime`.
+    pub fn new(secret: Secret, lifetime: Duration) -> Self {
+        Self { secret, lifetime }
+    }
+
+    /// Appends the challenges, one whole header line each, the better algorithm first (RFC 8760 §2.4).
+    /// `unix` is now, since 1970.
+    pub fn challenge(
+        &self,
+        out: &mut Vec<u8>,
+        role: Role,
+        realm: &Domain,
+        algorithms: Algorithms,
+        stale: bool,
+        unix: Duration,
+    ) {
+        let nonce = nonce::write(&self.secret, realm, unix);
+        let stale = if stale { ", stale=true" } else { "" };
+        let mut line = |algorithm: Algorithm| {
+            let name = algorithm.name();
+            let value =
+                format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={name}, qop=\"auth\"{stale}");
+            push_field(out, role.challenge(), value.as_bytes());
+        };
+        if algorithms.sha256 {
+            line(Algorithm::Sha256);
+        }
+        if algorithms.md5 {
+            line(Algorithm::Md5);
+        }
+    }
+
+    /// Looks at the credentials for `realm`, the main name of a domain of ours, in a request.
+    pub fn verify(
+        &self,
+        request: &Message<'_>,
+        role: Role,
+        realm: &Domain,
+        directory: &Directory,
+        unix: Duration,
+    ) -> Verdict {
+        let mut best = Verdict::Absent;
+        let ours = request
+            .all(role.credentials())
+            .filter_map(Credentials::parse)
+            .filter(|credentials| credentials.realm.as_ref() == realm.as_str().as_bytes());
+        for credentials in ours.take(MAX_CREDENTIALS) {
+            let verdict = self.judge(request, &credentials, realm, directory, unix);
+            if rank(&verdict) > rank(&best) {
+                best = verdict;
+            }
+        }
+        best
+    }
+
+    fn judge(
+        &self,
+        request: &Message<'_>,
+        credentials: &Credentials<'_>,
+        realm: &Domain,
+        directory: &Directory,
+        unix: Duration,
+    ) -> Verdict {
+        let Some((address, whole)) = claimed(&credentials.username, realm, directory) else {
+            return Verdict::Refused(None);
+        };
+        let account = directory.get(&address);
+        let key = match account {
+            Some(account) => match key(account, credentials.algorithm, whole) {
+                Some(key) => key,
+                None => return Verdict::Missing(address),
+            },
+            // As much work for a name that is nobody's: how long an answer takes tells no names.
+            None => Hex::of(credentials.algorithm, &[realm.as_str().as_bytes()]),
+        };
+        let right = is_right(request, credentials, &key);
+        let fresh = nonce::is_fresh(&self.secret, realm, &credentials.nonce, unix, self.lifetime);
+        match account {
+            Some(_) if right && fresh => Verdict::Granted(address),
+            Some(_) if right => Verdict::Stale,
+            account => Verdict::Refused(account.map(|_| address)),
+        }
+    }
+}
+
+fn rank(verdict: &Verdict) -> u8 {
+    match verdict {
+        Verdict::Absent => 0,
+        Verdict::Refused(_) => 1,
+        Verdict::Missing(_) => 2,
+        Verdict::Stale => 3,
+        Verdict::Granted(_) => 4,
+    }
+}
+
+/// Whose account a username names, and whether it is written as a whole address.
+fn claimed(username: &[u8], realm: &Domain, directory: &Directory) -> Option<(Address, bool)> {
+    let username = std::str::from_utf8(username).ok()?;
+    if !username.contains('@') {
+        return Address::new(username, realm.as_str()).ok().map(|address| (address, false));
+    }
+    let address = directory.canonical(&username.parse().ok()?)?;
+    (address.domain() == realm.as_str()).then_some((address, true))
+}
+
+/// The key of an account for an algorithm and form of the name, in hexadecimal: H(A1) of RFC 7616 §3.4.2.
+fn key(account: &Account, algorithm: Algorithm, whole: bool) -> Option<Hex> {
+    let keys = &account.keys;
+    match (algorithm, whole) {
+        (Algorithm::Md5, false) => keys.md5.as_ref().map(|key| Hex::new(key)),
+        (Algorithm::Md5, true) => keys.md5_whole.as_ref().map(|key| Hex::new(key)),
+        (Algorithm::Sha256, false) => keys.sha256.as_ref().map(|key| Hex::new(key)),
+        (Algorithm::Sha256, true) => keys.sha256_whole.as_ref().map(|key| Hex::new(key)),
+    }
+}
+
+/// Whether the response fits the key, and the credentials were made for this request.
+fn is_right(request: &Message<'_>, credentials: &Credentials<'_>, key: &Hex) -> bool {
+    let expected = response(credentials, key, request.method(), request.body());
+    let given = credentials.response.to_ascii_lowercase();
+    let same: bool = expected.as_bytes().ct_eq(&given).into();
+    same && is_for(request, &credentials.uri)
+}
+
+/// The response that RFC 7616 §3.4.1 wants; that of RFC 2069 where the client sends no qop.
+fn response(credentials: &Credentials<'_>, key: &Hex, method: Method<'_>, body: &[u8]) -> Hex {
+    let hash = |parts: &[&[u8]]| Hex::of(credentials.algorithm, parts);
+    let (method, uri, nonce) = (method.as_bytes(), &*credentials.uri, &*credentials.nonce);
+    let Some(qop) = &credentials.qop else {
+        let second = hash(&[method, uri]);
+        return hash(&[key.as_bytes(), nonce, second.as_bytes()]);
+    };
+    let second =
+        if qop.is_int { hash(&[method, uri, hash(&[body]).as_bytes()]) } else { hash(&[method, uri]) };
+    let word: &[u8] = if qop.is_int { b"auth-int" } else { b"auth" };
+    hash(&[key.as_bytes(), nonce, &qop.nc, &qop.cnonce, word, second.as_bytes()])
+}
+
+/// Whether a digest-uri means this request: the same user at the same host. Ports and parameters do not count,
+/// as clients and proxies on the way add and drop them (RFC 3261 §22.4, RFC 7616 §3.4.6).
+fn is_for(request: &Message<'_>, uri: &[u8]) -> bool {
+    let Some(asked) = request.uri() else { return false };
+    if request.uri_bytes() == Some(uri) {
+        return true;
+    }
+    match (asked, Uri::parse(uri)) {
+        (Uri::Sip(asked), Ok(Uri::Sip(uri))) => {
+            let user = |uri: &crate::SipUri<'_>| uri.user.map(|u| crate::uri::unescape(u).into_owned());
+            asked.host == uri.host && user(asked) == user(&uri)
+        }
+        (asked, Ok(uri)) => asked.matches(&uri),
+        (_, Err(_)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
