@@ -1,1 +1,12 @@
-//! Placeholder until the first real code arrives.
+//! XMPP as machines (RFC 6120, 6121): streams, sign-in, stanzas, and what the server itself answers.
+//!
+//! Nothing here knows a socket, a clock or a database: bytes, time and answers come in, effects go out.
+
+pub mod jid;
+pub mod ns;
+pub mod stanza;
+pub mod xml;
+
+pub use jid::{Bare, Jid, JidError};
+pub use stanza::{Condition, Draft, Kind, Stanza, StanzaError};
+pub use xml::Element;

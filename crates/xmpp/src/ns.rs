@@ -1,0 +1,108 @@
+//! Index of the namespaces that the server itself reads or writes, each with its source.
+//!
+//! A namespace that only passes through is not listed: the router never needs to know it.
+
+macro_rules! namespaces {
+    ($($(#[$doc:meta])* $name:ident = $uri:literal;)*) => {
+        $($(#[$doc])* pub const $name: &str = $uri;)*
+
+        /// The listed namespace that equals `uri`, so that nobody has to keep a copy of it.
+        pub fn known(uri: &str) -> Option<&'static str> {
+            match uri {
+                $($uri => Some($name),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+namespaces! {
+    /// Stanzas between a client and its server (RFC 6120 §4.8.2).
+    CLIENT = "jabber:client";
+    /// Stanzas between servers (RFC 6120 §4.8.2).
+    SERVER = "jabber:server";
+    /// The stream's own elements (RFC 6120 §4.8.1).
+    STREAM = "http://etherx.jabber.org/streams";
+    /// Stream error conditions (RFC 6120 §4.9.2).
+    STREAM_ERRORS = "urn:ietf:params:xml:ns:xmpp-streams";
+    /// Stanza error conditions (RFC 6120 §8.3.2).
+    STANZA_ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas";
+    /// Application-specific error conditions (XEP-0182).
+    XMPP_ERRORS = "urn:xmpp:errors";
+    /// STARTTLS (RFC 6120 §5).
+    TLS = "urn:ietf:params:xml:ns:xmpp-tls";
+    /// SASL (RFC 6120 §6).
+    SASL = "urn:ietf:params:xml:ns:xmpp-sasl";
+    /// Resource binding (RFC 6120 §7).
+    BIND = "urn:ietf:params:xml:ns:xmpp-bind";
+    /// Session establishment, a no-op kept for old clients (RFC 3921 §3).
+    SESSION = "urn:ietf:params:xml:ns:xmpp-session";
+    /// Roster management (RFC 6121 §2).
+    ROSTER = "jabber:iq:roster";
+    /// The stream feature of roster versions (RFC 6121 §2.6).
+    ROSTER_VERSIONS = "urn:xmpp:features:rosterver";
+    /// The stream feature of subscription pre-approval (RFC 6121 §3.4).
+    PRE_APPROVAL = "urn:xmpp:features:pre-approval";
+    /// Service discovery, who (XEP-0030 §3).
+    DISCO_INFO = "http://jabber.org/protocol/disco#info";
+    /// Service discovery, what is there (XEP-0030 §4).
+    DISCO_ITEMS = "http://jabber.org/protocol/disco#items";
+    /// Ping (XEP-0199).
+    PING = "urn:xmpp:ping";
+    /// Delayed delivery (XEP-0203).
+    DELAY = "urn:xmpp:delay";
+    /// Entity time (XEP-0202).
+    TIME = "urn:xmpp:time";
+    /// Software version (XEP-0092).
+    VERSION = "jabber:iq:version";
+    /// Last activity (XEP-0012).
+    LAST = "jabber:iq:last";
+    /// vCards in an IQ (XEP-0054).
+    VCARD = "vcard-temp";
+    /// Private XML storage (XEP-0049).
+    PRIVATE = "jabber:iq:private";
+    /// Blocking command (XEP-0191).
+    BLOCKING = "urn:xmpp:blocking";
+    /// Message carbons (XEP-0280).
+    CARBONS = "urn:xmpp:carbons:2";
+    /// A forwarded stanza (XEP-0297).
+    FORWARD = "urn:xmpp:forward:0";
+    /// Processing hints (XEP-0334).
+    HINTS = "urn:xmpp:hints";
+    /// Chat states (XEP-0085).
+    CHAT_STATES = "http://jabber.org/protocol/chatstates";
+    /// Delivery receipts (XEP-0184).
+    RECEIPTS = "urn:xmpp:receipts";
+    /// Chat markers (XEP-0333).
+    MARKERS = "urn:xmpp:chat-markers:0";
+    /// Unique stanza identifiers (XEP-0359).
+    STANZA_ID = "urn:xmpp:sid:0";
+    /// Entity capabilities (XEP-0115).
+    CAPS = "http://jabber.org/protocol/caps";
+    /// Rooms, as an occupant asks for them (XEP-0045 §7.2).
+    MUC = "http://jabber.org/protocol/muc";
+    /// Rooms, what an occupant is told (XEP-0045 §7.2.2).
+    MUC_USER = "http://jabber.org/protocol/muc#user";
+    /// Stream management (XEP-0198).
+    STREAM_MANAGEMENT = "urn:xmpp:sm:3";
+    /// Data forms (XEP-0004).
+    DATA_FORMS = "jabber:x:data";
+    /// Offline messages, flexible retrieval: named where the server says that it stores them (XEP-0160 §5).
+    OFFLINE = "msgoffline";
+    /// The `xml:` prefix (Namespaces in XML §3).
+    XML = "http://www.w3.org/XML/1998/namespace";
+    /// The `xmlns:` prefix (Namespaces in XML §3).
+    XMLNS = "http://www.w3.org/2000/xmlns/";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_namespace_is_found_by_its_text() {
+        assert_eq!(known("jabber:client"), Some(CLIENT));
+        assert_eq!(known("urn:xmpp:ping"), Some(PING));
+        assert_eq!(known("urn:example:other"), None);
+    }
+}

@@ -1,0 +1,364 @@
+//! A routed stanza: its bytes, and what routing needs to know of them (RFC 6120 §8).
+//!
+//! The bytes are never taken apart and put together again. `from` and `to` are written at the front once, when
+//! the stanza comes in; delivering it as it stands is one copy, delivering it under other addresses is a splice.
+
+pub mod draft;
+pub mod error;
+
+mod receive;
+
+pub use draft::Draft;
+pub use error::{Condition, ErrorType, StanzaError};
+pub use receive::Refused;
+
+use crate::jid::Jid;
+use crate::ns;
+use crate::xml::text::unescape_attribute;
+use crate::xml::{Element, Fault, Span};
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+/// The three kinds of stanza (RFC 6120 §8.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// One way, to whom it may reach.
+    Message,
+    /// One way, to whoever subscribed.
+    Presence,
+    /// A question that must be answered.
+    Iq,
+}
+
+impl Kind {
+    /// The element's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Presence => "presence",
+            Self::Iq => "iq",
+        }
+    }
+
+    /// The kind that has this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "message" => Some(Self::Message),
+            "presence" => Some(Self::Presence),
+            "iq" => Some(Self::Iq),
+            _ => None,
+        }
+    }
+}
+
+/// What a message is (RFC 6121 §5.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageType {
+    /// Part of a conversation between two.
+    Chat,
+    /// An earlier message could not be delivered.
+    Error,
+    /// Said in a room.
+    Groupchat,
+    /// News; nobody answers.
+    Headline,
+    /// Anything else, and every type that nobody knows.
+    Normal,
+}
+
+/// What a presence says (RFC 6121 §4.7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PresenceType {
+    /// No type: somebody is there.
+    Available,
+    /// Somebody has gone.
+    Unavailable,
+    /// Asks to see presence.
+    Subscribe,
+    /// Lets somebody see presence.
+    Subscribed,
+    /// Does not want to see presence any more.
+    Unsubscribe,
+    /// Does not let somebody see presence (any more).
+    Unsubscribed,
+    /// A server asks what somebody's presence is.
+    Probe,
+    /// An earlier presence could not be delivered.
+    Error,
+}
+
+impl PresenceType {
+    /// Whether it is one of the four that manage subscriptions.
+    pub const fn is_subscription(self) -> bool {
+        matches!(self, Self::Subscribe | Self::Subscribed | Self::Unsubscribe | Self::Unsubscribed)
+    }
+
+    /// The `type` attribute; none for available presence.
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Available => None,
+            Self::Unavailable => Some("unavailable"),
+            Self::Subscribe => Some("subscribe"),
+            Self::Subscribed => Some("subscribed"),
+            Self::Unsubscribe => Some("unsubscribe"),
+            Self::Unsubscribed => Some("unsubscribed"),
+            Self::Probe => Some("probe"),
+            Self::Error => Some("error"),
+        }
+    }
+}
+
+/// What an IQ is (RFC 6120 §8.2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IqType {
+    /// Asks for something.
+    Get,
+    /// Wants something set or done.
+    Set,
+    /// The answer.
+    Result,
+    /// The refusal.
+    Error,
+}
+
+impl IqType {
+    /// Whether an answer is due.
+    pub const fn is_request(self) -> bool {
+        matches!(self, Self::Get | Self::Set)
+    }
+}
+
+/// Where the namespace of the first child stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Payload {
+    /// There is no child.
+    None,
+    /// In the namespace of the stanza itself.
+    Content(Span),
+    /// In the namespace written there; an empty span is no namespace.
+    Of(Span, Span),
+}
+
+/// A stanza. Cheap to clone: its text is shared.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Stanza {
+    kind: Kind,
+    from: Option<Jid>,
+    to: Option<Jid>,
+    /// Opening tag with `from` and `to` first, then all else as it came.
+    text: Arc<str>,
+    /// Behind `from` and `to`.
+    tail: u32,
+    /// Behind the opening tag.
+    inner: u32,
+    empty: bool,
+    id: Option<Span>,
+    type_: Option<Span>,
+    lang: Option<Span>,
+    payload: Payload,
+    children: u32,
+}
+
+impl Stanza {
+    /// Message, presence or IQ.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Who sent it, as stamped by us.
+    pub fn from(&self) -> Option<&Jid> {
+        self.from.as_ref()
+    }
+
+    /// Whom it is for.
+    pub fn to(&self) -> Option<&Jid> {
+        self.to.as_ref()
+    }
+
+    /// The `id` attribute.
+    pub fn id(&self) -> Option<Cow<'_, str>> {
+        self.id.map(|span| unescape_attribute(span.str(&self.text)))
+    }
+
+    /// The `xml:lang` attribute.
+    pub fn lang(&self) -> Option<Cow<'_, str>> {
+        self.lang.map(|span| unescape_attribute(span.str(&self.text)))
+    }
+
+    /// The `type` attribute, as it stands.
+    pub fn type_attr(&self) -> Option<&str> {
+        self.type_.map(|span| span.str(&self.text))
+    }
+
+    /// The type of a message.
+    pub fn message_type(&self) -> MessageType {
+        match self.type_attr() {
+            Some("chat") => MessageType::Chat,
+            Some("error") => MessageType::Error,
+            Some("groupchat") => MessageType::Groupchat,
+            Some("headline") => MessageType::Headline,
+            _ => MessageType::Normal,
+        }
+    }
+
+    /// The type of a presence, `None` for one that nobody knows: `bad-request`.
+    pub fn presence_type(&self) -> Option<PresenceType> {
+        Some(match self.type_attr() {
+            None => PresenceType::Available,
+            Some("unavailable") => PresenceType::Unavailable,
+            Some("subscribe") => PresenceType::Subscribe,
+            Some("subscribed") => PresenceType::Subscribed,
+            Some("unsubscribe") => PresenceType::Unsubscribe,
+            Some("unsubscribed") => PresenceType::Unsubscribed,
+            Some("probe") => PresenceType::Probe,
+            Some("error") => PresenceType::Error,
+            Some(_) => return None,
+        })
+    }
+
+    /// The type of an IQ, `None` where it is missing or unknown: `bad-request`.
+    pub fn iq_type(&self) -> Option<IqType> {
+        match self.type_attr() {
+            Some("get") => Some(IqType::Get),
+            Some("set") => Some(IqType::Set),
+            Some("result") => Some(IqType::Result),
+            Some("error") => Some(IqType::Error),
+            _ => None,
+        }
+    }
+
+    /// Whether `type` is `error`: no error may ever answer it (RFC 6120 §8.3.1).
+    pub fn is_error(&self) -> bool {
+        self.type_attr() == Some("error")
+    }
+
+    /// Name and namespace of the first child.
+    pub fn payload(&self) -> Option<(&str, Cow<'_, str>)> {
+        match self.payload {
+            Payload::None => None,
+            Payload::Content(name) => Some((name.str(&self.text), ns::CLIENT.into())),
+            Payload::Of(name, namespace) => {
+                Some((name.str(&self.text), unescape_attribute(namespace.str(&self.text))))
+            }
+        }
+    }
+
+    /// Whether the first child has this name and namespace.
+    pub fn payload_is(&self, name: &str, namespace: &str) -> bool {
+        self.payload().is_some_and(|(n, space)| n == name && space == namespace)
+    }
+
+    /// How many elements stand directly in it.
+    pub fn children(&self) -> u32 {
+        self.children
+    }
+
+    /// The whole stanza as text, `from` and `to` as they are, for a stream of `jabber:client`.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What stands between opening and closing tag, as it came.
+    pub fn inner(&self) -> &str {
+        if self.empty {
+            return "";
+        }
+        let end = self.text.rfind("</").expect("a stanza that is not empty has a closing tag");
+        &self.text[self.inner as usize..end]
+    }
+
+    /// Appends the stanza under other addresses.
+    pub fn write_with(&self, from: Option<&Jid>, to: Option<&Jid>, out: &mut String) {
+        open_tag(self.kind, from, to, out);
+        out.push_str(&self.text[self.tail as usize..]);
+    }
+
+    /// The same stanza under other addresses.
+    #[must_use]
+    pub fn readdressed(&self, from: Option<Jid>, to: Option<Jid>) -> Self {
+        let mut text = String::with_capacity(self.text.len() + 64);
+        open_tag(self.kind, from.as_ref(), to.as_ref(), &mut text);
+        let tail = Span::new(0, text.len()).end;
+        text.push_str(&self.text[self.tail as usize..]);
+        let moved =
+            |span: Span| Span { start: span.start - self.tail + tail, end: span.end - self.tail + tail };
+        // An empty namespace may stand nowhere.
+        let moved_namespace = |span: Span| if span.start == 0 { span } else { moved(span) };
+        Self {
+            kind: self.kind,
+            from,
+            to,
+            text: text.into(),
+            tail,
+            inner: self.inner - self.tail + tail,
+            empty: self.empty,
+            id: self.id.map(moved),
+            type_: self.type_.map(moved),
+            lang: self.lang.map(moved),
+            payload: match self.payload {
+                Payload::None => Payload::None,
+                Payload::Content(name) => Payload::Content(moved(name)),
+                Payload::Of(name, namespace) => Payload::Of(moved(name), moved_namespace(namespace)),
+            },
+            children: self.children,
+        }
+    }
+
+    /// The whole stanza as a tree, for what the server itself answers.
+    pub fn element(&self) -> Result<Element, Fault> {
+        Element::parse(&self.text, ns::CLIENT)
+    }
+
+    /// The first child as a tree.
+    pub fn payload_element(&self) -> Option<Element> {
+        self.element().ok()?.children().next().cloned()
+    }
+
+    /// A result that answers this request: addresses swapped, `id` the same (RFC 6120 §8.2.3).
+    pub fn result(&self, payload: Option<&Element>) -> Self {
+        let mut draft = self.answer("result");
+        if let Some(payload) = payload {
+            draft = draft.child(payload);
+        }
+        draft.build()
+    }
+
+    /// The error that answers this stanza, `None` where none may: errors and results are never answered.
+    pub fn error(&self, error: impl Into<StanzaError>) -> Option<Self> {
+        if self.is_error() || (self.kind == Kind::Iq && self.type_attr() == Some("result")) {
+            return None;
+        }
+        Some(self.answer("error").child(&error.into().element()).build())
+    }
+
+    /// A stanza that goes back to the sender.
+    pub fn answer(&self, type_: &str) -> Draft {
+        let id = self.id();
+        Draft::new(self.kind).from(self.to.as_ref()).to(self.from.as_ref()).id(id.as_deref()).type_(type_)
+    }
+}
+
+impl fmt::Debug for Stanza {
+    /// Nothing of what people say to one another.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{} from={:?} to={:?} type={:?}", self.kind.name(), self.from, self.to, self.type_attr())?;
+        write!(f, " payload={:?}> ({} octets)", self.payload().map(|(name, _)| name), self.text.len())
+    }
+}
+
+/// The beginning of an opening tag, as far as the addresses.
+fn open_tag(kind: Kind, from: Option<&Jid>, to: Option<&Jid>, out: &mut String) {
+    out.push('<');
+    out.push_str(kind.name());
+    for (name, jid) in [(" from='", from), (" to='", to)] {
+        if let Some(jid) = jid {
+            out.push_str(name);
+            jid.push_escaped(out);
+            out.push('\'');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
