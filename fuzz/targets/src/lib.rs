@@ -2,3 +2,45 @@
 //!
 //! `cargo xtask fuzz TARGET` explores; the tests here replay the committed corpora, so that what was once
 //! found stays mended.
+
+mod sip_target;
+mod stun_target;
+mod xml_target;
+
+pub use sip_target::sip;
+pub use stun_target::stun;
+pub use xml_target::xml;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// Hands every file of a corpus to its target, whole and cut short.
+    fn replay(name: &str, target: fn(&[u8])) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(name);
+        let mut files = 0;
+        for entry in std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            target(&bytes);
+            target(&bytes[..bytes.len() / 2]);
+            target(&bytes[bytes.len() / 3..]);
+            files += 1;
+        }
+        assert!(files >= 10, "only {files} files in the corpus of {name}");
+    }
+
+    #[test]
+    fn stun_corpus() {
+        replay("stun", super::stun);
+    }
+
+    #[test]
+    fn sip_corpus() {
+        replay("sip", super::sip);
+    }
+
+    #[test]
+    fn xml_corpus() {
+        replay("xml", super::xml);
+    }
+}
