@@ -1,1 +1,29 @@
-//! Placeholder until the first real code arrives.
+//! A TURN server as a machine (RFC 8656): allocations, permissions, channels, and the path of every relayed packet.
+//!
+//! [`Server::from_client`] and [`Server::from_peer`] are the data path: they look at bytes where they lie and say where
+//! those go. Whatever they call slow is for [`wire::Machine::handle`]. UDP relays only; RFC 6062, 8016 and 5780 are not here.
+
+pub mod allocation;
+pub mod channel;
+pub mod client;
+pub mod config;
+mod exchange;
+pub mod indication;
+mod opening;
+pub mod permission;
+pub mod policy;
+mod ports;
+pub mod refusal;
+pub mod relay;
+mod request;
+mod reservation;
+pub mod server;
+pub mod stream;
+
+pub use allocation::{Session, Traffic};
+pub use client::Client;
+pub use config::{Config, Limits, Relays};
+pub use policy::{Policy, Range};
+pub use refusal::Refusal;
+pub use relay::{Verdict, Way};
+pub use server::{Ask, Input, Output, Server};

@@ -1,0 +1,238 @@
+//! Whom a relay may write to. Special address ranges are refused in every notation, so that nobody reaches the inside
+//! of our network through us (RFC 6890 and the IANA registries it names), unless the administrator allows a range.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
+
+/// A range of addresses: `192.0.2.0/24`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// Any address in it.
+    pub address: IpAddr,
+    /// How many leading bits are fixed.
+    pub prefix: u8,
+}
+
+impl Range {
+    /// Whether an address lies in it.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        match (self.address, ip) {
+            (IpAddr::V4(range), IpAddr::V4(ip)) => within4(ip, range, self.prefix),
+            (IpAddr::V6(range), IpAddr::V6(ip)) => within6(ip, range, self.prefix),
+            _ => false,
+        }
+    }
+}
+
+fn within4(ip: Ipv4Addr, range: Ipv4Addr, prefix: u8) -> bool {
+    let free = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
+    u32::from(ip) | free == u32::from(range) | free
+}
+
+fn within6(ip: Ipv6Addr, range: Ipv6Addr, prefix: u8) -> bool {
+    let free = u128::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
+    u128::from(ip) | free == u128::from(range) | free
+}
+
+/// What may be done with a peer's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Any port.
+    Any,
+    /// It is an address of ours: only ports that relays are bound to, so that clients of this server reach one another
+    /// and nothing else on this host.
+    Relays,
+}
+
+/// Whom relays may write to.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Exceptions to the refusal.
+    pub allow: Vec<Range>,
+    /// Addresses of ours, as bound and as advertised.
+    pub own: Vec<IpAddr>,
+}
+
+impl Policy {
+    /// What may be done with a peer's address; `None`: nothing (403).
+    pub fn scope(&self, peer: IpAddr) -> Option<Scope> {
+        if self.allow.iter().any(|range| range.contains(peer)) {
+            Some(Scope::Any)
+        } else if is_special(peer) {
+            None
+        } else if self.own.contains(&peer) {
+            Some(Scope::Relays)
+        } else {
+            Some(Scope::Any)
+        }
+    }
+}
+
+impl Scope {
+    /// Whether a port may be written to.
+    pub fn includes(self, port: u16, relays: &RangeInclusive<u16>) -> bool {
+        port != 0 && (self == Self::Any || relays.contains(&port))
+    }
+}
+
+/// Whether an address is anything but an ordinary public unicast one.
+fn is_special(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => SPECIAL4.iter().any(|(range, prefix)| within4(ip, Ipv4Addr::from(*range), *prefix)),
+        IpAddr::V6(ip) => is_special6(ip),
+    }
+}
+
+const SPECIAL4: [([u8; 4], u8); 15] = [
+    ([0, 0, 0, 0], 8),       // this network
+    ([10, 0, 0, 0], 8),      // private
+    ([100, 64, 0, 0], 10),   // carrier-grade NAT
+    ([127, 0, 0, 0], 8),     // loopback
+    ([169, 254, 0, 0], 16),  // link-local, with the clouds' metadata services
+    ([172, 16, 0, 0], 12),   // private
+    ([192, 0, 0, 0], 24),    // protocol assignments
+    ([192, 0, 2, 0], 24),    // documentation
+    ([192, 88, 99, 0], 24),  // 6to4 relays
+    ([192, 168, 0, 0], 16),  // private
+    ([198, 18, 0, 0], 15),   // benchmarks
+    ([198, 51, 100, 0], 24), // documentation
+    ([203, 0, 113, 0], 24),  // documentation
+    ([224, 0, 0, 0], 4),     // multicast
+    ([240, 0, 0, 0], 4),     // reserved, and broadcast
+];
+
+fn is_special6(ip: Ipv6Addr) -> bool {
+    match ip.segments() {
+        // NAT64 (RFC 6052) and 6to4 (RFC 3056) are as special as the IPv4 address they lead to.
+        [0x64, 0xFF9B, 0, 0, 0, 0, high, low] => is_special(embedded(high, low)),
+        [0x2002, high, low, ..] => is_special(embedded(high, low)),
+        // Protocol assignments: Teredo, benchmarks, ORCHID …; then documentation.
+        [0x2001, 0..=0x1FF, ..] | [0x2001, 0xDB8, ..] | [0x3FFF, 0..=0xFFF, ..] => true,
+        // ISATAP (RFC 5214): an IPv4 address behind the interface part 0000:5efe or 0200:5efe.
+        [_, _, _, _, 0 | 0x200, 0x5EFE, high, low] => is_special(embedded(high, low)),
+        // Only 2000::/3 is public unicast. The rest: loopback, v4-mapped, v4-compatible, ULA, link-local,
+        // site-local, multicast, local NAT64 …
+        [first, ..] => first & 0xE000 != 0x2000,
+    }
+}
+
+fn embedded(high: u16, low: u16) -> IpAddr {
+    Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(policy: &Policy, peers: &[&str], expected: Option<Scope>) {
+        for peer in peers {
+            assert_eq!(policy.scope(peer.parse().unwrap()), expected, "{peer}");
+        }
+    }
+
+    #[test]
+    fn public_addresses_are_open() {
+        let public =
+            ["8.8.8.8", "100.128.0.1", "172.32.0.1", "192.0.1.1", "223.255.255.255", "9.255.255.255"];
+        check(&Policy::default(), &public, Some(Scope::Any));
+        let public =
+            ["2606:4700::1111", "2a01::1", "2001:4860:4860::8888", "64:ff9b::808:808", "2002:808:808::1"];
+        check(&Policy::default(), &public, Some(Scope::Any));
+    }
+
+    #[test]
+    fn special_ipv4_ranges_are_refused() {
+        let special = [
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.0.0.1",
+            "10.255.255.255",
+            "100.64.0.1",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.255.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.8",
+            "192.0.2.1",
+            "192.88.99.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.7",
+            "203.0.113.7",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "255.255.255.255",
+        ];
+        check(&Policy::default(), &special, None);
+    }
+
+    #[test]
+    fn special_ipv6_ranges_are_refused() {
+        let special = [
+            "::",
+            "::1",
+            "fe80::1",
+            "febf::1",
+            "fec0::1",
+            "fc00::1",
+            "fd00::1",
+            "ff02::1",
+            "ff0e::1",
+            "100::1",
+            "2001:db8::1",
+            "2001::1",
+            "2001:2::1",
+            "2001:20::1",
+            "3fff::1",
+            "5f00::1",
+            "64:ff9b:1::1",
+            "4000::1",
+        ];
+        check(&Policy::default(), &special, None);
+    }
+
+    #[test]
+    fn ipv4_in_ipv6_is_refused_in_every_notation() {
+        let special = [
+            "::ffff:127.0.0.1",
+            "::ffff:8.8.8.8",
+            "::127.0.0.1",
+            "::ffff:0:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b::a00:1",
+            "2002:7f00:1::",
+            "2002:a00:1::1",
+            "2002:c0a8:101::1",
+            "2001:0:7f00:1::",
+            "2a01::5efe:127.0.0.1",
+            "2a01::200:5efe:10.0.0.1",
+        ];
+        check(&Policy::default(), &special, None);
+    }
+
+    #[test]
+    fn what_the_administrator_allows() {
+        let range = |address: &str, prefix| Range { address: address.parse().unwrap(), prefix };
+        let allow = vec![range("127.0.0.0", 8), range("10.1.2.3", 32), range("fd00::", 8), range("::1", 128)];
+        let policy = Policy { allow, own: vec![] };
+        check(&policy, &["127.0.0.1", "127.9.9.9", "10.1.2.3", "fd12::1", "::1"], Some(Scope::Any));
+        check(&policy, &["10.1.2.4", "fc00::1", "::2", "::ffff:127.0.0.1"], None);
+        let everything = Policy { allow: vec![range("0.0.0.0", 0), range("::", 0)], own: vec![] };
+        check(&everything, &["127.0.0.1", "255.255.255.255", "::1", "ff02::1"], Some(Scope::Any));
+    }
+
+    #[test]
+    fn our_own_addresses_serve_relays_only() {
+        let own = ["9.9.9.9", "10.0.0.1"].map(|ip| ip.parse().unwrap()).to_vec();
+        let policy = Policy { allow: vec![], own };
+        check(&policy, &["9.9.9.9"], Some(Scope::Relays));
+        check(&policy, &["10.0.0.1"], None);
+        let relays = 49152..=65535;
+        assert!(Scope::Relays.includes(50000, &relays) && !Scope::Relays.includes(53, &relays));
+        assert!(Scope::Any.includes(53, &relays) && !Scope::Any.includes(0, &relays));
+    }
+}

@@ -1,0 +1,155 @@
+//! The data path (RFC 8656 §11, §12): one or two lookups per packet, no heap, bytes left where they lie.
+
+use crate::channel::{self, HEADER};
+use crate::policy::Scope;
+use crate::server::Server;
+use crate::{allocation::Allocation, indication};
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::Instant;
+use stun::attribute::ChannelNumber;
+use stun::message::padded;
+use stun::{Class, Message, TransactionId};
+use wire::{Flow, SocketId};
+
+/// What to do with a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Send a part of it on.
+    Forward {
+        /// Where to.
+        to: Way,
+        /// Which part, counted from the start of the slice that was handed in.
+        range: Range<usize>,
+    },
+    /// Not traffic: for [`wire::Machine::handle`].
+    Slow,
+    /// Nothing.
+    Drop,
+}
+
+/// Where a relayed packet goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From a relay's socket to a peer.
+    Peer {
+        /// The relay's socket.
+        socket: SocketId,
+        /// The peer.
+        peer: SocketAddr,
+    },
+    /// To a client.
+    Client(Flow),
+}
+
+impl Server {
+    /// What to do with a message of a client: one datagram, or one frame of its stream.
+    pub fn from_client(&mut self, now: Instant, flow: Flow, message: &[u8]) -> Verdict {
+        match message.first() {
+            Some(0x40..=0x4F) => self.channel_data(now, flow, message).unwrap_or(Verdict::Drop),
+            Some(0..=3) => match Message::parse(message) {
+                Ok(message) => self.stun(now, flow, &message),
+                Err(_) => Verdict::Drop,
+            },
+            _ => Verdict::Drop,
+        }
+    }
+
+    /// RFC 8656 §12.6: from a channel to its peer.
+    fn channel_data(&mut self, now: Instant, flow: Flow, message: &[u8]) -> Option<Verdict> {
+        let (number, length) = channel::read(message)?;
+        let allocation = self.live(now, flow)?;
+        let peer = allocation.channels.peer(now, number)?;
+        Some(to_peer(allocation, peer, HEADER..HEADER + length))
+    }
+
+    fn stun(&mut self, now: Instant, flow: Flow, message: &Message<'_>) -> Verdict {
+        match message.class() {
+            Class::Request => Verdict::Slow,
+            Class::Indication => self.send_indication(now, flow, message).unwrap_or(Verdict::Drop),
+            Class::Success | Class::Error => Verdict::Drop,
+        }
+    }
+
+    /// RFC 8656 §11.2: from a Send indication to its peer.
+    fn send_indication(&mut self, now: Instant, flow: Flow, message: &Message<'_>) -> Option<Verdict> {
+        let (peer, range) = indication::read_send(message)?;
+        let ports = self.config.ports.clone();
+        let allocation = self.live(now, flow)?;
+        let permission = allocation.permissions.get(now, peer.ip())?;
+        let is_open = Scope::includes(permission.scope, peer.port(), &ports);
+        is_open.then(|| to_peer(allocation, peer, range))
+    }
+
+    /// The allocation of a client, while it lasts.
+    fn live(&mut self, now: Instant, flow: Flow) -> Option<&mut Allocation> {
+        self.allocations.of_client(flow).filter(|allocation| now < allocation.expires)
+    }
+
+    /// What to do with a datagram that a peer sent to a relay: `frame` holds `headroom` octets and then the datagram, and
+    /// is changed in place so that the verdict's range is what the client is to get (RFC 8656 §11.4, §12.7).
+    pub fn from_peer(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        peer: SocketAddr,
+        frame: &mut [u8],
+        headroom: usize,
+    ) -> Verdict {
+        let transaction = self.next_transaction();
+        let Some(allocation) = self.allocations.of_socket(socket).filter(|one| now < one.expires) else {
+            return Verdict::Drop;
+        };
+        let length = frame.len() - headroom;
+        let range = match allocation.channels.number(now, peer) {
+            Some(number) => {
+                let is_stream = allocation.client.transport.is_stream();
+                write_channel_data(frame, headroom, number, is_stream)
+            }
+            None if allocation.permissions.get(now, peer.ip()).is_some() => {
+                indication::write_data(frame, headroom, peer, transaction)
+            }
+            None => None,
+        };
+        let Some(range) = range else { return Verdict::Drop };
+        allocation.traffic.received_packets += 1;
+        allocation.traffic.received_bytes += length as u64;
+        Verdict::Forward { to: Way::Client(allocation.client.flow), range }
+    }
+
+    /// An identifier for an indication. Nobody answers it, so it need only differ from the others.
+    fn next_transaction(&mut self) -> TransactionId {
+        self.indications = self.indications.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.indications ^ self.indications >> 31).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mut id = [0; 12];
+        id[..8].copy_from_slice(&mixed.to_be_bytes());
+        id[8..].copy_from_slice(&self.indications.to_be_bytes()[..4]);
+        TransactionId(id)
+    }
+}
+
+fn to_peer(allocation: &mut Allocation, peer: SocketAddr, range: Range<usize>) -> Verdict {
+    allocation.traffic.sent_packets += 1;
+    allocation.traffic.sent_bytes += range.len() as u64;
+    Verdict::Forward { to: Way::Peer { socket: allocation.socket, peer }, range }
+}
+
+/// Puts the header in front of a datagram; on streams the padding too, for which the datagram moves forward.
+fn write_channel_data(
+    frame: &mut [u8],
+    headroom: usize,
+    number: ChannelNumber,
+    is_stream: bool,
+) -> Option<Range<usize>> {
+    let length = frame.len() - headroom;
+    let padding = if is_stream { padded(length) - length } else { 0 };
+    let start = headroom.checked_sub(HEADER + padding)?;
+    let header = channel::header(number, length)?;
+    if padding > 0 {
+        frame.copy_within(headroom.., headroom - padding);
+        let end = frame.len();
+        frame[end - padding..].fill(0);
+    }
+    frame[start..start + HEADER].copy_from_slice(&header);
+    Some(start..frame.len())
+}

@@ -1,0 +1,167 @@
+//! Allocate (RFC 8656 §7.2), its checks in the RFC's order. The socket is opened elsewhere ([`crate::opening`]).
+
+use super::{Answer, Call};
+use crate::opening::Opening;
+use crate::ports::Ports;
+use crate::reservation::{self, Reserved};
+use crate::server::{Bound, Output, Timer};
+use crate::{Refusal, Server};
+use std::net::{IpAddr, SocketAddr};
+use stun::attribute::{
+    AdditionalAddressFamily, EvenPort, Family, Lifetime, RequestedAddressFamily, RequestedTransport,
+    ReservationToken,
+};
+
+/// What a valid Allocate asks for.
+struct Wish {
+    token: Option<ReservationToken>,
+    family: Family,
+    even: Option<EvenPort>,
+    /// A second family, which is not offered.
+    second: Option<Family>,
+}
+
+impl Server {
+    /// Step 1, authentication, is done.
+    pub(super) fn allocate(&mut self, call: &Call<'_>) -> Answer {
+        if self.is_repeated(call)? {
+            return Ok(None);
+        }
+        requested_transport(call)?;
+        let wish = wish(call)?;
+        let bind = self.relay_address(call, &wish)?;
+        self.within_quota(call)?;
+        self.open(call, &wish, bind)
+    }
+
+    /// Step 2: is the 5-tuple in use? The same transaction again is a retransmission and gets the same answer.
+    fn is_repeated(&mut self, call: &Call<'_>) -> Result<bool, Refusal> {
+        let flow = call.exchange.client.flow;
+        if self.is_opening(flow) {
+            return Ok(true);
+        }
+        let Some(allocation) = self.allocations.of_client(flow) else { return Ok(false) };
+        if allocation.transaction != call.exchange.transaction || allocation.user != call.user {
+            return Err(Refusal::AllocationMismatch);
+        }
+        let left = allocation.expires.saturating_duration_since(call.now);
+        self.granted(&call.exchange, left, None);
+        Ok(true)
+    }
+
+    /// Where to bind a relay of the family that is wished for: 440 where there is none.
+    fn relay_address(&self, call: &Call<'_>, wish: &Wish) -> Result<IpAddr, Refusal> {
+        let local = call.exchange.client.local;
+        self.config.relays.bind(local, wish.family).ok_or(Refusal::AddressFamilyNotSupported)
+    }
+
+    /// Step 9: has the account all it may have (486), or the server (508)?
+    fn within_quota(&self, call: &Call<'_>) -> Result<(), Refusal> {
+        let limits = &self.config.limits;
+        if self.allocations.count(&call.user) >= limits.per_user {
+            return Err(Refusal::AllocationQuotaReached);
+        }
+        let all = self.allocations.len() + self.openings.len() + self.reservations.len();
+        if all < limits.allocations { Ok(()) } else { Err(Refusal::InsufficientCapacity) }
+    }
+
+    /// Every check is passed: get the socket.
+    fn open(&mut self, call: &Call<'_>, wish: &Wish, bind: IpAddr) -> Answer {
+        let ports = match wish.even {
+            None => Ports::any(&self.config.ports, &mut self.entropy),
+            Some(_) => Ports::even(&self.config.ports, &mut self.entropy),
+        };
+        let requested = call.request.get::<Lifetime>()?.map(|lifetime| lifetime.0);
+        let opening = Opening {
+            exchange: call.exchange,
+            user: call.user.clone(),
+            lifetime: self.lifetime(requested),
+            bind,
+            ports,
+            pair: wish.even.is_some_and(|even| even.reserve),
+            first: None,
+            missing: wish.second,
+        };
+        match wish.token {
+            None => {
+                let ask = self.await_socket(call.now, opening);
+                self.open_next(ask);
+            }
+            Some(token) => self.open_reserved(call, opening, token)?,
+        }
+        Ok(None)
+    }
+
+    /// Step 5: the port was reserved by an earlier Allocate, perhaps on another worker. 508 where it is not to be had.
+    fn open_reserved(
+        &mut self,
+        call: &Call<'_>,
+        opening: Opening,
+        token: ReservationToken,
+    ) -> Result<(), Refusal> {
+        let keeper = reservation::keeper(token);
+        if keeper != self.me {
+            let ask = self.await_socket(call.now, opening);
+            self.output(Output::Claim { to: keeper, ask, token, user: call.user.clone() });
+            return Ok(());
+        }
+        let reserved = self.reservations.take(token, &call.user).ok_or(Refusal::InsufficientCapacity)?;
+        self.timers.cancel(Timer::Reservation(token));
+        let Reserved { socket, local, .. } = reserved;
+        let ask = self.await_socket(call.now, Opening { bind: local.ip(), ..opening });
+        self.opened(call.now, ask, Ok(Bound { socket, local: SocketAddr::new(local.ip(), local.port()) }));
+        Ok(())
+    }
+}
+
+/// Step 3: UDP is all that is relayed.
+fn requested_transport(call: &Call<'_>) -> Result<(), Refusal> {
+    match call.request.get()? {
+        Some(RequestedTransport::UDP) => Ok(()),
+        Some(_) => Err(Refusal::UnsupportedTransport),
+        None => Err(Refusal::BadRequest),
+    }
+}
+
+/// Steps 5 to 8: which address and port; what excludes what.
+fn wish(call: &Call<'_>) -> Result<Wish, Refusal> {
+    let token: Option<ReservationToken> = call.request.get()?;
+    let even: Option<EvenPort> = call.request.get()?;
+    let family: Option<RequestedAddressFamily> = call.request.get()?;
+    let second: Option<AdditionalAddressFamily> = call.request.get()?;
+    if token.is_some() && (even.is_some() || family.is_some() || second.is_some()) {
+        return Err(Refusal::BadRequest);
+    }
+    Ok(Wish {
+        token,
+        family: requested_family(family)?,
+        even,
+        second: additional_family(family, even, second)?,
+    })
+}
+
+/// Step 6: IPv4 unless another family is named (440 where nobody knows it).
+fn requested_family(family: Option<RequestedAddressFamily>) -> Result<Family, Refusal> {
+    match family {
+        None => Ok(Family::V4),
+        Some(RequestedAddressFamily(Some(family))) => Ok(family),
+        Some(RequestedAddressFamily(None)) => Err(Refusal::AddressFamilyNotSupported),
+    }
+}
+
+/// Step 8: a second family can only be IPv6, and excludes naming the first one and reserving a port.
+fn additional_family(
+    family: Option<RequestedAddressFamily>,
+    even: Option<EvenPort>,
+    second: Option<AdditionalAddressFamily>,
+) -> Result<Option<Family>, Refusal> {
+    match second {
+        None => Ok(None),
+        Some(AdditionalAddressFamily(Some(Family::V6)))
+            if family.is_none() && even.is_none_or(|even| !even.reserve) =>
+        {
+            Ok(Some(Family::V6))
+        }
+        Some(_) => Err(Refusal::BadRequest),
+    }
+}

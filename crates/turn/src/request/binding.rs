@@ -1,0 +1,25 @@
+//! Binding (RFC 8489 §6.3.1): tells anybody their address, in as few octets as there can be.
+
+use crate::exchange::Exchange;
+use crate::{Client, Refusal, Server};
+use stun::attribute::XorMappedAddress;
+use stun::{Kind, Message};
+
+impl Server {
+    /// Answers a Binding request; it needs no credential, and one that is there is not looked at.
+    pub(super) fn binding(&mut self, client: Client, request: &Message<'_>) {
+        let exchange = Exchange::new(client, request);
+        let unknown: Vec<Kind> = request.unknown(is_known).collect();
+        let buffer = self.buffer();
+        let bytes = if unknown.is_empty() {
+            exchange.success(buffer, |writer| writer.with(&XorMappedAddress(client.peer)))
+        } else {
+            exchange.error(buffer, &Refusal::UnknownAttributes(unknown), None)
+        };
+        self.send(client.flow, bytes);
+    }
+}
+
+fn is_known(kind: Kind) -> bool {
+    matches!(kind, Kind::USERNAME | Kind::REALM | Kind::NONCE)
+}

@@ -1,0 +1,336 @@
+//! The server as a machine: what can happen to it, what it wants done, and what it keeps.
+
+use crate::allocation::{Allocations, Slot};
+use crate::opening::Opening;
+use crate::reservation::Reservations;
+use crate::{Client, Config, Session};
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use stun::Key;
+use stun::attribute::ReservationToken;
+use stun::nonce::Nonces;
+use wire::{
+    Address, ConnectionId, Directory, Entropy, Epoch, Flow, Machine, Secret, SocketId, Timers, WorkerId,
+};
+
+/// How long an Allocate may wait for its socket; only one that needs another worker's port waits at all.
+const OPENING: Duration = Duration::from_secs(5);
+
+/// How many emptied buffers are kept for the next answers.
+const SPARE: usize = 64;
+
+/// Joins an answer from outside to what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ask(pub u64);
+
+/// A relay's socket, bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// The socket.
+    pub socket: SocketId,
+    /// What it is bound to.
+    pub local: SocketAddr,
+}
+
+/// Why a relay's socket was not bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unbound {
+    /// Somebody has the port: another may do.
+    InUse,
+    /// Another port will not do either: no such address, no descriptor left.
+    Failed,
+}
+
+/// What can happen to a server.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A message that [`Server::from_client`] called slow.
+    Message {
+        /// Who sent it.
+        client: Client,
+        /// One datagram, or one frame of a stream.
+        bytes: &'a [u8],
+    },
+    /// A client's stream is gone.
+    Closed(ConnectionId),
+    /// The answer to [`Output::OpenRelay`].
+    Relay {
+        /// Which.
+        ask: Ask,
+        /// The socket, or why there is none.
+        result: Result<Bound, Unbound>,
+    },
+    /// Another worker's [`Output::Claim`].
+    Claim {
+        /// Which worker.
+        from: WorkerId,
+        /// Its number for this.
+        ask: Ask,
+        /// The port it wants.
+        token: ReservationToken,
+        /// For which account.
+        user: Address,
+    },
+    /// The answer to [`Output::Claim`]: the port, free to be bound; `None` where there is none under this token.
+    Claimed {
+        /// Which.
+        ask: Ask,
+        /// The address that was kept.
+        local: Option<SocketAddr>,
+    },
+    /// The accounts have changed.
+    Directory(Arc<Directory>),
+    /// The configuration has changed. Allocations go on as they are.
+    Config(Box<Config>),
+    /// The calendar was looked at again.
+    Epoch(Epoch),
+}
+
+/// What a server wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Send a message to a client. Give the buffer back by [`Server::recycle`].
+    Send {
+        /// The way to it.
+        flow: Flow,
+        /// One message: a datagram, or bytes of the stream.
+        bytes: Vec<u8>,
+    },
+    /// Bind a datagram socket; [`Input::Relay`] is the answer.
+    OpenRelay {
+        /// Which.
+        ask: Ask,
+        /// Where.
+        local: SocketAddr,
+    },
+    /// Close a relay's socket.
+    CloseRelay(SocketId),
+    /// Ask the worker that keeps a reserved port to let it go; [`Input::Claimed`] is the answer.
+    Claim {
+        /// Which worker.
+        to: WorkerId,
+        /// Our number for this.
+        ask: Ask,
+        /// The port's token.
+        token: ReservationToken,
+        /// For which account.
+        user: Address,
+    },
+    /// The answer to another worker's [`Input::Claim`].
+    Grant {
+        /// Which worker.
+        to: WorkerId,
+        /// Its number.
+        ask: Ask,
+        /// The address, free to be bound.
+        local: Option<SocketAddr>,
+    },
+    /// An allocation was made.
+    Began(Session),
+    /// An allocation has ended.
+    Ended(Session),
+}
+
+/// Every timer of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// An allocation's life is over.
+    Allocation(Slot),
+    /// Nobody came for a reserved port.
+    Reservation(ReservationToken),
+    /// Nobody answered for a socket.
+    Opening(Ask),
+}
+
+/// A TURN server: one worker's share of the clients.
+pub struct Server {
+    pub(crate) me: WorkerId,
+    pub(crate) config: Config,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) epoch: Epoch,
+    pub(crate) entropy: Box<dyn Entropy>,
+    pub(crate) nonces: Nonces,
+    /// What an unknown user's request is checked against, so that it takes as long as a known one's.
+    pub(crate) decoy: Key,
+    pub(crate) allocations: Allocations,
+    pub(crate) openings: FxHashMap<Ask, Opening>,
+    pub(crate) opening_of: FxHashMap<Flow, Ask>,
+    pub(crate) reservations: Reservations,
+    pub(crate) timers: Timers<Timer>,
+    /// Counts indications.
+    pub(crate) indications: u64,
+    asked: u64,
+    outputs: VecDeque<Output>,
+    spare: Vec<Vec<u8>>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server({} allocations)", self.allocations.len())
+    }
+}
+
+/// What nonces are made from.
+#[derive(Clone, Debug)]
+pub struct NonceRule {
+    /// Servers that share it accept one another's nonces.
+    pub secret: Secret,
+    /// How long a nonce is good for.
+    pub lifetime: Duration,
+}
+
+impl Server {
+    /// A server without clients.
+    pub fn new(
+        me: WorkerId,
+        config: Config,
+        nonce: &NonceRule,
+        directory: Arc<Directory>,
+        epoch: Epoch,
+        mut entropy: Box<dyn Entropy>,
+    ) -> Self {
+        let mut decoy = [0; 16];
+        entropy.fill(&mut decoy);
+        Self {
+            me,
+            config,
+            directory,
+            epoch,
+            nonces: Nonces::new(nonce.secret.expose(), nonce.lifetime),
+            decoy: Key::long_term(&decoy),
+            allocations: Allocations::default(),
+            openings: FxHashMap::default(),
+            opening_of: FxHashMap::default(),
+            reservations: Reservations::default(),
+            timers: Timers::default(),
+            indications: entropy.next_u64(),
+            entropy,
+            asked: 0,
+            outputs: VecDeque::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Whether a client has an allocation: it may send longer messages on its stream, and be silent for longer.
+    pub fn is_allocated(&self, flow: Flow) -> bool {
+        self.allocations.find(flow).is_some()
+    }
+
+    /// How many allocations there are.
+    pub fn allocations(&self) -> usize {
+        self.allocations.len()
+    }
+
+    /// Every allocation, in no order.
+    pub fn sessions(&self) -> impl Iterator<Item = Session> {
+        self.allocations.iter().map(crate::allocation::Allocation::session)
+    }
+
+    /// Takes a buffer of [`Output::Send`] back.
+    pub fn recycle(&mut self, mut buffer: Vec<u8>) {
+        if self.spare.len() < SPARE {
+            buffer.clear();
+            self.spare.push(buffer);
+        }
+    }
+
+    /// An empty buffer.
+    pub(crate) fn buffer(&mut self) -> Vec<u8> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    pub(crate) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(crate) fn send(&mut self, flow: Flow, bytes: Vec<u8>) {
+        self.output(Output::Send { flow, bytes });
+    }
+
+    /// Keeps an Allocate until its socket is there.
+    pub(crate) fn await_socket(&mut self, now: Instant, opening: Opening) -> Ask {
+        self.asked += 1;
+        let ask = Ask(self.asked);
+        self.opening_of.insert(opening.flow(), ask);
+        self.openings.insert(ask, opening);
+        self.timers.set(Timer::Opening(ask), now + OPENING);
+        ask
+    }
+
+    /// Ends an allocation.
+    pub(crate) fn remove(&mut self, slot: Slot) {
+        self.timers.cancel(Timer::Allocation(slot));
+        if let Some(allocation) = self.allocations.remove(slot) {
+            self.output(Output::CloseRelay(allocation.socket));
+            self.output(Output::Ended(allocation.session()));
+        }
+    }
+
+    /// A client's stream is gone, and with it the 5-tuple (RFC 8656 §3.2: the allocation goes with the connection).
+    fn closed(&mut self, connection: ConnectionId) {
+        let flow = Flow::Stream(connection);
+        if let Some(slot) = self.allocations.find(flow) {
+            self.remove(slot);
+        }
+        if let Some(ask) = self.opening_of.get(&flow).copied() {
+            self.give_up(ask);
+        }
+    }
+
+    /// Nobody came for a reserved port.
+    fn unclaimed(&mut self, token: ReservationToken) {
+        if let Some(reserved) = self.reservations.expire(token) {
+            self.output(Output::CloseRelay(reserved.socket));
+        }
+    }
+
+    /// Another worker's client comes for a reserved port: free it here, so that it can be bound there.
+    fn claim(&mut self, from: WorkerId, ask: Ask, token: ReservationToken, user: &Address) {
+        let reserved = self.reservations.take(token, user);
+        if let Some(reserved) = &reserved {
+            self.timers.cancel(Timer::Reservation(token));
+            self.output(Output::CloseRelay(reserved.socket));
+        }
+        self.output(Output::Grant { to: from, ask, local: reserved.map(|reserved| reserved.local) });
+    }
+}
+
+impl Machine for Server {
+    type Input<'a> = Input<'a>;
+    type Output = Output;
+
+    fn handle(&mut self, now: Instant, input: Input<'_>) {
+        match input {
+            Input::Message { client, bytes } => self.message(now, client, bytes),
+            Input::Closed(connection) => self.closed(connection),
+            Input::Relay { ask, result } => self.opened(now, ask, result),
+            Input::Claim { from, ask, token, user } => self.claim(from, ask, token, &user),
+            Input::Claimed { ask, local } => self.claimed(ask, local),
+            Input::Directory(directory) => self.directory = directory,
+            Input::Config(config) => self.config = *config,
+            Input::Epoch(epoch) => self.epoch = epoch,
+        }
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    fn tick(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.pop(now) {
+            match timer {
+                Timer::Allocation(slot) => self.remove(slot),
+                Timer::Reservation(token) => self.unclaimed(token),
+                Timer::Opening(ask) => self.fail(ask),
+            }
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! The bench: a server, its clients, sockets that open as the test says, and outputs as lines of text.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use stun::attribute::{
+    AddressErrorCode, ErrorCode, Lifetime, Nonce, Realm, RequestedTransport, ReservationToken, Username,
+    XorMappedAddress, XorPeerAddress, XorRelayedAddress,
+};
+use stun::{Algorithm, Class, Key, Kind, Message, Method, TransactionId, Writer};
+use testkit::Seeded;
+use turn::server::{Bound, NonceRule, Unbound};
+use turn::{Ask, Client, Config, Input, Limits, Output, Policy, Range, Relays, Server, Verdict, Way};
+use wire::{
+    Account, ConnectionId, Directory, Domain, Flow, Keys, Machine, Secret, SocketId, Transport, WorkerId,
+};
+
+pub(crate) const REALM: &str = "falcot.com";
+
+/// An attribute of a request, as raw bytes.
+pub(crate) type Attribute = (Kind, Vec<u8>);
+
+pub(crate) struct Bench {
+    pub(crate) server: Server,
+    pub(crate) now: Instant,
+    /// Ports that somebody else has.
+    pub(crate) taken: HashSet<u16>,
+    /// Whether nothing can be bound at all.
+    pub(crate) exhausted: bool,
+    sockets: u32,
+    transactions: u8,
+}
+
+/// A client with its credential.
+#[derive(Clone, Debug)]
+pub(crate) struct User {
+    pub(crate) client: Client,
+    pub(crate) name: String,
+    pub(crate) password: String,
+    pub(crate) nonce: String,
+}
+
+pub(crate) fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+pub(crate) fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn client(transport: Transport, peer: &str) -> Client {
+    let (local, peer) = (ip("198.51.100.1"), address(peer));
+    let flow = match transport {
+        Transport::Udp => Flow::Datagram { socket: SocketId(1), local, peer },
+        _ => Flow::Stream(ConnectionId { worker: WorkerId(0), slot: peer.port().into(), generation: 0 }),
+    };
+    Client { flow, transport, local, peer }
+}
+
+/// A client that says it is `name`, with the password that both accounts have.
+pub(crate) fn user(name: &str, peer: &str) -> User {
+    let client = client(Transport::Udp, peer);
+    User { client, name: name.into(), password: "tr0mbone".into(), nonce: String::new() }
+}
+
+/// The same over a stream.
+pub(crate) fn stream_user(name: &str, peer: &str) -> User {
+    User { client: client(Transport::Tcp, peer), ..user(name, peer) }
+}
+
+pub(crate) fn config() -> Config {
+    let range = |address, prefix| Range { address: ip(address), prefix };
+    Config {
+        relays: Relays {
+            addresses: vec![ip("198.51.100.1"), ip("2001:db8::1")],
+            anywhere: false,
+            external: vec![(ip("203.0.113.99"), ip("198.51.100.1"))],
+        },
+        ports: 50_000..=50_999,
+        // The documentation ranges stand for the public ones here.
+        peers: Policy {
+            allow: vec![range("203.0.113.0", 24), range("2001:db8:7::", 48)],
+            own: vec![ip("9.9.9.9")],
+        },
+        limits: Limits { allocations: 5, per_user: 3, permissions: 4, channels: 3 },
+        lifetime: Duration::from_secs(600),
+        lifetime_max: Duration::from_secs(3600),
+    }
+}
+
+fn directory() -> Arc<Directory> {
+    let account = |name: &str| {
+        let address: wire::Address = format!("{name}@{REALM}").parse().unwrap();
+        let md5 = |user: &str| {
+            use md5::Digest;
+            Some(md5::Md5::digest(format!("{user}:{REALM}:tr0mbone")).into())
+        };
+        let keys = Keys { md5: md5(name), md5_whole: md5(&format!("{name}@{REALM}")), ..Keys::default() };
+        (address.clone(), Some(Arc::new(Account { address, keys })))
+    };
+    let mut accounts = vec![account("roland"), account("joe")];
+    let address: wire::Address = "imported@falcot.com".parse().unwrap();
+    accounts.push((address.clone(), Some(Arc::new(Account { address, keys: Keys::default() }))));
+    let domain = Domain::new(REALM).unwrap();
+    Arc::new(Directory::new([(&domain, &[][..])]).with(accounts))
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self::with(config())
+    }
+
+    pub(crate) fn with(config: Config) -> Self {
+        Self::worker(0, config)
+    }
+
+    pub(crate) fn worker(number: u16, config: Config) -> Self {
+        let now = testkit::start();
+        let nonce = NonceRule { secret: Secret::new("nonce"), lifetime: Duration::from_secs(3600) };
+        let entropy = Box::new(Seeded::new(u64::from(number) + 1));
+        let server = Server::new(WorkerId(number), config, &nonce, directory(), testkit::epoch(now), entropy);
+        Self { server, now, taken: HashSet::new(), exhausted: false, sockets: 0, transactions: 0 }
+    }
+
+    pub(crate) fn after(&mut self, seconds: u64) -> Vec<String> {
+        self.now += Duration::from_secs(seconds);
+        self.server.tick(self.now);
+        self.outputs()
+    }
+
+    /// A fresh transaction.
+    pub(crate) fn transaction(&mut self) -> TransactionId {
+        self.transactions = self.transactions.wrapping_add(1);
+        TransactionId([self.transactions; 12])
+    }
+
+    /// A request with the client's credential.
+    pub(crate) fn signed(&mut self, user: &User, method: Method, attributes: &[Attribute]) -> Vec<u8> {
+        let transaction = self.transaction();
+        signed(user, method, transaction, attributes)
+    }
+
+    /// Sends a request with a credential, and tells what comes of it.
+    pub(crate) fn ask(&mut self, user: &User, method: Method, attributes: &[Attribute]) -> Vec<String> {
+        let bytes = self.signed(user, method, attributes);
+        self.message(user.client, &bytes)
+    }
+
+    /// Hands the server a message as the product would, and tells what comes of it.
+    pub(crate) fn message(&mut self, client: Client, bytes: &[u8]) -> Vec<String> {
+        match self.server.from_client(self.now, client.flow, bytes) {
+            Verdict::Slow => self.input(Input::Message { client, bytes }),
+            Verdict::Drop => vec!["drop".into()],
+            Verdict::Forward { to, range } => vec![forward(to, &bytes[range])],
+        }
+    }
+
+    /// A datagram from a peer, and what comes of it.
+    pub(crate) fn peer_sends(&mut self, socket: u32, peer: &str, payload: &[u8]) -> String {
+        let mut frame = [&[0xEE; 64][..], payload].concat();
+        match self.server.from_peer(self.now, SocketId(socket), address(peer), &mut frame, 64) {
+            Verdict::Forward { to, range } => forward(to, &frame[range]),
+            verdict => format!("{verdict:?}").to_lowercase(),
+        }
+    }
+
+    pub(crate) fn input(&mut self, input: Input<'_>) -> Vec<String> {
+        self.server.handle(self.now, input);
+        self.outputs()
+    }
+
+    /// Carries out what the server wants and writes it down.
+    pub(crate) fn outputs(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        while let Some(output) = self.server.poll() {
+            lines.push(show(&output));
+            match output {
+                Output::OpenRelay { ask, local } => self.bind(ask, local),
+                Output::Send { bytes, .. } => self.server.recycle(bytes),
+                _ => {}
+            }
+        }
+        lines
+    }
+
+    fn bind(&mut self, ask: Ask, local: SocketAddr) {
+        let result = if self.exhausted {
+            Err(Unbound::Failed)
+        } else if self.taken.insert(local.port()) {
+            self.sockets += 1;
+            Ok(Bound { socket: SocketId(SocketId::OWN + self.sockets), local })
+        } else {
+            Err(Unbound::InUse)
+        };
+        self.server.handle(self.now, Input::Relay { ask, result });
+    }
+
+    /// Learns the nonce from a first answer of 401.
+    pub(crate) fn challenge(&mut self, user: &mut User) {
+        let request = unsigned(self.transaction(), Method::ALLOCATE, &[transport(17)]);
+        self.server.handle(self.now, Input::Message { client: user.client, bytes: &request });
+        let Some(Output::Send { bytes, .. }) = self.server.poll() else { panic!("no answer") };
+        let Nonce(nonce) = Message::parse(&bytes).unwrap().get().unwrap().unwrap();
+        user.nonce = nonce.into();
+    }
+
+    /// A client with an allocation; its socket is the next number from `OWN + 1` up.
+    pub(crate) fn allocated(&mut self, name: &str, peer: &str) -> User {
+        self.allocated_for(user(name, peer))
+    }
+
+    pub(crate) fn allocated_for(&mut self, mut user: User) -> User {
+        self.challenge(&mut user);
+        let lines = self.ask(&user, Method::ALLOCATE, &[transport(17)]);
+        assert!(lines.last().is_some_and(|line| line.contains("Allocate ok")), "{lines:?}");
+        user
+    }
+
+    /// Installs permissions.
+    pub(crate) fn permit(&mut self, user: &User, peers: &[&str]) {
+        let peers: Vec<_> = peers.iter().map(|peer| peer_address(peer)).collect();
+        let lines = self.ask(user, Method::CREATE_PERMISSION, &peers);
+        assert_eq!(lines, [to(user, "CreatePermission ok signed")]);
+    }
+
+    /// Binds a channel.
+    pub(crate) fn bind_channel(&mut self, user: &User, number: u16, peer: &str) {
+        let lines = self.ask(user, Method::CHANNEL_BIND, &[channel(number), peer_address(peer)]);
+        assert_eq!(lines, [to(user, "ChannelBind ok signed")]);
+    }
+}
+
+/// A line about an answer.
+pub(crate) fn to(user: &User, line: &str) -> String {
+    format!("{}: {line}", user.client.peer)
+}
+
+pub(crate) fn unsigned(transaction: TransactionId, method: Method, attributes: &[Attribute]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let writer = Writer::new(&mut bytes, Class::Request, method, transaction);
+    attributes.iter().fold(writer, |writer, (kind, value)| writer.raw(*kind, value)).finish();
+    bytes
+}
+
+pub(crate) fn signed(
+    user: &User,
+    method: Method,
+    transaction: TransactionId,
+    attributes: &[Attribute],
+) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let writer = Writer::new(&mut bytes, Class::Request, method, transaction);
+    let writer = attributes.iter().fold(writer, |writer, (kind, value)| writer.raw(*kind, value));
+    let key = Key::md5(&user.name, REALM, &user.password);
+    let writer = writer.with(&Username(&user.name)).with(&Realm(REALM)).with(&Nonce(&user.nonce));
+    writer.sign(Algorithm::Sha1, &key).finish();
+    bytes
+}
+
+fn value<'a, A: stun::Attribute<'a>>(attribute: &A) -> Attribute {
+    let mut bytes = Vec::new();
+    attribute.write(TransactionId([0; 12]), &mut bytes);
+    (A::KIND, bytes)
+}
+
+pub(crate) fn transport(protocol: u8) -> Attribute {
+    value(&RequestedTransport(protocol))
+}
+
+pub(crate) fn lifetime(seconds: u32) -> Attribute {
+    value(&Lifetime(seconds))
+}
+
+pub(crate) fn channel(number: u16) -> Attribute {
+    value(&stun::attribute::ChannelNumber(number))
+}
+
+pub(crate) fn family(number: u8) -> Attribute {
+    (Kind::REQUESTED_ADDRESS_FAMILY, vec![number, 0, 0, 0])
+}
+
+/// XOR-PEER-ADDRESS of an IPv4 peer, whose value no transaction plays a part in; of an IPv6 peer one of transaction 0.
+pub(crate) fn peer_address(peer: &str) -> Attribute {
+    value(&XorPeerAddress(address(peer)))
+}
+
+fn forward(to: Way, bytes: &[u8]) -> String {
+    match to {
+        Way::Peer { socket, peer } => {
+            format!("{} -> {peer}: {}", socket.0 - SocketId::OWN, String::from_utf8_lossy(bytes))
+        }
+        Way::Client(Flow::Datagram { peer, .. }) => format!("{peer}: {}", payload(bytes)),
+        Way::Client(Flow::Stream(connection)) => format!("{connection}: {}", payload(bytes)),
+    }
+}
+
+fn payload(bytes: &[u8]) -> String {
+    match bytes[0] {
+        0x40..=0x4F => {
+            format!("{:02x}{:02x} {:?}", bytes[0], bytes[1], String::from_utf8_lossy(&bytes[4..]))
+        }
+        _ => describe(bytes),
+    }
+}
+
+pub(crate) fn show(output: &Output) -> String {
+    match output {
+        Output::Send { flow: Flow::Datagram { peer, .. }, bytes } => format!("{peer}: {}", describe(bytes)),
+        Output::Send { flow: Flow::Stream(connection), bytes } => {
+            format!("{connection}: {}", describe(bytes))
+        }
+        Output::OpenRelay { local, .. } => format!("open {}", local.ip()),
+        Output::CloseRelay(socket) => format!("close {}", socket.0 - SocketId::OWN),
+        Output::Claim { to, user, .. } => format!("claim from {} for {user}", to.0),
+        Output::Grant { to, local, .. } => format!("grant to {}: {}", to.0, local.is_some()),
+        Output::Began(session) => format!("began {} {}", session.user, session.client.peer),
+        Output::Ended(session) => {
+            let traffic = session.traffic;
+            format!("ended {} sent {} received {}", session.user, traffic.sent_bytes, traffic.received_bytes)
+        }
+    }
+}
+
+/// A STUN message as a line: ports of relays are left out where they are random.
+pub(crate) fn describe(bytes: &[u8]) -> String {
+    let message = Message::parse(bytes).unwrap();
+    let mut line = format!("{:?}", message.method());
+    match message.class() {
+        Class::Success => line.push_str(" ok"),
+        Class::Error => {
+            let ErrorCode { code, reason } = message.get().unwrap().unwrap();
+            line.push_str(&format!(" {code} {reason}"));
+        }
+        class => line.push_str(&format!(" {class:?}")),
+    }
+    for raw in message.attributes() {
+        line.push_str(&attribute(&message, raw.kind).unwrap_or_default());
+    }
+    if message.integrity().is_some() {
+        line.push_str(" signed");
+    }
+    line
+}
+
+fn attribute(message: &Message<'_>, kind: Kind) -> Option<String> {
+    Some(match kind {
+        Kind::XOR_RELAYED_ADDRESS => {
+            format!(" relayed={}", message.get::<XorRelayedAddress>().unwrap()?.0.ip())
+        }
+        Kind::XOR_MAPPED_ADDRESS => format!(" mapped={}", message.get::<XorMappedAddress>().unwrap()?.0),
+        Kind::XOR_PEER_ADDRESS => format!(" peer={}", message.get::<XorPeerAddress>().unwrap()?.0),
+        Kind::LIFETIME => format!(" lifetime={}", message.get::<Lifetime>().unwrap()?.0),
+        Kind::REALM => format!(" realm={}", message.get::<Realm<'_>>().unwrap()?.0),
+        Kind::NONCE => " nonce".into(),
+        Kind::RESERVATION_TOKEN => {
+            message.get::<ReservationToken>().unwrap()?;
+            " token".into()
+        }
+        Kind::ADDRESS_ERROR_CODE => {
+            format!(" missing={:?}", message.get::<AddressErrorCode<'_>>().unwrap()?.family)
+        }
+        Kind::DATA => format!(" data={:?}", String::from_utf8_lossy(message.raw(kind)?.value)),
+        Kind::UNKNOWN_ATTRIBUTES => format!(" unknown={:02x?}", message.raw(kind)?.value),
+        _ => return None,
+    })
+}

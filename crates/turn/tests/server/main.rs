@@ -1,0 +1,12 @@
+//! A server on a bench: this goes in, exactly that comes out. No socket, no clock.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
+
+mod allocate;
+mod bench;
+mod credentials;
+mod lifetimes;
+mod permissions;
+mod relay;
+mod reservation;
+mod strangers;
