@@ -4,9 +4,12 @@
 
 pub mod jid;
 pub mod ns;
+pub mod sasl;
 pub mod stanza;
+pub mod stream;
 pub mod xml;
 
 pub use jid::{Bare, Jid, JidError};
 pub use stanza::{Condition, Draft, Kind, Stanza, StanzaError};
+pub use stream::{Stream, StreamCondition, StreamError};
 pub use xml::Element;

@@ -1,0 +1,333 @@
+//! A client's stream (RFC 6120 §4): from the first byte through TLS, sign-in and binding to its end.
+//!
+//! A `Stream` is plain data and `Send`: it may go on on another worker. It keeps no queue of its own: effects go
+//! into the caller's. While an answer is due (`Derive`, `Authenticated`, `Bind`), bytes that come are held.
+
+pub mod error;
+
+mod bind;
+mod header;
+mod sign_in;
+mod stage;
+
+pub use error::{StreamCondition, StreamError};
+
+use crate::jid::Jid;
+use crate::sasl::plain::{Derive, Derived};
+use crate::sasl::{Failure, Mechanism};
+use crate::stanza::{Condition, Stanza};
+use crate::xml::{Limits, Reader};
+use stage::{Active, Binding, Layer, Opening, Stage};
+use std::time::{Duration, Instant};
+use wire::{Address, Directory, Domain, Entropy, Secret};
+
+/// The end of a stream.
+pub(crate) const END: &str = "</stream:stream>";
+
+/// What the house allows on its streams.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// What somebody may send who has not bound a resource.
+    pub stranger: Limits,
+    /// What a session may send.
+    pub member: Limits,
+    /// The mechanisms on offer inside TLS.
+    pub mechanisms: Vec<Mechanism>,
+    /// How often a sign-in may fail on one stream.
+    pub attempts: u8,
+    /// How long it may take from the first byte to a bound resource.
+    pub login: Duration,
+    /// After how much silence a space is sent, so that nobody in between forgets the connection (§4.6.1).
+    pub keepalive: Duration,
+    /// Further features of a stream that is signed in, as XML for surroundings of `jabber:client`.
+    pub features: String,
+    /// Known to this server alone: makes the salts of accounts that do not exist.
+    pub secret: Secret,
+}
+
+/// What a stream is lent for one call.
+pub struct Context<'a> {
+    /// The time.
+    pub now: Instant,
+    /// The accounts and domains.
+    pub directory: &'a Directory,
+    /// For stream ids, nonces and resources.
+    pub entropy: &'a mut dyn Entropy,
+    /// What the house allows.
+    pub policy: &'a Policy,
+}
+
+/// What can happen to a stream.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// Bytes from the client, in pieces of any size.
+    Bytes(&'a [u8]),
+    /// TLS is up, as asked for by `StartTls`.
+    Secured,
+    /// What came of `Derive`.
+    Derived(&'a Derived),
+    /// After `Authenticated`: the connection is where the account lives, go on.
+    Settled,
+    /// The answer to `Bind`: the session's name (the router may have chosen another resource).
+    Bound(Jid),
+    /// The answer to `Bind`: not this resource.
+    NotBound(Condition),
+    /// The server ends the stream.
+    End(StreamError),
+}
+
+/// What a stream wants done, in this order.
+#[derive(Debug)]
+pub enum Output {
+    /// Bytes for the client.
+    Write(Vec<u8>),
+    /// Begin TLS once everything before is written; then `Secured`.
+    StartTls,
+    /// Run it where there is time, then `Derived`.
+    Derive(Derive),
+    /// A sign-in failed: for counters and logs.
+    Failed(Failure),
+    /// The client is this account. Take the connection to the account's home, then `Settled`.
+    Authenticated(Address),
+    /// The client wants this full JID; then `Bound` or `NotBound`.
+    Bind(Jid),
+    /// A stanza of the session, stamped with its full JID, its `to` well-formed.
+    Stanza(Stanza),
+    /// The stream is over: nothing more comes of it. Flush and close the connection.
+    Close,
+}
+
+impl Output {
+    fn write(text: &str) -> Self {
+        Self::Write(text.as_bytes().to_vec())
+    }
+}
+
+/// What all stages share.
+#[derive(Debug)]
+struct Common {
+    /// The main name of the domain, once a header named one.
+    domain: Option<Domain>,
+    /// The language of the client's header.
+    lang: Option<Box<str>>,
+    /// The id of the stream.
+    id: Box<str>,
+    /// Whether our header was sent on this stream.
+    greeted: bool,
+    /// Failed sign-ins left.
+    attempts: u8,
+}
+
+impl Common {
+    /// Takes over what a header said; our own follows.
+    fn greet(&mut self, greeting: &header::Greeting, context: &mut Context<'_>) {
+        self.domain = Some(greeting.domain.clone());
+        self.lang = greeting.lang.clone();
+        self.id = context.entropy.token(20).into();
+    }
+
+    fn write_header(&mut self, to: Option<&Jid>, out: &mut String) {
+        header::write(self.domain.as_ref(), to, &self.id, out);
+        self.greeted = true;
+    }
+
+    /// Tells the client that its sign-in failed; the last time, the stream ends with it (RFC 6120 §6.4.5).
+    fn count_failure(&mut self, failure: Failure, out: &mut Vec<Output>) -> Result<(), StreamError> {
+        let failed = format!("<failure xmlns='{}'><{}/></failure>", crate::ns::SASL, failure.name());
+        out.push(Output::Write(failed.into_bytes()));
+        out.push(Output::Failed(failure));
+        self.attempts = self.attempts.saturating_sub(1);
+        if self.attempts > 0 {
+            return Ok(());
+        }
+        Err(StreamError::from(StreamCondition::PolicyViolation).saying("too many failed sign-ins"))
+    }
+}
+
+/// A client's stream.
+#[derive(Debug)]
+pub struct Stream {
+    reader: Reader,
+    stage: Stage,
+    common: Common,
+    /// What came while an answer was due.
+    held: Vec<u8>,
+    /// The end of the time to sign in; later, when silence is looked at next.
+    deadline: Instant,
+    /// When bytes came last.
+    heard: Instant,
+}
+
+impl Stream {
+    /// A connection was accepted: `secure` where TLS is up already.
+    pub fn new(now: Instant, secure: bool, policy: &Policy) -> Self {
+        let layer = if secure { Layer::Secure } else { Layer::Plain };
+        let common = Common {
+            domain: None,
+            lang: None,
+            id: Box::default(),
+            greeted: false,
+            attempts: policy.attempts.max(1),
+        };
+        Self {
+            reader: Reader::new(policy.stranger),
+            stage: Stage::Opening(Opening(layer)),
+            common,
+            held: Vec::new(),
+            deadline: now + policy.login,
+            heard: now,
+        }
+    }
+
+    /// The session's name, once it is bound.
+    pub fn jid(&self) -> Option<&Jid> {
+        match &self.stage {
+            Stage::Active(Active(jid)) => Some(jid),
+            _ => None,
+        }
+    }
+
+    /// The domain that the client wants, once it has said so.
+    pub fn domain(&self) -> Option<&Domain> {
+        self.common.domain.as_ref()
+    }
+
+    /// The id of the stream.
+    pub fn id(&self) -> &str {
+        &self.common.id
+    }
+
+    /// Whether the stream is over.
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Over)
+    }
+
+    /// When to call `tick` next; earlier calls do nothing.
+    pub fn deadline(&self) -> Option<Instant> {
+        (!self.is_over()).then_some(self.deadline)
+    }
+
+    /// Takes in one input; effects are appended to `out`.
+    pub fn handle(&mut self, input: Input<'_>, context: &mut Context<'_>, out: &mut Vec<Output>) {
+        let next = match (std::mem::replace(&mut self.stage, Stage::Over), input) {
+            (Stage::Over, _) => return,
+            (stage, Input::Bytes(bytes)) => {
+                self.stage = stage;
+                return self.bytes(bytes, context, out);
+            }
+            (stage, Input::End(error)) => {
+                self.stage = stage;
+                Err(error)
+            }
+            (Stage::Securing, Input::Secured) => Ok(self.restart(Layer::Secure)),
+            (Stage::Deriving(stage), Input::Derived(derived)) => match stage.0.derived(derived) {
+                Ok(address) => Ok(sign_in::succeed(address, None, out)),
+                Err(failure) => sign_in::fail(failure, &mut self.common, out),
+            },
+            (Stage::Settling(address), Input::Settled) => Ok(self.restart(Layer::Authenticated(address))),
+            (Stage::Binding(stage), Input::Bound(jid)) => Ok(self.bound(stage, jid, context, out)),
+            (Stage::Binding(stage), Input::NotBound(condition)) => Ok(stage.refused(condition, out)),
+            // An answer that nobody waits for.
+            (stage, _) => Ok(stage),
+        };
+        match next {
+            Ok(stage) => self.stage = stage,
+            Err(error) => return self.end(&error, context, out),
+        }
+        let held = std::mem::take(&mut self.held);
+        self.bytes(&held, context, out);
+    }
+
+    /// Lets everything happen that is due.
+    pub fn tick(&mut self, context: &mut Context<'_>, out: &mut Vec<Output>) {
+        if self.is_over() || context.now < self.deadline {
+            return;
+        }
+        if !self.stage.is_active() {
+            return self.end(&StreamCondition::ConnectionTimeout.into(), context, out);
+        }
+        if context.now >= self.heard + context.policy.keepalive {
+            out.push(Output::write(" "));
+            self.heard = context.now;
+        }
+        self.deadline = self.heard + context.policy.keepalive;
+    }
+
+    /// A new stream on the same connection (RFC 6120 §4.3.3): nothing of the old one holds.
+    fn restart(&mut self, layer: Layer) -> Stage {
+        self.reader.restart();
+        self.common.greeted = false;
+        Stage::Opening(Opening(layer))
+    }
+
+    fn bound(&mut self, stage: Binding, jid: Jid, context: &Context<'_>, out: &mut Vec<Output>) -> Stage {
+        self.reader.set_limits(context.policy.member);
+        self.deadline = context.now + context.policy.keepalive;
+        stage.bound(jid, out)
+    }
+
+    fn bytes(&mut self, bytes: &[u8], context: &mut Context<'_>, out: &mut Vec<Output>) {
+        self.heard = context.now;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if self.stage.waits() {
+                return self.hold(rest, context, out);
+            }
+            match self.take(rest, context, out) {
+                Ok(_) if matches!(self.stage, Stage::Over | Stage::Securing) => return,
+                Ok(used) => rest = &rest[used..],
+                Err(error) => return self.end(&error, context, out),
+            }
+        }
+    }
+
+    /// Reads as far as one event: how many bytes were used.
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        context: &mut Context<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<usize, StreamError> {
+        // What comes between `<proceed/>` and TLS was never encrypted: nobody may smuggle it in.
+        if matches!(self.stage, Stage::Securing) {
+            return Ok(bytes.len());
+        }
+        let (used, event) = self.reader.next(bytes)?;
+        if let (Stage::Active(stage), Some(crate::xml::Event::Element(element))) = (&self.stage, &event) {
+            stage.element(element, &self.common, out)?;
+        } else if let Some(event) = event {
+            let stage = std::mem::replace(&mut self.stage, Stage::Over);
+            self.stage = stage.event(&event, &mut self.common, context, out)?;
+        }
+        Ok(used)
+    }
+
+    /// Keeps bytes until an answer has come. A client that waits for its turn sends next to nothing here.
+    fn hold(&mut self, bytes: &[u8], context: &mut Context<'_>, out: &mut Vec<Output>) {
+        if self.held.len() + bytes.len() > context.policy.stranger.size as usize {
+            let error = StreamError::from(StreamCondition::PolicyViolation);
+            return self.end(&error.saying("too much before its time"), context, out);
+        }
+        self.held.extend_from_slice(bytes);
+    }
+
+    /// Ends the stream with an error; our header goes first where it was not sent yet (RFC 6120 §4.9.1.2).
+    fn end(&mut self, error: &StreamError, context: &mut Context<'_>, out: &mut Vec<Output>) {
+        self.held = Vec::new();
+        // Amid a TLS handshake nothing can be said.
+        if matches!(std::mem::replace(&mut self.stage, Stage::Over), Stage::Securing) {
+            return out.push(Output::Close);
+        }
+        let mut said = String::new();
+        if !self.common.greeted {
+            self.common.id = context.entropy.token(20).into();
+            self.common.write_header(None, &mut said);
+        }
+        said.push_str(&error.farewell());
+        out.push(Output::Write(said.into_bytes()));
+        out.push(Output::Close);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! The binding of a resource (RFC 6120 §7). Which resources an account may have is the router's to say.
+
+use super::stage::{Active, Bind, Binding, Next, Stage};
+use super::{Context, Output, Policy, StreamCondition, StreamError};
+use crate::jid::Jid;
+use crate::ns;
+use crate::stanza::{Condition, IqType, Refused, Stanza};
+use crate::xml::{Element, Fragment};
+
+pub(super) fn write_features(policy: &Policy, out: &mut String) {
+    out.push_str(concat!(
+        "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>",
+        "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>"
+    ));
+    out.push_str(&policy.features);
+    out.push_str("</stream:features>");
+}
+
+pub(super) fn element(
+    stage: Bind,
+    element: &Fragment<'_>,
+    context: &mut Context<'_>,
+    out: &mut Vec<Output>,
+) -> Next {
+    let sender = Jid::from(stage.0.clone());
+    let request = match Stanza::receive(element, &sender, None) {
+        Ok(stanza) => stanza,
+        Err(Refused::Error(stanza, error)) => {
+            out.extend(stanza.error(error).map(|answer| Output::write(answer.as_str())));
+            return Ok(Stage::Bind(stage));
+        }
+        Err(_) => return Err(early()),
+    };
+    if request.iq_type() != Some(IqType::Set) || !request.payload_is("bind", ns::BIND) {
+        return Err(early());
+    }
+    match wanted(&request, &sender, context) {
+        Some(full) => {
+            out.push(Output::Bind(full));
+            Ok(Stage::Binding(Binding { address: stage.0, request: Box::new(request) }))
+        }
+        None => {
+            refuse(&request, Condition::BadRequest, out);
+            Ok(Stage::Bind(stage))
+        }
+    }
+}
+
+/// Stanzas before a resource is bound (RFC 6120 §7.1).
+fn early() -> StreamError {
+    StreamError::from(StreamCondition::NotAuthorized).saying("bind a resource first")
+}
+
+/// The full JID that is asked for; a random resource where none is. `None`: no valid resource.
+fn wanted(request: &Stanza, account: &Jid, context: &mut Context<'_>) -> Option<Jid> {
+    let bind = request.payload_element()?;
+    let resource = bind.find("resource", ns::BIND).map(Element::content);
+    match resource.filter(|resource| !resource.is_empty()) {
+        Some(resource) => account.with_resource(&resource).ok(),
+        None => account.with_resource(&context.entropy.token(16)).ok(),
+    }
+}
+
+impl Binding {
+    /// The router gave the session its name.
+    pub(super) fn bound(self, jid: Jid, out: &mut Vec<Output>) -> Stage {
+        let name = Element::new("jid", ns::BIND).text(jid.to_string());
+        let bind = Element::new("bind", ns::BIND).child(name);
+        out.push(Output::write(anonymous(&self.request).child(&bind).build().as_str()));
+        Stage::Active(Active(jid))
+    }
+
+    /// The router refused; the client may ask for another.
+    pub(super) fn refused(self, condition: Condition, out: &mut Vec<Output>) -> Stage {
+        refuse(&self.request, condition, out);
+        Stage::Bind(Bind(self.address))
+    }
+}
+
+/// Nobody is bound yet: the answer names no addresses.
+fn anonymous(request: &Stanza) -> crate::stanza::Draft {
+    request.answer("result").from(None).to(None)
+}
+
+fn refuse(request: &Stanza, condition: Condition, out: &mut Vec<Output>) {
+    let answer = request.error(condition).map(|answer| answer.readdressed(None, None));
+    out.extend(answer.map(|answer| Output::write(answer.as_str())));
+}

@@ -1,0 +1,197 @@
+//! The stages of a client's stream, one type each, so that an illegal state cannot be kept.
+//!
+//! A stage takes an event and says which stage comes next. What a stage does not name does not exist in it.
+
+use super::{Common, Context, Output, StreamCondition, StreamError, bind, header, sign_in};
+use crate::jid::Jid;
+use crate::ns;
+use crate::sasl::{Exchange, plain};
+use crate::stanza::{Refused, Stanza};
+use crate::xml::{Event, Fragment};
+use wire::Address;
+
+/// Where a stream stands.
+#[derive(Debug)]
+pub(super) enum Stage {
+    Opening(Opening),
+    Tls(Tls),
+    Securing,
+    SignIn(SignIn),
+    Deriving(Deriving),
+    Settling(Address),
+    Bind(Bind),
+    Binding(Binding),
+    Active(Active),
+    Over,
+}
+
+/// A step ends in the next stage or the end of the stream.
+pub(super) type Next = Result<Stage, StreamError>;
+
+/// What was reached before the header that is waited for.
+#[derive(Debug)]
+pub(super) enum Layer {
+    Plain,
+    Secure,
+    Authenticated(Address),
+}
+
+/// Waits for a stream header.
+#[derive(Debug)]
+pub(super) struct Opening(pub(super) Layer);
+
+/// Waits for `<starttls/>`.
+#[derive(Debug)]
+pub(super) struct Tls;
+
+/// Waits for a mechanism, or amid an exchange.
+#[derive(Debug, Default)]
+pub(super) struct SignIn {
+    pub(super) exchange: Option<Exchange>,
+}
+
+/// Waits for keys that are derived elsewhere.
+#[derive(Debug)]
+pub(super) struct Deriving(pub(super) plain::Pending);
+
+/// Waits for the client to ask for a resource.
+#[derive(Debug)]
+pub(super) struct Bind(pub(super) Address);
+
+/// Waits for the router's word on the resource.
+#[derive(Debug)]
+pub(super) struct Binding {
+    pub(super) address: Address,
+    /// The request.
+    pub(super) request: Box<Stanza>,
+}
+
+/// Stanzas come and go.
+#[derive(Debug)]
+pub(super) struct Active(pub(super) Jid);
+
+impl Stage {
+    /// Whether bytes must wait until an answer has come.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self, Self::Deriving(_) | Self::Settling(_) | Self::Binding(_))
+    }
+
+    /// Whether nobody is bound yet, so that time runs out.
+    pub(super) fn is_active(&self) -> bool {
+        matches!(self, Self::Active(_))
+    }
+
+    pub(super) fn event(
+        self,
+        event: &Event<'_>,
+        common: &mut Common,
+        context: &mut Context<'_>,
+        out: &mut Vec<Output>,
+    ) -> Next {
+        match (self, event) {
+            (Self::Opening(stage), Event::Open(theirs)) => stage.open(theirs, common, context, out),
+            (Self::Tls(stage), Event::Element(element)) => stage.element(element, common, out),
+            (Self::SignIn(stage), Event::Element(element)) => {
+                sign_in::element(stage, element, common, context, out)
+            }
+            (Self::Bind(stage), Event::Element(element)) => bind::element(stage, element, context, out),
+            (Self::Active(stage), Event::Element(element)) => {
+                stage.element(element, common, out)?;
+                Ok(Self::Active(stage))
+            }
+            (_, Event::Close) => {
+                out.push(Output::write(super::END));
+                out.push(Output::Close);
+                Ok(Self::Over)
+            }
+            // Bytes are held back while an answer is due, and the reader opens no stream twice.
+            _ => Err(StreamCondition::BadFormat.into()),
+        }
+    }
+}
+
+impl Opening {
+    fn open(
+        self,
+        theirs: &crate::xml::Header<'_>,
+        common: &mut Common,
+        context: &mut Context<'_>,
+        out: &mut Vec<Output>,
+    ) -> Next {
+        let greeting = header::read(theirs, context)?;
+        if let Layer::Authenticated(address) = &self.0
+            && address.domain() != greeting.domain.as_str()
+        {
+            let error = StreamError::from(StreamCondition::NotAuthorized);
+            return Err(error.saying("signed in to another domain"));
+        }
+        common.greet(&greeting, context);
+        let mut said = String::with_capacity(640);
+        common.write_header(greeting.from.as_ref(), &mut said);
+        let next = match self.0 {
+            Layer::Plain => {
+                said.push_str(FEATURES_TLS);
+                Stage::Tls(Tls)
+            }
+            Layer::Secure => {
+                sign_in::write_features(context.policy, &mut said);
+                Stage::SignIn(SignIn::default())
+            }
+            Layer::Authenticated(address) => {
+                bind::write_features(context.policy, &mut said);
+                Stage::Bind(Bind(address))
+            }
+        };
+        out.push(Output::Write(said.into_bytes()));
+        Ok(next)
+    }
+}
+
+const FEATURES_TLS: &str = concat!(
+    "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>",
+    "</stream:features>"
+);
+
+impl Tls {
+    fn element(self, element: &Fragment<'_>, common: &mut Common, out: &mut Vec<Output>) -> Next {
+        if element.is("starttls", ns::TLS) {
+            out.push(Output::write("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"));
+            out.push(Output::StartTls);
+            return Ok(Stage::Securing);
+        }
+        if element.is("auth", ns::SASL) {
+            common.count_failure(crate::sasl::Failure::EncryptionRequired, out)?;
+            return Ok(Stage::Tls(self));
+        }
+        Err(StreamError::from(StreamCondition::NotAuthorized).saying("TLS first"))
+    }
+}
+
+impl Active {
+    pub(super) fn element(
+        &self,
+        element: &Fragment<'_>,
+        common: &Common,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StreamError> {
+        match Stanza::receive(element, &self.0, common.lang.as_deref()) {
+            Ok(stanza) if stanza.payload_is("session", ns::SESSION) && self.is_for_us(&stanza) => {
+                // RFC 3921 §3: there is nothing left to do.
+                out.push(Output::write(stanza.result(None).as_str()));
+            }
+            Ok(stanza) => out.push(Output::Stanza(stanza)),
+            Err(Refused::Error(stanza, error)) => {
+                out.extend(stanza.error(error).map(|answer| Output::write(answer.as_str())));
+            }
+            Err(Refused::NoStanza) => return Err(StreamCondition::UnsupportedStanzaType.into()),
+            Err(Refused::Prefix) => return Err(StreamCondition::BadNamespacePrefix.into()),
+            Err(Refused::From) => return Err(StreamCondition::InvalidFrom.into()),
+        }
+        Ok(())
+    }
+
+    fn is_for_us(&self, stanza: &Stanza) -> bool {
+        let to_server = |to: &Jid| to.address().is_none() && to.domain() == self.0.domain();
+        stanza.iq_type().is_some_and(|t| t.is_request()) && stanza.to().is_none_or(to_server)
+    }
+}

@@ -1,0 +1,443 @@
+//! Streams from the first byte to the last.
+
+use super::*;
+use crate::ns;
+use crate::sasl::scram::{Sha1, Sha256};
+use crate::sasl::tests::{Fixed, answer, directory};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+const OPEN: &str = "<?xml version='1.0'?><stream:stream to='falcot.com' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
+const OURS: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='aaaaaaaaaaaaaaaaaaaa' from='falcot.com' version='1.0' xml:lang='en'>";
+const MECHANISMS: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms></stream:features>";
+const PLAIN: &str =
+    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AHJvbGFuZABwZW5jaWw=</auth>";
+const SUCCESS: &str = "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>";
+const BIND: &str = "<iq type='set' id='b1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>desk</resource></bind></iq>";
+
+fn policy() -> Policy {
+    Policy {
+        stranger: Limits::STRANGER,
+        member: Limits::MEMBER,
+        mechanisms: Mechanism::ALL.to_vec(),
+        attempts: 3,
+        login: Duration::from_secs(60),
+        keepalive: Duration::from_secs(300),
+        features: "<ver xmlns='urn:xmpp:features:rosterver'/>".into(),
+        secret: Secret::new("house"),
+    }
+}
+
+/// One stream, its time, and what it wants done as one text per call.
+pub(super) struct Play {
+    stream: Stream,
+    policy: Policy,
+    now: Instant,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test needs some moment to start from")]
+fn start() -> Instant {
+    Instant::now()
+}
+
+impl Play {
+    fn new(secure: bool) -> Self {
+        let (policy, now) = (policy(), start());
+        Self { stream: Stream::new(now, secure, &policy), policy, now }
+    }
+
+    /// Runs `act` with the surroundings it needs; what came out, one effect after the other.
+    fn with(&mut self, act: impl FnOnce(&mut Stream, &mut Context<'_>, &mut Vec<Output>)) -> String {
+        let (directory, entropy) = (directory(), &mut Fixed(Vec::new()));
+        let mut context = Context { now: self.now, directory: &directory, entropy, policy: &self.policy };
+        let mut out = Vec::new();
+        act(&mut self.stream, &mut context, &mut out);
+        out.iter().map(told).collect()
+    }
+
+    fn give(&mut self, input: Input<'_>) -> String {
+        self.with(|stream, context, out| stream.handle(input, context, out))
+    }
+
+    fn send(&mut self, text: &str) -> String {
+        self.give(Input::Bytes(text.as_bytes()))
+    }
+
+    fn later(&mut self, seconds: u64) -> String {
+        self.now += Duration::from_secs(seconds);
+        self.with(Stream::tick)
+    }
+
+    /// As far as a bound resource.
+    fn active() -> Self {
+        let mut play = Self::new(true);
+        play.send(OPEN);
+        play.send(PLAIN);
+        play.give(Input::Settled);
+        play.send(OPEN);
+        play.send(BIND);
+        play.give(Input::Bound("roland@falcot.com/desk".parse().unwrap()));
+        play
+    }
+}
+
+fn told(output: &Output) -> String {
+    match output {
+        Output::Write(bytes) => String::from_utf8(bytes.clone()).unwrap(),
+        Output::Stanza(stanza) => format!("[{}]", stanza.as_str()),
+        Output::Derive(_) => "{Derive}".to_owned(),
+        Output::Authenticated(who) => format!("{{Authenticated {who}}}"),
+        Output::Bind(jid) => format!("{{Bind {jid}}}"),
+        Output::Failed(failure) => format!("{{Failed {}}}", failure.name()),
+        Output::StartTls => "{StartTls}".to_owned(),
+        Output::Close => "{Close}".to_owned(),
+    }
+}
+
+fn error(condition: &str) -> String {
+    format!(
+        "<stream:error><{condition} xmlns='{}'/></stream:error></stream:stream>{{Close}}",
+        ns::STREAM_ERRORS
+    )
+}
+
+fn failure(condition: &str) -> String {
+    format!("<failure xmlns='{}'><{condition}/></failure>{{Failed {condition}}}", ns::SASL)
+}
+
+/// Whether the last thing that was said is this stream error, whatever its text.
+fn ends_with(said: &str, condition: &str) -> bool {
+    let start = format!("<stream:error><{condition} xmlns='{}'/>", ns::STREAM_ERRORS);
+    said.contains(&start) && said.ends_with("</stream:error></stream:stream>{Close}")
+}
+
+#[test]
+fn from_the_first_byte_to_the_last() {
+    let mut play = Play::new(false);
+    assert_eq!(
+        play.send(OPEN),
+        format!(
+            "{OURS}<stream:features><starttls xmlns='{}'><required/></starttls></stream:features>",
+            ns::TLS
+        )
+    );
+    assert_eq!(
+        play.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"),
+        "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>{StartTls}"
+    );
+    assert_eq!(play.give(Input::Secured), "");
+    assert_eq!(play.send(OPEN), format!("{OURS}{MECHANISMS}"));
+    assert_eq!(play.send(PLAIN), format!("{SUCCESS}{{Authenticated roland@falcot.com}}"));
+    assert_eq!(play.give(Input::Settled), "");
+    assert_eq!(
+        play.send(OPEN),
+        format!(
+            "{OURS}<stream:features><bind xmlns='{}'/><session xmlns='{}'><optional/></session><ver xmlns='{}'/></stream:features>",
+            ns::BIND,
+            ns::SESSION,
+            ns::ROSTER_VERSIONS
+        )
+    );
+    assert_eq!(play.send(BIND), "{Bind roland@falcot.com/desk}");
+    let jid: Jid = "roland@falcot.com/desk".parse().unwrap();
+    assert_eq!(
+        play.give(Input::Bound(jid.clone())),
+        format!(
+            "<iq id='b1' type='result'><bind xmlns='{}'><jid>roland@falcot.com/desk</jid></bind></iq>",
+            ns::BIND
+        )
+    );
+    assert_eq!(play.stream.jid(), Some(&jid));
+    assert_eq!(
+        play.send("<iq type='set' id='s'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>"),
+        "<iq to='roland@falcot.com/desk' id='s' type='result'/>"
+    );
+    assert_eq!(
+        play.send(" <message to='joe@falcot.com'><body>hi</body></message>\n<presence/>"),
+        "[<message from='roland@falcot.com/desk' to='joe@falcot.com'><body>hi</body></message>][<presence from='roland@falcot.com/desk'/>]"
+    );
+    assert_eq!(play.send("</stream:stream>"), "</stream:stream>{Close}");
+    assert_eq!(play.send("<presence/>"), "");
+    assert_eq!(play.stream.deadline(), None);
+}
+
+#[test]
+fn scram_both_ways() {
+    for sha256 in [false, true] {
+        let mut play = Play::new(true);
+        play.send(OPEN);
+        let name = if sha256 { "SCRAM-SHA-256" } else { "SCRAM-SHA-1" };
+        let first = BASE64.encode("n,,n=roland,r=abc");
+        let said = play.send(&format!("<auth xmlns='{}' mechanism='{name}'>{first}</auth>", ns::SASL));
+        let data = said.strip_prefix(&format!("<challenge xmlns='{}'>", ns::SASL)).unwrap();
+        let data = BASE64.decode(data.strip_suffix("</challenge>").unwrap()).unwrap();
+        let server_first = String::from_utf8(data).unwrap();
+        let last = if sha256 {
+            answer::<Sha256, 32>("n,,", "n=roland,r=abc", &server_first, "pencil")
+        } else {
+            answer::<Sha1, 20>("n,,", "n=roland,r=abc", &server_first, "pencil")
+        };
+        let response = format!("<response xmlns='{}'>{}</response>", ns::SASL, BASE64.encode(last));
+        let said = play.send(&response);
+        assert!(said.starts_with(&format!("<success xmlns='{}'>dj", ns::SASL)), "{said}");
+        assert!(said.ends_with("</success>{Authenticated roland@falcot.com}"), "{said}");
+    }
+}
+
+#[test]
+fn the_initial_response_may_come_later() {
+    let mut play = Play::new(true);
+    play.send(OPEN);
+    let auth = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'/>";
+    assert_eq!(play.send(auth), "<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+    assert_eq!(
+        play.send("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>AHJvbGFuZABwZW5jaWw=</response>"),
+        format!("{SUCCESS}{{Authenticated roland@falcot.com}}")
+    );
+}
+
+#[test]
+fn sign_in_fails_three_times_and_no_more() {
+    let auth = |mechanism: &str, data: &str| {
+        format!("<auth xmlns='{}' mechanism='{mechanism}'>{data}</auth>", ns::SASL)
+    };
+    let mut play = Play::new(true);
+    play.send(OPEN);
+    assert_eq!(play.send(&auth("DIGEST-MD5", "")), failure("invalid-mechanism"));
+    assert_eq!(play.send(&auth("PLAIN", "!")), failure("incorrect-encoding"));
+    let said = play.send(&auth("PLAIN", &BASE64.encode("\0roland\0pen")));
+    assert!(said.starts_with(&failure("not-authorized")) && ends_with(&said, "policy-violation"), "{said}");
+    for (element, expected) in [
+        (auth("PLAIN", "="), "malformed-request"),
+        ("<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>".to_owned(), "aborted"),
+        ("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>".to_owned(), "malformed-request"),
+        (auth("PLAIN", &BASE64.encode("joe@falcot.com\0roland\0pencil")), "invalid-authzid"),
+    ] {
+        let mut play = Play::new(true);
+        play.send(OPEN);
+        assert_eq!(play.send(&element), failure(expected));
+        assert_eq!(play.send(PLAIN), format!("{SUCCESS}{{Authenticated roland@falcot.com}}"));
+    }
+}
+
+#[test]
+fn keys_are_derived_elsewhere() {
+    let auth =
+        format!("<auth xmlns='{}' mechanism='PLAIN'>{}</auth>", ns::SASL, BASE64.encode("\0scram1\0pencil"));
+    let mut play = Play::new(true);
+    play.send(OPEN);
+    let (directory, policy) = (directory(), policy());
+    let mut out = Vec::new();
+    let entropy = &mut Fixed(Vec::new());
+    let mut context = Context { now: play.now, directory: &directory, entropy, policy: &policy };
+    play.stream.handle(Input::Bytes(auth.as_bytes()), &mut context, &mut out);
+    let [Output::Derive(derive)] = &out[..] else { panic!("{out:?}") };
+    // What a hasty client sends meanwhile is read after its turn has come.
+    assert_eq!(play.send(OPEN), "");
+    assert_eq!(
+        play.give(Input::Derived(&derive.run())),
+        format!("{SUCCESS}{{Authenticated scram1@falcot.com}}")
+    );
+    assert!(play.give(Input::Settled).starts_with(OURS));
+}
+
+#[test]
+fn headers_that_are_refused() {
+    let header = |attributes: &str| format!("<stream:stream {attributes}>");
+    const BOTH: &str = "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'";
+    for (attributes, condition) in [
+        (format!("to='example.org' version='1.0' {BOTH}"), "host-unknown"),
+        (format!("version='1.0' {BOTH}"), "improper-addressing"),
+        (format!("to='falcot.com' {BOTH}"), "unsupported-version"),
+        (format!("to='falcot.com' version='2.0' {BOTH}"), "unsupported-version"),
+        (format!("to='falcot.com' version='x' {BOTH}"), "unsupported-version"),
+        ("to='falcot.com' version='1.0' xmlns:stream='urn:x'".to_owned(), "invalid-namespace"),
+        (
+            format!("to='falcot.com' version='1.0' xmlns='jabber:server' xmlns:stream='{}'", ns::STREAM),
+            "invalid-namespace",
+        ),
+        ("to='falcot.com' version='1.0'".to_owned(), "not-well-formed"),
+    ] {
+        let said = Play::new(true).send(&header(&attributes));
+        assert!(ends_with(&said, condition), "{attributes}: {said}");
+        // Our header comes before the error, even where theirs is no good.
+        assert!(said.starts_with("<?xml version='1.0'?><stream:stream "), "{said}");
+    }
+    let said = Play::new(true).send(&OPEN.replace("stream:stream to", "stream:other to"));
+    assert!(ends_with(&said, "bad-format"), "{said}");
+    for alias in ["xmpp.falcot.com", "FALCOT.com."] {
+        assert_eq!(Play::new(true).send(&OPEN.replace("falcot.com", alias)), format!("{OURS}{MECHANISMS}"));
+    }
+}
+
+#[test]
+fn nothing_goes_through_before_its_time() {
+    let mut play = Play::new(false);
+    play.send(OPEN);
+    let said = play.send(PLAIN);
+    assert_eq!(said, failure("encryption-required"));
+    assert!(ends_with(&play.send("<message to='joe@falcot.com'/>"), "not-authorized"));
+    let mut play = Play::new(true);
+    play.send(OPEN);
+    assert!(ends_with(&play.send("<message to='joe@falcot.com'/>"), "not-authorized"));
+    for early in
+        ["<message to='joe@falcot.com'/>", "<iq type='get' id='1'><q xmlns='jabber:iq:roster'/></iq>"]
+    {
+        let mut play = Play::new(true);
+        play.send(OPEN);
+        play.send(PLAIN);
+        play.give(Input::Settled);
+        play.send(OPEN);
+        assert!(ends_with(&play.send(early), "not-authorized"), "{early}");
+    }
+}
+
+/// CVE-2011-0411 and its family: what was never encrypted must not be read as if it had been.
+#[test]
+fn nothing_is_smuggled_in_before_tls() {
+    let mut play = Play::new(false);
+    play.send(OPEN);
+    let said = play.send(&format!("<starttls xmlns='{}'/>{OPEN}{PLAIN}", ns::TLS));
+    assert_eq!(said, "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>{StartTls}");
+    assert_eq!(play.send(PLAIN), "");
+    assert_eq!(play.give(Input::Secured), "");
+    assert_eq!(play.send(OPEN), format!("{OURS}{MECHANISMS}"));
+}
+
+#[test]
+fn another_domain_after_sign_in_is_refused() {
+    let mut play = Play::new(true);
+    play.send(OPEN);
+    play.send(PLAIN);
+    play.give(Input::Settled);
+    assert!(ends_with(&play.send(&OPEN.replace("falcot.com", "example.org")), "host-unknown"));
+}
+
+#[test]
+fn resources() {
+    let ready = || {
+        let mut play = Play::new(true);
+        play.send(OPEN);
+        play.send(PLAIN);
+        play.give(Input::Settled);
+        play.send(OPEN);
+        play
+    };
+    let bind = |inner: &str| format!("<iq type='set' id='b'><bind xmlns='{}'>{inner}</bind></iq>", ns::BIND);
+    let random = "{Bind roland@falcot.com/aaaaaaaaaaaaaaaa}";
+    assert_eq!(ready().send(&bind("")), random);
+    assert_eq!(ready().send(&bind("<resource/>")), random);
+    assert_eq!(ready().send(&bind("<resource>a b</resource>")), "{Bind roland@falcot.com/a b}");
+    let mut play = ready();
+    let bad = play.send(&bind(&format!("<resource>{}</resource>", "x".repeat(1024))));
+    assert_eq!(
+        bad,
+        format!(
+            "<iq id='b' type='error'><error type='modify'><bad-request xmlns='{}'/></error></iq>",
+            ns::STANZA_ERRORS
+        )
+    );
+    assert_eq!(play.send(BIND), "{Bind roland@falcot.com/desk}");
+    assert_eq!(
+        play.give(Input::NotBound(Condition::Conflict)),
+        format!(
+            "<iq id='b1' type='error'><error type='cancel'><conflict xmlns='{}'/></error></iq>",
+            ns::STANZA_ERRORS
+        )
+    );
+    assert_eq!(play.send(BIND), "{Bind roland@falcot.com/desk}");
+    // Stanzas that come before the answer are held, not lost.
+    assert_eq!(play.send("<presence/>"), "");
+    let said = play.give(Input::Bound("roland@falcot.com/desk".parse().unwrap()));
+    assert!(said.ends_with("[<presence from='roland@falcot.com/desk'/>]"), "{said}");
+}
+
+#[test]
+fn a_session_ends() {
+    for (bad, condition) in [
+        ("<message from='joe@falcot.com'/>", "invalid-from"),
+        ("<message xmlns='urn:x'/>", "unsupported-stanza-type"),
+        ("<c:message xmlns:c='jabber:client'/>", "bad-namespace-prefix"),
+        ("hello", "bad-format"),
+        ("<message></presence>", "not-well-formed"),
+        ("<message><!-- --></message>", "restricted-xml"),
+        ("</stream:other>", "not-well-formed"),
+    ] {
+        assert_eq!(Play::active().send(bad).contains(&error(condition)), true, "{bad}");
+    }
+    let mut play = Play::active();
+    let error = StreamError::from(StreamCondition::Conflict).saying("replaced");
+    assert!(ends_with(&play.give(Input::End(error)), "conflict"));
+    assert_eq!(play.give(Input::End(StreamCondition::Reset.into())), "");
+}
+
+#[test]
+fn a_bad_stanza_is_answered_and_the_session_goes_on() {
+    let mut play = Play::active();
+    let said = play.send("<iq type='get' id='1' to='a b'><x xmlns='u'/></iq><presence/>");
+    assert!(
+        said.contains("<jid-malformed ") && said.ends_with("[<presence from='roland@falcot.com/desk'/>]")
+    );
+    assert_eq!(play.send("<message to='' type='error'/>"), "");
+}
+
+#[test]
+fn time_runs_out_for_strangers_only() {
+    for secure in [false, true] {
+        let mut play = Play::new(secure);
+        assert_eq!(play.later(59), "");
+        let said = play.later(1);
+        assert!(said.starts_with("<?xml") && ends_with(&said, "connection-timeout"), "{said}");
+    }
+    let mut play = Play::new(true);
+    play.send(OPEN);
+    assert_eq!(play.later(59), "");
+    play.send(PLAIN);
+    assert!(ends_with(&play.later(1), "connection-timeout"));
+    let mut play = Play::new(false);
+    play.send(OPEN);
+    play.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    assert_eq!(play.later(60), "{Close}", "amid a TLS handshake nothing can be said");
+}
+
+#[test]
+fn silence_is_filled_with_a_space_now_and_then() {
+    let mut play = Play::active();
+    assert_eq!(play.later(299), "");
+    assert_eq!(play.later(1), " ");
+    play.later(100);
+    play.send(" ");
+    assert_eq!(play.later(299), "");
+    assert_eq!(play.later(1), " ");
+    assert_eq!(play.stream.deadline(), Some(play.now + Duration::from_secs(300)));
+}
+
+#[test]
+fn too_much_before_its_time() {
+    let mut play = Play::new(true);
+    play.send(OPEN);
+    play.send(PLAIN);
+    assert_eq!(play.send(&"x".repeat(10_000)), "");
+    assert!(ends_with(&play.send("x"), "policy-violation"));
+    let mut play = Play::new(true);
+    play.send(OPEN);
+    let said = play.send(&format!("<auth xmlns='{}' mechanism='PLAIN'>{}", ns::SASL, "A".repeat(10_000)));
+    assert!(said.contains("<stanza-too-big xmlns='urn:xmpp:errors'/>") && said.contains("policy-violation"));
+    let large = format!("<message to='joe@falcot.com'><body>{}</body></message>", "x".repeat(100_000));
+    assert!(Play::active().send(&large).starts_with("[<message "));
+    let larger = format!("<message to='joe@falcot.com'><body>{}</body></message>", "x".repeat(300_000));
+    assert!(Play::active().send(&larger).contains("stanza-too-big"));
+}
+
+#[test]
+fn a_stream_may_go_on_elsewhere() {
+    fn sent<T: Send>() {}
+    sent::<Stream>();
+    assert!(size_of::<Stream>() <= 800, "{}", size_of::<Stream>());
+}
+
+#[test]
+fn conditions_have_names() {
+    assert_eq!(StreamCondition::ALL.len(), 25);
+    assert_eq!(StreamCondition::SeeOtherHost.name(), "see-other-host");
+}
