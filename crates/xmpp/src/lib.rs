@@ -4,9 +4,14 @@
 
 pub mod jid;
 pub mod ns;
+pub mod offline;
+pub mod presence;
+pub mod roster;
+pub mod router;
 pub mod sasl;
 pub mod stanza;
 pub mod stream;
+mod xep;
 pub mod xml;
 
 pub use jid::{Bare, Jid, JidError};

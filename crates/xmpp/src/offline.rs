@@ -1,0 +1,228 @@
+//! Messages for accounts that are away (RFC 6121 §8.5.2.2.1, XEP-0160): kept, and delivered in order at the
+//! next login.
+//!
+//! They are forgotten only once a connection has taken them. While they are being delivered, live messages for
+//! the account wait, so that nothing overtakes them.
+
+use crate::ns;
+use crate::router::ask::{Answer, Fault, Query};
+use crate::router::ledger::Debt;
+use crate::router::stored::Then;
+use crate::router::{Output, Parcel, Receipt, Router, Work};
+use crate::stanza::{Condition, Stanza};
+use crate::xep::delay;
+use crate::xml::Element;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use wire::{Address, ConnectionId};
+
+/// How many messages are read at a time, so that a connection's queue is not filled at once.
+const PAGE: u32 = 50;
+
+/// Where the delivery of an account's kept messages stands.
+#[derive(Debug, Default)]
+pub(crate) struct Delivery(Option<Box<Run>>);
+
+#[derive(Debug)]
+struct Run {
+    /// Who gets them.
+    to: ConnectionId,
+    stage: Stage,
+    /// Live messages that came meanwhile.
+    held: VecDeque<(Parcel, Option<Debt>)>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    /// The store was asked.
+    Asked,
+    /// All up to this one were given to the connection.
+    Given {
+        up_to: i64,
+        /// There may be more.
+        more: bool,
+    },
+}
+
+impl Delivery {
+    pub(crate) fn is_idle(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Ends it: what was held meanwhile.
+    pub(crate) fn end(&mut self) -> impl DoubleEndedIterator<Item = Work> + use<> {
+        let held = self.0.take().map(|run| run.held).unwrap_or_default();
+        held.into_iter().map(|(parcel, debt)| Work::Arrived { parcel, debt })
+    }
+}
+
+/// Whether a message says something that is worth keeping. Without a body it is a state of typing, a receipt
+/// or a marker, which nobody misses (XEP-0160 §3); hints have the last word (XEP-0334).
+fn is_worth_keeping(message: &Element) -> bool {
+    let hint = |name| message.find(name, ns::HINTS).is_some();
+    let body = message.children().any(|child| child.is("body", ns::CLIENT));
+    !hint("no-store") && (body || hint("store"))
+}
+
+/// The message as it will be delivered: with a note of when it came (XEP-0203).
+fn stamped(message: &Stanza, delay: &str) -> Arc<str> {
+    let text = message.as_str();
+    let end = text.rfind("</").unwrap_or(text.len());
+    [&text[..end], delay, &text[end..]].concat().into()
+}
+
+impl Router {
+    /// Keeps a message for an account that is away, if it is worth it.
+    pub(crate) fn keep(&mut self, account: &Address, parcel: Parcel) {
+        if !parcel.stanza.element().is_ok_and(|message| is_worth_keeping(&message)) {
+            return;
+        }
+        let message = stamped(&parcel.stanza, &delay::element(account.domain(), self.unix()));
+        let query = Query::Keep { account: account.clone(), message, limit: self.limits.offline };
+        let debt = self.owe(parcel.origin);
+        self.ask(query, Then::Kept { parcel: Box::new(parcel), debt });
+    }
+
+    /// Whether kept messages are on their way, so that live ones must wait.
+    pub(crate) fn is_delivering(&self, account: &Address) -> bool {
+        self.accounts.get(account).is_some_and(|account| !account.delivery.is_idle())
+    }
+
+    /// Lets a live message wait until those that were kept are delivered.
+    pub(crate) fn hold_message(&mut self, account: &Address, parcel: Parcel) {
+        let most = self.limits.waiting;
+        let run = |router: &mut Self| Some(router.accounts.get_mut(account)?.delivery.0.as_mut()?.held.len());
+        if run(self).is_none_or(|held| held >= most) {
+            return self.bounce(parcel, Condition::ResourceConstraint);
+        }
+        let debt = self.owe(parcel.origin);
+        if let Some(run) = self.accounts.get_mut(account).and_then(|account| account.delivery.0.as_mut()) {
+            run.held.push_back((parcel, debt));
+        }
+    }
+
+    /// Begins to deliver what was kept to a session, unless another gets it already.
+    pub(crate) fn deliver_kept(&mut self, account: &Address, to: ConnectionId) {
+        let delivery = &mut self.accounts.entry(account).delivery;
+        if delivery.is_idle() {
+            delivery.0 = Some(Box::new(Run { to, stage: Stage::Asked, held: VecDeque::new() }));
+            self.list(account, to, 0);
+        }
+    }
+
+    fn list(&mut self, account: &Address, connection: ConnectionId, after: i64) {
+        self.accounts.entry(account).asks += 1;
+        let query = Query::ListKept { account: account.clone(), after, limit: PAGE };
+        self.ask(query, Then::Listed { account: account.clone(), connection });
+    }
+
+    /// The store has said what it keeps.
+    pub(crate) fn listed(
+        &mut self,
+        account: &Address,
+        connection: ConnectionId,
+        outcome: Result<Answer, Fault>,
+    ) {
+        let Some(run) = self.run_of(account, connection).filter(|run| run.stage == Stage::Asked) else {
+            return;
+        };
+        let messages = match outcome {
+            Ok(Answer::Kept(messages)) => messages,
+            // They stay where they are, for the next login.
+            _ => Vec::new(),
+        };
+        let Some(&(up_to, _)) = messages.last() else { return self.delivery_done(account) };
+        run.stage = Stage::Given { up_to, more: messages.len() >= PAGE as usize };
+        let mut stanzas: Vec<Stanza> =
+            messages.iter().filter_map(|(_, message)| Stanza::parse(message).ok()).collect();
+        let Some(last) = stanzas.pop() else {
+            // Nothing of it can be read: it is in nobody's way any longer.
+            return self.delivered(Receipt { connection, up_to });
+        };
+        stanzas.into_iter().for_each(|stanza| self.deliver(connection, stanza));
+        let receipt = Some(Receipt { connection, up_to });
+        self.output(Output::Deliver { connection, stanza: last, receipt });
+    }
+
+    fn run_of(&mut self, account: &Address, connection: ConnectionId) -> Option<&mut Run> {
+        let run = self.accounts.get_mut(account)?.delivery.0.as_deref_mut()?;
+        (run.to == connection).then_some(run)
+    }
+
+    /// A connection has taken what it was given: the store may forget it.
+    pub(crate) fn delivered(&mut self, receipt: Receipt) {
+        let Receipt { connection, up_to } = receipt;
+        let Some(session) = self.sessions.get(&connection) else { return };
+        let account = session.jid.address().expect("a session is an account's").clone();
+        let Some(run) = self.run_of(&account, connection) else { return };
+        let Stage::Given { up_to: given, more } = run.stage else { return };
+        if given != up_to {
+            return;
+        }
+        run.stage = Stage::Asked;
+        self.ask(Query::Forget { account: account.clone(), up_to }, Then::Forgotten);
+        if more {
+            self.list(&account, connection, up_to);
+        } else {
+            self.delivery_done(&account);
+        }
+    }
+
+    /// Live messages go on, in order and before anything that came later.
+    fn delivery_done(&mut self, account: &Address) {
+        if let Some(entry) = self.accounts.get_mut(account) {
+            let held = entry.delivery.end();
+            self.first(held);
+            self.accounts.rest(account, self.limits.cached);
+        }
+    }
+
+    /// A session is gone. Where it was being given kept messages, another takes its place, or they stay kept.
+    pub(crate) fn delivery_lost(&mut self, account: &Address, connection: ConnectionId) {
+        if self.run_of(account, connection).is_none() {
+            return;
+        }
+        let Some(entry) = self.accounts.get_mut(account) else { return };
+        let next = entry.seats.iter().find(|seat| seat.priority.is_some_and(|p| p >= 0));
+        match (next.map(|seat| seat.connection), &mut entry.delivery.0) {
+            (Some(next), Some(run)) => {
+                run.to = next;
+                run.stage = Stage::Asked;
+                self.list(account, next, 0);
+            }
+            _ => self.delivery_done(account),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(inner: &str, expected: bool) {
+        let message = Element::parse(&format!("<message type='chat'>{inner}</message>"), ns::CLIENT);
+        assert_eq!(is_worth_keeping(&message.unwrap()), expected, "{inner}");
+    }
+
+    #[test]
+    fn words_are_kept_and_states_are_not() {
+        check("<body>Art thou not Romeo?</body>", true);
+        check("<active xmlns='http://jabber.org/protocol/chatstates'/><body/>", true);
+        check("<active xmlns='http://jabber.org/protocol/chatstates'/>", false);
+        check("<received xmlns='urn:xmpp:receipts' id='1'/>", false);
+        check("<body xmlns='urn:example:other'>x</body>", false);
+        check("<received xmlns='urn:xmpp:receipts'/><store xmlns='urn:xmpp:hints'/>", true);
+        check("<body>x</body><no-store xmlns='urn:xmpp:hints'/>", false);
+        check("", false);
+    }
+
+    #[test]
+    fn a_kept_message_says_when_it_came() {
+        let message = Stanza::parse("<message from='a@b/c' to='d@e'><body>x</body></message>").unwrap();
+        assert_eq!(
+            &*stamped(&message, "<delay/>"),
+            "<message from='a@b/c' to='d@e'><body>x</body><delay/></message>"
+        );
+    }
+}

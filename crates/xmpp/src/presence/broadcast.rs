@@ -1,0 +1,179 @@
+//! A resource comes, changes and goes (RFC 6121 §4.2, §4.4, §4.5), and directed presence (§4.6).
+
+use crate::jid::Jid;
+use crate::ns;
+use crate::router::session::Session;
+use crate::router::{Parcel, Router};
+use crate::stanza::{Condition, Draft, Kind, PresenceType, Stanza};
+use wire::{Address, ConnectionId};
+
+/// RFC 6121 §4.7.2.3: 0 where it is missing, `None` where it is no number from -128 to 127.
+fn priority(presence: &Stanza) -> Option<i8> {
+    if presence.children() == 0 {
+        return Some(0);
+    }
+    let element = presence.element().ok()?;
+    match element.find("priority", ns::CLIENT) {
+        Some(priority) => priority.content().trim().parse().ok(),
+        None => Some(0),
+    }
+}
+
+fn gone(from: &Jid) -> Stanza {
+    Draft::new(Kind::Presence).from(Some(from)).type_("unavailable").build()
+}
+
+/// The same presence for somebody else.
+pub(super) fn addressed(presence: &Stanza, to: Jid) -> Stanza {
+    presence.readdressed(presence.from().cloned(), Some(to))
+}
+
+impl Router {
+    /// Presence to nobody in particular: initial presence (§4.2) or a change (§4.4).
+    pub(crate) fn sent_available(&mut self, connection: ConnectionId, stanza: Stanza) {
+        let Some(priority) = priority(&stanza) else {
+            return self.answer_error(connection, &stanza, Condition::BadRequest);
+        };
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
+        let initial = session.presence.replace(stanza.clone()).is_none();
+        let account = session.jid.address().expect("a session is an account's").clone();
+        let entry = self.accounts.entry(&account);
+        let reachable = entry.best().is_some();
+        if let Some(seat) = entry.seat_of(connection) {
+            seat.priority = Some(priority);
+        }
+        self.broadcast(&account, &stanza);
+        if initial {
+            self.welcome(&account, connection);
+        }
+        if priority >= 0 && !reachable {
+            self.deliver_kept(&account, connection);
+        }
+    }
+
+    /// What a resource hears when it becomes available: where the others are, who has asked to see the user.
+    fn welcome(&mut self, account: &Address, connection: ConnectionId) {
+        let bare = Jid::from(account.clone());
+        let mut news: Vec<Stanza> = Vec::new();
+        for session in self.available(account).filter(|session| session.connection != connection) {
+            news.extend(session.presence.as_ref().map(|presence| addressed(presence, bare.clone())));
+        }
+        if let Some(roster) = self.roster(account) {
+            let requests = roster.requests().filter_map(|(_, item)| item.request.as_deref());
+            news.extend(requests.filter_map(|request| Stanza::parse(request).ok()));
+        }
+        news.into_iter().for_each(|stanza| self.deliver(connection, stanza));
+        self.probe_contacts(account, connection);
+    }
+
+    /// The account's available sessions.
+    pub(super) fn available(&self, account: &Address) -> impl Iterator<Item = &Session> {
+        let seats = self.accounts.get(account).map(|account| &account.seats[..]).unwrap_or_default();
+        let available = seats.iter().filter(|seat| seat.priority.is_some());
+        available.filter_map(|seat| self.sessions.get(&seat.connection))
+    }
+
+    /// Shows presence to the contacts that may see it and to the account's own available resources.
+    fn broadcast(&mut self, account: &Address, presence: &Stanza) {
+        let watchers: Vec<Jid> =
+            self.roster(account).into_iter().flat_map(|r| r.watchers().cloned()).map(Jid::from).collect();
+        for watcher in watchers {
+            self.route(Parcel::own(addressed(presence, watcher)));
+        }
+        let own = Parcel::own(addressed(presence, account.clone().into()));
+        self.fan_out(account, &own, |_| true);
+    }
+
+    /// Presence of type `unavailable` to nobody in particular (§4.5).
+    pub(crate) fn sent_unavailable(&mut self, connection: ConnectionId, stanza: &Stanza) {
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
+        let was = session.presence.take().is_some();
+        let directed = std::mem::take(&mut session.directed);
+        let account = session.jid.address().expect("a session is an account's").clone();
+        if let Some(seat) = self.accounts.get_mut(&account).and_then(|entry| entry.seat_of(connection)) {
+            seat.priority = None;
+        }
+        self.delivery_lost(&account, connection);
+        if was {
+            self.broadcast(&account, stanza);
+        }
+        self.tell_directed(&account, directed, stanza);
+    }
+
+    /// A session is gone without a word: the server says it (§4.5.2).
+    pub(crate) fn leave(&mut self, session: &Session) {
+        let Some(account) = session.jid.address() else { return };
+        let stanza = gone(&session.jid);
+        if session.presence.is_some() {
+            self.broadcast(account, &stanza);
+        }
+        self.tell_directed(account, session.directed.iter().cloned(), &stanza);
+    }
+
+    /// Those who were sent directed presence and do not hear it as subscribers.
+    fn tell_directed(&mut self, account: &Address, to: impl IntoIterator<Item = Jid>, stanza: &Stanza) {
+        for to in to {
+            let hears = self.roster(account).is_some_and(|roster| roster.is_watched_by(to.bare()));
+            if !hears && to.address() != Some(account) {
+                self.route(Parcel::own(addressed(stanza, to)));
+            }
+        }
+    }
+
+    /// Presence to somebody (§4.6): whoever saw the resource come must see it go.
+    pub(crate) fn sent_directed(&mut self, connection: ConnectionId, presence: PresenceType, stanza: Stanza) {
+        let (Some(session), Some(to)) = (self.sessions.get_mut(&connection), stanza.to()) else { return };
+        match presence {
+            PresenceType::Available => {
+                let full = session.directed.len() >= self.limits.directed;
+                if full && !session.directed.contains(to) {
+                    return self.answer_error(connection, &stanza, Condition::ResourceConstraint);
+                }
+                session.directed.insert(to.clone());
+            }
+            PresenceType::Unavailable => {
+                session.directed.remove(to);
+            }
+            _ => {}
+        }
+        self.route(Parcel::of(stanza, connection));
+    }
+
+    /// Tells somebody the presence of each available resource.
+    pub(crate) fn announce(&mut self, account: &Address, to: &Jid) {
+        let presences = self.available(account).filter_map(|session| session.presence.as_ref());
+        let told: Vec<Stanza> = presences.map(|presence| addressed(presence, to.clone())).collect();
+        told.into_iter().for_each(|stanza| self.route(Parcel::own(stanza)));
+    }
+
+    /// Tells somebody that each available resource is gone.
+    pub(crate) fn withdraw(&mut self, account: &Address, to: &Jid) {
+        let told: Vec<Stanza> =
+            self.available(account).map(|session| addressed(&gone(&session.jid), to.clone())).collect();
+        told.into_iter().for_each(|stanza| self.route(Parcel::own(stanza)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(inner: &str, expected: Option<i8>) {
+        let presence = format!("<presence from='a@b/c'>{inner}</presence>");
+        assert_eq!(priority(&Stanza::parse(&presence).unwrap()), expected, "{inner}");
+    }
+
+    #[test]
+    fn priorities() {
+        check("", Some(0));
+        check("<show>away</show>", Some(0));
+        check("<priority>5</priority>", Some(5));
+        check("<priority> -128 </priority>", Some(-128));
+        check("<priority>+127</priority>", Some(127));
+        check("<priority>128</priority>", None);
+        check("<priority>much</priority>", None);
+        check("<priority/>", None);
+        check("<priority xmlns='urn:example:other'>7</priority>", Some(0));
+    }
+}

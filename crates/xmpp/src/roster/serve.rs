@@ -1,0 +1,98 @@
+//! What a client does with its roster, and what its other resources hear of it (RFC 6121 §2.1.6, §2.2-2.5).
+
+use super::{Item, request};
+use crate::jid::{Bare, Jid};
+use crate::ns;
+use crate::router::Router;
+use crate::router::stored::{Asked, Effect};
+use crate::stanza::{Condition, Draft, Kind, Stanza};
+use crate::xml::Element;
+use request::Change;
+use wire::{Address, ConnectionId};
+
+impl Router {
+    /// A client reads or changes its roster.
+    pub(crate) fn sent_roster(
+        &mut self,
+        connection: ConnectionId,
+        stanza: &Stanza,
+        get: bool,
+        query: &Element,
+    ) {
+        let Some(account) = stanza.from().and_then(Jid::address) else { return };
+        let done = if get {
+            self.get_roster(connection, account, stanza);
+            Ok(())
+        } else {
+            self.set_roster(connection, account, stanza, query)
+        };
+        if let Err(condition) = done {
+            self.answer_error(connection, stanza, condition);
+        }
+    }
+
+    fn get_roster(&mut self, connection: ConnectionId, account: &Address, stanza: &Stanza) {
+        let Some(roster) = self.roster(account) else { return };
+        let answer = stanza.result(Some(&request::whole(roster)));
+        if let Some(session) = self.sessions.get_mut(&connection) {
+            session.interested = true;
+        }
+        self.answer(connection, answer);
+    }
+
+    fn set_roster(
+        &mut self,
+        connection: ConnectionId,
+        account: &Address,
+        stanza: &Stanza,
+        query: &Element,
+    ) -> Result<(), Condition> {
+        let asked = Asked::Session(connection, stanza.clone());
+        let answer = Effect::Answer(connection, stanza.result(None));
+        match request::read(query, self.limits.groups, &self.directory)? {
+            Change::Set { contact, name, groups } => {
+                let old = self.roster(account).map(|roster| roster.item(&contact)).unwrap_or_default();
+                if old.is_empty() && self.is_full(account) {
+                    return Err(Condition::ResourceConstraint);
+                }
+                let new = Item { name, groups, listed: true, ..old };
+                let push = Effect::Push(contact.clone(), Some(new.clone()));
+                self.change(account, &contact, new, vec![push, answer], asked);
+            }
+            Change::Remove(contact) => {
+                let old = self.roster(account).and_then(|roster| roster.get(&contact));
+                let old = old.filter(|item| item.listed).ok_or(Condition::ItemNotFound)?.clone();
+                let mut effects = vec![Effect::Push(contact.clone(), None), answer];
+                effects.extend(self.farewell(account, &contact, &old));
+                self.change(account, &contact, Item::default(), effects, asked);
+            }
+        }
+        Ok(())
+    }
+
+    fn interested(&self, account: &Address) -> Vec<(ConnectionId, Jid)> {
+        let seats = self.accounts.get(account).map(|account| &account.seats[..]).unwrap_or_default();
+        let sessions = seats.iter().filter_map(|seat| self.sessions.get(&seat.connection));
+        let interested = sessions.filter(|session| session.interested);
+        interested.map(|session| (session.connection, session.jid.clone())).collect()
+    }
+
+    /// Tells the interested resources what is said of a contact now; `None`: it was taken out.
+    pub(crate) fn push(&mut self, account: &Address, contact: &Bare, item: Option<&Item>) {
+        let item = item.map_or_else(|| request::removed(contact), |item| request::item(contact, item));
+        let query = Element::new("query", ns::ROSTER).child(item);
+        for (connection, jid) in self.interested(account) {
+            self.pushes += 1;
+            let id = format!("push-{}", self.pushes);
+            let push = Draft::new(Kind::Iq).to(Some(&jid)).id(Some(&id)).type_("set").child(&query);
+            self.deliver(connection, push.build());
+        }
+    }
+
+    /// Shows a stanza to the interested resources.
+    pub(crate) fn show_interested(&mut self, account: &Address, stanza: &Stanza) {
+        for (connection, _) in self.interested(account) {
+            self.deliver(connection, stanza.clone());
+        }
+    }
+}

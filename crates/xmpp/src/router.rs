@@ -1,0 +1,368 @@
+//! Who gets which stanza (RFC 6120 §10, RFC 6121): one router per worker, home of its share of the accounts.
+//!
+//! It owns the sessions, rosters in use and presence of the accounts whose home is its worker; a stanza for
+//! anybody else is handed over to that account's home. Federation and rooms are classes of addressees that
+//! nobody serves yet (`router::route::Class`).
+
+pub mod ask;
+pub mod limits;
+
+pub(crate) mod account;
+pub(crate) mod deliver;
+mod hold;
+mod inbound;
+pub(crate) mod ledger;
+mod links;
+mod outbound;
+pub(crate) mod route;
+pub(crate) mod session;
+mod sessions;
+pub(crate) mod stored;
+
+pub use ask::{Answer, Fault, Query, Token};
+pub use limits::Limits;
+
+use crate::jid::Jid;
+use crate::stanza::{Condition, Stanza, StanzaError};
+use account::Accounts;
+use ask::Asks;
+use ledger::{Debt, Ledger};
+use links::Links;
+use rustc_hash::{FxHashMap, FxHashSet};
+use session::Session;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use stored::Then;
+use wire::{Address, ConnectionId, Directory, Domain, Entropy, Epoch, Machine, WorkerId};
+
+/// What a router is made of.
+pub struct Setting {
+    /// The worker it belongs to.
+    pub me: WorkerId,
+    /// How many workers there are.
+    pub workers: u16,
+    /// What is bounded, and how.
+    pub limits: Limits,
+    /// Domains and accounts.
+    pub directory: Arc<Directory>,
+    /// The domains of room services.
+    pub rooms: Vec<Domain>,
+    /// Ties the clocks.
+    pub epoch: Epoch,
+    /// For resources that a client leaves to us.
+    pub entropy: Box<dyn Entropy>,
+}
+
+/// Confirms that a stanza was taken by its connection: given back by [`Input::Delivered`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    pub(crate) connection: ConnectionId,
+    pub(crate) up_to: i64,
+}
+
+/// A stanza on its way between accounts. Its addresses are stamped, in normal form and at main names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parcel {
+    pub(crate) stanza: Stanza,
+    /// The session that caused it: what is not durable yet holds its answers back.
+    pub(crate) origin: Option<ConnectionId>,
+    /// Whether the server itself says it to whoever asked: it keeps its place behind that session's writes.
+    pub(crate) answer: bool,
+    /// Whether nobody wants to hear that it could not be delivered.
+    pub(crate) quiet: bool,
+}
+
+/// What routers say to one another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Between {
+    /// A stanza for an account that is at home there.
+    Parcel(Parcel),
+    /// Say [`Between::Cleared`] when all that this session caused there so far is durable.
+    Barrier(ConnectionId),
+    /// All that the session caused here before its barrier is durable.
+    Cleared(ConnectionId),
+    /// This session has too much under way here: read no more from it.
+    Slow(ConnectionId),
+    /// Read on.
+    Ready(ConnectionId),
+}
+
+/// What can happen to a router.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// Somebody has signed in as `account` (at home here) and wants to bind a resource, this one if it is named.
+    /// Answered by [`Output::Opened`].
+    Open {
+        /// Its connection.
+        connection: ConnectionId,
+        /// Who.
+        account: &'a Address,
+        /// The resource it asks for.
+        resource: Option<&'a str>,
+    },
+    /// The connection of a session is gone, or its stream has ended.
+    Closed(ConnectionId),
+    /// A session sent a stanza (`Stanza::receive` has stamped it).
+    Stanza {
+        /// Its connection.
+        connection: ConnectionId,
+        /// What it sent.
+        stanza: Stanza,
+    },
+    /// A session sent a stanza that its stream refused; the answer keeps its place.
+    Refused {
+        /// Its connection.
+        connection: ConnectionId,
+        /// What it sent.
+        stanza: &'a Stanza,
+        /// What is wrong with it.
+        error: StanzaError,
+    },
+    /// Another router says something.
+    HandedOver(Between),
+    /// The queue to another worker was full: what could not be handed over comes back, before anything else.
+    NoRoom {
+        /// To whom it was.
+        to: WorkerId,
+        /// What.
+        what: Between,
+    },
+    /// The store answers.
+    Answer {
+        /// What was asked.
+        token: Token,
+        /// The answer.
+        outcome: Result<Answer, Fault>,
+    },
+    /// A connection has taken what was delivered with a receipt.
+    Delivered(Receipt),
+    /// Domains or accounts have changed.
+    Directory(Arc<Directory>),
+    /// The calendar was set.
+    Epoch(Epoch),
+    /// The plan has changed.
+    Plan {
+        /// The new bounds.
+        limits: Limits,
+        /// The domains of room services.
+        rooms: Vec<Domain>,
+    },
+    /// An administrator wants sessions closed: all of an account, or one.
+    Kick {
+        /// Whose.
+        account: &'a Address,
+        /// Which; all if not said.
+        resource: Option<&'a str>,
+    },
+}
+
+/// Why the router ends a session; the stream says it in its own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eviction {
+    /// A new session has taken the resource: `conflict` (RFC 6120 §7.7.2.2).
+    Replaced,
+    /// The account is gone: `not-authorized`.
+    AccountRemoved,
+    /// An administrator wants it so: `policy-violation`.
+    Kicked,
+}
+
+/// What a router wants done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// The session is open under this full JID, or is refused.
+    Opened {
+        /// Its connection.
+        connection: ConnectionId,
+        /// Its full JID, or what binding is answered.
+        outcome: Result<Jid, Condition>,
+    },
+    /// Send a stanza to a session.
+    Deliver {
+        /// Its connection.
+        connection: ConnectionId,
+        /// The stanza; its text is shared by all who get it.
+        stanza: Stanza,
+        /// To be given back once the connection has taken it.
+        receipt: Option<Receipt>,
+    },
+    /// Tell another worker's router. Where its queue is full, [`Input::NoRoom`] comes before the next `poll`.
+    HandOver {
+        /// Which worker.
+        to: WorkerId,
+        /// What.
+        what: Between,
+    },
+    /// Ask the store; its outcome comes back with the token. A store that takes no more questions is answered
+    /// for with [`Fault::Unavailable`].
+    Ask {
+        /// Names the question.
+        token: Token,
+        /// The question.
+        query: Query,
+    },
+    /// End a session with a stream error. The router has forgotten it already.
+    Close {
+        /// Its connection.
+        connection: ConnectionId,
+        /// Why.
+        why: Eviction,
+    },
+    /// Read no more from a session: too much of what it sent is not done yet.
+    Pause(ConnectionId),
+    /// Read on.
+    Resume(ConnectionId),
+}
+
+/// Something to be done for an account at home here, in the order in which it came.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// A session sent a stanza.
+    Sent { connection: ConnectionId, stanza: Stanza, debt: Option<Debt> },
+    /// A stanza for the account arrived.
+    Arrived { parcel: Parcel, debt: Option<Debt> },
+    /// A session is gone whose presence was known.
+    Gone(Box<Session>),
+}
+
+/// How long to wait before another worker's full queue is tried again.
+const RETRY: Duration = Duration::from_millis(2);
+
+/// One worker's router.
+pub struct Router {
+    pub(crate) me: WorkerId,
+    pub(crate) workers: u16,
+    pub(crate) limits: Limits,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) rooms: FxHashSet<Domain>,
+    pub(crate) epoch: Epoch,
+    pub(crate) now: Instant,
+    pub(crate) entropy: Box<dyn Entropy>,
+    pub(crate) sessions: FxHashMap<ConnectionId, Session>,
+    pub(crate) accounts: Accounts,
+    pub(crate) ledger: Ledger,
+    pub(crate) asks: Asks<Then>,
+    pub(crate) pushes: u64,
+    links: Links,
+    work: VecDeque<Work>,
+    outputs: VecDeque<Output>,
+}
+
+impl Router {
+    /// A router without sessions.
+    pub fn new(setting: Setting) -> Self {
+        let Setting { me, workers, limits, directory, rooms, epoch, entropy } = setting;
+        Self {
+            me,
+            workers,
+            ledger: Ledger::new(limits.pending),
+            limits,
+            directory,
+            rooms: rooms.into_iter().collect(),
+            now: epoch.instant,
+            epoch,
+            entropy,
+            sessions: FxHashMap::default(),
+            accounts: Accounts::default(),
+            asks: Asks::default(),
+            pushes: 0,
+            links: Links::default(),
+            work: VecDeque::new(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Calendar time, since 1970-01-01 00:00 UTC.
+    pub(crate) fn unix(&self) -> Duration {
+        self.epoch.unix(self.now)
+    }
+
+    pub(crate) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    /// Sends a stanza to a session.
+    pub(crate) fn deliver(&mut self, connection: ConnectionId, stanza: Stanza) {
+        self.output(Output::Deliver { connection, stanza, receipt: None });
+    }
+
+    /// Puts work at the end of what this input has caused.
+    pub(crate) fn later(&mut self, work: Work) {
+        self.work.push_back(work);
+    }
+
+    /// Puts work, in its order, in front of all that this input has caused.
+    pub(crate) fn first(&mut self, work: impl DoubleEndedIterator<Item = Work>) {
+        for work in work.rev() {
+            self.work.push_front(work);
+        }
+    }
+
+    fn take(&mut self, input: Input<'_>) {
+        match input {
+            Input::Open { connection, account, resource } => self.open(connection, account, resource),
+            Input::Closed(connection) => self.closed(connection),
+            Input::Stanza { connection, stanza } => self.sent(connection, stanza),
+            Input::Refused { connection, stanza, error } => {
+                if let Some(error) = stanza.error(error) {
+                    self.answer(connection, error);
+                }
+            }
+            Input::HandedOver(what) => self.handed_over(what),
+            Input::NoRoom { to, what } => self.links.no_room(to, what, self.now + RETRY),
+            Input::Answer { token, outcome } => self.answered(token, outcome),
+            Input::Delivered(receipt) => self.delivered(receipt),
+            Input::Directory(directory) => self.directory_changed(directory),
+            Input::Epoch(epoch) => self.epoch = epoch,
+            Input::Plan { limits, rooms } => {
+                self.limits = limits;
+                self.rooms = rooms.into_iter().collect();
+            }
+            Input::Kick { account, resource } => self.kick(account, resource),
+        }
+    }
+
+    fn run(&mut self) {
+        while let Some(work) = self.work.pop_front() {
+            self.begin(work);
+        }
+    }
+}
+
+impl Machine for Router {
+    type Input<'a> = Input<'a>;
+    type Output = Output;
+
+    fn handle(&mut self, now: Instant, input: Input<'_>) {
+        self.now = now;
+        self.take(input);
+        self.run();
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        loop {
+            match self.outputs.pop_front()? {
+                Output::HandOver { to, what } if self.links.is_stuck(to) => self.queue_up(to, what),
+                output => return Some(output),
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.links.retry()
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.now = now;
+        for (to, what) in self.links.flush(now) {
+            self.output(Output::HandOver { to, what });
+        }
+    }
+}
+
+impl std::fmt::Debug for Router {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Router({:?}, {} sessions, {} accounts)", self.me, self.sessions.len(), self.accounts.len())
+    }
+}

@@ -1,0 +1,176 @@
+//! The accounts at home on this worker that have a session, pending work or a roster in the cache.
+
+use super::Work;
+use crate::offline::Delivery;
+use crate::roster::Roster;
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+use wire::{Address, ConnectionId};
+
+/// A connected resource in the eyes of whoever delivers.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) connection: ConnectionId,
+    pub(crate) resource: Box<str>,
+    /// Its priority, once it is available.
+    pub(crate) priority: Option<i8>,
+}
+
+/// How far the roster is known.
+#[derive(Debug, Default)]
+pub(crate) enum Contacts {
+    /// Nobody has needed it yet.
+    #[default]
+    Unread,
+    /// The store was asked.
+    Reading,
+    /// All of it.
+    Read(Roster),
+}
+
+/// One account.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    pub(crate) contacts: Contacts,
+    /// Its connected resources.
+    pub(crate) seats: Vec<Seat>,
+    /// What waits for the roster, and whatever came behind it.
+    pub(crate) waiting: VecDeque<Work>,
+    /// Where the delivery of its kept messages stands.
+    pub(crate) delivery: Delivery,
+    /// Questions about it that the store has not answered.
+    pub(crate) asks: usize,
+    /// Whether it stands in the list of idle accounts.
+    listed: bool,
+}
+
+impl Account {
+    /// The resource's seat.
+    pub(crate) fn seat(&self, resource: &str) -> Option<&Seat> {
+        self.seats.iter().find(|seat| &*seat.resource == resource)
+    }
+
+    /// The seat of a connection.
+    pub(crate) fn seat_of(&mut self, connection: ConnectionId) -> Option<&mut Seat> {
+        self.seats.iter_mut().find(|seat| seat.connection == connection)
+    }
+
+    /// The highest priority of an available resource, if one is not negative.
+    pub(crate) fn best(&self) -> Option<i8> {
+        self.seats.iter().filter_map(|seat| seat.priority).filter(|p| *p >= 0).max()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.seats.is_empty() && self.waiting.is_empty() && self.asks == 0 && self.delivery.is_idle()
+    }
+}
+
+/// All that are in memory. Those with nothing to do are let go, the first first, when they are too many.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts {
+    map: FxHashMap<Address, Account>,
+    idle: VecDeque<Address>,
+}
+
+impl Accounts {
+    pub(crate) fn get(&self, address: &Address) -> Option<&Account> {
+        self.map.get(address)
+    }
+
+    pub(crate) fn get_mut(&mut self, address: &Address) -> Option<&mut Account> {
+        self.map.get_mut(address)
+    }
+
+    /// The account's entry, made if need be. Whoever makes one calls [`Accounts::rest`] in the end.
+    pub(crate) fn entry(&mut self, address: &Address) -> &mut Account {
+        self.map.entry(address.clone()).or_default()
+    }
+
+    /// Lets an account go that has nothing to do; its roster may stay for a while, among `most`.
+    pub(crate) fn rest(&mut self, address: &Address, most: usize) {
+        let Some(account) = self.map.get_mut(address).filter(|account| account.is_idle()) else { return };
+        if !matches!(account.contacts, Contacts::Read(_)) {
+            // Where it stands in the list, the name alone stays there until its turn.
+            self.map.remove(address);
+        } else if !std::mem::replace(&mut account.listed, true) {
+            self.idle.push_back(address.clone());
+        }
+        while self.idle.len() > most {
+            self.evict();
+        }
+    }
+
+    fn evict(&mut self) {
+        let Some(address) = self.idle.pop_front() else { return };
+        let Some(account) = self.map.get_mut(&address) else { return };
+        account.listed = false;
+        if account.is_idle() {
+            self.map.remove(&address);
+        }
+    }
+
+    /// Forgets an account that was removed. What it had under way comes to nothing.
+    pub(crate) fn remove(&mut self, address: &Address) -> Option<Account> {
+        self.map.remove(address)
+    }
+
+    /// The accounts in memory.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.map.keys()
+    }
+
+    /// How many are in memory.
+    pub(crate) fn len(&self) -> usize {
+        self.map.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(n: usize) -> Address {
+        format!("u{n}@falcot.com").parse().unwrap()
+    }
+
+    #[test]
+    fn the_cache_lets_the_oldest_idle_account_go() {
+        let mut accounts = Accounts::default();
+        for n in 0..10 {
+            accounts.entry(&address(n)).contacts = Contacts::Read(Roster::default());
+        }
+        accounts.entry(&address(1)).asks = 1;
+        for n in 0..10 {
+            accounts.rest(&address(n), 3);
+        }
+        let mut left: Vec<String> = accounts.addresses().map(|a| a.user().to_owned()).collect();
+        left.sort();
+        assert_eq!(left, ["u1", "u7", "u8", "u9"]);
+        accounts.rest(&address(9), 3);
+        assert_eq!(accounts.len(), 4);
+    }
+
+    #[test]
+    fn what_was_never_read_is_not_cached() {
+        let mut accounts = Accounts::default();
+        accounts.entry(&address(1));
+        accounts.rest(&address(1), 3);
+        assert_eq!(accounts.len(), 0);
+    }
+
+    #[test]
+    fn an_account_that_woke_up_is_not_let_go() {
+        let mut accounts = Accounts::default();
+        for n in 0..3 {
+            accounts.entry(&address(n)).contacts = Contacts::Read(Roster::default());
+            accounts.rest(&address(n), 3);
+        }
+        accounts.entry(&address(0)).asks = 1;
+        accounts.entry(&address(3)).contacts = Contacts::Read(Roster::default());
+        accounts.rest(&address(3), 3);
+        assert_eq!(accounts.len(), 4);
+        accounts.entry(&address(0)).asks = 0;
+        accounts.rest(&address(0), 3);
+        assert_eq!(accounts.len(), 3);
+    }
+}

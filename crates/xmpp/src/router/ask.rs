@@ -1,0 +1,111 @@
+//! What a router asks of the store and what it is told. Rows travel as the router's own values; the service
+//! translates them.
+
+use crate::jid::Bare;
+use crate::roster::Item;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use wire::Address;
+
+/// Names a question until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Token(pub u64);
+
+/// Something to look up or to change. A change is answered once it is durable; a look-up must see every change
+/// that was asked for before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// An account's roster: [`Answer::Roster`].
+    LoadRoster(Address),
+    /// Add or replace a contact.
+    PutContact {
+        /// Whose roster.
+        account: Address,
+        /// Whose item.
+        contact: Bare,
+        /// All that is to be kept of it.
+        item: Item,
+    },
+    /// Take a contact out.
+    RemoveContact {
+        /// Whose roster.
+        account: Address,
+        /// Whose item.
+        contact: Bare,
+    },
+    /// Keep a message for an account that is away; [`Fault::Full`] where there are `limit` already.
+    Keep {
+        /// For whom.
+        account: Address,
+        /// The message, ready for delivery.
+        message: Arc<str>,
+        /// How many may be kept.
+        limit: u32,
+    },
+    /// The messages kept for an account, oldest first: [`Answer::Kept`].
+    ListKept {
+        /// For whom.
+        account: Address,
+        /// Only those behind this number; 0 = from the first.
+        after: i64,
+        /// How many at most.
+        limit: u32,
+    },
+    /// Forget an account's messages up to a number, and that one.
+    Forget {
+        /// Whose.
+        account: Address,
+        /// The last one to forget.
+        up_to: i64,
+    },
+}
+
+/// What a [`Query`] is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is durable.
+    Done,
+    /// A roster's items.
+    Roster(Vec<(Bare, Item)>),
+    /// Messages with their numbers, which grow.
+    Kept(Vec<(i64, Arc<str>)>),
+}
+
+/// Why a [`Query`] was not carried out; nothing of it was kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// As many messages are kept as may be.
+    Full,
+    /// The account is gone.
+    NoAccount,
+    /// The store has too much to do, or is broken.
+    Unavailable,
+}
+
+/// Questions that are not answered yet, each with what is to be done then.
+#[derive(Debug)]
+pub(crate) struct Asks<T> {
+    last: u64,
+    open: FxHashMap<Token, T>,
+}
+
+impl<T> Default for Asks<T> {
+    fn default() -> Self {
+        Self { last: 0, open: FxHashMap::default() }
+    }
+}
+
+impl<T> Asks<T> {
+    /// Notes a question.
+    pub(crate) fn open(&mut self, then: T) -> Token {
+        self.last += 1;
+        let token = Token(self.last);
+        self.open.insert(token, then);
+        token
+    }
+
+    /// What is to be done now that the question is answered.
+    pub(crate) fn close(&mut self, token: Token) -> Option<T> {
+        self.open.remove(&token)
+    }
+}

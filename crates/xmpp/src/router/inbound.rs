@@ -1,0 +1,126 @@
+//! What arrives for an account at home here: RFC 6121 §8.5.
+
+use super::deliver::{Addressed, Verdict, verdict};
+use super::outbound::request;
+use super::{Parcel, Router, Work};
+use crate::jid::Jid;
+use crate::ns;
+use crate::presence::subscription;
+use crate::stanza::{Condition, Kind, PresenceType};
+use crate::xep;
+use wire::{Address, ConnectionId};
+
+impl Router {
+    /// Another worker hands a stanza over.
+    pub(super) fn arrived(&mut self, parcel: Parcel) {
+        let to = parcel.to();
+        if to.address().is_none_or(|address| self.directory.get(address).is_none()) {
+            return self.nobody(parcel);
+        }
+        let full = parcel.origin.is_some_and(|origin| !self.ledger.has_room(origin));
+        if full {
+            self.bounce(parcel, Condition::ResourceConstraint);
+        } else {
+            self.later(Work::Arrived { parcel, debt: None });
+        }
+    }
+
+    pub(super) fn perform_arrived(&mut self, parcel: Parcel) {
+        let Some(account) = parcel.to().address().cloned() else { return };
+        match parcel.stanza.kind() {
+            Kind::Message => self.message(&account, parcel),
+            Kind::Iq => self.iq(&account, parcel),
+            Kind::Presence => self.presence(&account, parcel),
+        }
+    }
+
+    /// The connection of a full JID's resource.
+    fn connected(&self, account: &Address, to: &Jid) -> Option<ConnectionId> {
+        let seat = self.accounts.get(account)?.seat(to.resource()?)?;
+        Some(seat.connection)
+    }
+
+    /// Sends a stanza to one session; what the server itself says to it keeps its place.
+    fn hand(&mut self, connection: ConnectionId, parcel: Parcel) {
+        if parcel.answer {
+            self.answer(connection, parcel.stanza);
+        } else {
+            self.deliver(connection, parcel.stanza);
+        }
+    }
+
+    fn message(&mut self, account: &Address, parcel: Parcel) {
+        if self.is_delivering(account) {
+            return self.hold_message(account, parcel);
+        }
+        let connected = self.connected(account, parcel.to());
+        let addressed = match connected {
+            _ if parcel.to().is_bare() => Addressed::Bare,
+            Some(_) => Addressed::Connected,
+            None => Addressed::Gone,
+        };
+        let best = self.accounts.get(account).and_then(|account| account.best());
+        match verdict(parcel.stanza.message_type(), addressed, best.is_some()) {
+            Verdict::Resource => connected.into_iter().for_each(|to| self.hand(to, parcel.clone())),
+            Verdict::MostAvailable => self.fan_out(account, &parcel, |priority| Some(priority) == best),
+            Verdict::NonNegative => self.fan_out(account, &parcel, |priority| priority >= 0),
+            Verdict::Keep => self.keep(account, parcel),
+            Verdict::Refuse => self.bounce(parcel, Condition::ServiceUnavailable),
+            Verdict::Drop => {}
+        }
+    }
+
+    /// Sends a stanza to the available resources whose priority is right.
+    pub(crate) fn fan_out(&mut self, account: &Address, parcel: &Parcel, wanted: impl Fn(i8) -> bool) {
+        let seats = self.accounts.get(account).map(|account| &account.seats[..]).unwrap_or_default();
+        for seat in seats.iter().filter(|seat| seat.priority.is_some_and(&wanted)) {
+            let (connection, stanza) = (seat.connection, parcel.stanza.clone());
+            self.outputs.push_back(super::Output::Deliver { connection, stanza, receipt: None });
+        }
+    }
+
+    /// RFC 6121 §8.5.2.1.3, §8.5.3.1, §8.5.3.2.3.
+    fn iq(&mut self, account: &Address, parcel: Parcel) {
+        if !parcel.to().is_bare() {
+            return match self.connected(account, parcel.to()) {
+                Some(connection) => self.hand(connection, parcel),
+                None => self.bounce(parcel, Condition::ServiceUnavailable),
+            };
+        }
+        let Some(get) = request(&parcel.stanza) else { return };
+        let answer = match parcel.stanza.payload_element() {
+            None => return self.bounce(parcel, Condition::BadRequest),
+            // RFC 6121 §2.1.5: a roster is nobody else's business.
+            Some(query) if query.is("query", ns::ROSTER) => {
+                return self.bounce(parcel, Condition::Forbidden);
+            }
+            Some(payload) => {
+                let trusted = self.is_trusted(account, parcel.from());
+                self.serve(xep::Target::Account { trusted }, &parcel.stanza, get, &payload)
+            }
+        };
+        self.route(Parcel { answer: true, ..Parcel::own(answer) });
+    }
+
+    /// Whether somebody may know whether the account exists and is there.
+    pub(crate) fn is_trusted(&self, account: &Address, who: &Jid) -> bool {
+        who.address() == Some(account)
+            || self.roster(account).is_some_and(|roster| roster.is_watched_by(who.bare()))
+    }
+
+    fn presence(&mut self, account: &Address, parcel: Parcel) {
+        let Some(presence) = parcel.stanza.presence_type() else { return };
+        if let Some(kind) = subscription::Kind::of(presence) {
+            return self.arrived_subscription(account, kind, parcel);
+        }
+        if presence == PresenceType::Probe {
+            return self.probed(account, &parcel);
+        }
+        if parcel.to().is_bare() {
+            return self.fan_out(account, &parcel, |_| true);
+        }
+        if let Some(connection) = self.connected(account, parcel.to()) {
+            self.hand(connection, parcel);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! How much anybody may make a router keep. The values come from the plan; nothing grows without one of them.
+
+/// The bounds of one worker's router.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connected resources of one account.
+    pub sessions: usize,
+    /// Contacts in one roster.
+    pub roster: usize,
+    /// Groups of one contact.
+    pub groups: usize,
+    /// Entities that one resource has sent directed presence to and that must hear when it goes.
+    pub directed: usize,
+    /// What one session may have under way before its connection is read no further.
+    pub pending: usize,
+    /// Stanzas that wait for an account's roster to be read, or for its kept messages to be delivered.
+    pub waiting: usize,
+    /// Messages kept for one account that is away.
+    pub offline: u32,
+    /// What may wait for room in the queue to one other worker.
+    pub backlog: usize,
+    /// Accounts without a session whose roster stays in memory.
+    pub cached: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions: 32,
+            roster: 5_000,
+            groups: 64,
+            directed: 1_000,
+            pending: 64,
+            waiting: 1_000,
+            offline: 1_000,
+            backlog: 4_096,
+            cached: 4_096,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What could not be handed over to another worker yet, as its queue was full. Order is kept: once something
+//! waits, all that comes later for the same worker waits behind it.
+
+use super::{Between, Output, Router};
+use crate::stanza::Condition;
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+use std::time::Instant;
+use wire::WorkerId;
+
+/// The backlogs, one per worker that has one.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    backlog: FxHashMap<WorkerId, VecDeque<Between>>,
+    retry: Option<Instant>,
+}
+
+impl Links {
+    /// Whether something waits for this worker.
+    pub(super) fn is_stuck(&self, to: WorkerId) -> bool {
+        !self.backlog.is_empty() && self.backlog.contains_key(&to)
+    }
+
+    /// It was the oldest: what was behind it has not been tried.
+    pub(super) fn no_room(&mut self, to: WorkerId, what: Between, retry: Instant) {
+        self.backlog.entry(to).or_default().push_front(what);
+        self.retry = Some(retry);
+    }
+
+    /// When to try again.
+    pub(super) fn retry(&self) -> Option<Instant> {
+        self.retry
+    }
+
+    /// All that waits, in order, if it is time to try again.
+    pub(super) fn flush(&mut self, now: Instant) -> Vec<(WorkerId, Between)> {
+        if self.retry.is_none_or(|retry| retry > now) {
+            return Vec::new();
+        }
+        self.retry = None;
+        let all = std::mem::take(&mut self.backlog).into_iter();
+        all.flat_map(|(to, queue)| queue.into_iter().map(move |what| (to, what))).collect()
+    }
+}
+
+impl Router {
+    /// Puts something behind what waits for a worker; a stanza that finds no room there is answered.
+    pub(super) fn queue_up(&mut self, to: WorkerId, what: Between) {
+        let queue = self.links.backlog.entry(to).or_default();
+        match what {
+            Between::Parcel(parcel) if queue.len() >= self.limits.backlog => {
+                self.bounce(parcel, Condition::ResourceConstraint);
+                self.run();
+            }
+            // A few words per session at most: they need no bound of their own.
+            what => queue.push_back(what),
+        }
+    }
+
+    /// Tells another worker's router.
+    pub(crate) fn tell(&mut self, to: WorkerId, what: Between) {
+        self.output(Output::HandOver { to, what });
+    }
+
+    /// Another worker's router says something.
+    pub(super) fn handed_over(&mut self, what: Between) {
+        match what {
+            Between::Parcel(parcel) => self.arrived(parcel),
+            Between::Barrier(origin) => {
+                if self.ledger.barrier(origin) {
+                    self.tell(origin.worker, Between::Cleared(origin));
+                }
+            }
+            Between::Cleared(connection) => self.cleared(connection),
+            Between::Slow(connection) => self.slower(connection),
+            Between::Ready(connection) => self.faster(connection),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What a session sends (RFC 6121 §8.1-8.4 from the sender's end): to whom it goes, what is answered at once.
+
+use super::account::Contacts;
+use super::{Parcel, Router, Work};
+use crate::jid::Jid;
+use crate::ns;
+use crate::presence::subscription;
+use crate::stanza::{Condition, IqType, Kind, PresenceType, Stanza, StanzaError};
+use crate::xep;
+use wire::{Address, ConnectionId};
+
+impl Router {
+    /// Takes what a session sent, unless too much of it is under way.
+    pub(super) fn sent(&mut self, connection: ConnectionId, stanza: Stanza) {
+        let stanza = self.canonical(stanza);
+        let work = Work::Sent { connection, stanza, debt: None };
+        if self.ledger.has_room(connection) {
+            self.later(work);
+        } else {
+            self.refuse(work, Condition::ResourceConstraint);
+        }
+    }
+
+    /// Whose work it is, and whether the roster must be at hand for it.
+    fn needs(&self, work: &Work) -> (Option<Address>, bool) {
+        match work {
+            Work::Sent { stanza, .. } => {
+                let sender = stanza.from().and_then(Jid::address).cloned();
+                let needs = sender.as_ref().is_some_and(|sender| sent_needs_roster(stanza, sender));
+                (sender, needs)
+            }
+            Work::Arrived { parcel, .. } => (parcel.to().address().cloned(), arrived_needs_roster(parcel)),
+            Work::Gone(session) => (session.jid.address().cloned(), session.presence.is_some()),
+        }
+    }
+
+    /// Does some work, or lets it wait until the account's roster is at hand.
+    pub(super) fn begin(&mut self, work: Work) {
+        let (Some(address), needs) = self.needs(&work) else { return };
+        let account = self.accounts.get(&address);
+        let waits = account.is_some_and(|account| !account.waiting.is_empty());
+        let read = account.is_some_and(|account| matches!(account.contacts, Contacts::Read(_)));
+        if waits || (needs && !read) {
+            self.wait(&address, work);
+        } else {
+            let seated = account.is_some_and(|account| !account.seats.is_empty());
+            self.perform(work);
+            if !seated {
+                self.accounts.rest(&address, self.limits.cached);
+            }
+        }
+    }
+
+    fn perform(&mut self, work: Work) {
+        let debt = match work {
+            Work::Sent { connection, stanza, debt } => {
+                self.perform_sent(connection, stanza);
+                debt
+            }
+            Work::Arrived { parcel, debt } => {
+                self.perform_arrived(parcel);
+                debt
+            }
+            Work::Gone(session) => {
+                self.leave(&session);
+                None
+            }
+        };
+        self.settle(debt);
+    }
+
+    fn perform_sent(&mut self, connection: ConnectionId, stanza: Stanza) {
+        match stanza.kind() {
+            Kind::Message => {
+                let stanza = with_addressee(stanza);
+                self.route(Parcel::of(stanza, connection));
+            }
+            Kind::Iq => self.sent_iq(connection, stanza),
+            Kind::Presence => self.sent_presence(connection, stanza),
+        }
+    }
+
+    fn sent_presence(&mut self, connection: ConnectionId, stanza: Stanza) {
+        let Some(presence) = stanza.presence_type() else { return };
+        match (subscription::Kind::of(presence), stanza.to().is_some()) {
+            (Some(kind), true) => self.sent_subscription(connection, kind, &stanza),
+            (None, true) => self.sent_directed(connection, presence, stanza),
+            (None, false) if presence == PresenceType::Available => self.sent_available(connection, stanza),
+            (None, false) if presence == PresenceType::Unavailable => {
+                self.sent_unavailable(connection, &stanza)
+            }
+            // A client's probe or error to nobody, a subscription to nobody.
+            _ => self.answer_error(connection, &stanza, Condition::BadRequest),
+        }
+    }
+
+    /// RFC 6120 §10.3.3: without `to`, the server answers in the account's place.
+    fn sent_iq(&mut self, connection: ConnectionId, stanza: Stanza) {
+        let own = stanza.from().map(Jid::to_bare);
+        let to_self = stanza.to().is_none() || stanza.to() == own.as_ref();
+        let to_server = stanza.to().is_some_and(|to| {
+            to.address().is_none() && to.is_bare() && self.directory.domain(to.domain()).is_some()
+        });
+        if !to_self && !to_server {
+            return self.route(Parcel::of(stanza, connection));
+        }
+        let Some(get) = request(&stanza) else { return };
+        let Some(payload) = stanza.payload_element() else {
+            return self.answer_error(connection, &stanza, Condition::BadRequest);
+        };
+        if to_self && payload.is("query", ns::ROSTER) {
+            return self.sent_roster(connection, &stanza, get, &payload);
+        }
+        // A request without `to` is to the account, but clients of old ask the server so (XEP-0199 §4.2).
+        let target = if stanza.to() == own.as_ref() {
+            xep::Target::Account { trusted: true }
+        } else {
+            xep::Target::Server
+        };
+        let answer = self.serve(target, &stanza, get, &payload);
+        self.answer(connection, answer);
+    }
+
+    /// The server's answer to a request.
+    pub(super) fn serve(
+        &self,
+        target: xep::Target,
+        request: &Stanza,
+        get: bool,
+        payload: &crate::Element,
+    ) -> Stanza {
+        let context = xep::Context { target, now: self.unix() };
+        let answer = if get { xep::get(&context, payload) } else { xep::set(&context, payload) };
+        match answer {
+            Ok(payload) => request.result(payload.as_ref()),
+            Err(condition) => request.error(condition).expect("a request may be answered with an error"),
+        }
+    }
+
+    /// Tells a session what is wrong with what it sent.
+    pub(crate) fn answer_error(
+        &mut self,
+        connection: ConnectionId,
+        stanza: &Stanza,
+        error: impl Into<StanzaError>,
+    ) {
+        if let Some(error) = stanza.error(error) {
+            self.answer(connection, error);
+        }
+    }
+
+    /// Gives up on some work; whoever wanted it is told.
+    pub(crate) fn refuse(&mut self, work: Work, condition: Condition) {
+        let debt = match work {
+            Work::Sent { connection, stanza, debt } => {
+                self.answer_error(connection, &stanza, condition);
+                debt
+            }
+            Work::Arrived { parcel, debt } => {
+                self.bounce(parcel, condition);
+                debt
+            }
+            Work::Gone(_) => None,
+        };
+        self.settle(debt);
+    }
+}
+
+/// A message without addressee is for the sender's own account (RFC 6120 §10.3.1).
+fn with_addressee(stanza: Stanza) -> Stanza {
+    match (stanza.to(), stanza.from()) {
+        (None, Some(from)) => {
+            let bare = from.to_bare();
+            stanza.readdressed(Some(from.clone()), Some(bare))
+        }
+        _ => stanza,
+    }
+}
+
+/// Whether a request is a `get`; `None` for an answer.
+pub(super) fn request(stanza: &Stanza) -> Option<bool> {
+    match stanza.iq_type()? {
+        IqType::Get => Some(true),
+        IqType::Set => Some(false),
+        IqType::Result | IqType::Error => None,
+    }
+}
+
+fn sent_needs_roster(stanza: &Stanza, sender: &Address) -> bool {
+    match stanza.kind() {
+        Kind::Message => false,
+        Kind::Presence => {
+            stanza.to().is_none() || stanza.presence_type().is_some_and(PresenceType::is_subscription)
+        }
+        Kind::Iq => {
+            stanza.to().is_none_or(|to| to.is_account(sender)) && stanza.payload_is("query", ns::ROSTER)
+        }
+    }
+}
+
+fn arrived_needs_roster(parcel: &Parcel) -> bool {
+    let stanza = &parcel.stanza;
+    match stanza.kind() {
+        Kind::Message => false,
+        Kind::Presence => stanza
+            .presence_type()
+            .is_some_and(|presence| presence.is_subscription() || presence == PresenceType::Probe),
+        Kind::Iq => parcel.to().is_bare() && stanza.iq_type().is_some_and(IqType::is_request),
+    }
+}

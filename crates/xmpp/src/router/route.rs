@@ -1,0 +1,157 @@
+//! To whom a stanza goes: the classes of addressees, and the way back for what finds nobody.
+
+use super::{Between, Parcel, Router, Work};
+use crate::jid::{Bare, Jid};
+use crate::presence::subscription;
+use crate::stanza::{Condition, Draft, IqType, Kind, PresenceType, Stanza};
+use wire::{ConnectionId, WorkerId};
+
+/// Who serves an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// An account, at home on this worker.
+    Account(WorkerId),
+    /// No account, though the domain is ours.
+    Nobody,
+    /// The server itself.
+    Server,
+    /// The room service.
+    Room,
+    /// Another server's business.
+    Elsewhere,
+}
+
+impl Parcel {
+    /// A stanza of the server's own making.
+    pub(crate) fn own(stanza: Stanza) -> Self {
+        Self { stanza, origin: None, answer: false, quiet: true }
+    }
+
+    /// What a session sent.
+    pub(crate) fn of(stanza: Stanza, origin: ConnectionId) -> Self {
+        Self { stanza, origin: Some(origin), answer: false, quiet: false }
+    }
+
+    /// Who sent it.
+    pub(crate) fn from(&self) -> &Jid {
+        self.stanza.from().expect("a parcel is stamped with its sender")
+    }
+
+    /// Whom it is for.
+    pub(crate) fn to(&self) -> &Jid {
+        self.stanza.to().expect("a parcel has an addressee")
+    }
+
+    /// Whether it may become a write at its addressee's home.
+    fn may_be_kept(&self) -> bool {
+        match self.stanza.kind() {
+            Kind::Message => true,
+            Kind::Presence => self.stanza.presence_type().is_some_and(PresenceType::is_subscription),
+            Kind::Iq => false,
+        }
+    }
+}
+
+impl Router {
+    /// Who serves `to`, which is in canonical form.
+    pub(crate) fn class(&self, to: &Jid) -> Class {
+        match to.bare() {
+            Bare::User(address) if self.directory.get(address).is_some() => {
+                Class::Account(address.home(self.workers))
+            }
+            Bare::User(address) => self.class_of_domain(address.domain(), Class::Nobody),
+            Bare::Domain(domain) => self.class_of_domain(domain.as_str(), Class::Server),
+        }
+    }
+
+    fn class_of_domain(&self, domain: &str, ours: Class) -> Class {
+        if self.directory.domain(domain).is_some() {
+            ours
+        } else if self.rooms.iter().any(|room| room.as_str() == domain) {
+            Class::Room
+        } else {
+            Class::Elsewhere
+        }
+    }
+
+    /// The stanza with its addressee at a main name, where it was written to an alias.
+    pub(crate) fn canonical(&self, stanza: Stanza) -> Stanza {
+        let Some(to) = stanza.to() else { return stanza };
+        if to.address().is_some_and(|address| self.directory.get(address).is_some()) {
+            return stanza;
+        }
+        match to.canonical(&self.directory) {
+            Some(main) if main != *to => stanza.readdressed(stanza.from().cloned(), Some(main)),
+            _ => stanza,
+        }
+    }
+
+    /// Sends a stanza on its way.
+    pub(crate) fn route(&mut self, parcel: Parcel) {
+        match self.class(parcel.to()) {
+            Class::Account(home) if home == self.me => self.later(Work::Arrived { parcel, debt: None }),
+            Class::Account(home) => {
+                self.remember(&parcel, home);
+                self.tell(home, Between::Parcel(parcel));
+            }
+            Class::Nobody => self.nobody(parcel),
+            Class::Server => self.server(parcel),
+            Class::Room => self.bounce(parcel, Condition::ServiceUnavailable),
+            Class::Elsewhere => self.bounce(parcel, Condition::RemoteServerNotFound),
+        }
+    }
+
+    /// Notes that a session's doings may become a write at another worker.
+    fn remember(&mut self, parcel: &Parcel, home: WorkerId) {
+        if parcel.may_be_kept()
+            && let Some(session) = parcel.origin.and_then(|origin| self.sessions.get_mut(&origin))
+        {
+            session.elsewhere.insert(home);
+        }
+    }
+
+    /// For an account that does not exist (RFC 6121 §8.5.1).
+    pub(crate) fn nobody(&mut self, parcel: Parcel) {
+        match (parcel.stanza.kind(), parcel.stanza.presence_type()) {
+            (Kind::Presence, Some(PresenceType::Subscribe | PresenceType::Probe)) => {
+                self.reply_bare(&parcel, subscription::Kind::Unsubscribed);
+            }
+            (Kind::Presence, _) => {}
+            _ => self.bounce(parcel, Condition::ServiceUnavailable),
+        }
+    }
+
+    /// Answers presence with presence, from account to account.
+    pub(crate) fn reply_bare(&mut self, parcel: &Parcel, kind: subscription::Kind) {
+        let draft = Draft::new(Kind::Presence).type_(kind.name());
+        let draft = draft.from(Some(&parcel.to().to_bare())).to(Some(&parcel.from().to_bare()));
+        self.route(Parcel::own(draft.build()));
+    }
+
+    /// For the server itself, from somebody who is not asking it anything that it could answer here: questions
+    /// of sessions are answered before they are routed.
+    fn server(&mut self, parcel: Parcel) {
+        if parcel.stanza.kind() != Kind::Presence {
+            self.bounce(parcel, Condition::ServiceUnavailable);
+        }
+    }
+
+    /// Tells the sender that a stanza found nobody. Errors, results and what is only for information are
+    /// forgotten (RFC 6120 §8.3.1, RFC 6121 §8.5).
+    pub(crate) fn bounce(&mut self, parcel: Parcel, condition: Condition) {
+        let stanza = &parcel.stanza;
+        let worth = match stanza.kind() {
+            Kind::Message => true,
+            Kind::Iq => stanza.iq_type().is_some_and(IqType::is_request),
+            Kind::Presence => {
+                matches!(stanza.presence_type(), Some(PresenceType::Available | PresenceType::Subscribe))
+            }
+        };
+        if parcel.quiet || !worth {
+            return;
+        }
+        if let Some(error) = stanza.error(condition) {
+            self.route(Parcel { answer: true, ..Parcel::own(error) });
+        }
+    }
+}

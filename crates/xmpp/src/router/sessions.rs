@@ -1,0 +1,131 @@
+//! Sessions come and go (RFC 6120 §7), and who is connected.
+
+use super::account::{Account, Seat};
+use super::session::Session;
+use super::{Eviction, Output, Router, Work};
+use crate::jid::Jid;
+use crate::stanza::Condition;
+use std::sync::Arc;
+use wire::{Address, ConnectionId, Directory};
+
+/// A session as an administrator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionInfo {
+    /// Its connection.
+    pub connection: ConnectionId,
+    /// Its full JID.
+    pub jid: Jid,
+    /// Its priority, once it is available.
+    pub priority: Option<i8>,
+}
+
+impl Router {
+    /// Every session here, in no order.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionInfo> {
+        self.sessions.values().map(|session| {
+            let account = session.jid.address().and_then(|address| self.accounts.get(address));
+            let seats = account.map(|account| &account.seats[..]).unwrap_or_default();
+            let seat = seats.iter().find(|seat| seat.connection == session.connection);
+            let priority = seat.and_then(|seat| seat.priority);
+            SessionInfo { connection: session.connection, jid: session.jid.clone(), priority }
+        })
+    }
+
+    pub(super) fn open(&mut self, connection: ConnectionId, account: &Address, resource: Option<&str>) {
+        let outcome = self.seat(connection, account, resource);
+        self.output(Output::Opened { connection, outcome });
+    }
+
+    /// RFC 6120 §7.6, §7.7. A resource that is in use goes to the newcomer (§7.7.2.2, third way): who asks for
+    /// it by name is most often the same client on a new connection.
+    fn seat(
+        &mut self,
+        connection: ConnectionId,
+        account: &Address,
+        wish: Option<&str>,
+    ) -> Result<Jid, Condition> {
+        if self.directory.get(account).is_none() {
+            return Err(Condition::NotAllowed);
+        }
+        let bare = Jid::from(account.clone());
+        let jid = match wish {
+            Some(wish) => bare.with_resource(wish).map_err(|_| Condition::BadRequest)?,
+            None => {
+                bare.with_resource(&self.entropy.token(12)).map_err(|_| Condition::InternalServerError)?
+            }
+        };
+        let resource = jid.resource().unwrap_or_default();
+        let seats = self.accounts.get(account).map(|account| &account.seats[..]).unwrap_or_default();
+        let old = seats.iter().find(|seat| &*seat.resource == resource).map(|seat| seat.connection);
+        if old.is_none() && seats.len() >= self.limits.sessions {
+            return Err(Condition::ResourceConstraint);
+        }
+        if let Some(old) = old {
+            self.evict(old, Eviction::Replaced);
+        }
+        let seat = Seat { connection, resource: resource.into(), priority: None };
+        self.accounts.entry(account).seats.push(seat);
+        self.sessions.insert(connection, Session::new(connection, jid.clone()));
+        Ok(jid)
+    }
+
+    fn evict(&mut self, connection: ConnectionId, why: Eviction) {
+        self.output(Output::Close { connection, why });
+        self.closed(connection);
+    }
+
+    /// A session is gone: its seat at once, its presence once the roster is at hand.
+    pub(super) fn closed(&mut self, connection: ConnectionId) {
+        let Some(mut session) = self.sessions.remove(&connection) else { return };
+        let address = session.jid.address().expect("a session is an account's").clone();
+        if let Some(account) = self.accounts.get_mut(&address) {
+            account.seats.retain(|seat| seat.connection != connection);
+        }
+        for held in session.held.drain(..) {
+            self.ledger.close(held.debt);
+        }
+        self.delivery_lost(&address, connection);
+        if session.presence.is_some() || !session.directed.is_empty() {
+            self.later(Work::Gone(Box::new(session)));
+        } else {
+            self.accounts.rest(&address, self.limits.cached);
+        }
+    }
+
+    pub(super) fn kick(&mut self, account: &Address, resource: Option<&str>) {
+        let seats = self.accounts.get(account).map(|account| &account.seats[..]).unwrap_or_default();
+        let named = seats.iter().filter(|seat| resource.is_none_or(|resource| resource == &*seat.resource));
+        let connections: Vec<ConnectionId> = named.map(|seat| seat.connection).collect();
+        connections.into_iter().for_each(|connection| self.evict(connection, Eviction::Kicked));
+    }
+
+    /// Accounts that are gone lose their sessions and whatever they had under way.
+    pub(super) fn directory_changed(&mut self, directory: Arc<Directory>) {
+        let gone = |address: &&Address| directory.get(address).is_none();
+        let gone: Vec<Address> = self.accounts.addresses().filter(gone).cloned().collect();
+        for address in &gone {
+            let seats = self.accounts.get(address).map(|account| &account.seats[..]).unwrap_or_default();
+            let connections: Vec<ConnectionId> = seats.iter().map(|seat| seat.connection).collect();
+            for connection in connections {
+                self.evict(connection, Eviction::AccountRemoved);
+            }
+        }
+        // Their contacts are told before the accounts are forgotten.
+        self.run();
+        self.directory = directory;
+        for address in gone {
+            if let Some(account) = self.accounts.remove(&address) {
+                self.abandon(account);
+            }
+        }
+    }
+
+    fn abandon(&mut self, mut account: Account) {
+        for work in account.waiting.drain(..) {
+            self.refuse(work, Condition::ServiceUnavailable);
+        }
+        for work in account.delivery.end() {
+            self.refuse(work, Condition::ServiceUnavailable);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What waits for the store: rosters to be read, changes to be durable, messages to be kept; and what follows.
+
+use super::account::Contacts;
+use super::ask::{Answer, Fault, Query, Token};
+use super::ledger::Debt;
+use super::{Output, Parcel, Router, Work};
+use crate::jid::{Bare, Jid};
+use crate::roster::{Item, Roster};
+use crate::stanza::{Condition, Stanza};
+use wire::{Address, ConnectionId};
+
+/// What is to be done when the store has answered.
+#[derive(Debug)]
+pub(crate) enum Then {
+    /// Go on with what waited for the roster.
+    Roster(Address),
+    /// A contact's item is durable: all that may be seen of the change now.
+    Changed(Box<Changed>),
+    /// A message is kept.
+    Kept { parcel: Box<Parcel>, debt: Option<Debt> },
+    /// The messages that were kept for an account go to this session.
+    Listed { account: Address, connection: ConnectionId },
+    /// Messages were forgotten.
+    Forgotten,
+}
+
+/// A change of one contact's item.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    pub(crate) account: Address,
+    /// In order.
+    pub(crate) effects: Vec<Effect>,
+    /// Who must hear if it fails.
+    pub(crate) asked: Asked,
+    pub(crate) debt: Option<Debt>,
+}
+
+/// Who wanted a change.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// A session, by this stanza.
+    Session(ConnectionId, Stanza),
+    /// Somebody else.
+    Contact(Parcel),
+}
+
+/// What may be seen of a change once it is durable.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Interested resources are told what is said of the contact; `None`: it was taken out.
+    Push(Bare, Option<Item>),
+    /// The session that asked for it gets its answer.
+    Answer(ConnectionId, Stanza),
+    /// The account's available resources are shown a stanza.
+    ShowAvailable(Stanza),
+    /// The account's interested resources are shown a stanza.
+    ShowInterested(Stanza),
+    /// A stanza goes on its way.
+    Route(Parcel),
+    /// Somebody is told the presence of each available resource.
+    Announce(Jid),
+    /// Somebody is told that each available resource is gone.
+    Withdraw(Jid),
+}
+
+impl Router {
+    pub(crate) fn ask(&mut self, query: Query, then: Then) {
+        let token = self.asks.open(then);
+        self.output(Output::Ask { token, query });
+    }
+
+    /// An account's roster, if it is at hand.
+    pub(crate) fn roster(&self, account: &Address) -> Option<&Roster> {
+        match &self.accounts.get(account)?.contacts {
+            Contacts::Read(roster) => Some(roster),
+            Contacts::Unread | Contacts::Reading => None,
+        }
+    }
+
+    /// Lets work wait until the roster is at hand, which is asked for.
+    pub(super) fn wait(&mut self, address: &Address, work: Work) {
+        let account = self.accounts.entry(address);
+        let full = account.waiting.len() >= self.limits.waiting && !matches!(work, Work::Gone(_));
+        let unread = matches!(account.contacts, Contacts::Unread);
+        if full {
+            return self.refuse(work, Condition::ResourceConstraint);
+        }
+        if unread {
+            account.contacts = Contacts::Reading;
+            account.asks += 1;
+            self.ask(Query::LoadRoster(address.clone()), Then::Roster(address.clone()));
+        }
+        let work = self.indebted(work);
+        self.accounts.entry(address).waiting.push_back(work);
+    }
+
+    /// The work, counted among what its session has under way.
+    fn indebted(&mut self, mut work: Work) -> Work {
+        match &mut work {
+            Work::Sent { connection, debt: debt @ None, .. } => *debt = self.owe(Some(*connection)),
+            Work::Arrived { parcel, debt: debt @ None } => *debt = self.owe(parcel.origin),
+            _ => {}
+        }
+        work
+    }
+
+    /// Asks for a contact's item to be kept; `effects` follow once it is durable.
+    pub(crate) fn change(
+        &mut self,
+        account: &Address,
+        contact: &Bare,
+        item: Item,
+        effects: Vec<Effect>,
+        asked: Asked,
+    ) {
+        let query = if item.is_empty() {
+            Query::RemoveContact { account: account.clone(), contact: contact.clone() }
+        } else {
+            Query::PutContact { account: account.clone(), contact: contact.clone(), item: item.clone() }
+        };
+        let entry = self.accounts.entry(account);
+        entry.asks += 1;
+        if let Contacts::Read(roster) = &mut entry.contacts {
+            roster.set(contact.clone(), item);
+        }
+        let debt = self.owe(match &asked {
+            Asked::Session(connection, _) => Some(*connection),
+            Asked::Contact(parcel) => parcel.origin,
+        });
+        let changed = Changed { account: account.clone(), effects, asked, debt };
+        self.ask(query, Then::Changed(Box::new(changed)));
+    }
+
+    pub(super) fn answered(&mut self, token: Token, outcome: Result<Answer, Fault>) {
+        let Some(then) = self.asks.close(token) else { return };
+        match then {
+            Then::Roster(address) => self.roster_read(&address, outcome),
+            Then::Changed(changed) => self.changed(*changed, outcome),
+            Then::Kept { parcel, debt } => {
+                if let Err(fault) = outcome {
+                    self.bounce(*parcel, condition(fault));
+                }
+                // Behind the error: an answer to the same session keeps its place.
+                self.settle(debt);
+            }
+            Then::Listed { account, connection } => {
+                self.one_ask_less(&account);
+                self.listed(&account, connection, outcome);
+                self.accounts.rest(&account, self.limits.cached);
+            }
+            // What could not be forgotten is delivered twice rather than never.
+            Then::Forgotten => {}
+        }
+    }
+
+    fn one_ask_less(&mut self, address: &Address) {
+        if let Some(account) = self.accounts.get_mut(address) {
+            account.asks = account.asks.saturating_sub(1);
+        }
+    }
+
+    fn roster_read(&mut self, address: &Address, outcome: Result<Answer, Fault>) {
+        self.one_ask_less(address);
+        let Some(account) = self.accounts.get_mut(address) else { return };
+        let waiting = std::mem::take(&mut account.waiting);
+        if let Ok(Answer::Roster(items)) = outcome {
+            account.contacts = Contacts::Read(items.into_iter().collect());
+            self.first(waiting.into_iter());
+            self.run();
+        } else {
+            account.contacts = Contacts::Unread;
+            waiting.into_iter().for_each(|work| self.refuse(work, Condition::InternalServerError));
+        }
+        self.accounts.rest(address, self.limits.cached);
+    }
+
+    fn changed(&mut self, changed: Changed, outcome: Result<Answer, Fault>) {
+        let Changed { account, effects, asked, debt } = changed;
+        self.one_ask_less(&account);
+        match outcome {
+            Ok(_) => effects.into_iter().for_each(|effect| self.effect(&account, effect)),
+            Err(fault) => self.unchanged(&account, asked, fault),
+        }
+        // Behind the effects: what they hand over to other workers counts for later answers.
+        self.settle(debt);
+        self.accounts.rest(&account, self.limits.cached);
+    }
+
+    /// A change came to nothing: what the store has is what holds.
+    fn unchanged(&mut self, account: &Address, asked: Asked, fault: Fault) {
+        if let Some(account) = self.accounts.get_mut(account)
+            && matches!(account.contacts, Contacts::Read(_))
+        {
+            account.contacts = Contacts::Unread;
+        }
+        match asked {
+            Asked::Session(connection, stanza) => self.answer_error(connection, &stanza, condition(fault)),
+            Asked::Contact(parcel) => self.bounce(parcel, condition(fault)),
+        }
+    }
+
+    pub(crate) fn effect(&mut self, account: &Address, effect: Effect) {
+        match effect {
+            Effect::Push(contact, item) => self.push(account, &contact, item.as_ref()),
+            Effect::Answer(connection, stanza) => self.answer(connection, stanza),
+            Effect::ShowAvailable(stanza) => self.fan_out(account, &Parcel::own(stanza), |_| true),
+            Effect::ShowInterested(stanza) => self.show_interested(account, &stanza),
+            Effect::Route(parcel) => self.route(parcel),
+            Effect::Announce(to) => self.announce(account, &to),
+            Effect::Withdraw(to) => self.withdraw(account, &to),
+        }
+    }
+}
+
+/// What the sender is told of a fault of the store.
+const fn condition(fault: Fault) -> Condition {
+    match fault {
+        // XEP-0160 §3: as if nothing were kept at all.
+        Fault::Full | Fault::NoAccount => Condition::ServiceUnavailable,
+        Fault::Unavailable => Condition::ResourceConstraint,
+    }
+}

@@ -1,0 +1,149 @@
+//! What the server itself answers, one file per XEP, found by the payload's name and namespace.
+//!
+//! A request that nobody here knows is refused with `service-unavailable` (RFC 6120 §8.4).
+
+pub(crate) mod delay;
+mod disco;
+mod ping;
+mod time;
+mod version;
+
+use crate::ns;
+use crate::stanza::Condition;
+use crate::xml::Element;
+use std::time::Duration;
+
+/// In whose place the server answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Its own: the request was to the domain.
+    Server,
+    /// An account's.
+    Account {
+        /// Whether who asks may see the account's presence (or is the account).
+        trusted: bool,
+    },
+}
+
+/// What an answer may depend on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context {
+    /// In whose place the server answers.
+    pub(crate) target: Target,
+    /// The time, since 1970-01-01 00:00 UTC.
+    pub(crate) now: Duration,
+}
+
+/// The payload of the answer (`None`: an empty one), or the condition of the error.
+pub(crate) type Answer = Result<Option<Element>, Condition>;
+
+/// Answers the payload of an IQ of type `get`.
+pub(crate) fn get(context: &Context, payload: &Element) -> Answer {
+    // A stranger must not learn whether an account exists: the answer is that of an account that does not.
+    if context.target == (Target::Account { trusted: false }) {
+        return Err(Condition::ServiceUnavailable);
+    }
+    match (payload.name(), payload.namespace()) {
+        ("ping", ns::PING) => ping::answer(),
+        ("query", ns::DISCO_INFO) => disco::info(context, payload),
+        ("query", ns::DISCO_ITEMS) => disco::items(payload),
+        ("query", ns::VERSION) => version::answer(context),
+        ("time", ns::TIME) => time::answer(context),
+        _ => Err(Condition::ServiceUnavailable),
+    }
+}
+
+/// Answers the payload of an IQ of type `set`.
+pub(crate) fn set(context: &Context, payload: &Element) -> Answer {
+    match (payload.name(), payload.namespace(), context.target) {
+        // RFC 3921 §3: clients of old ask for a session, which binding has opened already.
+        ("session", ns::SESSION, Target::Server | Target::Account { trusted: true }) => Ok(None),
+        _ => Err(Condition::ServiceUnavailable),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `expected`: the payload of the answer, or the name of the condition.
+    #[track_caller]
+    fn check(target: Target, payload: &str, expected: &str) {
+        let payload = Element::parse(payload, ns::CLIENT).unwrap();
+        let context = Context { target, now: Duration::from_secs(1_166_551_115) };
+        let answer = match get(&context, &payload) {
+            Ok(Some(payload)) => payload.to_xml(ns::CLIENT),
+            Ok(None) => String::new(),
+            Err(condition) => condition.name().to_owned(),
+        };
+        assert_eq!(answer, expected);
+    }
+
+    const OWN: Target = Target::Account { trusted: true };
+    const OTHER: Target = Target::Account { trusted: false };
+
+    #[test]
+    fn ping() {
+        check(Target::Server, "<ping xmlns='urn:xmpp:ping'/>", "");
+        check(OWN, "<ping xmlns='urn:xmpp:ping'/>", "");
+        check(OTHER, "<ping xmlns='urn:xmpp:ping'/>", "service-unavailable");
+        check(Target::Server, "<ping xmlns='urn:xmpp:pong'/>", "service-unavailable");
+        check(Target::Server, "<pong xmlns='urn:xmpp:ping'/>", "service-unavailable");
+    }
+
+    #[test]
+    fn time() {
+        let answer = "<time xmlns='urn:xmpp:time'><tzo>+00:00</tzo><utc>2006-12-19T17:58:35Z</utc></time>";
+        check(Target::Server, "<time xmlns='urn:xmpp:time'/>", answer);
+        check(OWN, "<time xmlns='urn:xmpp:time'/>", "service-unavailable");
+    }
+
+    #[test]
+    fn version() {
+        let answer = format!(
+            "<query xmlns='jabber:iq:version'><name>Parlour</name><version>{}</version></query>",
+            env!("CARGO_PKG_VERSION")
+        );
+        check(Target::Server, "<query xmlns='jabber:iq:version'/>", &answer);
+        check(OWN, "<query xmlns='jabber:iq:version'/>", "service-unavailable");
+    }
+
+    #[test]
+    fn discovery() {
+        check(
+            Target::Server,
+            "<query xmlns='http://jabber.org/protocol/disco#info'/>",
+            "<query xmlns='http://jabber.org/protocol/disco#info'>\
+             <identity category='server' type='im' name='Parlour'/>\
+             <feature var='http://jabber.org/protocol/disco#info'/>\
+             <feature var='http://jabber.org/protocol/disco#items'/>\
+             <feature var='jabber:iq:version'/><feature var='msgoffline'/>\
+             <feature var='urn:xmpp:ping'/><feature var='urn:xmpp:time'/></query>",
+        );
+        check(
+            OWN,
+            "<query xmlns='http://jabber.org/protocol/disco#info'/>",
+            "<query xmlns='http://jabber.org/protocol/disco#info'>\
+             <identity category='account' type='registered'/>\
+             <feature var='http://jabber.org/protocol/disco#info'/>\
+             <feature var='http://jabber.org/protocol/disco#items'/><feature var='urn:xmpp:ping'/></query>",
+        );
+        let node = "<query xmlns='http://jabber.org/protocol/disco#info' node='nothing'/>";
+        check(Target::Server, node, "item-not-found");
+        check(OTHER, node, "service-unavailable");
+        let items = "<query xmlns='http://jabber.org/protocol/disco#items'/>";
+        check(Target::Server, items, items);
+        check(OWN, items, items);
+        check(OTHER, items, "service-unavailable");
+    }
+
+    #[test]
+    fn old_session() {
+        let payload = Element::new("session", ns::SESSION);
+        let context = |target| Context { target, now: Duration::ZERO };
+        assert_eq!(set(&context(Target::Server), &payload), Ok(None));
+        assert_eq!(set(&context(OWN), &payload), Ok(None));
+        assert_eq!(set(&context(OTHER), &payload), Err(Condition::ServiceUnavailable));
+        assert_eq!(set(&context(OWN), &Element::new("ping", ns::PING)), Err(Condition::ServiceUnavailable));
+    }
+}

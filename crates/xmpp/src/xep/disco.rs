@@ -1,0 +1,40 @@
+//! Service discovery (XEP-0030): what the server is and does, and what an account is.
+
+use super::{Answer, Context, Target};
+use crate::ns;
+use crate::stanza::Condition;
+use crate::xml::Element;
+
+/// What the server does, in order.
+const SERVER: &[&str] = &[ns::DISCO_INFO, ns::DISCO_ITEMS, ns::VERSION, ns::OFFLINE, ns::PING, ns::TIME];
+/// What the server does in an account's place, in order.
+const ACCOUNT: &[&str] = &[ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING];
+
+/// `disco#info` (§3). There are no nodes.
+pub(super) fn info(context: &Context, query: &Element) -> Answer {
+    no_node(query)?;
+    let identity = |category, kind| {
+        Element::new("identity", ns::DISCO_INFO).attr("category", category).attr("type", kind)
+    };
+    let (identity, features) = match context.target {
+        Target::Server => (identity("server", "im").attr("name", "Parlour"), SERVER),
+        Target::Account { .. } => (identity("account", "registered"), ACCOUNT),
+    };
+    let feature = |var: &&str| Element::new("feature", ns::DISCO_INFO).attr("var", *var);
+    Ok(Some(
+        Element::new("query", ns::DISCO_INFO).child(identity).children_from(features.iter().map(feature)),
+    ))
+}
+
+/// `disco#items` (§4). There is nothing below a server or an account yet.
+pub(super) fn items(query: &Element) -> Answer {
+    no_node(query)?;
+    Ok(Some(Element::new("query", ns::DISCO_ITEMS)))
+}
+
+fn no_node(query: &Element) -> Result<(), Condition> {
+    match query.get("node") {
+        Some(node) if !node.is_empty() => Err(Condition::ItemNotFound),
+        _ => Ok(()),
+    }
+}
