@@ -1,1 +1,11 @@
-//! Placeholder until the first real code arrives.
+//! What a domain needs outside this house: DNS records, zone text, names in its certificate.
+//!
+//! Pure: a [`Site`] says what is offered where, and everything follows from it. Nothing here asks the DNS.
+
+pub mod record;
+pub mod site;
+pub mod zone;
+
+pub use record::{Data, Record};
+pub use site::{Host, Ports, Site};
+pub use zone::{Authority, Zone, zones};

@@ -1,6 +1,97 @@
-//! The command line.
+//! The command line: reads what was typed by the table of commands, carries it out here or lets the server do it,
+//! and says what came of it.
+
+pub mod init;
+pub mod pages;
+mod parser;
+mod secret;
+pub mod start;
+
+use crate::admin::arguments::Arguments;
+use crate::admin::backend::{carry_out, no_server};
+use crate::admin::command::{Command, Invocation, Run};
+use crate::admin::failure::Kind;
+use crate::admin::{Failure, Offline, client};
+use crate::config::{self, Plan};
+use serde_json::Value;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Where a configuration is looked for, without `--config`.
+const USUAL: [&str; 2] = ["parlour.toml", "/etc/parlour/parlour.toml"];
 
 /// Runs the command that the process was started with.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let matches = parser::parser().get_matches();
+    let invocation = parser::invocation(&matches);
+    let (command, matches) = parser::command(&matches);
+    match run(command, &invocation, matches) {
+        Ok(value) => show(command, &invocation, value),
+        Err(failure) => refuse(&failure, &invocation),
+    }
+}
+
+fn run(command: &Command, invocation: &Invocation, matches: &clap::ArgMatches) -> Result<Value, Failure> {
+    let arguments = Arguments::new(command, parser::arguments(command, matches)?)?;
+    match command.run {
+        Run::CommandLine(run) => run(invocation, &arguments),
+        Run::Plan(run) => run(&plan(invocation)?, &arguments),
+        Run::House(_) | Run::Server(_) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|error| Failure::failed(error.to_string()))?;
+            runtime.block_on(on_house(command, plan(invocation)?, arguments))
+        }
+    }
+}
+
+/// By the server if one answers, else on the database.
+async fn on_house(command: &Command, plan: Plan, arguments: Arguments) -> Result<Value, Failure> {
+    match client::reach(&plan.admin.socket).await? {
+        Some(stream) => client::ask(stream, command, arguments).await,
+        None if matches!(command.run, Run::Server(_)) => Err(no_server(&plan)),
+        None => carry_out(&Offline::open(plan).await?, command, &arguments).await,
+    }
+}
+
+/// The configuration that was named, or the one where it usually is.
+fn plan(invocation: &Invocation) -> Result<Plan, Failure> {
+    let usual = || USUAL.iter().map(PathBuf::from).find(|path| path.exists());
+    let path = invocation.config.clone().or_else(usual).ok_or_else(|| {
+        let message = format!(
+            "there is no configuration: neither {} exists; `--config FILE` names one, \
+             `parlour init DOMAIN --dir DIR` makes one",
+            USUAL.map(|path| format!("./{path}").replace(".//", "/")).join(" nor ")
+        );
+        Failure::new(Kind::Configuration, message)
+    })?;
+    Ok(config::load(&path)?)
+}
+
+fn show(command: &Command, invocation: &Invocation, value: Value) -> ExitCode {
+    let text = if invocation.json { Ok(format!("{value:#}")) } else { (command.returns.human)(value) };
+    match text {
+        Ok(text) => print(&text),
+        Err(error) => refuse(&Failure::failed(format!("the answer is not understood: {error}")), invocation),
+    }
+}
+
+/// A reader that has seen enough (`| head`) is no failure.
+fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    let written = if text.is_empty() { Ok(()) } else { writeln!(out, "{text}") };
+    match written.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn refuse(failure: &Failure, invocation: &Invocation) -> ExitCode {
+    if invocation.json {
+        print(&format!("{:#}", failure.to_json()));
+    } else {
+        // Nothing is left to be told if even this cannot be written.
+        drop(writeln!(std::io::stderr(), "error: {failure}"));
+    }
+    ExitCode::from(failure.kind.exit_code())
 }

@@ -9,9 +9,11 @@ pub mod keys;
 mod listener;
 mod meaning;
 pub mod plan;
+pub mod template;
 mod tls;
 
 pub use fault::{Fault, Refusal};
+pub(crate) use meaning::days_left;
 pub use plan::Plan;
 
 use std::path::Path;

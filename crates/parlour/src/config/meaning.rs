@@ -302,7 +302,7 @@ impl<'a> Judge<'a> {
 }
 
 /// Whole days until `ends`; negative when that is past.
-pub(super) fn days_left(ends: Duration) -> i64 {
+pub(crate) fn days_left(ends: Duration) -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     (seconds(ends) - seconds(now)).div_euclid(86_400)

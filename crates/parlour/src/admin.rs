@@ -1,0 +1,19 @@
+//! Administration: one table of commands, and the ways to call them.
+//!
+//! Each command is declared once in [`table`]. From there come the command line, the admin socket's HTTP
+//! interface with its OpenAPI text, completions, man pages and the administrator's reference.
+
+pub mod answers;
+pub mod arguments;
+pub mod backend;
+pub mod client;
+pub mod command;
+pub mod failure;
+pub mod house;
+pub mod openapi;
+pub mod socket;
+pub mod table;
+pub mod users;
+
+pub use backend::{Backend, Offline};
+pub use failure::Failure;

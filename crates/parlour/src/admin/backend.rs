@@ -1,0 +1,88 @@
+//! What carries out the commands: the running server, or this process alone on the database.
+
+use super::answers::{Reloaded, Status};
+use super::arguments::Arguments;
+use super::command::{Command, Reply, Run};
+use super::failure::{Failure, Kind};
+use crate::accounts::Accounts;
+use crate::config::Plan;
+use serde_json::Value;
+use std::sync::Arc;
+use store::Store;
+
+/// The house that commands work on. The running server is one; [`Offline`] is the other.
+pub trait Backend: Send + Sync {
+    /// The plan in force.
+    fn plan(&self) -> Arc<Plan>;
+    /// The accounts. A change is durable when its future is done.
+    fn accounts(&self) -> &Accounts;
+    /// Waits until every worker has seen all earlier changes of the accounts.
+    fn settle(&self) -> Reply<'_, ()>;
+    /// How the server is.
+    fn status(&self) -> Reply<'_, Status>;
+    /// Reads the configuration again; a refused one changes nothing.
+    fn reload(&self) -> Reply<'_, Reloaded>;
+}
+
+/// The database without a server.
+#[derive(Debug)]
+pub struct Offline {
+    plan: Arc<Plan>,
+    accounts: Accounts,
+    /// Closed when this is dropped.
+    _store: Store,
+}
+
+impl Offline {
+    /// Opens the plan's database.
+    pub async fn open(plan: Plan) -> Result<Self, Failure> {
+        let store = crate::accounts::open_store(&plan, store::Settings::default())?;
+        let accounts = Accounts::load(store.handle(), &plan, Box::new(|_| ())).await?;
+        Ok(Self { plan: Arc::new(plan), accounts, _store: store })
+    }
+}
+
+/// What is answered where only a server could answer.
+pub fn no_server(plan: &Plan) -> Failure {
+    let socket = plan.admin.socket.display();
+    Failure::new(Kind::Unavailable, format!("the server does not run (nobody answers on {socket})"))
+}
+
+impl Backend for Offline {
+    fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.plan)
+    }
+
+    fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    fn settle(&self) -> Reply<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn status(&self) -> Reply<'_, Status> {
+        Box::pin(async { Err(no_server(&self.plan)) })
+    }
+
+    fn reload(&self) -> Reply<'_, Reloaded> {
+        Box::pin(async { Err(no_server(&self.plan)) })
+    }
+}
+
+/// Carries out a command that is not for the command line alone.
+pub async fn carry_out(
+    house: &dyn Backend,
+    command: &Command,
+    arguments: &Arguments,
+) -> Result<Value, Failure> {
+    let answer = match command.run {
+        Run::CommandLine(_) => Err(Failure::usage(format!("`{}` is for the command line", command.words()))),
+        Run::Plan(run) => run(&house.plan(), arguments),
+        Run::House(run) | Run::Server(run) => run(house, arguments).await,
+    }?;
+    if !command.reads {
+        house.settle().await?;
+    }
+    Ok(answer)
+}

@@ -1,0 +1,324 @@
+//! Every administrative command, declared once.
+
+use super::answers::{
+    Checked, Document, Done, Imported, Made, PasswordSet, Reloaded, Removed, Status, Text, UserDetails,
+    Users, Written,
+};
+use super::command::{Argument, Caller, Command, Kind, Returned, Run};
+use super::{house, users};
+use crate::cli::{init, pages, start};
+
+/// The first words of commands with two, and what they have in common.
+pub const GROUPS: &[(&str, &str)] =
+    &[("user", "Accounts: add, change, look at, import"), ("dns", "What the DNS must say about the domains")];
+
+const ADDRESS: Argument = Argument {
+    name: "address",
+    kind: Kind::Address,
+    positional: true,
+    required: true,
+    help: "The account: user@domain",
+};
+
+const PASSWORD: Argument = Argument {
+    name: "password",
+    kind: Kind::Password,
+    positional: false,
+    required: false,
+    help: "The password",
+};
+
+const GENERATE: Argument = Argument {
+    name: "generate",
+    kind: Kind::Flag,
+    positional: false,
+    required: false,
+    help: "Make a password, and show it this once",
+};
+
+const ASKS: &str = "The password is asked for at the terminal, or read as one line from the standard input; \
+                    --password-file reads the first line of a file, --generate makes one.";
+
+/// A command that only looks, that any local administrator calls, and that help shows.
+const LOOK: Command = Command {
+    path: &[],
+    summary: "",
+    details: "",
+    arguments: &[],
+    caller: Caller::LocalAdministrator,
+    reads: true,
+    hidden: false,
+    returns: Returned::of::<Text>(),
+    run: Run::Plan(house::dns_zone),
+};
+
+/// Every command, in the order of the help.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        path: &["init"],
+        summary: "Make a new house: configuration, data folder, certificate authority and certificate",
+        details: "Makes DIR/parlour.toml with every key explained, DIR/data/ with an empty database, an own \
+                  certificate authority and a certificate for the domain's names. Nothing is overwritten.",
+        arguments: &[
+            Argument {
+                name: "domain",
+                kind: Kind::Domain,
+                positional: true,
+                required: true,
+                help: "The domain: accounts will be user@domain",
+            },
+            Argument {
+                name: "dir",
+                kind: Kind::Path,
+                positional: false,
+                required: true,
+                help: "The folder to make it in",
+            },
+            Argument {
+                name: "address",
+                kind: Kind::Texts,
+                positional: false,
+                required: false,
+                help: "An address at which the world reaches this host; may be given several times",
+            },
+        ],
+        reads: false,
+        returns: Returned::of::<Made>(),
+        run: Run::CommandLine(init::run),
+        ..LOOK
+    },
+    Command {
+        path: &["serve"],
+        summary: "Run the server in the foreground",
+        details: "Logs go to the standard error (PARLOUR_LOG=debug for more). SIGTERM and SIGINT end it, SIGHUP \
+                  reads the configuration again. Under systemd it says when it is ready.",
+        reads: false,
+        returns: Returned::of::<Done>(),
+        run: Run::CommandLine(start::run),
+        ..LOOK
+    },
+    Command {
+        path: &["check"],
+        summary: "Read the configuration and say what it means",
+        details: "Every fault is named with its line, its key and the nearest right spelling; the exit code is 2 then.",
+        returns: Returned::of::<Checked>(),
+        run: Run::Plan(house::check),
+        ..LOOK
+    },
+    Command {
+        path: &["status"],
+        summary: "Say how the running server is",
+        details: "Where it listens (with the ports that were chosen for port 0), how long it runs, what it counts.",
+        returns: Returned::of::<Status>(),
+        run: Run::Server(house::status),
+        ..LOOK
+    },
+    Command {
+        path: &["reload"],
+        summary: "Let the running server read its configuration and certificate again",
+        details: "A configuration that is refused changes nothing.",
+        reads: false,
+        returns: Returned::of::<Reloaded>(),
+        run: Run::Server(house::reload),
+        ..LOOK
+    },
+    Command {
+        path: &["user", "add"],
+        summary: "Add an account",
+        details: ASKS,
+        arguments: &[ADDRESS, PASSWORD, GENERATE],
+        caller: Caller::DomainAdministrator,
+        reads: false,
+        returns: Returned::of::<PasswordSet>(),
+        run: Run::House(users::add),
+        ..LOOK
+    },
+    Command {
+        path: &["user", "passwd"],
+        summary: "Set the password of an account",
+        details: ASKS,
+        arguments: &[ADDRESS, PASSWORD, GENERATE],
+        caller: Caller::DomainAdministrator,
+        reads: false,
+        returns: Returned::of::<PasswordSet>(),
+        run: Run::House(users::passwd),
+        ..LOOK
+    },
+    Command {
+        path: &["user", "remove"],
+        summary: "Remove an account with its bindings, contacts and kept messages",
+        arguments: &[ADDRESS],
+        caller: Caller::DomainAdministrator,
+        reads: false,
+        returns: Returned::of::<Removed>(),
+        run: Run::House(users::remove),
+        ..LOOK
+    },
+    Command {
+        path: &["user", "list"],
+        summary: "List accounts",
+        arguments: &[Argument {
+            name: "domain",
+            kind: Kind::Domain,
+            positional: true,
+            required: false,
+            help: "Only those of this domain",
+        }],
+        caller: Caller::DomainAdministrator,
+        returns: Returned::of::<Users>(),
+        run: Run::House(users::list),
+        ..LOOK
+    },
+    Command {
+        path: &["user", "show"],
+        summary: "Show which keys an account has, and which protocols therefore work",
+        arguments: &[ADDRESS],
+        caller: Caller::DomainAdministrator,
+        returns: Returned::of::<UserDetails>(),
+        run: Run::House(users::show),
+        ..LOOK
+    },
+    Command {
+        path: &["user", "import"],
+        summary: "Add many accounts from a CSV file",
+        details: "The first line names the columns: address, password, or from other servers ha1-md5 and ha1-sha256 \
+                  (hexadecimal, of user:domain:password) and scram-sha-1 and scram-sha-256 \
+                  (iterations:salt:stored:server, in base64). A file is taken whole or not at all; each refused row \
+                  is named.",
+        arguments: &[
+            Argument {
+                name: "file",
+                kind: Kind::Document,
+                positional: true,
+                required: true,
+                help: "The CSV file; - is the standard input",
+            },
+            Argument {
+                name: "replace",
+                kind: Kind::Flag,
+                positional: false,
+                required: false,
+                help: "Set the keys of accounts that are there already, instead of refusing the file",
+            },
+        ],
+        reads: false,
+        returns: Returned::of::<Imported>(),
+        run: Run::House(users::import),
+        ..LOOK
+    },
+    Command {
+        path: &["dns", "zone"],
+        summary: "Print the zone text for the domains",
+        details: "Addresses, SRV and NAPTR records for what is offered, and SRV records that deny what is not.",
+        arguments: &[
+            Argument {
+                name: "domain",
+                kind: Kind::Domain,
+                positional: true,
+                required: false,
+                help: "Only this domain, by its main name",
+            },
+            Argument {
+                name: "name-server",
+                kind: Kind::Texts,
+                positional: false,
+                required: false,
+                help: "A name server of the zone; may be given several times (default: ns in the zone, here)",
+            },
+            Argument {
+                name: "records",
+                kind: Kind::Flag,
+                positional: false,
+                required: false,
+                help: "Only the records, to paste into a zone that you have: no SOA, no NS",
+            },
+        ],
+        caller: Caller::DomainAdministrator,
+        returns: Returned::of::<Text>(),
+        run: Run::Plan(house::dns_zone),
+        ..LOOK
+    },
+    Command {
+        path: &["completions"],
+        summary: "Print a shell's completion script",
+        details: "For bash: parlour completions bash > /usr/share/bash-completion/completions/parlour",
+        arguments: &[Argument {
+            name: "shell",
+            kind: Kind::Choice(&["bash", "zsh", "fish"]),
+            positional: true,
+            required: true,
+            help: "The shell",
+        }],
+        returns: Returned::of::<Text>(),
+        run: Run::CommandLine(pages::completions),
+        ..LOOK
+    },
+    Command {
+        path: &["man"],
+        summary: "Write the man pages into a folder",
+        arguments: &[DIRECTORY],
+        returns: Returned::of::<Written>(),
+        run: Run::CommandLine(pages::man),
+        ..LOOK
+    },
+    Command {
+        path: &["openapi"],
+        summary: "Print the OpenAPI description of the admin socket's HTTP interface",
+        returns: Returned::of::<Document>(),
+        run: Run::CommandLine(pages::openapi),
+        ..LOOK
+    },
+    Command {
+        path: &["docs"],
+        summary: "Write the administrator's reference pages into a folder",
+        arguments: &[DIRECTORY],
+        hidden: true,
+        returns: Returned::of::<Written>(),
+        run: Run::CommandLine(pages::docs),
+        ..LOOK
+    },
+];
+
+const DIRECTORY: Argument = Argument {
+    name: "dir",
+    kind: Kind::Path,
+    positional: true,
+    required: true,
+    help: "The folder; it is made if it is not there",
+};
+
+/// The command of this name.
+pub fn find<'a>(path: impl IntoIterator<Item = &'a str> + Clone) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| command.path.iter().copied().eq(path.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_in_order() {
+        for command in COMMANDS {
+            assert!(matches!(command.path.len(), 1 | 2), "{:?}", command.path);
+            assert!(!command.summary.is_empty() && !command.summary.ends_with('.'), "{:?}", command.path);
+            if let [group, _] = command.path {
+                assert!(GROUPS.iter().any(|(name, _)| name == group), "{group}");
+            }
+            let mut optional = false;
+            for argument in command.arguments.iter().filter(|argument| argument.positional) {
+                assert!(!(optional && argument.required), "{:?}", command.path);
+                optional |= !argument.required;
+            }
+            let on_socket = command.route().is_some();
+            assert!(!(on_socket && command.arguments.iter().any(|argument| argument.kind == Kind::Path)));
+            assert_eq!(command.path.join("-"), command.id());
+            assert_eq!(COMMANDS.iter().filter(|other| other.path == command.path).count(), 1);
+        }
+    }
+
+    #[test]
+    fn commands_are_found_by_their_words() {
+        assert_eq!(find(["user", "add"]).map(Command::words).as_deref(), Some("user add"));
+        assert!(find(["user"]).is_none());
+    }
+}

@@ -1,0 +1,77 @@
+//! Our own certificate authority: for a house without public names, and until it has a public certificate.
+//!
+//! ECDSA on P-256 throughout: every client has it, and signing costs a worker little.
+
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+};
+use std::net::IpAddr;
+use time::{Duration, OffsetDateTime};
+use wire::Secret;
+
+/// How long the authority lives.
+const AUTHORITY: Duration = Duration::days(3652);
+/// How long a certificate lives: the longest that every system accepts from an authority of the user's own.
+const CERTIFICATE: Duration = Duration::days(825);
+
+/// A new authority.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate and its key, as PEM.
+#[derive(Debug)]
+pub struct Issued {
+    /// The certificate.
+    pub certificate: String,
+    /// Its key.
+    pub key: Secret,
+}
+
+impl Authority {
+    /// Makes one for the house of this domain.
+    pub fn new(domain: &str) -> Result<Self, rcgen::Error> {
+        let mut params = CertificateParams::new([])?;
+        params.distinguished_name.push(DnType::CommonName, format!("Parlour of {domain}"));
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        valid_for(&mut params, AUTHORITY);
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        Ok(Self(CertifiedIssuer::self_signed(params, key)?))
+    }
+
+    /// Its own certificate, which clients are to trust, and its key.
+    pub fn own(&self) -> Issued {
+        let certificate: &Certificate = self.0.as_ref();
+        Issued { certificate: certificate.pem(), key: Secret::new(self.0.key().serialize_pem()) }
+    }
+
+    /// A server's certificate for names and addresses.
+    pub fn issue(&self, names: &[String], addresses: &[IpAddr]) -> Result<Issued, rcgen::Error> {
+        let all = names.iter().cloned().chain(addresses.iter().map(IpAddr::to_string));
+        let mut params = CertificateParams::new(all.collect::<Vec<_>>())?;
+        // A common name has at most 64 characters (RFC 5280 app. A.1); clients look at the names above alone.
+        if let Some(name) = names.first().filter(|name| name.len() <= 64) {
+            params.distinguished_name.push(DnType::CommonName, name.as_str());
+        }
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        valid_for(&mut params, CERTIFICATE);
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let certificate = params.signed_by(&key, &self.0)?;
+        Ok(Issued { certificate: certificate.pem(), key: Secret::new(key.serialize_pem()) })
+    }
+}
+
+/// From an hour ago, for clients whose clock is slow.
+fn valid_for(params: &mut CertificateParams, time: Duration) {
+    let now = OffsetDateTime::now_utc();
+    params.not_before = now - Duration::hours(1);
+    params.not_after = now + time - Duration::hours(2);
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Authority(…)")
+    }
+}

@@ -1,0 +1,190 @@
+//! `parlour init`: a new house that serves as it stands. What is there already is never touched.
+
+use crate::admin::answers::Made;
+use crate::admin::arguments::Arguments;
+use crate::admin::command::{Invocation, reply};
+use crate::admin::failure::{Failure, Kind};
+use crate::authority::{Authority, Issued};
+use crate::config::{self, host, template};
+use serde_json::Value;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use store::Store;
+use wire::Domain;
+
+/// Makes the house.
+pub fn run(_: &Invocation, arguments: &Arguments) -> Result<Value, Failure> {
+    let house = House::of(arguments)?;
+    house.must_be_new()?;
+    house.make_folders()?;
+    match house.fill() {
+        Ok(()) => reply(&house.made()),
+        Err(failure) => {
+            // Only what this run has made: `must_be_new` has seen that nothing was there.
+            drop(std::fs::remove_dir_all(&house.data));
+            drop(std::fs::remove_file(&house.config));
+            Err(failure)
+        }
+    }
+}
+
+struct House {
+    domain: Domain,
+    rooms: Domain,
+    alias: Domain,
+    addresses: Vec<IpAddr>,
+    dir: PathBuf,
+    config: PathBuf,
+    data: PathBuf,
+    certs: PathBuf,
+}
+
+impl House {
+    fn of(arguments: &Arguments) -> Result<Self, Failure> {
+        let name = arguments.required("domain");
+        let domain = domain(name)?;
+        let dir = std::path::absolute(arguments.required("dir"))
+            .map_err(|error| Failure::usage(format!("--dir: {error}")))?;
+        let data = dir.join("data");
+        Ok(Self {
+            rooms: self::domain(&format!("conference.{domain}"))?,
+            alias: self::domain(&format!("sip.{domain}"))?,
+            domain,
+            addresses: addresses(&arguments.texts("address"))?,
+            config: dir.join("parlour.toml"),
+            certs: data.join("certs"),
+            data,
+            dir,
+        })
+    }
+
+    fn must_be_new(&self) -> Result<(), Failure> {
+        for path in [&self.config, &self.data] {
+            if path.symlink_metadata().is_ok() {
+                let message = format!("{} is there already, and nothing is overwritten", path.display());
+                return Err(Failure::new(Kind::Conflict, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn make_folders(&self) -> Result<(), Failure> {
+        std::fs::create_dir_all(&self.dir).map_err(|error| at(&self.dir, &error))?;
+        for path in [&self.data, &self.certs] {
+            DirBuilder::new().mode(0o700).create(path).map_err(|error| at(path, &error))?;
+        }
+        Ok(())
+    }
+
+    fn fill(&self) -> Result<(), Failure> {
+        self.write_certificates()?;
+        let url = format!("sqlite:{}", self.data.join("parlour.db").display());
+        Store::create(&url, Path::new("/"), store::Settings::default())?.close();
+        write_new(&self.config, 0o644, self.text().as_bytes())?;
+        config::load(&self.config)?;
+        Ok(())
+    }
+
+    fn write_certificates(&self) -> Result<(), Failure> {
+        let failed = |error: rcgen::Error| Failure::failed(format!("the certificate: {error}"));
+        let authority = Authority::new(self.domain.as_str()).map_err(failed)?;
+        let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        let mut addresses = self.addresses.clone();
+        addresses.extend(loopback.iter().filter(|address| !self.addresses.contains(address)));
+        let issued = authority.issue(&self.names(), &addresses).map_err(failed)?;
+        self.write_pair("authority", &authority.own())?;
+        self.write_pair(self.domain.as_str(), &issued)
+    }
+
+    fn write_pair(&self, name: &str, pair: &Issued) -> Result<(), Failure> {
+        write_new(&self.certs.join(format!("{name}.key")), 0o600, pair.key.expose())?;
+        write_new(&self.certs.join(format!("{name}.pem")), 0o644, pair.certificate.as_bytes())
+    }
+
+    fn names(&self) -> Vec<String> {
+        let aliases = [self.alias.clone()];
+        let mut names = domains::site::certificate_names(&self.domain, &aliases, Some(&self.rooms));
+        names.extend((self.domain.as_str() != "localhost").then(|| "localhost".to_owned()));
+        names
+    }
+
+    fn text(&self) -> String {
+        let (addresses, external) = reached_at(&self.addresses);
+        template::text(|section, key| {
+            let pair = |ending: &str| template::quoted(&format!("data/certs/{}.{ending}", self.domain));
+            Some(match (section, key) {
+                ("domains", "name") => template::quoted(self.domain.as_str()),
+                ("domains", "aliases") => template::list(&[&self.alias]),
+                ("domains", "admins") => "[]".into(),
+                ("domains", "rooms") => template::quoted(self.rooms.as_str()),
+                ("network", "addresses") => template::list(&addresses),
+                ("network", "external") => template::list(&external),
+                ("tls", "certificate") => pair("pem"),
+                ("tls", "key") => pair("key"),
+                _ => return None,
+            })
+        })
+    }
+
+    fn made(&self) -> Made {
+        let config = self.config.display().to_string();
+        let steps = [format!("user add NAME@{}", self.domain), "check".into(), "serve".into()];
+        Made {
+            authority: self.certs.join("authority.pem").display().to_string(),
+            certificate: self.certs.join(format!("{}.pem", self.domain)).display().to_string(),
+            names: self.names(),
+            next: steps.iter().map(|step| format!("parlour --config {config} {step}")).collect(),
+            config,
+        }
+    }
+}
+
+fn domain(name: &str) -> Result<Domain, Failure> {
+    let domain = Domain::new(name).map_err(|_| Failure::usage(format!("`{name}` is not a domain name")))?;
+    if domain.as_str().starts_with('[') || domain.as_str().parse::<IpAddr>().is_ok() {
+        return Err(Failure::usage(format!("`{name}` is an address; give the house a name")));
+    }
+    Ok(domain)
+}
+
+fn addresses(texts: &[&str]) -> Result<Vec<IpAddr>, Failure> {
+    let mut addresses = vec![];
+    for text in texts {
+        let address: IpAddr = text
+            .parse()
+            .map_err(|_| Failure::usage(format!("`{text}` is not an address, as 192.0.2.1 is")))?;
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    Ok(addresses)
+}
+
+/// The values of `addresses` and `external`: an address that this host does not have lies in front of a NAT, and
+/// leads to the first of our own of its family.
+fn reached_at(given: &[IpAddr]) -> (Vec<IpAddr>, Vec<String>) {
+    let own = host::addresses();
+    let (mut listed, mut external) = (vec![], vec![]);
+    for address in given {
+        let private = own.iter().find(|own| own.is_ipv6() == address.is_ipv6());
+        match private.filter(|_| !host::has(*address)) {
+            Some(private) => external.push(format!("{address}={private}")),
+            None => listed.push(*address),
+        }
+    }
+    (listed, external)
+}
+
+/// Writes a file that must not be there yet.
+fn write_new(path: &Path, mode: u32, content: &[u8]) -> Result<(), Failure> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let written = file.and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()));
+    written.map_err(|error| at(path, &error))
+}
+
+fn at(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::failed(format!("{}: {error}", path.display()))
+}
