@@ -22,7 +22,7 @@ impl Answer for Text {
 /// A document in JSON.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
-pub struct Document(#[schema(value_type = Object)] pub serde_json::Value);
+pub struct Document(pub serde_json::Value);
 
 impl Answer for Document {
     fn human(&self) -> String {
