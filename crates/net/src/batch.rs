@@ -1,6 +1,6 @@
 //! Datagrams that arrived together on one socket, lying in the worker's own buffers with room in front of each.
 
-use std::marker::PhantomData;
+use crate::sys::Arrivals;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
@@ -12,7 +12,9 @@ pub const HEADROOM: usize = 64;
 /// lies at `HEADROOM..HEADROOM + len`.
 #[derive(Debug)]
 pub struct Batch<'a> {
-    _buffers: PhantomData<&'a mut [u8]>,
+    arrivals: &'a mut Arrivals,
+    /// The socket's own address: what `local` answers where the kernel tells nothing.
+    fixed: IpAddr,
 }
 
 /// A part of a packet of the current batch, to be sent by [`Net::forward`](crate::Net::forward) without a copy.
@@ -23,43 +25,52 @@ pub struct PacketRef {
     pub(crate) end: u32,
 }
 
-impl Batch<'_> {
+impl<'a> Batch<'a> {
+    pub(crate) fn new(arrivals: &'a mut Arrivals, fixed: IpAddr) -> Self {
+        Self { arrivals, fixed }
+    }
+
     /// How many datagrams there are (at least 1).
     #[expect(clippy::len_without_is_empty, reason = "a batch is never empty")]
     pub fn len(&self) -> usize {
-        unimplemented!()
+        self.arrivals.len()
     }
 
     /// Who sent datagram `index`.
-    pub fn peer(&self, _index: usize) -> SocketAddr {
-        unimplemented!()
+    ///
+    /// # Panics
+    /// When there is none of this index; as in all methods that take one.
+    pub fn peer(&self, index: usize) -> SocketAddr {
+        self.arrivals.peer(index)
     }
 
     /// The address of ours that it was sent to; hand it to `send` or `forward` so that replies leave from there.
-    pub fn local(&self, _index: usize) -> IpAddr {
-        unimplemented!()
+    pub fn local(&self, index: usize) -> IpAddr {
+        self.arrivals.destination(index).unwrap_or(self.fixed)
     }
 
     /// The datagram.
-    pub fn data(&self, _index: usize) -> &[u8] {
-        unimplemented!()
+    pub fn data(&self, index: usize) -> &[u8] {
+        &self.arrivals.whole(index)[HEADROOM..]
     }
 
     /// The datagram, to be changed in place.
-    pub fn data_mut(&mut self, _index: usize) -> &mut [u8] {
-        unimplemented!()
+    pub fn data_mut(&mut self, index: usize) -> &mut [u8] {
+        &mut self.arrivals.whole_mut(index)[HEADROOM..]
     }
 
     /// The headroom and the datagram behind it as one slice: `HEADROOM + data.len()` octets.
-    pub fn whole_mut(&mut self, _index: usize) -> &mut [u8] {
-        unimplemented!()
+    pub fn whole_mut(&mut self, index: usize) -> &mut [u8] {
+        self.arrivals.whole_mut(index)
     }
 
     /// Names a part of packet `index` for [`Net::forward`](crate::Net::forward), counted in [`Self::whole_mut`].
     ///
     /// # Panics
     /// When `part` leaves the packet.
-    pub fn part(&self, _index: usize, _part: Range<usize>) -> PacketRef {
-        unimplemented!()
+    pub fn part(&self, index: usize, part: Range<usize>) -> PacketRef {
+        let whole = HEADROOM + self.arrivals.length(index);
+        assert!(part.start <= part.end && part.end <= whole, "{part:?} in a packet of {whole} octets");
+        PacketRef { index: index as u32, start: part.start as u32, end: part.end as u32 }
     }
 }

@@ -104,7 +104,7 @@ pub struct ConnectionInfo {
 pub struct TlsFacts {
     /// The protocol version.
     pub version: TlsVersion,
-    /// The cipher suite as IANA names it, for instance `TLS13_AES_128_GCM_SHA256`.
+    /// The cipher suite as IANA names it, for instance `TLS_AES_128_GCM_SHA256`.
     pub cipher: &'static str,
 }
 

@@ -1,9 +1,10 @@
 //! The hands of a worker, lent to its handler for one callback.
 
+use crate::core::{Core, Manner, Move};
+use crate::stream::Phase;
 use crate::tls::ServerName;
-use crate::{ConnectionInfo, Full, PacketRef, Tag};
+use crate::{CloseReason, ConnectionInfo, Full, PacketRef, Tag};
 use std::io;
-use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use wire::{ConnectionId, Epoch, SocketId, WorkerId};
@@ -11,47 +12,50 @@ use wire::{ConnectionId, Epoch, SocketId, WorkerId};
 /// The hands of a worker. Effects are queued and carried out right after the callback.
 #[derive(Debug)]
 pub struct Net<'a, M> {
-    _core: PhantomData<&'a mut M>,
+    core: &'a mut Core<M>,
+}
+
+impl<'a, M> Net<'a, M> {
+    pub(crate) fn new(core: &'a mut Core<M>) -> Self {
+        Self { core }
+    }
 }
 
 impl<M: Send + 'static> Net<'_, M> {
     /// The time: one reading per wake-up.
     pub fn now(&self) -> Instant {
-        unimplemented!()
+        self.core.now
     }
 
     /// Ties [`Self::now`] to the calendar; refreshed every few seconds.
     pub fn epoch(&self) -> Epoch {
-        unimplemented!()
+        self.core.epoch
     }
 
     /// This worker.
     pub fn me(&self) -> WorkerId {
-        unimplemented!()
+        self.core.me
     }
 
     /// How many workers there are.
     pub fn workers(&self) -> u16 {
-        unimplemented!()
+        self.core.postbox.workers()
     }
 
     /// Sends a datagram (the bytes are copied). `local` is the address of ours to send from; it matters on a socket
     /// that is bound to every address, `None` leaves the choice to the kernel. A datagram that the kernel does not take
     /// at once is dropped and counted. A socket that is not open is ignored.
-    pub fn send(&mut self, _socket: SocketId, _local: Option<IpAddr>, _to: SocketAddr, _bytes: &[u8]) {
-        unimplemented!()
+    ///
+    /// Datagrams of one socket leave in the order asked for; between sockets there is none.
+    pub fn send(&mut self, socket: SocketId, local: Option<IpAddr>, to: SocketAddr, bytes: &[u8]) {
+        self.core.outbox.send(socket, local, to, bytes);
     }
 
     /// Sends a part of a packet of the current batch without copying it; else as [`Self::send`]. Only in
-    /// [`Handler::datagrams`](crate::Handler::datagrams), whose batch must not be changed there any more afterwards.
-    pub fn forward(
-        &mut self,
-        _socket: SocketId,
-        _local: Option<IpAddr>,
-        _to: SocketAddr,
-        _packet: PacketRef,
-    ) {
-        unimplemented!()
+    /// [`Handler::datagrams`](crate::Handler::datagrams), and the part must not be changed there any more afterwards:
+    /// what lies there when the callback returns is what leaves.
+    pub fn forward(&mut self, socket: SocketId, local: Option<IpAddr>, to: SocketAddr, packet: PacketRef) {
+        self.core.outbox.forward(socket, local, to, packet);
     }
 
     /// Queues bytes on a stream, all or nothing: inside TLS once that was asked for. `Ok` and without effect on a
@@ -59,47 +63,68 @@ impl<M: Send + 'static> Net<'_, M> {
     ///
     /// # Errors
     /// [`Full`] when [`Limits::write_buffer`](crate::Limits::write_buffer) would be passed.
-    pub fn write(&mut self, _conn: ConnectionId, _bytes: &[u8]) -> Result<(), Full> {
-        unimplemented!()
+    pub fn write(&mut self, conn: ConnectionId, bytes: &[u8]) -> Result<(), Full> {
+        let core = &mut *self.core;
+        let limit = core.shared.limits.write_buffer;
+        let Some(stream) = core.streams.get_mut(conn).filter(|stream| stream.may_write()) else {
+            return Ok(());
+        };
+        if stream.queued() + bytes.len() > limit {
+            return Err(Full);
+        }
+        let queue = if stream.sealing { &mut stream.plain } else { &mut stream.out };
+        core.spare.lend(queue);
+        queue.extend_from_slice(bytes);
+        core.touch(conn);
+        Ok(())
     }
 
     /// Octets written that the kernel has not taken yet (0 for a connection that is gone).
-    pub fn queued(&self, _conn: ConnectionId) -> usize {
-        unimplemented!()
+    pub fn queued(&self, conn: ConnectionId) -> usize {
+        self.core.streams.get(conn).map_or(0, |stream| stream.queued())
     }
 
     /// Closes a stream in order: flush, TLS close_notify, FIN, all within [`Limits::linger`](crate::Limits::linger).
-    /// Nothing is received from it any more. [`Handler::closed`](crate::Handler::closed) follows at the end.
-    pub fn close(&mut self, _conn: ConnectionId) {
-        unimplemented!()
+    /// Nothing is received from it any more; [`Handler::closed`](crate::Handler::closed) follows right after this
+    /// callback (or `refused`, of a connect that was under way), while the rest goes on behind it.
+    pub fn close(&mut self, conn: ConnectionId) {
+        self.core.end(conn, CloseReason::Local, Manner::Orderly);
     }
 
-    /// Ends a stream at once (RST). [`Handler::closed`](crate::Handler::closed) follows.
-    pub fn abort(&mut self, _conn: ConnectionId) {
-        unimplemented!()
+    /// Ends a stream at once (RST). [`Handler::closed`](crate::Handler::closed) follows right after this callback.
+    pub fn abort(&mut self, conn: ConnectionId) {
+        self.core.end(conn, CloseReason::Local, Manner::AtOnce);
     }
 
-    /// Stops reading from a stream: back-pressure to its peer. While paused the peer's close is not seen.
-    pub fn pause(&mut self, _conn: ConnectionId) {
-        unimplemented!()
+    /// Stops reading from a stream: back-pressure to its peer. While paused the peer's close is not seen. A stream that
+    /// migrates stays paused; one that starts TLS does not.
+    pub fn pause(&mut self, conn: ConnectionId) {
+        if let Some(stream) = self.core.streams.get_mut(conn) {
+            stream.paused = true;
+            self.core.touch(conn);
+        }
     }
 
-    /// Reads again from a stream; what had not been taken is offered again.
-    pub fn resume(&mut self, _conn: ConnectionId) {
-        unimplemented!()
+    /// Reads again from a stream; what had not been taken is offered again, right after this callback.
+    pub fn resume(&mut self, conn: ConnectionId) {
+        if let Some(stream) = self.core.streams.get_mut(conn)
+            && std::mem::take(&mut stream.paused)
+        {
+            self.core.chores.revisits.push_back(conn);
+        }
     }
 
-    /// Starts TLS in mid-stream, as the side that accepted or that connected (then `name` is whom to expect; accepted
-    /// connections give `None`). What was written before leaves in plain first; what the peer sent in plain behind the
-    /// request is dropped, as it could be anybody's (CVE-2011-0411). `secured` or `closed` follows; until then writes
-    /// are kept, to be sent inside TLS.
-    pub fn start_tls(&mut self, _conn: ConnectionId, _name: Option<ServerName<'static>>) {
-        unimplemented!()
+    /// Starts TLS in mid-stream, as the side that accepted or, if this side is to act as the client, with the name to
+    /// expect. What was written before leaves in plain first; what the peer sent in plain behind the request is
+    /// dropped, as it could be anybody's (CVE-2011-0411). `secured` or `closed` follows; until then writes are kept, to
+    /// be sent inside TLS. Without effect on a stream that is not open, or inside TLS already.
+    pub fn start_tls(&mut self, conn: ConnectionId, name: Option<ServerName<'static>>) {
+        self.core.start_tls(conn, name);
     }
 
     /// Opens a stream, inside TLS where a server name is given. `opened` or `refused` follows; writes are kept until then.
-    pub fn connect(&mut self, _to: SocketAddr, _tls: Option<ServerName<'static>>, _tag: Tag) -> ConnectionId {
-        unimplemented!()
+    pub fn connect(&mut self, to: SocketAddr, tls: Option<ServerName<'static>>, tag: Tag) -> ConnectionId {
+        self.core.connect(to, tls, tag)
     }
 
     /// Binds a datagram socket of this worker alone, at once (a relay). Port 0 lets the kernel choose.
@@ -107,46 +132,59 @@ impl<M: Send + 'static> Net<'_, M> {
     ///
     /// # Errors
     /// The kernel's: the port is in use, the address is not ours, no file descriptor is left.
-    pub fn bind_datagram(&mut self, _local: SocketAddr, _tag: Tag) -> io::Result<(SocketId, SocketAddr)> {
-        unimplemented!()
+    pub fn bind_datagram(&mut self, local: SocketAddr, tag: Tag) -> io::Result<(SocketId, SocketAddr)> {
+        self.core.sockets.bind(local, tag, &self.core.events)
     }
 
     /// Closes a socket of [`Self::bind_datagram`], after what this callback still sends from it.
-    pub fn unbind(&mut self, _socket: SocketId) {
-        unimplemented!()
+    pub fn unbind(&mut self, socket: SocketId) {
+        self.core.chores.unbinding.push(socket);
     }
 
     /// The mark of a datagram socket, while it is open.
-    pub fn socket_tag(&self, _socket: SocketId) -> Option<Tag> {
-        unimplemented!()
+    pub fn socket_tag(&self, socket: SocketId) -> Option<Tag> {
+        self.core.sockets.get(socket).map(|datagram| datagram.tag)
     }
 
     /// The mark of a connection, until its `closed` or `refused` has returned.
-    pub fn tag(&self, _conn: ConnectionId) -> Option<Tag> {
-        unimplemented!()
+    pub fn tag(&self, conn: ConnectionId) -> Option<Tag> {
+        self.core.streams.get(conn).map(|stream| stream.tag)
     }
 
     /// What is known of a connection, until its `closed` has returned.
-    pub fn info(&self, _conn: ConnectionId) -> Option<ConnectionInfo> {
-        unimplemented!()
+    pub fn info(&self, conn: ConnectionId) -> Option<ConnectionInfo> {
+        self.core.streams.get(conn).map(|stream| stream.info())
     }
 
     /// Hands mail to a worker (this one too: it arrives after the current callback). Never blocks.
     ///
     /// # Errors
     /// Gives the mail back when the receiver's queue is full or it has ended.
-    pub fn post(&mut self, _to: WorkerId, _mail: M) -> Result<(), M> {
-        unimplemented!()
+    pub fn post(&mut self, to: WorkerId, mail: M) -> Result<(), M> {
+        let posted = self.core.postbox.post(to, mail);
+        self.core.counters.mail_refused.add(usize::from(posted.is_err()));
+        posted
     }
 
     /// Moves a connection to another worker together with what it has not sent and not taken yet. Here it is gone at
     /// once and without `closed`; there it gets a new id and `adopted` is called. Also in the middle of
-    /// [`received`](crate::Handler::received): what is not taken goes along. A connection that is gone, or whose
-    /// handshake is under way, cannot be moved: then the baggage is dropped and `closed` tells here what became of it.
+    /// [`received`](crate::Handler::received): what is not taken goes along, untaken bytes first. Mail posted before
+    /// this arrives before it, mail posted afterwards behind it.
     ///
     /// # Errors
-    /// Gives the baggage back when the receiver's queue is full; the connection stays.
-    pub fn migrate(&mut self, _conn: ConnectionId, _to: WorkerId, _baggage: M) -> Result<(), M> {
-        unimplemented!()
+    /// Gives the baggage back when the receiver's queue is full, and when the connection is not open (gone, closing, or
+    /// a handshake under way); nothing has happened then.
+    pub fn migrate(&mut self, conn: ConnectionId, to: WorkerId, baggage: M) -> Result<(), M> {
+        let core = &mut *self.core;
+        let open = |stream: &&mut crate::stream::Stream| stream.phase == Phase::Open && !stream.leaving;
+        let Some(stream) = core.streams.get_mut(conn).filter(open) else { return Err(baggage) };
+        let Some(place) = core.postbox.reserve(to) else {
+            core.counters.mail_refused.add(1);
+            return Err(baggage);
+        };
+        stream.leaving = true;
+        stream.fresh = false;
+        core.chores.moves.push_back(Move { conn, place, baggage });
+        Ok(())
     }
 }

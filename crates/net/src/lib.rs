@@ -7,21 +7,24 @@
 //!
 //! Linux only (`recvmmsg`, `sendmmsg`, UDP GSO, the error queue). Left out so far: UDP GRO, WebSocket, HTTPS, DTLS.
 
-#![expect(
-    clippy::unimplemented,
-    dead_code,
-    reason = "the face of the crate comes first, so that services can be written against it"
-)]
-
-pub mod batch;
+mod admission;
+mod batch;
+mod core;
 pub mod counters;
+mod datagram;
 pub mod entropy;
-pub mod handler;
-pub mod hands;
-pub mod limits;
-pub mod listen;
-pub mod running;
+mod handler;
+mod hands;
+mod limits;
+mod listen;
+mod outbox;
+mod running;
+mod stream;
+#[expect(unsafe_code, reason = "calls of the kernel that no library offers")]
+mod sys;
 pub mod tls;
+mod token;
+mod worker;
 
 pub use batch::{Batch, HEADROOM, PacketRef};
 pub use handler::{CloseReason, ConnectionInfo, Full, Handler, IcmpError, Tag, TlsFacts, TlsVersion};
@@ -29,3 +32,11 @@ pub use hands::Net;
 pub use limits::Limits;
 pub use listen::{Bound, Endpoint, Kind, ListenError, Listeners, Spec, listen};
 pub use running::{Ended, Postbox, Running, Setup, Start, run};
+
+/// Raises this process's limit of open files as far as the system lets it; returns what holds now.
+///
+/// # Errors
+/// The kernel's, if it refuses; the old limit holds then.
+pub fn raise_open_files() -> std::io::Result<u64> {
+    sys::raise_open_files()
+}

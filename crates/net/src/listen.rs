@@ -1,8 +1,11 @@
 //! Listeners: what the product asks for, and binding all of it before anything runs.
 
+use crate::datagram::{self, Datagram};
+use crate::worker::Door;
 use crate::{Limits, Tag};
+use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use wire::{SocketId, Transport};
 
 /// One listener that the product asks for.
@@ -82,10 +85,39 @@ fn cause(error: &io::Error) -> String {
     }
 }
 
+impl Kind {
+    fn transport(&self) -> Transport {
+        match self {
+            Self::Udp => Transport::Udp,
+            Self::Tcp { .. } => Transport::Tcp,
+            Self::Tls { .. } => Transport::Tls,
+        }
+    }
+
+    fn alpn(&self) -> &[Vec<u8>] {
+        match self {
+            Self::Udp => &[],
+            Self::Tcp { alpn } | Self::Tls { alpn } => alpn,
+        }
+    }
+}
+
 /// Everything bound, for all workers; hand it to [`run`](crate::run). Dropping it closes everything.
 #[derive(Debug)]
 pub struct Listeners {
-    bound: Vec<Bound>,
+    pub(crate) bound: Vec<Bound>,
+    /// The application protocols of each spec.
+    pub(crate) alpn: Vec<Vec<Vec<u8>>>,
+    /// What each worker gets.
+    pub(crate) twins: Vec<Twins>,
+}
+
+/// One worker's twins of all listeners.
+#[derive(Debug, Default)]
+pub(crate) struct Twins {
+    /// In the order of their socket ids.
+    pub(crate) datagrams: Vec<Datagram>,
+    pub(crate) doors: Vec<Door>,
 }
 
 impl Listeners {
@@ -95,10 +127,114 @@ impl Listeners {
     }
 }
 
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4096;
+/// How often a free port is looked for that suits both families.
+const ATTEMPTS: usize = 32;
+
 /// Binds every listener once for each of `workers`: all of them or, on the first error, none.
 ///
 /// # Errors
 /// Names the listener that cannot be bound and why; a port that any other process listens on is "address in use".
-pub fn listen(_specs: &[Spec], _workers: u16, _limits: &Limits) -> Result<Listeners, ListenError> {
-    unimplemented!()
+pub fn listen(specs: &[Spec], workers: u16, limits: &Limits) -> Result<Listeners, ListenError> {
+    let mut listeners = Listeners {
+        bound: Vec::new(),
+        alpn: specs.iter().map(|spec| spec.kind.alpn().to_vec()).collect(),
+        twins: (0..workers.max(1)).map(|_| Twins::default()).collect(),
+    };
+    for (index, spec) in specs.iter().enumerate() {
+        let failed =
+            |(address, source)| ListenError { spec: index, name: spec.name.clone(), address, source };
+        for address in choose(spec).map_err(failed)? {
+            listeners.bind(index, spec, address, limits).map_err(|source| failed((address, source)))?;
+        }
+    }
+    Ok(listeners)
+}
+
+impl Listeners {
+    fn bind(&mut self, index: usize, spec: &Spec, address: SocketAddr, limits: &Limits) -> io::Result<()> {
+        let transport = spec.kind.transport();
+        let mut socket = None;
+        for twins in &mut self.twins {
+            if transport == Transport::Udp {
+                socket = Some(SocketId(twins.datagrams.len() as u32));
+                let datagram = Datagram::bind(address, true, limits.listener_buffer, spec.tag)?;
+                twins.datagrams.push(datagram);
+            } else {
+                let (tls, socket) = (transport == Transport::Tls, open_door(address)?);
+                twins.doors.push(Door { socket, spec: index as u16, tag: spec.tag, tls });
+            }
+        }
+        self.bound.push(Bound { spec: index, tag: spec.tag, transport, address, socket });
+        Ok(())
+    }
+}
+
+fn open_door(address: SocketAddr) -> io::Result<Socket> {
+    let socket = open_stream(address)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    // Accepted connections inherit this.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+fn open_stream(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Connections of an earlier run that linger in the kernel are no obstacle.
+    socket.set_reuse_address(true)?;
+    Ok(socket)
+}
+
+type Refusal = (SocketAddr, io::Error);
+
+/// The addresses to bind for a spec, with their real port, each of them free.
+fn choose(spec: &Spec) -> Result<Vec<SocketAddr>, Refusal> {
+    let port = match spec.at {
+        Endpoint::At(address) => return probe(spec, address).map(|free| vec![free]),
+        Endpoint::Every(port) => port,
+    };
+    let mut outcome = choose_both(spec, port);
+    for _ in 1..ATTEMPTS {
+        match &outcome {
+            Err((_, error)) if port == 0 && error.kind() == io::ErrorKind::AddrInUse => {
+                outcome = choose_both(spec, port);
+            }
+            _ => break,
+        }
+    }
+    outcome
+}
+
+fn choose_both(spec: &Spec, port: u16) -> Result<Vec<SocketAddr>, Refusal> {
+    let v4 = probe(spec, (Ipv4Addr::UNSPECIFIED, port).into())?;
+    match probe(spec, (Ipv6Addr::UNSPECIFIED, v4.port()).into()) {
+        Ok(v6) => Ok(vec![v6, v4]),
+        Err((_, error)) if lacks_family(&error) => Ok(vec![v4]),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+fn lacks_family(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL | libc::ENOPROTOOPT))
+}
+
+/// Whether an address is free; which one, if the kernel chose the port. Sockets that share a port (`SO_REUSEPORT`) do not
+/// find out, so one that does not share is bound for a moment.
+fn probe(spec: &Spec, address: SocketAddr) -> Result<SocketAddr, Refusal> {
+    let free = || {
+        let socket = match spec.kind {
+            Kind::Udp => datagram::open(address)?,
+            Kind::Tcp { .. } | Kind::Tls { .. } => open_stream(address)?,
+        };
+        socket.bind(&address.into())?;
+        Ok(socket.local_addr()?.as_socket().unwrap_or(address))
+    };
+    free().map_err(|error| (address, error))
 }

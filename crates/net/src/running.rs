@@ -1,13 +1,25 @@
 //! Starting the workers, talking to them from other threads, stopping them.
 
-use crate::counters::Counts;
-use crate::tls::{ClientConfig, Identities};
+use crate::admission::Admission;
+use crate::core::{Chores, Core, Shared};
+use crate::counters::{Counters, Counts};
+use crate::datagram::Sockets;
+use crate::listen::Twins;
+use crate::outbox::Outbox;
+use crate::stream::{Spare, Stream, Streams};
+use crate::sys::Events;
+use crate::tls::{ClientConfig, Identities, ServerSide};
+use crate::worker::{self, Doors, Worker};
 use crate::{Bound, Handler, Limits, Listeners};
+use std::fmt;
 use std::io;
-use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::mpsc as channel;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use wire::{Epoch, WorkerId};
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::{self, OwnedPermit, Receiver, Sender, UnboundedReceiver, UnboundedSender};
+use wire::{Epoch, Timers, Transport, WorkerId};
 
 /// What all workers share.
 #[derive(Clone, Debug, Default)]
@@ -37,38 +49,78 @@ pub struct Start<'a, M> {
     pub postbox: &'a Postbox<M>,
 }
 
-/// A way to post mail to workers from any thread. Cheap to clone.
+/// What lies in a worker's queue.
 #[derive(Debug)]
+pub(crate) enum Envelope<M> {
+    /// For the handler.
+    Mail(M),
+    /// A stream that moves here, with what its old owner sent along.
+    Stream(Box<Stream>, M),
+}
+
+/// What a worker is told by those who started it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Order {
+    /// Accept nothing more, and end when drained; at the latest at this moment.
+    Stop(Instant),
+}
+
+/// A way to post mail to workers from any thread. Cheap to clone.
 pub struct Postbox<M> {
-    _mail: PhantomData<fn(M)>,
+    queues: Arc<[Sender<Envelope<M>>]>,
+}
+
+impl<M> fmt::Debug for Postbox<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postbox").field("workers", &self.queues.len()).finish_non_exhaustive()
+    }
 }
 
 impl<M> Clone for Postbox<M> {
     fn clone(&self) -> Self {
-        unimplemented!()
+        Self { queues: Arc::clone(&self.queues) }
     }
 }
 
 impl<M: Send + 'static> Postbox<M> {
     /// How many workers there are.
     pub fn workers(&self) -> u16 {
-        unimplemented!()
+        self.queues.len() as u16
     }
 
     /// Posts mail to a worker. Never blocks.
     ///
     /// # Errors
-    /// Gives the mail back when the worker's queue is full or it has ended.
-    pub fn post(&self, _to: WorkerId, _mail: M) -> Result<(), M> {
-        unimplemented!()
+    /// Gives the mail back when the worker's queue is full, it has ended, or there is none of this number.
+    pub fn post(&self, to: WorkerId, mail: M) -> Result<(), M> {
+        // The place first: so the mail need not be unpacked again.
+        match self.queues.get(usize::from(to.0)).map(Sender::try_reserve) {
+            Some(Ok(place)) => {
+                place.send(Envelope::Mail(mail));
+                Ok(())
+            }
+            _ => Err(mail),
+        }
     }
 
-    /// Posts mail to a worker, waiting for room. For the back office.
+    /// Posts mail to a worker, waiting for room. For the back office, never for a handler.
     ///
     /// # Errors
-    /// Gives the mail back when the worker has ended.
-    pub async fn deliver(&self, _to: WorkerId, _mail: M) -> Result<(), M> {
-        unimplemented!()
+    /// Gives the mail back when the worker has ended or there is none of this number.
+    pub async fn deliver(&self, to: WorkerId, mail: M) -> Result<(), M> {
+        let Some(queue) = self.queues.get(usize::from(to.0)) else { return Err(mail) };
+        match queue.reserve().await {
+            Ok(place) => {
+                place.send(Envelope::Mail(mail));
+                Ok(())
+            }
+            Err(_) => Err(mail),
+        }
+    }
+
+    /// Keeps a place in a worker's queue.
+    pub(crate) fn reserve(&self, to: WorkerId) -> Option<OwnedPermit<Envelope<M>>> {
+        self.queues.get(usize::from(to.0))?.clone().try_reserve_owned().ok()
     }
 }
 
@@ -82,9 +134,13 @@ pub struct Ended {
 }
 
 /// The running workers. Dropping it stops them at once, without waiting for anything to drain.
-#[derive(Debug)]
 pub struct Running<M: Send + 'static> {
     postbox: Postbox<M>,
+    bound: Vec<Bound>,
+    counters: Vec<Arc<Counters>>,
+    orders: Vec<UnboundedSender<Order>>,
+    ended: UnboundedReceiver<Ended>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl<M: Send + 'static> Running<M> {
@@ -93,33 +149,182 @@ impl<M: Send + 'static> Running<M> {
         self.postbox.clone()
     }
 
+    /// What is bound where.
+    pub fn bound(&self) -> &[Bound] {
+        &self.bound
+    }
+
     /// What each worker has counted so far, in their order.
     pub fn counts(&self) -> Vec<Counts> {
-        unimplemented!()
+        self.counters.iter().map(|counters| counters.read()).collect()
     }
 
     /// Waits until some worker has ended, which without [`Self::stop`] only a panic brings about. Safe to cancel.
     pub async fn ended(&mut self) -> Ended {
-        unimplemented!()
+        match self.ended.recv().await {
+            Some(ended) => ended,
+            // All were told of already.
+            None => std::future::pending().await,
+        }
     }
 
     /// Stops: no connection is accepted from now on; each worker ends once it is drained
     /// ([`Handler::drained`]) and its connections are gone, at the latest after `patience`; then what is left is closed and
     /// the threads are joined. Blocks: call it from a blocking thread. Mail still arrives meanwhile, so the
-    /// product posts its own order to drain first.
-    pub fn stop(self, _patience: Duration) -> Vec<Ended> {
-        unimplemented!()
+    /// product posts its own order to drain first. Returns how those workers ended that [`Self::ended`] has not told of.
+    pub fn stop(mut self, patience: Duration) -> Vec<Ended> {
+        self.halt(Instant::now() + patience);
+        std::iter::from_fn(|| self.ended.try_recv().ok()).collect()
+    }
+
+    fn halt(&mut self, by: Instant) {
+        for orders in &self.orders {
+            // A worker that has ended needs no order.
+            let _ = orders.send(Order::Stop(by));
+        }
+        for thread in self.threads.drain(..) {
+            // A panic has been told of by `ended`.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl<M: Send + 'static> fmt::Debug for Running<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("bound", &self.bound).finish_non_exhaustive()
+    }
+}
+
+impl<M: Send + 'static> Drop for Running<M> {
+    fn drop(&mut self) {
+        self.halt(Instant::now());
     }
 }
 
 /// Starts one thread per worker. `make` is called once on each of these threads.
 ///
 /// # Errors
-/// A thread or its event queue cannot be made, or TLS cannot be set up.
-pub fn run<H, F>(_listeners: Listeners, _setup: Setup, _make: F) -> io::Result<Running<H::Mail>>
+/// A thread or its event queue cannot be made, or TLS cannot be set up (a TLS listener needs an identity).
+pub fn run<H, F>(listeners: Listeners, setup: Setup, make: F) -> io::Result<Running<H::Mail>>
 where
     H: Handler,
     F: Fn(&Start<'_, H::Mail>) -> H + Send + Sync + 'static,
 {
-    unimplemented!()
+    let Listeners { bound, alpn, twins } = listeners;
+    let mail = setup.limits.mail.max(1);
+    let (queues, inboxes): (Vec<_>, Vec<_>) = twins.iter().map(|_| mpsc::channel(mail)).unzip();
+    let postbox = Postbox { queues: queues.into() };
+    let shared = Arc::new(share(setup, bound.clone(), &alpn)?);
+    let (telling, ended) = mpsc::unbounded_channel();
+    let (ready, readiness) = channel::channel();
+    let (counters, orders, threads) = (Vec::new(), Vec::new(), Vec::new());
+    let mut running = Running { postbox, bound, counters, orders, ended, threads };
+    let make = Arc::new(make);
+    for ((me, twins), inbox) in (0..).map(WorkerId).zip(twins).zip(inboxes) {
+        let (order, orders) = mpsc::unbounded_channel();
+        let counters = Arc::new(Counters::default());
+        running.counters.push(Arc::clone(&counters));
+        running.orders.push(order);
+        let (shared, postbox) = (Arc::clone(&shared), running.postbox.clone());
+        let seat = Seat { me, twins, inbox, orders, counters, shared, postbox };
+        let (make, ready) = (Arc::clone(&make), ready.clone());
+        let last_word = LastWord { worker: me, telling: telling.clone() };
+        let body = move || {
+            let _last_word = last_word;
+            seat.occupy(&*make, &ready);
+        };
+        running.threads.push(thread::Builder::new().name(format!("worker-{}", me.0)).spawn(body)?);
+    }
+    drop(ready);
+    for _ in &running.threads {
+        let gone = || io::Error::other("a worker panicked when it was made");
+        readiness.recv().unwrap_or_else(|_| Err(gone()))?;
+    }
+    Ok(running)
+}
+
+fn share(setup: Setup, bound: Vec<Bound>, alpn: &[Vec<Vec<u8>>]) -> io::Result<Shared> {
+    let Setup { limits, identities, client } = setup;
+    if identities.is_none() && bound.iter().any(|bound| bound.transport == Transport::Tls) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a TLS listener without a certificate"));
+    }
+    let side = identities.map(ServerSide::new).transpose()?;
+    let servers = alpn.iter().map(|alpn| side.as_ref().map(|side| side.offering(alpn))).collect();
+    let admission = Admission::new(limits.connections, limits.connections_per_source);
+    Ok(Shared { limits, servers, client, admission, bound })
+}
+
+/// Tells that a worker's thread is over, however that came.
+struct LastWord {
+    worker: WorkerId,
+    telling: UnboundedSender<Ended>,
+}
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        // Nobody listens any more when `Running` is gone.
+        let _ = self.telling.send(Ended { worker: self.worker, panicked: thread::panicking() });
+    }
+}
+
+/// What a worker is made of, on its way to its thread.
+struct Seat<M> {
+    me: WorkerId,
+    twins: Twins,
+    inbox: Receiver<Envelope<M>>,
+    orders: UnboundedReceiver<Order>,
+    counters: Arc<Counters>,
+    shared: Arc<Shared>,
+    postbox: Postbox<M>,
+}
+
+impl<M: Send + 'static> Seat<M> {
+    /// Makes the worker, says so, and works until it is told to stop.
+    fn occupy<H: Handler<Mail = M>>(
+        self,
+        make: &dyn Fn(&Start<'_, M>) -> H,
+        ready: &channel::Sender<io::Result<()>>,
+    ) {
+        let runtime = match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(ready.send(Err(error))),
+        };
+        let me = self.me;
+        let outcome = runtime.block_on(async {
+            let worker = self.make_worker(make)?;
+            let _ = ready.send(Ok(()));
+            worker.work().await
+        });
+        if let Err(error) = outcome {
+            tracing::error!(worker = me.0, %error, "a worker ends");
+            let _ = ready.send(Err(error));
+        }
+    }
+
+    fn make_worker<H: Handler<Mail = M>>(self, make: &dyn Fn(&Start<'_, M>) -> H) -> io::Result<Worker<H>> {
+        let Self { me, twins, inbox, orders, counters, shared, postbox } = self;
+        let now = Instant::now();
+        let epoch = worker::epoch(now);
+        let events = Events::new()?;
+        let sockets = Sockets::new(twins.datagrams, shared.limits.relay_buffer, &events)?;
+        let doors = Doors::new(twins.doors, &events)?;
+        let workers = postbox.workers();
+        let handler = make(&Start { me, workers, now, epoch, bound: &shared.bound, postbox: &postbox });
+        let core = Core {
+            me,
+            now,
+            epoch,
+            shared,
+            counters,
+            events,
+            sockets,
+            outbox: Outbox::new(),
+            streams: Streams::new(me),
+            spare: Spare::default(),
+            timers: Timers::default(),
+            postbox,
+            chores: Chores::default(),
+        };
+        Ok(Worker::new(handler, core, doors, inbox, orders))
+    }
 }

@@ -1,10 +1,17 @@
 //! Certificate chains with their keys, replaceable while running.
 
+use super::provider;
+use arc_swap::ArcSwap;
+use rustls::pki_types::pem::{Error as PemError, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys};
 use std::sync::Arc;
 
 /// A certificate chain and its private key.
 #[derive(Clone, Debug)]
-pub struct Identity(());
+pub struct Identity(Arc<CertifiedKey>);
 
 /// A certificate or key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -18,9 +25,9 @@ pub enum IdentityError {
     /// The PEM text is damaged.
     #[error("damaged PEM text: {0}")]
     Pem(String),
-    /// The key is of a kind that TLS cannot use.
-    #[error("unusable private key: {0}")]
-    Key(String),
+    /// The certificate or the key is of a kind that TLS cannot use.
+    #[error("unusable certificate or private key: {0}")]
+    Unusable(String),
     /// The key is not that of the certificate.
     #[error("the private key does not belong to the certificate")]
     Mismatch,
@@ -31,23 +38,87 @@ impl Identity {
     ///
     /// # Errors
     /// Something is missing, damaged or does not belong together.
-    pub fn from_pem(_chain: &[u8], _key: &[u8]) -> Result<Self, IdentityError> {
-        unimplemented!()
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, IdentityError> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<_, _>>()
+            .map_err(|error| IdentityError::Pem(error.to_string()))?;
+        if chain.is_empty() {
+            return Err(IdentityError::NoCertificate);
+        }
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
+            PemError::NoItemsFound => IdentityError::NoKey,
+            other => IdentityError::Pem(other.to_string()),
+        })?;
+        match CertifiedKey::from_der(chain, key, &provider()) {
+            Ok(pair) => Ok(Self(Arc::new(pair))),
+            Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(IdentityError::Mismatch),
+            Err(error) => Err(IdentityError::Unusable(error.to_string())),
+        }
+    }
+
+    /// The chain as DER, the server's own certificate first.
+    pub fn chain(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.cert.iter().map(AsRef::as_ref)
     }
 }
 
 /// The identities in force. Share it by `Arc`; new handshakes see a replacement at once, running connections keep theirs.
 #[derive(Debug)]
-pub struct Identities(());
+pub struct Identities(ArcSwap<CertifiedKey>);
 
 impl Identities {
     /// Starts with `identity` for every name.
-    pub fn new(_identity: Identity) -> Arc<Self> {
-        unimplemented!()
+    pub fn new(identity: Identity) -> Arc<Self> {
+        Arc::new(Self(ArcSwap::new(identity.0)))
     }
 
     /// Replaces it.
-    pub fn replace(&self, _identity: Identity) {
-        unimplemented!()
+    pub fn replace(&self, identity: Identity) {
+        self.0.store(identity.0);
+    }
+
+    /// The one in force.
+    pub fn current(&self) -> Identity {
+        Identity(self.0.load_full())
+    }
+}
+
+impl ResolvesServerCert for Identities {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair() -> (String, String) {
+        let made = rcgen::generate_simple_self_signed(vec!["falcot.com".into()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    fn check(chain: &str, key: &str, expected: Option<&str>) {
+        let got = Identity::from_pem(chain.as_bytes(), key.as_bytes()).err().map(|e| e.to_string());
+        let matches = match (&got, expected) {
+            (None, None) => true,
+            (Some(got), Some(expected)) => got.starts_with(expected),
+            _ => false,
+        };
+        assert!(matches, "{got:?} instead of {expected:?}");
+    }
+
+    #[test]
+    fn takes_what_belongs_together_and_says_what_does_not() {
+        let ((chain, key), (_, other)) = (pair(), pair());
+        check(&chain, &key, None);
+        check(&chain, &other, Some("the private key does not belong"));
+        check("", &key, Some("no certificate"));
+        check(&key, &key, Some("no certificate"));
+        check(&chain, "", Some("no private key"));
+        check(&chain, &chain, Some("no private key"));
+        check(&chain[..chain.len() / 2], &key, Some("damaged PEM"));
+        let nonsense = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
+        check(nonsense, &key, Some("unusable"));
     }
 }

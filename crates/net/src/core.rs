@@ -1,0 +1,272 @@
+//! What a worker has besides its handler: sockets, streams, timers, and what callbacks have asked for.
+
+use crate::admission::Admission;
+use crate::counters::Counters;
+use crate::datagram::Sockets;
+use crate::outbox::Outbox;
+use crate::running::Envelope;
+use crate::stream::{Phase, Spare, Stream, Streams};
+use crate::sys::{Events, Interest};
+use crate::tls::{ClientConfig, ServerName, Session};
+use crate::token::Token;
+use crate::{Bound, CloseReason, Limits, Postbox, Tag};
+use rustls::ServerConfig;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::mpsc::OwnedPermit;
+use wire::{ConnectionId, Epoch, SocketId, Timers, WorkerId};
+
+/// What all workers share, unchanged while they run.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    /// The server's side of TLS for each spec; none for datagrams, or where there is no identity.
+    pub(crate) servers: Vec<Option<Arc<ServerConfig>>>,
+    pub(crate) client: Option<Arc<ClientConfig>>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) bound: Vec<Bound>,
+}
+
+/// The timers of net itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Due {
+    /// What it means is told by the stream's phase: connected, secured, first byte, or flushed.
+    Stream(u32),
+    /// A listener that rested because no file descriptor was left.
+    Listener(u32),
+}
+
+/// What callbacks have asked for and is still to be done.
+#[derive(Debug)]
+pub(crate) struct Chores<M> {
+    pub(crate) endings: VecDeque<(ConnectionId, CloseReason)>,
+    pub(crate) refusals: VecDeque<(ConnectionId, Tag, io::Error)>,
+    pub(crate) moves: VecDeque<Move<M>>,
+    pub(crate) revisits: VecDeque<ConnectionId>,
+    pub(crate) dirty: Vec<ConnectionId>,
+    pub(crate) unbinding: Vec<SocketId>,
+}
+
+impl<M> Default for Chores<M> {
+    fn default() -> Self {
+        Self {
+            endings: VecDeque::new(),
+            refusals: VecDeque::new(),
+            moves: VecDeque::new(),
+            revisits: VecDeque::new(),
+            dirty: Vec::new(),
+            unbinding: Vec::new(),
+        }
+    }
+}
+
+/// A stream on its way to another worker, whose queue has a place reserved for it.
+#[derive(Debug)]
+pub(crate) struct Move<M> {
+    pub(crate) conn: ConnectionId,
+    pub(crate) place: OwnedPermit<Envelope<M>>,
+    pub(crate) baggage: M,
+}
+
+/// How a stream ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// What is left goes out first.
+    Orderly,
+    /// Nothing more is sent.
+    AtOnce,
+}
+
+/// Everything of a worker but its handler and the buffers that it lends.
+#[derive(Debug)]
+pub(crate) struct Core<M> {
+    pub(crate) me: WorkerId,
+    pub(crate) now: Instant,
+    pub(crate) epoch: Epoch,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) events: Events,
+    pub(crate) sockets: Sockets,
+    pub(crate) outbox: Outbox,
+    pub(crate) streams: Streams,
+    pub(crate) spare: Spare,
+    pub(crate) timers: Timers<Due>,
+    pub(crate) postbox: Postbox<M>,
+    pub(crate) chores: Chores<M>,
+}
+
+impl<M> Core<M> {
+    /// Takes a stream into the table and the event queue. The stream's wishes are followed from then on.
+    pub(crate) fn register(&mut self, mut stream: Box<Stream>) -> io::Result<ConnectionId> {
+        let interest = stream.wants();
+        stream.interest = interest;
+        let id = self.streams.insert(stream);
+        let token = Token::Stream { slot: id.slot, generation: id.generation }.pack();
+        let stream = self.streams.get(id).expect("it was inserted just now");
+        if let Err(error) = self.events.add(&stream.socket, token, interest) {
+            self.streams.remove(id);
+            return Err(error);
+        }
+        self.counters.open.add(1);
+        Ok(id)
+    }
+
+    /// Takes a stream out of table, event queue and timers.
+    pub(crate) fn unregister(&mut self, id: ConnectionId) -> Option<Box<Stream>> {
+        let stream = self.streams.remove(id)?;
+        // It may live on elsewhere, so that closing the descriptor does not do this.
+        let _ = self.events.remove(&stream.socket);
+        self.timers.cancel(Due::Stream(id.slot));
+        self.counters.open.take(1);
+        Some(stream)
+    }
+
+    /// Makes the event queue watch a stream for what it wants now.
+    pub(crate) fn watch(&mut self, id: ConnectionId) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        let wanted = stream.wants();
+        if wanted == stream.interest {
+            return;
+        }
+        stream.interest = wanted;
+        let token = Token::Stream { slot: id.slot, generation: id.generation }.pack();
+        if let Err(error) = self.events.change(&stream.socket, token, wanted) {
+            self.end(id, CloseReason::Failed(error.kind()), Manner::AtOnce);
+        }
+    }
+
+    /// Has a stream flushed, and watched for what it wants, after the current callback.
+    pub(crate) fn touch(&mut self, id: ConnectionId) {
+        if let Some(stream) = self.streams.get_mut(id)
+            && !std::mem::replace(&mut stream.dirty, true)
+        {
+            self.chores.dirty.push(id);
+        }
+    }
+
+    /// Ends a stream: the handler is told if it has seen it, and what is left goes out if that was asked for.
+    pub(crate) fn end(&mut self, id: ConnectionId, reason: CloseReason, manner: Manner) {
+        let limits = &self.shared.limits;
+        // A stream that is leaving is its new owner's affair: what broke here will show there.
+        let ends = |stream: &&mut Stream| stream.phase != Phase::Gone && !stream.leaving;
+        let Some(stream) = self.streams.get_mut(id).filter(ends) else { return };
+        let unseen = matches!(stream.phase, Phase::Connecting | Phase::Handshaking);
+        let outgoing = stream.spec.is_none();
+        match stream.phase {
+            Phase::Connecting => self.chores.refusals.push_back((id, stream.tag, reason.into_error())),
+            Phase::Handshaking | Phase::Securing => {
+                self.counters.handshake_failures.add(1);
+                if unseen && outgoing {
+                    self.chores.refusals.push_back((id, stream.tag, reason.into_error()));
+                } else if !unseen {
+                    self.chores.endings.push_back((id, reason));
+                }
+            }
+            Phase::Open => self.chores.endings.push_back((id, reason)),
+            Phase::Closing | Phase::Gone => {}
+        }
+        let orderly = manner == Manner::Orderly && stream.phase != Phase::Connecting;
+        let already = stream.phase == Phase::Closing;
+        stream.phase = if orderly { Phase::Closing } else { Phase::Gone };
+        if orderly && !already {
+            self.timers.set(Due::Stream(id.slot), self.now + limits.linger);
+        }
+        self.touch(id);
+    }
+
+    /// Begins a connection; how it goes on is told by events.
+    pub(crate) fn connect(
+        &mut self,
+        to: SocketAddr,
+        tls: Option<ServerName<'static>>,
+        tag: Tag,
+    ) -> ConnectionId {
+        let begun = self.begin(to, tls, tag).and_then(|stream| self.register(stream));
+        match begun {
+            Ok(id) => {
+                self.timers.set(Due::Stream(id.slot), self.now + self.shared.limits.handshake);
+                id
+            }
+            Err(error) => {
+                let id = self.streams.unused();
+                self.chores.refusals.push_back((id, tag, error));
+                id
+            }
+        }
+    }
+
+    fn begin(&self, to: SocketAddr, tls: Option<ServerName<'static>>, tag: Tag) -> io::Result<Box<Stream>> {
+        let session = tls.map(|name| self.client_session(name)).transpose()?;
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        socket.set_tcp_nodelay(true)?;
+        match socket.connect(&to.into()) {
+            Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
+            _ => {}
+        }
+        let local = socket.local_addr()?.as_socket().unwrap_or(to);
+        let mut stream = Box::new(Stream::new(socket.into(), tag, None, local, to));
+        stream.phase = Phase::Connecting;
+        stream.sealing = session.is_some();
+        stream.session = session;
+        Ok(stream)
+    }
+
+    /// A session in which we are the client.
+    pub(crate) fn client_session(&self, name: ServerName<'static>) -> io::Result<Box<Session>> {
+        let config =
+            self.shared.client.as_ref().ok_or_else(|| io::Error::other("no TLS for connections out"))?;
+        Session::client(config, name).map(Box::new).map_err(io::Error::other)
+    }
+
+    /// A session in which we are the server, for a stream that this spec's listener accepted.
+    pub(crate) fn server_session(&self, spec: u16) -> Result<Box<Session>, String> {
+        let config = self.shared.servers.get(usize::from(spec)).and_then(Option::as_ref);
+        let config = config.ok_or("there is no certificate")?;
+        Session::server(config).map(Box::new).map_err(|error| error.to_string())
+    }
+
+    /// Starts TLS on an open stream.
+    pub(crate) fn start_tls(&mut self, id: ConnectionId, name: Option<ServerName<'static>>) {
+        let session = match name.map(|name| self.client_session(name)).transpose() {
+            Ok(session) => session,
+            Err(error) => return self.end(id, CloseReason::Tls(error.to_string()), Manner::Orderly),
+        };
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        if stream.phase != Phase::Open || stream.sealing || stream.leaving {
+            return;
+        }
+        stream.phase = Phase::Securing;
+        stream.sealing = true;
+        stream.session = session;
+        stream.paused = false;
+        stream.fresh = false;
+        stream.unread = Vec::new();
+        self.timers.set(Due::Stream(id.slot), self.now + self.shared.limits.handshake);
+        self.touch(id);
+    }
+
+    /// Watches a listener or socket of no stream.
+    pub(crate) fn rest_listener(&mut self, index: u32, listener: &Socket, interest: Interest) {
+        if let Err(error) = self.events.change(listener, Token::Listener(index).pack(), interest) {
+            tracing::error!(%error, "a listener is lost");
+        }
+    }
+}
+
+impl CloseReason {
+    /// The reason as a failed `connect` tells it.
+    fn into_error(self) -> io::Error {
+        match self {
+            Self::Failed(kind) => kind.into(),
+            Self::HandshakeTimeout => io::ErrorKind::TimedOut.into(),
+            Self::Tls(what) => io::Error::other(what),
+            Self::Peer => io::ErrorKind::UnexpectedEof.into(),
+            _ => io::ErrorKind::ConnectionAborted.into(),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! A worker's datagram sockets: its twins of the listeners, and relays of its own.
+
+use crate::Tag;
+use crate::sys::{self, Events, Interest};
+use crate::token::Token;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use wire::SocketId;
+
+/// One datagram socket.
+#[derive(Debug)]
+pub(crate) struct Datagram {
+    pub(crate) socket: Socket,
+    pub(crate) tag: Tag,
+    pub(crate) local: SocketAddr,
+}
+
+impl Datagram {
+    /// Binds a socket. `shared` ones have a twin in every worker and are bound to the same address.
+    pub(crate) fn bind(address: SocketAddr, shared: bool, buffer: usize, tag: Tag) -> io::Result<Self> {
+        let socket = open(address)?;
+        socket.set_nonblocking(true)?;
+        socket.set_reuse_port(shared)?;
+        sys::prepare_datagrams(&socket, address.is_ipv6(), address.ip().is_unspecified())?;
+        // The kernel grants what its own limits allow; less is no reason not to start.
+        let _ = socket.set_recv_buffer_size(buffer);
+        let _ = socket.set_send_buffer_size(buffer);
+        socket.bind(&address.into())?;
+        let local = socket.local_addr()?.as_socket().unwrap_or(address);
+        Ok(Self { socket, tag, local })
+    }
+
+    /// The address that replies leave from when the kernel is not told: ours, if it is bound to one.
+    pub(crate) fn fixed(&self) -> Option<IpAddr> {
+        Some(self.local.ip()).filter(|ip| !ip.is_unspecified())
+    }
+}
+
+/// An unbound datagram socket of the address's family; an IPv6 one sees no IPv4.
+pub(crate) fn open(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}
+
+/// A worker's sockets by their ids. Ids of own sockets carry a generation, so that one that was closed does not soon
+/// name another.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets {
+    shared: Vec<Datagram>,
+    own: Vec<Place>,
+    free: Vec<u32>,
+    buffer: usize,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    generation: u32,
+    datagram: Option<Box<Datagram>>,
+}
+
+/// Bits of an own socket's number that tell its place; those above are its generation.
+const PLACE_BITS: u32 = 20;
+const PLACES: u32 = 1 << PLACE_BITS;
+const GENERATIONS: u32 = 1 << 11;
+
+fn own_id(place: u32, generation: u32) -> SocketId {
+    SocketId(SocketId::OWN + (generation << PLACE_BITS | place))
+}
+
+fn place_of(id: SocketId) -> (u32, u32) {
+    let number = id.0.wrapping_sub(SocketId::OWN);
+    (number & (PLACES - 1), number >> PLACE_BITS)
+}
+
+impl Sockets {
+    /// Starts with this worker's twins of the listeners, in the order of their ids.
+    pub(crate) fn new(shared: Vec<Datagram>, buffer: usize, events: &Events) -> io::Result<Self> {
+        for (id, datagram) in (0..).zip(&shared) {
+            events.add(&datagram.socket, Token::Datagram(SocketId(id)).pack(), Interest::READ)?;
+        }
+        Ok(Self { shared, buffer, ..Self::default() })
+    }
+
+    pub(crate) fn get(&self, id: SocketId) -> Option<&Datagram> {
+        if id.is_shared() {
+            return self.shared.get(id.0 as usize);
+        }
+        let (place, generation) = place_of(id);
+        let place = self.own.get(place as usize)?;
+        place.datagram.as_deref().filter(|_| place.generation == generation)
+    }
+
+    /// Binds an own socket.
+    pub(crate) fn bind(
+        &mut self,
+        local: SocketAddr,
+        tag: Tag,
+        events: &Events,
+    ) -> io::Result<(SocketId, SocketAddr)> {
+        let datagram = Datagram::bind(local, false, self.buffer, tag)?;
+        let local = datagram.local;
+        let place = match self.free.pop() {
+            Some(place) => place,
+            None if self.own.len() < PLACES as usize => {
+                self.own.push(Place::default());
+                self.own.len() as u32 - 1
+            }
+            None => return Err(io::Error::other("no more sockets of one worker")),
+        };
+        let id = own_id(place, self.own[place as usize].generation);
+        if let Err(error) = events.add(&datagram.socket, Token::Datagram(id).pack(), Interest::READ) {
+            self.free.push(place);
+            return Err(error);
+        }
+        self.own[place as usize].datagram = Some(Box::new(datagram));
+        Ok((id, local))
+    }
+
+    /// Closes an own socket. Listeners stay.
+    pub(crate) fn unbind(&mut self, id: SocketId) {
+        if id.is_shared() || self.get(id).is_none() {
+            return;
+        }
+        let (index, _) = place_of(id);
+        let place = &mut self.own[index as usize];
+        // Closing the only descriptor also takes it out of the event queue.
+        place.datagram = None;
+        place.generation = (place.generation + 1) % GENERATIONS;
+        self.free.push(index);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_socket_s_id_does_not_name_the_next_one() {
+        let events = Events::new().unwrap();
+        let mut sockets = Sockets::new(Vec::new(), 65_536, &events).unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let (first, _) = sockets.bind(any, Tag(1), &events).unwrap();
+        assert!(!first.is_shared());
+        sockets.unbind(first);
+        let (second, local) = sockets.bind(any, Tag(2), &events).unwrap();
+        assert!(sockets.get(first).is_none());
+        assert_eq!(sockets.get(second).map(|d| (d.tag, d.local)), Some((Tag(2), local)));
+        sockets.unbind(first);
+        assert!(sockets.get(second).is_some());
+    }
+
+    #[test]
+    fn ids_of_own_sockets_unpack_to_what_they_were_packed_from() {
+        for (place, generation) in [(0, 0), (PLACES - 1, 0), (65_536, 5), (PLACES - 1, GENERATIONS - 1)] {
+            let id = own_id(place, generation);
+            assert!(!id.is_shared());
+            assert_eq!(place_of(id), (place, generation));
+        }
+    }
+}

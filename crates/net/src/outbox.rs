@@ -1,0 +1,183 @@
+//! Datagrams that a callback wants sent: queued without a copy where they lie in the current batch, then sent socket by
+//! socket in as few calls as the kernel allows. What it does not take at once is dropped and counted.
+
+use crate::PacketRef;
+use crate::counters::Counters;
+use crate::datagram::{Datagram, Sockets};
+use crate::sys::{Arrivals, Departures, Gathering};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use wire::SocketId;
+
+/// The datagrams of one callback.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    entries: Vec<Entry>,
+    copied: Vec<u8>,
+    departures: Departures,
+    /// How many packets the current batch has; `forward` means something only while it has any.
+    pub(crate) batch: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    socket: SocketId,
+    order: u32,
+    to: SocketAddr,
+    from: Option<IpAddr>,
+    bytes: Bytes,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Copied { start: usize, end: usize },
+    Packet(PacketRef),
+}
+
+/// More copies than this are not kept room for.
+const KEPT: usize = 256 << 10;
+
+impl Outbox {
+    pub(crate) fn new() -> Self {
+        Self { entries: Vec::new(), copied: Vec::new(), departures: Departures::new(), batch: 0 }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(crate) fn send(&mut self, socket: SocketId, from: Option<IpAddr>, to: SocketAddr, bytes: &[u8]) {
+        let start = self.copied.len();
+        self.copied.extend_from_slice(bytes);
+        self.push(socket, from, to, Bytes::Copied { start, end: start + bytes.len() });
+    }
+
+    pub(crate) fn forward(
+        &mut self,
+        socket: SocketId,
+        from: Option<IpAddr>,
+        to: SocketAddr,
+        packet: PacketRef,
+    ) {
+        if (packet.index as usize) < self.batch {
+            self.push(socket, from, to, Bytes::Packet(packet));
+        }
+    }
+
+    fn push(&mut self, socket: SocketId, from: Option<IpAddr>, to: SocketAddr, bytes: Bytes) {
+        let order = self.entries.len() as u32;
+        self.entries.push(Entry { socket, order, to, from, bytes });
+    }
+
+    /// Sends everything queued; afterwards the batch may be overwritten.
+    pub(crate) fn flush(&mut self, sockets: &Sockets, arrivals: &Arrivals, counters: &Counters) {
+        if !self.entries.is_sorted_by_key(|e| e.socket.0) {
+            self.entries.sort_unstable_by_key(|e| (e.socket.0, e.order));
+        }
+        let Self { entries, copied, departures, .. } = self;
+        for run in entries.chunk_by(|a, b| a.socket == b.socket) {
+            let mut run = Run { entries: run, copied, arrivals, counters };
+            match sockets.get(run.entries[0].socket) {
+                Some(datagram) => run.send(datagram, departures),
+                None => run.drop_all(),
+            }
+        }
+        self.entries.clear();
+        self.copied.clear();
+        self.copied.shrink_to(KEPT);
+    }
+}
+
+/// Datagrams for one socket that are still to be sent.
+struct Run<'a> {
+    entries: &'a [Entry],
+    copied: &'a [u8],
+    arrivals: &'a Arrivals,
+    counters: &'a Counters,
+}
+
+/// How to go on after the kernel has refused the first datagram of a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Remedy {
+    /// It has no room: give up what is left.
+    Stop,
+    /// The error may have been that of an earlier datagram, told now: once more.
+    Again,
+    /// It does not take several as one message here: one by one.
+    Singly,
+    /// It will not take this one.
+    Skip,
+}
+
+impl Run<'_> {
+    fn bytes(&self, entry: &Entry) -> &[u8] {
+        match entry.bytes {
+            Bytes::Copied { start, end } => &self.copied[start..end],
+            Bytes::Packet(p) => {
+                let whole = self.arrivals.whole(p.index as usize);
+                // Empty if somebody kept the name of a packet of an earlier batch.
+                whole.get(p.start as usize..p.end as usize).unwrap_or_default()
+            }
+        }
+    }
+
+    fn send(&mut self, datagram: &Datagram, departures: &mut Departures) {
+        let (mut join, mut tried) = (true, false);
+        while !self.entries.is_empty() {
+            let gathered = self.gather(departures.gather(), datagram, join);
+            match gathered.send(&datagram.socket) {
+                Ok(sent) if sent > 0 => {
+                    self.took(sent);
+                    (join, tried) = (true, false);
+                }
+                Ok(_) => return self.drop_all(),
+                Err(error) => match remedy(&error, join, tried) {
+                    Remedy::Stop => return self.drop_all(),
+                    Remedy::Again => tried = true,
+                    Remedy::Singly => join = false,
+                    Remedy::Skip => {
+                        self.skip(1);
+                        (join, tried) = (true, false);
+                    }
+                },
+            }
+        }
+    }
+
+    fn gather<'b>(&'b self, mut into: Gathering<'b>, datagram: &Datagram, join: bool) -> Gathering<'b> {
+        let fixed = datagram.fixed().is_some();
+        for entry in self.entries {
+            let from = if fixed { None } else { entry.from };
+            if !into.push(entry.to, from, self.bytes(entry), join) {
+                break;
+            }
+        }
+        into
+    }
+
+    fn took(&mut self, count: usize) {
+        let octets: usize = self.entries[..count].iter().map(|e| self.bytes(e).len()).sum();
+        self.counters.datagrams_out.add(count);
+        self.counters.datagram_bytes_out.add(octets);
+        self.entries = &self.entries[count..];
+    }
+
+    fn skip(&mut self, count: usize) {
+        self.counters.datagrams_dropped.add(count);
+        self.entries = &self.entries[count..];
+    }
+
+    fn drop_all(&mut self) {
+        self.skip(self.entries.len());
+    }
+}
+
+fn remedy(error: &io::Error, joined: bool, tried: bool) -> Remedy {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) => Remedy::Stop,
+        // Too large for the route with segmentation, or no checksum offload on the device: fragments may still pass.
+        Some(libc::EINVAL | libc::EMSGSIZE | libc::EIO | libc::EOPNOTSUPP) if joined => Remedy::Singly,
+        _ if !tried => Remedy::Again,
+        _ => Remedy::Skip,
+    }
+}

@@ -1,0 +1,318 @@
+//! One stream connection: its socket, its TLS session if any, what waits in either direction; and a worker's table of them.
+
+use crate::admission::Pass;
+use crate::sys::Interest;
+use crate::tls::{Facts, Session};
+use crate::{ConnectionInfo, Tag};
+use std::io::{self, IoSlice, Write};
+use std::net::{SocketAddr, TcpStream};
+use wire::{ConnectionId, Transport, WorkerId};
+
+/// How far a stream has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The kernel connects it.
+    Connecting,
+    /// TLS begins; the handler has not seen it yet.
+    Handshaking,
+    /// Bytes go both ways.
+    Open,
+    /// TLS begins in mid-stream.
+    Securing,
+    /// The handler is done with it; what is left goes out.
+    Closing,
+    /// To be removed.
+    Gone,
+}
+
+/// A stream. It moves between workers as it is.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) socket: TcpStream,
+    pub(crate) tag: Tag,
+    /// The listener (its spec) that accepted it; none if we connected.
+    pub(crate) spec: Option<u16>,
+    pub(crate) local: SocketAddr,
+    pub(crate) peer: SocketAddr,
+    pub(crate) phase: Phase,
+    /// Taken out while it lends its plaintext to the handler.
+    pub(crate) session: Option<Box<Session>>,
+    /// Whether what is written and read goes inside TLS.
+    pub(crate) sealing: bool,
+    pub(crate) facts: Option<Box<Facts>>,
+    /// Written, to be sealed when the handshake is done and the handler has returned.
+    pub(crate) plain: Vec<u8>,
+    /// To go out as it is: the kernel had no room.
+    pub(crate) out: Vec<u8>,
+    /// Offered to the handler, not taken.
+    pub(crate) unread: Vec<u8>,
+    /// Received, not opened yet: the handler paused or moved the stream meanwhile.
+    pub(crate) sealed: Vec<u8>,
+    /// Counts it against the limits, if it was accepted.
+    pub(crate) pass: Option<Pass>,
+    pub(crate) interest: Interest,
+    pub(crate) paused: bool,
+    pub(crate) leaving: bool,
+    /// No plaintext has come yet, and the time for it runs.
+    pub(crate) fresh: bool,
+    pub(crate) dirty: bool,
+    /// The peer has closed its side.
+    pub(crate) ended: bool,
+    /// We have closed our side.
+    pub(crate) finished: bool,
+}
+
+impl Stream {
+    pub(crate) fn new(
+        socket: TcpStream,
+        tag: Tag,
+        spec: Option<u16>,
+        local: SocketAddr,
+        peer: SocketAddr,
+    ) -> Self {
+        Self {
+            socket,
+            tag,
+            spec,
+            local,
+            peer,
+            phase: Phase::Open,
+            session: None,
+            sealing: false,
+            facts: None,
+            plain: Vec::new(),
+            out: Vec::new(),
+            unread: Vec::new(),
+            sealed: Vec::new(),
+            pass: None,
+            interest: Interest::default(),
+            paused: false,
+            leaving: false,
+            fresh: false,
+            dirty: false,
+            ended: false,
+            finished: false,
+        }
+    }
+
+    /// What the handler is told of it.
+    pub(crate) fn info(&self) -> ConnectionInfo {
+        let facts = self.facts.as_deref();
+        ConnectionInfo {
+            tag: self.tag,
+            outgoing: self.spec.is_none(),
+            transport: if facts.is_some() { Transport::Tls } else { Transport::Tcp },
+            local: self.local,
+            peer: self.peer,
+            sni: facts.and_then(|f| f.sni.clone()),
+            alpn: facts.and_then(|f| f.alpn.clone()),
+            tls: facts.map(|f| f.tls),
+        }
+    }
+
+    /// Whether bytes of the peer may be looked at now.
+    pub(crate) fn may_read(&self) -> bool {
+        match self.phase {
+            Phase::Handshaking | Phase::Securing => true,
+            Phase::Open => !self.paused && !self.leaving,
+            Phase::Connecting | Phase::Closing | Phase::Gone => false,
+        }
+    }
+
+    /// Whether the handler may still write.
+    pub(crate) fn may_write(&self) -> bool {
+        !self.leaving && !matches!(self.phase, Phase::Closing | Phase::Gone)
+    }
+
+    /// Octets written that the kernel has not taken.
+    pub(crate) fn queued(&self) -> usize {
+        self.plain.len() + self.out.len()
+    }
+
+    /// What the event queue should watch it for.
+    pub(crate) fn wants(&self) -> Interest {
+        let connecting = self.phase == Phase::Connecting;
+        let drains = self.phase == Phase::Closing && !self.ended;
+        Interest { read: self.may_read() || drains, write: connecting || !self.out.is_empty() }
+    }
+
+    /// Seals what can be sealed and sends what the kernel takes; how many octets it took. What it does not take
+    /// stays in `out`.
+    pub(crate) fn flush(&mut self, spare: &mut Spare) -> io::Result<usize> {
+        let mut spill =
+            Spill { socket: &self.socket, out: &mut self.out, taken: 0, error: None, blocked: false };
+        spill.retry();
+        if let Some(session) = self.session.as_deref_mut() {
+            if !session.is_handshaking() && !self.plain.is_empty() {
+                session.seal(&self.plain);
+                spare.put(&mut self.plain);
+            }
+            if self.phase == Phase::Closing && !session.is_handshaking() {
+                session.seal_close();
+            }
+            session.drain(&mut spill);
+        }
+        let Spill { taken, error, .. } = spill;
+        if self.out.is_empty() {
+            spare.put(&mut self.out);
+        }
+        error.map_or(Ok(taken), Err)
+    }
+}
+
+/// Writes to the socket as long as it takes, then keeps the rest.
+struct Spill<'a> {
+    socket: &'a TcpStream,
+    out: &'a mut Vec<u8>,
+    taken: usize,
+    error: Option<io::Error>,
+    blocked: bool,
+}
+
+impl Spill<'_> {
+    /// Sends what was kept earlier.
+    fn retry(&mut self) {
+        while !self.out.is_empty() && !self.blocked && self.error.is_none() {
+            match self.attempt(|mut socket, out| socket.write(out)) {
+                Some(sent) => drop(self.out.drain(..sent)),
+                None => return,
+            }
+        }
+    }
+
+    fn attempt(&mut self, write: impl FnOnce(&TcpStream, &[u8]) -> io::Result<usize>) -> Option<usize> {
+        match write(self.socket, self.out) {
+            Ok(sent) => {
+                self.taken += sent;
+                return Some(sent);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.blocked = true,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Some(0),
+            Err(error) => self.error = Some(error),
+        }
+        None
+    }
+}
+
+impl Write for Spill<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        if self.out.is_empty() && !self.blocked && self.error.is_none() {
+            let sent = self.attempt(|mut socket, _| socket.write_vectored(parts));
+            if let Some(sent) = sent.filter(|&sent| sent > 0) {
+                return Ok(sent);
+            }
+        }
+        parts.iter().for_each(|part| self.out.extend_from_slice(part));
+        Ok(parts.iter().map(|part| part.len()).sum())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Buffers that streams have emptied, kept for others: an idle stream holds none.
+#[derive(Debug, Default)]
+pub(crate) struct Spare(Vec<Vec<u8>>);
+
+impl Spare {
+    const BUFFERS: usize = 64;
+    const OCTETS: usize = 64 << 10;
+
+    /// Takes an empty buffer out of the store if `buffer` has no room of its own.
+    pub(crate) fn lend(&mut self, buffer: &mut Vec<u8>) {
+        if buffer.capacity() == 0 {
+            *buffer = self.0.pop().unwrap_or_default();
+        }
+    }
+
+    /// Empties `buffer` and keeps its room for others.
+    pub(crate) fn put(&mut self, buffer: &mut Vec<u8>) {
+        let mut buffer = std::mem::take(buffer);
+        if (1..=Self::OCTETS).contains(&buffer.capacity()) && self.0.len() < Self::BUFFERS {
+            buffer.clear();
+            self.0.push(buffer);
+        }
+    }
+}
+
+/// A worker's streams by slot and generation.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    me: WorkerId,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    open: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    stream: Option<Box<Stream>>,
+}
+
+impl Streams {
+    pub(crate) fn new(me: WorkerId) -> Self {
+        Self { me, slots: Vec::new(), free: Vec::new(), open: 0 }
+    }
+
+    pub(crate) fn insert(&mut self, stream: Box<Stream>) -> ConnectionId {
+        let id = self.unused();
+        self.free.pop();
+        self.slots[id.slot as usize].stream = Some(stream);
+        self.open += 1;
+        id
+    }
+
+    /// An id that no stream has or ever had: for one that failed before it was.
+    pub(crate) fn unused(&mut self) -> ConnectionId {
+        let slot = self.free.last().copied().unwrap_or_else(|| {
+            self.slots.push(Slot { generation: 0, stream: None });
+            self.free.push(self.slots.len() as u32 - 1);
+            self.slots.len() as u32 - 1
+        });
+        let place = &mut self.slots[slot as usize];
+        place.generation = place.generation.wrapping_add(1);
+        ConnectionId { worker: self.me, slot, generation: place.generation }
+    }
+
+    pub(crate) fn remove(&mut self, id: ConnectionId) -> Option<Box<Stream>> {
+        self.get(id)?;
+        self.free.push(id.slot);
+        self.open -= 1;
+        self.slots[id.slot as usize].stream.take()
+    }
+
+    pub(crate) fn get(&self, id: ConnectionId) -> Option<&Stream> {
+        let slot = self.slots.get(id.slot as usize)?;
+        slot.stream.as_deref().filter(|_| slot.generation == id.generation && id.worker == self.me)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Stream> {
+        let me = self.me;
+        let slot = self.slots.get_mut(id.slot as usize)?;
+        let same = slot.generation == id.generation && id.worker == me;
+        slot.stream.as_deref_mut().filter(|_| same)
+    }
+
+    /// The id of the stream that is in this slot now.
+    pub(crate) fn id_at(&self, slot: u32) -> Option<ConnectionId> {
+        let place = self.slots.get(slot as usize)?;
+        place.stream.as_ref()?;
+        Some(ConnectionId { worker: self.me, slot, generation: place.generation })
+    }
+
+    /// How many there are, those that are closing too.
+    pub(crate) fn len(&self) -> usize {
+        self.open
+    }
+
+    /// All ids.
+    pub(crate) fn ids(&self) -> Vec<ConnectionId> {
+        (0..self.slots.len() as u32).filter_map(|slot| self.id_at(slot)).collect()
+    }
+}

@@ -1,0 +1,18 @@
+//! The only `unsafe` of the house: what neither the standard library nor `socket2` offers. Event queue, `recvmmsg` and
+//! `sendmmsg` with their control messages, the error queue, two socket options, the limit of open files.
+//!
+//! Everything here has a safe face: pointers never leave the module's own shelves, which live as long as it uses them.
+
+mod errors;
+mod events;
+mod names;
+mod options;
+mod receive;
+mod send;
+mod shelf;
+
+pub(crate) use errors::next_error;
+pub(crate) use events::{Event, Events, Interest};
+pub(crate) use options::{prepare_datagrams, raise_open_files};
+pub(crate) use receive::Arrivals;
+pub(crate) use send::{Departures, Gathering};

@@ -1,0 +1,120 @@
+//! Receiving datagrams in batches (`recvmmsg`) into buffers that have room in front of each datagram.
+
+use super::names::{self, Control, Name};
+use super::shelf::Shelf;
+use crate::HEADROOM;
+use std::fmt;
+use std::io;
+use std::mem::size_of;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd};
+
+/// The largest UDP payload, and some.
+const LARGEST: usize = 65_536;
+/// From one buffer to the next: a whole number of cache lines, but no power of two, so that the beginnings of the
+/// buffers do not compete for the same places in the cache.
+const STRIDE: usize = LARGEST + HEADROOM + 5 * 64;
+
+/// The datagrams that one call received, and the buffers they lie in. One per worker, for all of its sockets.
+pub(crate) struct Arrivals {
+    bytes: Shelf<u8>,
+    names: Shelf<Name>,
+    controls: Shelf<Control>,
+    _parts: Shelf<libc::iovec>,
+    headers: Shelf<libc::mmsghdr>,
+    peers: [SocketAddr; Self::AT_ONCE],
+    count: usize,
+}
+
+impl Arrivals {
+    /// How many datagrams are received at one time.
+    pub(crate) const AT_ONCE: usize = 32;
+
+    pub(crate) fn new() -> Self {
+        let bytes = Shelf::from(vec![0u8; Self::AT_ONCE * STRIDE]);
+        let names = Shelf::new(names::empty_name(), Self::AT_ONCE);
+        let controls = Shelf::new(Control([0; Control::SIZE]), Self::AT_ONCE);
+        let part =
+            |i: usize| libc::iovec { iov_base: bytes.at(i * STRIDE + HEADROOM).cast(), iov_len: LARGEST };
+        let parts: Shelf<_> = (0..Self::AT_ONCE).map(part).collect::<Vec<_>>().into();
+        let header = |i: usize| {
+            let mut header = names::empty_header();
+            header.msg_name = names.at(i).cast();
+            header.msg_iov = parts.at(i);
+            header.msg_iovlen = 1;
+            header.msg_control = controls.at(i).cast();
+            libc::mmsghdr { msg_hdr: header, msg_len: 0 }
+        };
+        let headers = (0..Self::AT_ONCE).map(header).collect::<Vec<_>>().into();
+        let peers = [SocketAddr::from(([0; 4], 0)); Self::AT_ONCE];
+        let mut made = Self { bytes, names, controls, _parts: parts, headers, peers, count: 0 };
+        made.reset(Self::AT_ONCE);
+        made
+    }
+
+    /// Restores the lengths that the kernel has overwritten in the first `count` headers.
+    fn reset(&mut self, count: usize) {
+        for header in self.headers.slice_mut(0, count) {
+            header.msg_hdr.msg_namelen = size_of::<Name>() as libc::socklen_t;
+            header.msg_hdr.msg_controllen = Control::SIZE;
+        }
+    }
+
+    /// Receives what waits on `socket`, at most [`Self::AT_ONCE`] datagrams, without blocking; how many there are.
+    pub(crate) fn receive(&mut self, socket: &impl AsFd) -> io::Result<usize> {
+        self.reset(self.count);
+        self.count = 0;
+        let (fd, headers) = (socket.as_fd().as_raw_fd(), self.headers.at(0));
+        let none = std::ptr::null_mut();
+        // SAFETY: every header points at a name, a control buffer and one buffer of bytes of the lengths it says, on
+        // shelves that live as long as `self`; they are borrowed mutably for the call, so nobody else reads them.
+        let got = unsafe { libc::recvmmsg(fd, headers, Self::AT_ONCE as u32, libc::MSG_DONTWAIT, none) };
+        self.count = usize::try_from(got).map_err(|_| io::Error::last_os_error())?;
+        for (index, name) in self.names.slice(0, self.count).iter().enumerate() {
+            let unknown = SocketAddr::from(([0; 4], 0));
+            self.peers[index] = names::read_name(name).unwrap_or(unknown);
+        }
+        Ok(self.count)
+    }
+
+    /// How many datagrams there are.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Who sent datagram `index`.
+    pub(crate) fn peer(&self, index: usize) -> SocketAddr {
+        self.peers[..self.count][index]
+    }
+
+    /// The address that datagram `index` was sent to, where the kernel told it.
+    pub(crate) fn destination(&self, index: usize) -> Option<IpAddr> {
+        let used = self.headers.slice(0, self.count)[index].msg_hdr.msg_controllen;
+        if used == 0 {
+            return None;
+        }
+        names::controls(&self.controls.slice(index, 1)[0], used).find_map(|m| names::destination(&m))
+    }
+
+    /// The length of datagram `index`.
+    pub(crate) fn length(&self, index: usize) -> usize {
+        (self.headers.slice(0, self.count)[index].msg_len as usize).min(LARGEST)
+    }
+
+    /// Headroom and datagram `index` behind it.
+    pub(crate) fn whole(&self, index: usize) -> &[u8] {
+        self.bytes.slice(index * STRIDE, HEADROOM + self.length(index))
+    }
+
+    /// Headroom and datagram `index` behind it, to be changed.
+    pub(crate) fn whole_mut(&mut self, index: usize) -> &mut [u8] {
+        let length = self.length(index);
+        self.bytes.slice_mut(index * STRIDE, HEADROOM + length)
+    }
+}
+
+impl fmt::Debug for Arrivals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arrivals").field("count", &self.count).finish_non_exhaustive()
+    }
+}

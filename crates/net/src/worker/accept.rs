@@ -1,0 +1,107 @@
+//! Accepting streams.
+
+use super::Worker;
+use crate::core::{Core, Due};
+use crate::stream::{Phase, Stream};
+use crate::sys::{Events, Interest};
+use crate::token::Token;
+use crate::{Handler, Net, Tag};
+use socket2::Socket;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Streams accepted from one listener at one time.
+const AT_ONCE: usize = 16;
+/// How long a listener rests when no file descriptor is left.
+const REST: Duration = Duration::from_millis(100);
+
+/// A worker's twin of a stream listener.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) socket: Socket,
+    pub(crate) spec: u16,
+    pub(crate) tag: Tag,
+    /// Whether TLS begins with the first byte.
+    pub(crate) tls: bool,
+}
+
+/// A worker's stream listeners.
+#[derive(Debug)]
+pub(crate) struct Doors(Vec<Door>);
+
+impl Doors {
+    pub(crate) fn new(doors: Vec<Door>, events: &Events) -> io::Result<Self> {
+        for (index, door) in (0..).zip(&doors) {
+            events.add(&door.socket, Token::Listener(index).pack(), Interest::READ)?;
+        }
+        Ok(Self(doors))
+    }
+
+    /// Accepts nothing more.
+    pub(super) fn close(&mut self) {
+        self.0.clear();
+    }
+
+    /// Accepts again after a rest.
+    pub(super) fn reopen<M>(&self, index: u32, core: &mut Core<M>) {
+        if let Some(door) = self.0.get(index as usize) {
+            core.rest_listener(index, &door.socket, Interest::READ);
+        }
+    }
+}
+
+impl<H: Handler> Worker<H> {
+    pub(super) fn accept(&mut self, index: u32) {
+        for _ in 0..AT_ONCE {
+            let Some(door) = self.doors.0.get(index as usize) else { return };
+            match door.socket.accept() {
+                Ok((socket, peer)) => {
+                    let (spec, tag, tls) = (door.spec, door.tag, door.tls);
+                    if let Some(peer) = peer.as_socket() {
+                        self.welcome(socket.into(), peer, (spec, tag, tls));
+                        self.settle();
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if is_scarcity(&error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    self.core.rest_listener(index, &door.socket, Interest::default());
+                    self.core.timers.set(Due::Listener(index), self.core.now + REST);
+                    return;
+                }
+                // The error of one connection that was broken before it was accepted.
+                Err(_) => {}
+            }
+        }
+        self.more = true;
+    }
+
+    fn welcome(&mut self, socket: TcpStream, peer: SocketAddr, (spec, tag, tls): (u16, Tag, bool)) {
+        let Some(pass) = self.core.shared.admission.admit(peer.ip()) else {
+            self.core.counters.turned_away.add(1);
+            return;
+        };
+        let Ok(local) = socket.set_nonblocking(true).and_then(|()| socket.local_addr()) else { return };
+        let mut stream = Box::new(Stream::new(socket, tag, Some(spec), local, peer));
+        stream.pass = Some(pass);
+        stream.fresh = !tls;
+        if tls {
+            stream.phase = Phase::Handshaking;
+            stream.sealing = true;
+        }
+        let Ok(id) = self.core.register(stream) else { return };
+        self.core.counters.accepted.add(1);
+        let limits = &self.core.shared.limits;
+        let patience = if tls { limits.handshake } else { limits.first_byte };
+        self.core.timers.set(Due::Stream(id.slot), self.core.now + patience);
+        if !tls && let Some(info) = self.core.streams.get(id).map(Stream::info) {
+            self.handler.opened(&mut Net::new(&mut self.core), id, &info);
+        }
+    }
+}
+
+/// Whether nothing can be accepted for now.
+fn is_scarcity(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}

@@ -1,0 +1,64 @@
+//! Datagrams and ICMP errors that arrive.
+
+use super::Worker;
+use crate::sys::{self, Arrivals, Event};
+use crate::{Batch, Handler, Net};
+use std::io;
+use wire::SocketId;
+
+/// Entries of one socket's error queue that are read at one time.
+const ERRORS: usize = 32;
+
+impl<H: Handler> Worker<H> {
+    pub(super) fn datagram_event(&mut self, socket: SocketId, event: Event) {
+        if event.broken {
+            self.read_errors(socket);
+            self.settle();
+        }
+        if event.read {
+            self.read_datagrams(socket);
+        }
+    }
+
+    fn read_datagrams(&mut self, socket: SocketId) {
+        let Some(datagram) = self.core.sockets.get(socket) else { return };
+        let fixed = datagram.local.ip();
+        let count = match self.arrivals.receive(&datagram.socket) {
+            Ok(count) => count,
+            Err(error) => {
+                // Any other error is that of an earlier datagram, told now; what has arrived is still there.
+                self.more |= error.kind() != io::ErrorKind::WouldBlock;
+                return;
+            }
+        };
+        if count == 0 {
+            return;
+        }
+        self.more |= count == Arrivals::AT_ONCE;
+        let octets = (0..count).map(|index| self.arrivals.length(index)).sum();
+        self.core.counters.datagrams_in.add(count);
+        self.core.counters.datagram_bytes_in.add(octets);
+        self.core.outbox.batch = count;
+        let mut batch = Batch::new(&mut self.arrivals, fixed);
+        self.handler.datagrams(&mut Net::new(&mut self.core), socket, &mut batch);
+    }
+
+    fn read_errors(&mut self, socket: SocketId) {
+        for _ in 0..ERRORS {
+            let Some(datagram) = self.core.sockets.get(socket) else { return };
+            match sys::next_error(&datagram.socket) {
+                Some(Some((peer, error))) => {
+                    self.core.counters.icmp_errors.add(1);
+                    self.handler.unreachable(&mut Net::new(&mut self.core), socket, peer, error);
+                }
+                Some(None) => {}
+                None => {
+                    // An error without an entry would be reported for ever.
+                    let _ = datagram.socket.take_error();
+                    return;
+                }
+            }
+        }
+        self.more = true;
+    }
+}

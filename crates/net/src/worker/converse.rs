@@ -1,0 +1,245 @@
+//! Bytes of streams: connecting, reading, TLS, offering plaintext to the handler, taking over streams of other workers.
+
+use super::Worker;
+use crate::core::{Due, Manner};
+use crate::stream::{Phase, Stream};
+use crate::sys::Event;
+use crate::tls::Session;
+use crate::token::Token;
+use crate::{CloseReason, Handler, Net};
+use std::io::{self, Read};
+use wire::ConnectionId;
+
+/// Reads of one stream at one time.
+const READS: usize = 4;
+
+impl<H: Handler> Worker<H> {
+    pub(super) fn stream_event(&mut self, slot: u32, generation: u32, event: Event) {
+        let Some(id) = self.core.streams.id_at(slot) else { return };
+        if !Token::matches(generation, id.generation) {
+            return;
+        }
+        let Some(stream) = self.core.streams.get(id) else { return };
+        if stream.phase == Phase::Connecting {
+            return self.connected(id);
+        }
+        let reads = stream.wants().read;
+        if event.read && reads {
+            self.read(id);
+        } else if event.broken {
+            let kind = stream.socket.take_error().ok().flatten().map(|error| error.kind());
+            let reason = kind.map_or(CloseReason::Peer, CloseReason::Failed);
+            self.core.end(id, reason, Manner::AtOnce);
+        }
+        if event.write {
+            self.core.touch(id);
+        }
+    }
+
+    /// The kernel has connected a stream, or given up.
+    fn connected(&mut self, id: ConnectionId) {
+        let Some(stream) = self.core.streams.get_mut(id) else { return };
+        if let Some(error) = stream.socket.take_error().unwrap_or_else(Some) {
+            return self.core.end(id, CloseReason::Failed(error.kind()), Manner::AtOnce);
+        }
+        stream.local = stream.socket.local_addr().unwrap_or(stream.local);
+        self.core.counters.connected.add(1);
+        if stream.sealing {
+            stream.phase = Phase::Handshaking;
+        } else {
+            stream.phase = Phase::Open;
+            let info = stream.info();
+            self.core.timers.cancel(Due::Stream(id.slot));
+            self.handler.opened(&mut Net::new(&mut self.core), id, &info);
+        }
+        self.core.touch(id);
+    }
+
+    fn read(&mut self, id: ConnectionId) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        for _ in 0..READS {
+            let Some(stream) = self.core.streams.get_mut(id).filter(|stream| stream.wants().read) else {
+                break;
+            };
+            let (got, drains) = (stream.socket.read(&mut scratch), stream.phase == Phase::Closing);
+            match got {
+                Ok(0) => {
+                    self.ended(id);
+                    break;
+                }
+                Ok(count) => {
+                    self.core.counters.stream_bytes_in.add(count);
+                    if !drains {
+                        self.take_in(id, &scratch[..count]);
+                    }
+                    if count < scratch.len() {
+                        break;
+                    }
+                    // Looked at again in the next round, if there is more than this round allows.
+                    self.more = true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.core.end(id, CloseReason::Failed(error.kind()), Manner::AtOnce);
+                    break;
+                }
+            }
+        }
+        self.scratch = scratch;
+    }
+
+    /// The peer has closed its side.
+    fn ended(&mut self, id: ConnectionId) {
+        if let Some(stream) = self.core.streams.get_mut(id) {
+            stream.ended = true;
+            self.core.end(id, CloseReason::Peer, Manner::Orderly);
+        }
+    }
+
+    fn take_in(&mut self, id: ConnectionId, bytes: &[u8]) {
+        match self.core.streams.get(id) {
+            Some(stream) if stream.sealing => self.open_sealed(id, bytes),
+            Some(_) => drop(self.offer(id, bytes)),
+            None => {}
+        }
+    }
+
+    /// Offers again what is left of earlier bytes: after `resume`, and after a stream has come from another worker.
+    pub(super) fn revisit(&mut self, id: ConnectionId) {
+        let Some(stream) = self.core.streams.get_mut(id).filter(|stream| stream.may_read()) else { return };
+        let has_unread = !stream.unread.is_empty();
+        if has_unread && !self.offer(id, &[]) {
+            return;
+        }
+        let Some(stream) = self.core.streams.get_mut(id) else { return };
+        if stream.sealing {
+            let sealed = std::mem::take(&mut stream.sealed);
+            self.open_sealed(id, &sealed);
+        }
+        self.core.touch(id);
+    }
+
+    /// Opens TLS records and offers what is in them, as far as the handler wants it now; keeps the rest.
+    fn open_sealed(&mut self, id: ConnectionId, mut sealed: &[u8]) {
+        let Some(mut session) = self.take_session(id, sealed) else { return };
+        let result = loop {
+            if self.may_read(id) {
+                session.each_chunk(|chunk| self.offer(id, chunk));
+            }
+            let may_read = self.may_read(id);
+            if sealed.is_empty() || !may_read || session.peer_closed() {
+                break Ok(may_read && session.peer_closed());
+            }
+            if let Err(error) = session.feed(&mut sealed) {
+                break Err(error);
+            }
+            self.advance(id, &session);
+        };
+        if let Some(stream) = self.core.streams.get_mut(id) {
+            stream.session = Some(session);
+            if matches!(stream.phase, Phase::Open) {
+                stream.sealed = sealed.to_vec();
+            }
+        }
+        match result {
+            Ok(true) => self.ended(id),
+            Ok(false) => self.core.touch(id),
+            Err(error) => self.core.end(id, CloseReason::Tls(error.to_string()), Manner::Orderly),
+        }
+    }
+
+    fn may_read(&self, id: ConnectionId) -> bool {
+        self.core.streams.get(id).is_some_and(Stream::may_read)
+    }
+
+    /// Takes a stream's session out of it; makes it when the first octet of the peer's side of the handshake is there.
+    fn take_session(&mut self, id: ConnectionId, sealed: &[u8]) -> Option<Box<Session>> {
+        let stream = self.core.streams.get_mut(id)?;
+        if let Some(session) = stream.session.take() {
+            return Some(session);
+        }
+        let (first, spec) = (*sealed.first()?, stream.spec?);
+        let made = if Session::may_begin_with(first) {
+            self.core.server_session(spec)
+        } else {
+            Err("the peer does not speak TLS".to_owned())
+        };
+        made.map_err(|error| self.core.end(id, CloseReason::Tls(error), Manner::AtOnce)).ok()
+    }
+
+    /// Tells the handler when a handshake is done.
+    fn advance(&mut self, id: ConnectionId, session: &Session) {
+        let Some(stream) = self.core.streams.get_mut(id) else { return };
+        let begins = stream.phase == Phase::Handshaking;
+        if session.is_handshaking() || !(begins || stream.phase == Phase::Securing) {
+            return;
+        }
+        stream.phase = Phase::Open;
+        stream.facts = session.facts().map(Box::new);
+        stream.fresh = begins && stream.spec.is_some();
+        let (info, fresh) = (stream.info(), stream.fresh);
+        self.core.counters.handshakes.add(1);
+        self.core.timers.cancel(Due::Stream(id.slot));
+        if fresh {
+            let patience = self.core.shared.limits.first_byte;
+            self.core.timers.set(Due::Stream(id.slot), self.core.now + patience);
+        }
+        let mut net = Net::new(&mut self.core);
+        if begins {
+            self.handler.opened(&mut net, id, &info);
+        } else {
+            self.handler.secured(&mut net, id, &info);
+        }
+    }
+
+    /// Offers plaintext to the handler behind what it had left; keeps what it leaves. Whether it wants more now.
+    fn offer(&mut self, id: ConnectionId, data: &[u8]) -> bool {
+        let Some(stream) = self.core.streams.get_mut(id).filter(|stream| stream.may_read()) else {
+            return false;
+        };
+        if std::mem::take(&mut stream.fresh) {
+            self.core.timers.cancel(Due::Stream(id.slot));
+        }
+        let mut kept = std::mem::take(&mut stream.unread);
+        let mut net = Net::new(&mut self.core);
+        if kept.is_empty() {
+            let taken = self.handler.received(&mut net, id, data);
+            kept.extend_from_slice(&data[taken.min(data.len())..]);
+        } else {
+            kept.extend_from_slice(data);
+            let taken = self.handler.received(&mut net, id, &kept);
+            kept.drain(..taken.min(kept.len()));
+        }
+        self.keep(id, kept)
+    }
+
+    /// Keeps what the handler has left, if the stream still goes on as before. Whether it wants more now.
+    fn keep(&mut self, id: ConnectionId, kept: Vec<u8>) -> bool {
+        let limit = self.core.shared.limits.read_buffer;
+        let Some(stream) = self.core.streams.get_mut(id).filter(|stream| stream.phase == Phase::Open) else {
+            return false;
+        };
+        if kept.len() > limit {
+            self.core.end(id, CloseReason::ReadOverflow, Manner::Orderly);
+            return false;
+        }
+        stream.unread = kept;
+        stream.may_read()
+    }
+
+    /// Takes over a stream from another worker.
+    pub(super) fn adopt(&mut self, mut stream: Box<Stream>, baggage: H::Mail) {
+        stream.dirty = false;
+        let info = stream.info();
+        match self.core.register(stream) {
+            Ok(id) => {
+                self.core.counters.adopted.add(1);
+                self.core.chores.revisits.push_back(id);
+                self.handler.adopted(&mut Net::new(&mut self.core), id, &info, baggage);
+            }
+            // The event queue is out of memory: the connection is lost, and nobody here has seen it.
+            Err(error) => tracing::error!(%error, "a connection that moved here is lost"),
+        }
+    }
+}

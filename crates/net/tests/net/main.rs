@@ -1,0 +1,8 @@
+//! Net as a service sees it: real sockets on loopback, workers as they run in the product, clients from the standard library.
+
+mod datagrams;
+mod listeners;
+mod migration;
+mod streams;
+mod support;
+mod tls;
