@@ -1,36 +1,244 @@
-//! STUN and TURN on one worker.
+//! STUN and TURN on one worker: joins [`turn::Server`] with the worker's sockets and streams. What is relayed between
+//! datagram sockets is not copied; streams are cut into messages first.
 
+mod setup;
+mod streams;
+
+use crate::config::plan;
 use crate::desk::{Desk, Shared};
+use crate::listen;
 use crate::report::Report;
 use crate::services::Service;
-use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Tag};
+use net::{Batch, CloseReason, ConnectionInfo, HEADROOM, IcmpError, Tag};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
-use wire::{ConnectionId, Epoch, SocketId};
+use streams::Streams;
+use stun::attribute::ReservationToken;
+use turn::server::{Bound, Unbound};
+use turn::stream::{self, Frame, STRANGER};
+use turn::{Ask, Client, Input, Output, Server, Session, Verdict, Way};
+use wire::{Address, ConnectionId, Epoch, Flow, Machine, SocketId, Transport, WorkerId};
 
-/// Between the STUN and TURN services of two workers, or the store's answer to one.
+/// The mark of the sockets that relay: one per allocation.
+const RELAY: Tag = listen::tag(plan::Service::Turn, 1);
+
+/// How many octets of relayed datagrams may wait for a client's stream. What comes on top is dropped, as a full queue on
+/// the way of a datagram would drop it; answers to requests still find room.
+const QUEUE: usize = 256 * 1024;
+
+/// Between the TURN services of two workers: a port that one keeps and a client of the other may have.
 #[derive(Debug)]
-pub enum Mail {}
+pub enum Mail {
+    /// Let the port go.
+    Claim {
+        /// Who asks.
+        from: WorkerId,
+        /// Its number for this.
+        ask: Ask,
+        /// What the port was reserved under.
+        token: ReservationToken,
+        /// For which account.
+        user: Address,
+    },
+    /// The port is free to be bound, or there is none.
+    Grant {
+        /// The number from the claim.
+        ask: Ask,
+        /// The address that was kept.
+        local: Option<SocketAddr>,
+    },
+}
 
 /// STUN and TURN on one worker.
 #[derive(Debug)]
-pub struct Turn {}
+pub struct Turn {
+    server: Server,
+    streams: Streams,
+    draining: bool,
+}
 
 impl Turn {
     /// A service with nothing under way.
-    pub fn new(_shared: &Shared, _now: Instant, _epoch: Epoch) -> Self {
-        Self {}
+    pub fn new(shared: &Shared, _now: Instant, epoch: Epoch) -> Self {
+        let config = setup::config(&shared.plan, shared.workers);
+        let nonce = setup::nonce(shared);
+        let entropy = Box::new(net::entropy::System);
+        let server = Server::new(shared.me, config, &nonce, shared.directory.clone(), epoch, entropy);
+        Self { server, streams: Streams::default(), draining: false }
     }
 
     /// Mail for this service.
-    pub fn mail(&mut self, _desk: &mut Desk<'_, '_>, mail: Mail) {
-        match mail {}
+    pub fn mail(&mut self, desk: &mut Desk<'_, '_>, mail: Mail) {
+        let input = match mail {
+            Mail::Claim { from, ask, token, user } => Input::Claim { from, ask, token, user },
+            Mail::Grant { ask, local } => Input::Claimed { ask, local },
+        };
+        self.handle(desk, input);
+    }
+
+    /// Lets the machine have an input and carries out what it wants.
+    fn handle(&mut self, desk: &mut Desk<'_, '_>, input: Input<'_>) {
+        self.server.handle(desk.net.now(), input);
+        self.carry_out(desk);
+    }
+
+    fn carry_out(&mut self, desk: &mut Desk<'_, '_>) {
+        while let Some(output) = self.server.poll() {
+            match output {
+                Output::Send { flow, bytes } => self.send(desk, flow, bytes),
+                Output::OpenRelay { ask, local } => self.open_relay(desk, ask, local),
+                Output::CloseRelay(socket) => desk.net.unbind(socket),
+                Output::Claim { to, ask, token, user } => self.claim(desk, to, ask, token, user),
+                Output::Grant { to, ask, local } => grant(desk, to, ask, local),
+                Output::Began(session) => began(&session),
+                Output::Ended(session) => self.ended(desk, &session),
+            }
+        }
+    }
+
+    fn send(&mut self, desk: &mut Desk<'_, '_>, flow: Flow, bytes: Vec<u8>) {
+        match flow {
+            Flow::Datagram { socket, local, peer } => desk.net.send(socket, Some(local), peer, &bytes),
+            Flow::Stream(conn) => {
+                if desk.net.write(conn, &bytes).is_err() {
+                    // It takes no answers: it is no client any more.
+                    desk.net.abort(conn);
+                }
+            }
+        }
+        self.server.recycle(bytes);
+    }
+
+    fn open_relay(&mut self, desk: &mut Desk<'_, '_>, ask: Ask, local: SocketAddr) {
+        let result = match desk.net.bind_datagram(local, RELAY) {
+            Ok((socket, local)) => Ok(Bound { socket, local }),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Unbound::InUse),
+            Err(error) => {
+                tracing::warn!(%error, address = %local.ip(), "no relay can be bound");
+                Err(Unbound::Failed)
+            }
+        };
+        self.server.handle(desk.net.now(), Input::Relay { ask, result });
+    }
+
+    /// Asks another worker for a port. The worker's number comes from the client's token, so it may be nobody's.
+    fn claim(
+        &mut self,
+        desk: &mut Desk<'_, '_>,
+        to: WorkerId,
+        ask: Ask,
+        token: ReservationToken,
+        user: Address,
+    ) {
+        let mail = Mail::Claim { from: desk.net.me(), ask, token, user };
+        let is_worker = to.0 < desk.net.workers();
+        if !is_worker || desk.net.post(to, crate::mail::Mail::Turn(mail)).is_err() {
+            self.server.handle(desk.net.now(), Input::Claimed { ask, local: None });
+        }
+    }
+
+    fn ended(&mut self, desk: &mut Desk<'_, '_>, session: &Session) {
+        if let Flow::Stream(conn) = session.client.flow {
+            self.streams.watch(desk.net.now(), conn);
+        }
+        let Session { user, client, relayed, traffic } = session;
+        tracing::debug!(%user, client = %client.peer, %relayed, ?traffic, "allocation ended");
+    }
+
+    /// A datagram from a client on a listener.
+    fn client_datagram(
+        &mut self,
+        desk: &mut Desk<'_, '_>,
+        socket: SocketId,
+        batch: &Batch<'_>,
+        index: usize,
+    ) {
+        let (peer, local, data) = (batch.peer(index), batch.local(index), batch.data(index));
+        let flow = Flow::Datagram { socket, local, peer };
+        match self.server.from_client(desk.net.now(), flow, data) {
+            Verdict::Forward { to: Way::Peer { socket, peer }, range } => {
+                let part = batch.part(index, HEADROOM + range.start..HEADROOM + range.end);
+                desk.net.forward(socket, None, peer, part);
+            }
+            Verdict::Slow => {
+                let client = Client { flow, transport: Transport::Udp, local, peer };
+                self.handle(desk, Input::Message { client, bytes: data });
+            }
+            Verdict::Drop | Verdict::Forward { .. } => {}
+        }
+    }
+
+    /// A datagram from a peer on a relay's socket.
+    fn peer_datagram(
+        &mut self,
+        desk: &mut Desk<'_, '_>,
+        socket: SocketId,
+        batch: &mut Batch<'_>,
+        index: usize,
+    ) {
+        let (now, peer) = (desk.net.now(), batch.peer(index));
+        let verdict = self.server.from_peer(now, socket, peer, batch.whole_mut(index), HEADROOM);
+        let Verdict::Forward { to: Way::Client(flow), range } = verdict else { return };
+        match flow {
+            Flow::Datagram { socket, local, peer } => {
+                let part = batch.part(index, range);
+                desk.net.forward(socket, Some(local), peer, part);
+            }
+            Flow::Stream(conn) if desk.net.queued(conn) < QUEUE => {
+                // A full buffer drops the datagram, as the bound above does.
+                let _ = desk.net.write(conn, &batch.whole_mut(index)[range]);
+            }
+            Flow::Stream(_) => {}
+        }
+    }
+
+    /// What the bytes of a client's stream begin with.
+    fn frame(&self, desk: &Desk<'_, '_>, flow: Flow, bytes: &[u8]) -> Frame {
+        match stream::first(bytes, STRANGER) {
+            Frame::Bad if self.server.is_allocated(flow) => {
+                stream::first(bytes, desk.shared.plan.turn.limits.message)
+            }
+            frame => frame,
+        }
+    }
+
+    /// One message of a client's stream.
+    fn stream_message(&mut self, desk: &mut Desk<'_, '_>, client: Client, message: &[u8]) {
+        match self.server.from_client(desk.net.now(), client.flow, message) {
+            Verdict::Forward { to: Way::Peer { socket, peer }, range } => {
+                desk.net.send(socket, None, peer, &message[range]);
+            }
+            Verdict::Slow => {
+                self.handle(desk, Input::Message { client, bytes: message });
+                self.streams.heard(desk.net.now(), client.flow, self.server.is_allocated(client.flow));
+            }
+            Verdict::Drop | Verdict::Forward { .. } => {}
+        }
     }
 }
 
+fn grant(desk: &mut Desk<'_, '_>, to: WorkerId, ask: Ask, local: Option<SocketAddr>) {
+    // A worker whose queue is full hears nothing; its own timer answers the client.
+    let _ = desk.net.post(to, crate::mail::Mail::Turn(Mail::Grant { ask, local }));
+}
+
+fn began(session: &Session) {
+    let Session { user, client, relayed, .. } = session;
+    tracing::debug!(%user, client = %client.peer, transport = %client.transport, %relayed, "allocation made");
+}
+
 impl Service for Turn {
-    fn datagrams(&mut self, _desk: &mut Desk<'_, '_>, _socket: SocketId, _batch: &mut Batch<'_>) {}
+    fn datagrams(&mut self, desk: &mut Desk<'_, '_>, socket: SocketId, batch: &mut Batch<'_>) {
+        for index in 0..batch.len() {
+            if socket.is_shared() {
+                self.client_datagram(desk, socket, batch, index);
+            } else {
+                self.peer_datagram(desk, socket, batch, index);
+            }
+        }
+    }
+
     fn unreachable(
         &mut self,
         _desk: &mut Desk<'_, '_>,
@@ -38,22 +246,79 @@ impl Service for Turn {
         _peer: SocketAddr,
         _error: IcmpError,
     ) {
+        // A peer that is gone may come back; the client learns by its silence (RFC 8656 §11.5 is optional).
     }
-    fn opened(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _info: &ConnectionInfo) {}
-    fn refused(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _tag: Tag, _error: &io::Error) {}
-    fn secured(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _info: &ConnectionInfo) {}
-    fn received(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, data: &[u8]) -> usize {
-        data.len()
+
+    fn opened(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, info: &ConnectionInfo) {
+        self.streams.open(desk.net.now(), conn, info);
     }
-    fn closed(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _reason: CloseReason) {}
-    fn refresh(&mut self, _desk: &mut Desk<'_, '_>) {}
-    fn drain(&mut self, _desk: &mut Desk<'_, '_>, _until: Instant) {}
+
+    fn refused(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _tag: Tag, _error: &io::Error) {
+        // Nothing is connected from here.
+    }
+
+    fn secured(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _info: &ConnectionInfo) {
+        // TLS is never started in mid-stream here.
+    }
+
+    fn received(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, data: &[u8]) -> usize {
+        let Some(client) = self.streams.client(conn) else { return data.len() };
+        let mut at = 0;
+        loop {
+            match self.frame(desk, client.flow, &data[at..]) {
+                Frame::Whole { length, taken } => {
+                    self.stream_message(desk, client, &data[at..at + length]);
+                    at += taken;
+                }
+                Frame::Part => return at,
+                Frame::Bad => {
+                    tracing::debug!(client = %client.peer, "a stream that is neither STUN nor ChannelData");
+                    desk.net.close(conn);
+                    return data.len();
+                }
+            }
+        }
+    }
+
+    fn closed(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, _reason: CloseReason) {
+        self.handle(desk, Input::Closed(conn));
+        self.streams.close(conn);
+    }
+
+    fn refresh(&mut self, desk: &mut Desk<'_, '_>) {
+        self.handle(desk, Input::Epoch(desk.net.epoch()));
+        self.handle(desk, Input::Directory(desk.shared.directory.clone()));
+        let mut config = setup::config(&desk.shared.plan, desk.shared.workers);
+        if self.draining {
+            config.limits.allocations = 0;
+        }
+        self.handle(desk, Input::Config(Box::new(config)));
+    }
+
+    fn drain(&mut self, desk: &mut Desk<'_, '_>, _until: Instant) {
+        self.draining = true;
+        self.refresh(desk);
+    }
+
     fn drained(&self) -> bool {
+        // Allocations live for as long as their clients refresh them: nothing would be won by waiting a little.
         true
     }
-    fn tick(&mut self, _desk: &mut Desk<'_, '_>) {}
-    fn deadline(&self) -> Option<Instant> {
-        None
+
+    fn tick(&mut self, desk: &mut Desk<'_, '_>) {
+        self.server.tick(desk.net.now());
+        self.carry_out(desk);
+        while let Some(conn) = self.streams.silent(desk.net.now()) {
+            desk.net.close(conn);
+        }
     }
-    fn report(&self, _report: &mut Report) {}
+
+    fn deadline(&self) -> Option<Instant> {
+        [self.server.deadline(), self.streams.deadline()].into_iter().flatten().min()
+    }
+
+    fn report(&self, report: &mut Report) {
+        report.add("turn.allocations", self.server.allocations() as u64);
+        report.add("turn.streams", self.streams.len() as u64);
+    }
 }

@@ -1,0 +1,52 @@
+//! From the plan to what one worker's TURN server is to do.
+
+use crate::config::Plan;
+use crate::desk::Shared;
+use turn::server::NonceRule;
+use turn::{Config, Limits, Policy, Range, Relays};
+use wire::Secret;
+
+/// The plan's part, for one of `workers`. Clients are spread over them by the kernel, so each gets an equal share
+/// of all allocations; those of one account may all be on one worker, so that limit is not shared out.
+pub(super) fn config(plan: &Plan, workers: u16) -> Config {
+    let limits = &plan.turn.limits;
+    Config {
+        relays: relays(plan),
+        ports: plan.turn.relay_ports.clone(),
+        peers: peers(plan),
+        limits: Limits {
+            allocations: count(limits.allocations.div_ceil(u32::from(workers.max(1)))),
+            per_user: count(limits.allocations_per_user),
+            permissions: limits.permissions,
+            channels: limits.channels,
+        },
+        lifetime: limits.lifetime,
+        lifetime_max: limits.lifetime_max,
+    }
+}
+
+/// Nonces that every worker accepts, also after a restart.
+pub(super) fn nonce(shared: &Shared) -> NonceRule {
+    NonceRule { secret: Secret::new(shared.key("turn nonce")), lifetime: shared.plan.turn.limits.nonce }
+}
+
+fn relays(plan: &Plan) -> Relays {
+    let network = &plan.network;
+    Relays {
+        addresses: network.addresses.clone(),
+        anywhere: !network.listed,
+        external: network.external.iter().map(|pair| (pair.public, pair.private)).collect(),
+    }
+}
+
+fn peers(plan: &Plan) -> Policy {
+    let network = &plan.network;
+    let ranges = plan.turn.allow_peers.iter();
+    let allow = ranges.map(|range| Range { address: range.address, prefix: range.prefix }).collect();
+    let own = network.addresses.iter().copied().chain(network.public_addresses()).collect();
+    Policy { allow, own }
+}
+
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
