@@ -128,7 +128,8 @@ pub struct List<'a> {
 }
 
 impl<'a> List<'a> {
-    pub(crate) fn new(value: &'a [u8]) -> Self {
+    /// Takes a value apart.
+    pub fn new(value: &'a [u8]) -> Self {
         Self { rest: value }
     }
 }

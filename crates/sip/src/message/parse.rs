@@ -47,8 +47,12 @@ fn start(line: &[u8]) -> Result<Start<'_>, Fault> {
     let uri = line.get(method + 1..version).ok_or(Fault::StartLine)?;
     check_version(&line[version + 1..])?;
     let method = Method::new(&line[..method]).ok_or(Fault::StartLine)?;
-    let uri = Uri::parse(uri).map(|parsed| (uri, parsed)).map_err(|_| Fault::RequestUri)?;
-    Ok(Start::Request { method, uri_bytes: uri.0, uri: uri.1 })
+    let parsed = Uri::parse(uri).map_err(|_| Fault::RequestUri)?;
+    // Headers in a URI are for requests yet to be made; in a Request-URI they mean nothing (RFC 3261 §19.1.1).
+    if parsed.sip().is_some_and(|sip| !sip.headers.is_empty()) {
+        return Err(Fault::RequestUri);
+    }
+    Ok(Start::Request { method, uri_bytes: uri, uri: parsed })
 }
 
 /// The version's letters compare without regard to case (RFC 3261 §7.1).

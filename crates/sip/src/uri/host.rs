@@ -80,7 +80,9 @@ impl<'a> Host<'a> {
 
 fn ipv6(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok().filter(|t| t.contains(':'))?;
-    text.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+    let parsed = text.parse::<Ipv6Addr>().ok();
+    // The grammar of RFC 3261 asked for one colon too many before an IPv4 part (RFC 5118 §4.10).
+    parsed.or_else(|| text.replacen(":::", "::", 1).parse().ok()).map(IpAddr::V6)
 }
 
 /// Names compare without regard to case, addresses by value.
@@ -123,6 +125,7 @@ mod tests {
         assert_eq!(Host::parse(b"[2001:db8::1]").unwrap().ip(), Some("2001:db8::1".parse().unwrap()));
         assert_eq!(Host::parse(b"2001:db8::1").unwrap().to_string(), "[2001:db8::1]");
         assert_eq!(Host::parse(b"[::ffff:192.0.2.1]").unwrap().to_string(), "[::ffff:192.0.2.1]");
+        assert_eq!(Host::parse(b"[2001:db8:::192.0.2.1]").unwrap().to_string(), "[2001:db8::c000:201]");
         assert_eq!(Host::parse(b"A.Example.").unwrap(), Host::Name(b"a.example."));
         assert_eq!(Host::parse(b"1.2.3.example").unwrap().name(), Some(&b"1.2.3.example"[..]));
         let (host, port, rest) = Host::with_port(b"[::1]:5061;x").unwrap();
@@ -131,7 +134,9 @@ mod tests {
 
     #[test]
     fn reject() {
-        for bad in [&b""[..], b"[::1", b"[x]", b"a b", b"a:5060", b"\xc3\xa9.example", b"[192.0.2.1]"] {
+        for bad in
+            [&b""[..], b"[::1", b"[x]", b"a b", b"a:5060", b"\xc3\xa9.example", b"[192.0.2.1]", b"[::::1]"]
+        {
             assert_eq!(Host::parse(bad), Err(Fault::Host), "{}", bad.escape_ascii());
         }
         for bad in [&b"a:"[..], b"a:65536", b"a:-1", b"a:x", b":5060"] {
