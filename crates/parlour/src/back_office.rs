@@ -2,6 +2,9 @@
 //! administrator. It has a thread of its own and reaches the workers by mail alone.
 
 use crate::accounts::Accounts;
+use crate::admin::answers::{Listening, Reloaded, Status};
+use crate::admin::command::Reply;
+use crate::admin::{Backend, Failure};
 use crate::config::{self, Plan, Refusal};
 use crate::listen;
 use crate::mail::Mail;
@@ -17,21 +20,13 @@ use wire::{Directory, WorkerId};
 /// The administrator's view of the running server.
 #[derive(Debug)]
 pub struct BackOffice {
-    /// The accounts, and who is told when they change.
-    pub accounts: Accounts,
+    accounts: Accounts,
     plan: ArcSwap<Plan>,
     postbox: Postbox<Mail>,
     bound: Arc<[Bound]>,
     identities: Option<Arc<Identities>>,
     started: Instant,
     reloading: tokio::sync::Mutex<()>,
-}
-
-/// What a reload did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reloaded {
-    /// Keys that have changed and are heeded only after a restart.
-    pub after_restart: Vec<&'static str>,
 }
 
 /// What the workers' start left for the back office.
@@ -63,40 +58,12 @@ impl BackOffice {
         }
     }
 
-    /// The plan in force.
-    pub fn plan(&self) -> Arc<Plan> {
-        self.plan.load_full()
-    }
-
     /// The listeners with their real ports.
     pub fn bound(&self) -> &[Bound] {
         &self.bound
     }
 
-    /// How many workers there are.
-    pub fn workers(&self) -> u16 {
-        self.postbox.workers()
-    }
-
-    /// Whole seconds since the start.
-    pub fn uptime(&self) -> u64 {
-        self.started.elapsed().as_secs()
-    }
-
-    /// What the workers say of themselves, added up. Waits until each has worked off its earlier mail.
-    pub async fn report(&self) -> Report {
-        let mut sum = Report::default();
-        for report in self.ask_all().await {
-            sum.merge(&report);
-        }
-        sum
-    }
-
-    /// Waits until every worker has worked off the mail that is on its way now.
-    pub async fn settle(&self) {
-        self.ask_all().await;
-    }
-
+    /// What each worker says of itself, once it has worked off its earlier mail.
     async fn ask_all(&self) -> Vec<Report> {
         let mut answers = Vec::new();
         for worker in 0..self.postbox.workers() {
@@ -114,19 +81,19 @@ impl BackOffice {
     }
 
     /// Reads the configuration again. A refused one leaves everything as it is.
-    pub async fn reload(&self) -> Result<Reloaded, Refusal> {
+    async fn read_again(&self) -> Result<Reloaded, Refusal> {
         let _one_at_a_time = self.reloading.lock().await;
         let old = self.plan();
         let new = Arc::new(config::load(&old.file)?);
         self.show_certificate(&new);
-        let reloaded = Reloaded { after_restart: after_restart(&old, &new) };
+        let reloaded = Reloaded { after_restart: after_restart(&old, &new), warnings: new.warnings.clone() };
         self.plan.store(Arc::clone(&new));
         self.accounts.replan(&new).await;
         for worker in 0..self.postbox.workers() {
             // A worker that has ended needs no plan.
             drop(self.postbox.deliver(WorkerId(worker), Mail::Plan(Arc::clone(&new))).await);
         }
-        self.settle().await;
+        self.ask_all().await;
         Ok(reloaded)
     }
 
@@ -160,14 +127,59 @@ impl BackOffice {
     }
 }
 
+impl Backend for BackOffice {
+    fn plan(&self) -> Arc<Plan> {
+        self.plan.load_full()
+    }
+
+    fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    fn settle(&self) -> Reply<'_, ()> {
+        Box::pin(async {
+            self.ask_all().await;
+            Ok(())
+        })
+    }
+
+    fn status(&self) -> Reply<'_, Status> {
+        Box::pin(async {
+            let mut sum = Report::default();
+            self.ask_all().await.iter().for_each(|report| sum.merge(report));
+            Ok(Status {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                pid: std::process::id(),
+                uptime: self.started.elapsed().as_secs(),
+                workers: self.postbox.workers(),
+                accounts: u64::try_from(self.accounts.directory().len()).unwrap_or(u64::MAX),
+                listeners: self.bound.iter().map(listening).collect(),
+                counters: sum.0,
+            })
+        })
+    }
+
+    fn reload(&self) -> Reply<'_, Reloaded> {
+        Box::pin(async { self.read_again().await.map_err(Failure::from) })
+    }
+}
+
+fn listening(bound: &Bound) -> Listening {
+    Listening {
+        service: listen::owner(bound.tag).to_string(),
+        transport: bound.transport.to_string(),
+        address: bound.address.to_string(),
+    }
+}
+
 /// Which keys a running server cannot change.
-fn after_restart(old: &Plan, new: &Plan) -> Vec<&'static str> {
+fn after_restart(old: &Plan, new: &Plan) -> Vec<String> {
     let rows = [
         ("storage.url", old.storage == new.storage),
         ("network.workers", old.network.workers == new.network.workers),
         ("the listeners", same_listeners(old, new)),
     ];
-    rows.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
+    rows.into_iter().filter(|(_, same)| !same).map(|(key, _)| key.to_owned()).collect()
 }
 
 fn same_listeners(old: &Plan, new: &Plan) -> bool {

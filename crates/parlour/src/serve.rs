@@ -2,6 +2,7 @@
 //! end, or until a worker fails.
 
 use crate::accounts::{self, Accounts};
+use crate::admin::{Backend, socket};
 use crate::back_office::{BackOffice, Parts, publisher};
 use crate::config::Plan;
 use crate::desk::Shared;
@@ -110,6 +111,9 @@ async fn serve_open(mut running: Running<Mail>, opening: Opening) -> Result<Runn
     publisher(postbox.clone())(&accounts.directory());
     let office =
         Arc::new(BackOffice::new(Parts { accounts, plan: Arc::clone(&plan), postbox, bound, identities }));
+    let door = socket::bind(&plan.admin.socket).with_context(|| plan.admin.socket.display().to_string())?;
+    let house: Arc<dyn Backend> = office.clone();
+    tokio::spawn(socket::serve(door, house, plan.admin.limits.clone()));
     announce(&office);
     let mut ends = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
     let [terminate, interrupt] = &mut ends;
@@ -133,7 +137,7 @@ type Written = Option<[std::time::SystemTime; 2]>;
 
 /// What other processes may have changed: the accounts in the database, the certificate's files.
 async fn look_around(office: &BackOffice, written: Written) -> Written {
-    if let Err(fault) = office.accounts.refresh().await {
+    if let Err(fault) = office.accounts().refresh().await {
         tracing::debug!(%fault, "the accounts were not looked at");
     }
     let now = office.certificate_written();
@@ -152,7 +156,7 @@ async fn reload(office: &BackOffice) {
             "the configuration was read again; only a restart changes {}",
             reloaded.after_restart.join(", ")
         ),
-        Err(refusal) => tracing::error!("the old configuration stays in force:\n{refusal}"),
+        Err(failure) => tracing::error!("the old configuration stays in force: {failure}"),
     }
 }
 
@@ -162,7 +166,11 @@ fn announce(office: &BackOffice) {
         tracing::info!("{service} listens on {} {}", bound.transport, bound.address);
     }
     office.plan().warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    tracing::info!(workers = office.workers(), accounts = office.accounts.directory().len(), "serving");
+    tracing::info!(
+        workers = office.plan().network.workers,
+        accounts = office.accounts().directory().len(),
+        "serving"
+    );
     notify(&[NotifyState::Ready]);
 }
 

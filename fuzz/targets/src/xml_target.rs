@@ -10,7 +10,11 @@ use xmpp::xml::{Event, Limits, Reader};
 /// When a reader breaks its promise.
 pub fn xml(data: &[u8]) {
     let cut = data.first().map_or(0, |first| usize::from(*first).min(data.len()));
-    assert_eq!(stream(&[data]), stream(&[&data[..cut], &data[cut..]]), "where a stream is cut does not matter");
+    assert_eq!(
+        stream(&[data]),
+        stream(&[&data[..cut], &data[cut..]]),
+        "where a stream is cut does not matter"
+    );
 }
 
 /// What comes of a stream that arrives in these pieces.
