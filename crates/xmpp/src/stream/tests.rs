@@ -363,7 +363,7 @@ fn a_session_ends() {
         ("<message><!-- --></message>", "restricted-xml"),
         ("</stream:other>", "not-well-formed"),
     ] {
-        assert_eq!(Play::active().send(bad).contains(&error(condition)), true, "{bad}");
+        assert!(Play::active().send(bad).contains(&error(condition)), "{bad}");
     }
     let mut play = Play::active();
     let error = StreamError::from(StreamCondition::Conflict).saying("replaced");

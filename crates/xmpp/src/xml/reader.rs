@@ -203,12 +203,9 @@ impl Reader {
         self.spent = true;
         self.stage = Stage::Inside;
         let text = text::check(&self.partial)?;
-        self.walk.scope.begin(text, &self.attributes)?;
+        self.walk.scope.begin(text, &tag.name, &self.attributes)?;
         self.root = tag.name.whole(&self.partial).into();
         let header = Header { text, tag, attributes: &self.attributes, scope: &self.walk.scope };
-        if tag.name.has_prefix() && header.namespace().is_empty() {
-            return Err(Fault::NotWellFormed);
-        }
         Ok((white + tag.end - before, Some(Event::Open(header))))
     }
 
@@ -359,3 +356,6 @@ fn closing(bytes: &[u8], root: &[u8], limits: Limits) -> Result<Option<usize>, F
         _ => Err(Fault::NotWellFormed),
     }
 }
+
+#[cfg(test)]
+mod tests;

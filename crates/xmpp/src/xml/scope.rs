@@ -59,7 +59,7 @@ impl Scope {
     }
 
     /// Takes what a stream header declares for as long as the stream lasts.
-    pub(crate) fn begin(&mut self, header: &str, attributes: &[Attribute]) -> Result<(), Fault> {
+    pub(crate) fn begin(&mut self, header: &str, name: &Name, attributes: &[Attribute]) -> Result<(), Fault> {
         *self = Self::default();
         for attribute in attributes {
             if let Some(prefix) = declares(header.as_bytes(), attribute)? {
@@ -68,7 +68,12 @@ impl Scope {
             }
         }
         // One bit each in `leaned`.
-        if self.roots > 64 { Err(Fault::TooManyAttributes) } else { Ok(()) }
+        if self.roots > 64 {
+            return Err(Fault::TooManyAttributes);
+        }
+        self.check_prefixes(header.as_bytes(), name, attributes)?;
+        self.reset();
+        Ok(())
     }
 
     /// Back to what the header declared.
@@ -100,13 +105,7 @@ impl Scope {
         if self.bindings.len() > usize::from(most) + usize::from(self.roots) {
             return Err(Fault::TooManyAttributes);
         }
-        if name.has_prefix() {
-            if name.prefix(bytes) == b"xml" {
-                return Err(Fault::NotWellFormed);
-            }
-            self.lean(bytes, name)?;
-        }
-        self.check_attributes(bytes, attributes)
+        self.check_prefixes(bytes, name, attributes)
     }
 
     /// Forgets what was declared since `mark`.
@@ -114,7 +113,13 @@ impl Scope {
         self.bindings.truncate(mark as usize);
     }
 
-    fn check_attributes(&mut self, bytes: &[u8], attributes: &[Attribute]) -> Result<(), Fault> {
+    fn check_prefixes(&mut self, bytes: &[u8], name: &Name, attributes: &[Attribute]) -> Result<(), Fault> {
+        if name.has_prefix() {
+            if name.prefix(bytes) == b"xml" {
+                return Err(Fault::NotWellFormed);
+            }
+            self.lean(bytes, name)?;
+        }
         let mut prefixed = 0;
         for attribute in attributes.iter().filter(|a| a.name.has_prefix()) {
             if !matches!(attribute.name.prefix(bytes), b"xml" | b"xmlns") {

@@ -101,7 +101,6 @@ impl Walk {
         if tag.empty {
             return Err(Fault::Format);
         }
-        lex::check_names(bytes, attributes)?;
         self.at = 0;
         self.look = Look::default();
         Ok(Some(tag))
