@@ -147,6 +147,15 @@ impl Jid {
         Some(Self { bare, resource: self.resource.clone() })
     }
 
+    /// Whether `text` is this very JID in its normal form: cheaper than reading it.
+    pub(crate) fn is_text(&self, text: &str) -> bool {
+        match (text.strip_prefix(self.bare.as_str()), &self.resource) {
+            (Some(""), None) => true,
+            (Some(rest), Some(resource)) => rest.strip_prefix('/') == Some(resource),
+            _ => false,
+        }
+    }
+
     /// Appends the JID to `out`, escaped for an attribute value.
     pub(crate) fn push_escaped(&self, out: &mut String) {
         // The user part may have none of & ' < > " (nodeprep), the domain neither: only the resource can.
@@ -252,6 +261,21 @@ mod tests {
         check("roland@falcot.com/\u{a0}", Ok("roland@falcot.com/ "));
         check(&format!("roland@falcot.com/{}", "x".repeat(1024)), Err(JidError::TooLong));
         check(&format!("roland@falcot.com/{}", "\u{fdfa}".repeat(300)), Err(JidError::TooLong));
+    }
+
+    #[test]
+    fn is_compared_as_text() {
+        let jid: Jid = "roland@falcot.com/desk".parse().unwrap();
+        assert!(jid.is_text("roland@falcot.com/desk") && jid.to_bare().is_text("roland@falcot.com"));
+        for other in [
+            "roland@falcot.com",
+            "roland@falcot.com/",
+            "roland@falcot.com/desks",
+            "roland@falcot.community",
+            "",
+        ] {
+            assert!(!jid.is_text(other), "{other}");
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Stanza {
             return Err(Refused::Prefix);
         }
         let value = |part: Part| unescape_attribute(part.value.str(fragment.raw()));
-        if let Some(from) = head.from.map(value) {
+        if let Some(from) = head.from.map(value).filter(|from| !sender.is_text(from)) {
             match from.parse::<Jid>() {
                 Ok(from) if from == *sender || (from.is_bare() && from.bare() == sender.bare()) => {}
                 _ => return Err(Refused::From),

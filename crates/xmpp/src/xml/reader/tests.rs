@@ -257,7 +257,7 @@ fn a_closed_or_broken_stream_takes_nothing_more() {
 #[test]
 fn an_idle_stream_keeps_nothing() {
     let mut reader = Reader::new(Limits::MEMBER);
-    let large = format!("<a {}>{}", "b='' ".to_string(), "<b>".repeat(60)) + &"x".repeat(100_000);
+    let large = format!("<a {}>{}", "b=''", "<b>".repeat(60)) + &"x".repeat(100_000);
     for piece in [HEADER, &large, &"</b>".repeat(60), "</a>", " "] {
         let mut rest = piece.as_bytes();
         while !rest.is_empty() {
