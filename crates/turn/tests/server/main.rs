@@ -6,6 +6,7 @@ mod allocate;
 mod bench;
 mod credentials;
 mod lifetimes;
+mod lossy;
 mod permissions;
 mod relay;
 mod reservation;
