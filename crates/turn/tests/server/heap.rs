@@ -1,0 +1,77 @@
+//! A relayed packet touches no heap: counted by an allocator that counts.
+
+use crate::bench::{Bench, stream_user};
+use crate::relay::send;
+use turn::Verdict;
+use wire::SocketId;
+
+const PEER: &str = "203.0.113.7:4000";
+const RELAY: SocketId = SocketId(SocketId::OWN + 1);
+
+/// How many times the heap was asked for something.
+fn asked(work: impl FnOnce()) -> u64 {
+    allocation_counter::measure(work).count_total
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_ne!(asked(|| drop(std::hint::black_box(vec![0_u8; 100]))), 0);
+}
+
+#[test]
+fn from_client_to_peer() {
+    let mut bench = Bench::new();
+    let roland = bench.allocated("roland", "192.0.2.1:5000");
+    bench.bind_channel(&roland, 0x4000, PEER);
+    let indication = send(PEER, &[7; 160]);
+    for message in [&b"\x40\0\0\x05hello"[..], &indication] {
+        let count = asked(|| {
+            let verdict = bench.server.from_client(bench.now, roland.client.flow, message);
+            assert!(matches!(verdict, Verdict::Forward { .. }));
+        });
+        assert_eq!(count, 0, "{message:?}");
+    }
+}
+
+#[test]
+fn from_peer_to_client() {
+    let mut bench = Bench::new();
+    let roland = bench.allocated("roland", "192.0.2.1:5000");
+    let stream = bench.allocated_for(stream_user("joe", "192.0.2.2:5000"));
+    bench.bind_channel(&roland, 0x4000, PEER);
+    let lines = bench.ask(
+        &stream,
+        stun::Method::CHANNEL_BIND,
+        &[crate::bench::channel(0x4000), crate::bench::peer_address(PEER)],
+    );
+    assert_eq!(lines.len(), 1);
+    let mut frame = [7; 64 + 161];
+    for (socket, peer) in [(RELAY, PEER), (RELAY, "203.0.113.7:4001"), (SocketId(RELAY.0 + 1), PEER)] {
+        let peer = peer.parse().unwrap();
+        let count = asked(|| {
+            let verdict = bench.server.from_peer(bench.now, socket, peer, &mut frame, 64);
+            assert!(matches!(verdict, Verdict::Forward { .. }));
+        });
+        assert_eq!(count, 0, "{socket:?} {peer}");
+    }
+}
+
+#[test]
+fn what_is_dropped() {
+    let mut bench = Bench::new();
+    let roland = bench.allocated("roland", "192.0.2.1:5000");
+    let stranger = crate::bench::user("", "192.0.2.9:5000");
+    let messages =
+        [&b"\x40\0\0\x05hello"[..], &send(PEER, b"hello"), b"noise", b"\0\x01\0\0\x21\x12\xA4\x42"];
+    let count = asked(|| {
+        for message in messages {
+            for flow in [roland.client.flow, stranger.client.flow] {
+                assert_eq!(bench.server.from_client(bench.now, flow, message), Verdict::Drop);
+            }
+        }
+        let mut frame = [7; 64 + 160];
+        let peer = "203.0.113.7:1".parse().unwrap();
+        assert_eq!(bench.server.from_peer(bench.now, RELAY, peer, &mut frame, 64), Verdict::Drop);
+    });
+    assert_eq!(count, 0);
+}
