@@ -1,2 +1,65 @@
-//! Placeholder until the first real code arrives.
-fn main() {}
+//! The load generator: clients of STUN, TURN, SIP and XMPP in one thread, far cheaper than the servers they drive.
+//!
+//! `load COMMAND --name value …`. It prepares, prints `{"ready":true}` and waits for a line on its standard input; then
+//! it measures, prints what was done as one line of JSON, and waits for another line before it lets go of what it
+//! holds. Who started it reads the server's processor time and memory in these pauses.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
+
+mod digest;
+mod options;
+mod report;
+mod sip;
+mod stun;
+mod tls;
+mod turn;
+mod xmpp;
+
+use anyhow::{Result, bail};
+use options::Options;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: load COMMAND --server ADDRESS:PORT [--name value …]
+
+  stun           binding requests               --units N --window N
+  turn-relay     ChannelData to an echo peer    --units N --clients N --size OCTETS --window N [--rate PACKETS/S] [--tls yes]
+  turn-setup     allocations made and released  --units N --window N
+  turn-idle      allocations that stay          --clients N
+  sip-options    OPTIONS to the server itself   --units N --window N
+  sip-register   registrations with digest      --units N --window N [--users N] [--first N]
+  sip-call       INVITE … BYE through the proxy --units N --window N
+  xmpp-login     TLS, SCRAM-SHA-1, binding      --units N --window N
+  xmpp-chat      messages between pairs         --units N --clients N --window N
+  xmpp-idle      logged-in connections          --clients N
+
+Accounts are load0@DOMAIN, load1@DOMAIN …, all with --password; --domain is bench.example unless given.
+";
+
+fn main() -> ExitCode {
+    match work() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let options = Options::read(arguments)?;
+    match command.as_str() {
+        "stun" => stun::load::run(&options),
+        "turn-relay" => turn::relay::run(&options),
+        "turn-setup" => turn::setup::run(&options),
+        "turn-idle" => turn::setup::idle(&options),
+        "sip-options" => sip::options(&options),
+        "sip-register" => sip::register(&options),
+        "sip-call" => sip::call::run(&options),
+        "xmpp-login" => xmpp::login(&options),
+        "xmpp-chat" => xmpp::chat(&options),
+        "xmpp-idle" => xmpp::idle(&options),
+        _ => bail!("{USAGE}"),
+    }
+}
