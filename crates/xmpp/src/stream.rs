@@ -15,7 +15,7 @@ pub use error::{StreamCondition, StreamError};
 use crate::jid::Jid;
 use crate::sasl::plain::{Derive, Derived};
 use crate::sasl::{Failure, Mechanism};
-use crate::stanza::{Condition, Stanza};
+use crate::stanza::{Condition, Stanza, StanzaError};
 use crate::xml::{Limits, Reader};
 use stage::{Active, Binding, Layer, Opening, Stage};
 use std::time::{Duration, Instant};
@@ -89,10 +89,12 @@ pub enum Output {
     Failed(Failure),
     /// The client is this account. Take the connection to the account's home, then `Settled`.
     Authenticated(Address),
-    /// The client wants this full JID; then `Bound` or `NotBound`.
-    Bind(Jid),
+    /// The client wants to bind this resource (in normal form), or any; then `Bound` or `NotBound`.
+    Bind(Option<Box<str>>),
     /// A stanza of the session, stamped with its full JID, its `to` well-formed.
     Stanza(Stanza),
+    /// A stanza of the session that goes no further: answer it with this error, in its turn.
+    Refused(Box<Stanza>, StanzaError),
     /// The stream is over: nothing more comes of it. Flush and close the connection.
     Close,
 }

@@ -1,8 +1,8 @@
 //! The binding of a resource (RFC 6120 §7). Which resources an account may have is the router's to say.
 
 use super::stage::{Active, Bind, Binding, Next, Stage};
-use super::{Context, Output, Policy, StreamCondition, StreamError};
-use crate::jid::Jid;
+use super::{Output, Policy, StreamCondition, StreamError};
+use crate::jid::{Jid, JidError};
 use crate::ns;
 use crate::stanza::{Condition, IqType, Refused, Stanza};
 use crate::xml::{Element, Fragment};
@@ -16,12 +16,7 @@ pub(super) fn write_features(policy: &Policy, out: &mut String) {
     out.push_str("</stream:features>");
 }
 
-pub(super) fn element(
-    stage: Bind,
-    element: &Fragment<'_>,
-    context: &mut Context<'_>,
-    out: &mut Vec<Output>,
-) -> Next {
+pub(super) fn element(stage: Bind, element: &Fragment<'_>, out: &mut Vec<Output>) -> Next {
     let sender = Jid::from(stage.0.clone());
     let request = match Stanza::receive(element, &sender, None) {
         Ok(stanza) => stanza,
@@ -34,12 +29,12 @@ pub(super) fn element(
     if request.iq_type() != Some(IqType::Set) || !request.payload_is("bind", ns::BIND) {
         return Err(early());
     }
-    match wanted(&request, &sender, context) {
-        Some(full) => {
-            out.push(Output::Bind(full));
+    match wanted(&request, &sender) {
+        Ok(resource) => {
+            out.push(Output::Bind(resource));
             Ok(Stage::Binding(Binding { address: stage.0, request: Box::new(request) }))
         }
-        None => {
+        Err(_) => {
             refuse(&request, Condition::BadRequest, out);
             Ok(Stage::Bind(stage))
         }
@@ -51,13 +46,13 @@ fn early() -> StreamError {
     StreamError::from(StreamCondition::NotAuthorized).saying("bind a resource first")
 }
 
-/// The full JID that is asked for; a random resource where none is. `None`: no valid resource.
-fn wanted(request: &Stanza, account: &Jid, context: &mut Context<'_>) -> Option<Jid> {
-    let bind = request.payload_element()?;
-    let resource = bind.find("resource", ns::BIND).map(Element::content);
+/// The resource that is asked for, in normal form; `None` where any will do.
+fn wanted(request: &Stanza, account: &Jid) -> Result<Option<Box<str>>, JidError> {
+    let bind = request.payload_element();
+    let resource = bind.as_ref().and_then(|bind| bind.find("resource", ns::BIND)).map(Element::content);
     match resource.filter(|resource| !resource.is_empty()) {
-        Some(resource) => account.with_resource(&resource).ok(),
-        None => account.with_resource(&context.entropy.token(16)).ok(),
+        Some(resource) => Ok(account.with_resource(&resource)?.resource().map(Into::into)),
+        None => Ok(None),
     }
 }
 

@@ -94,7 +94,7 @@ impl Stage {
             (Self::SignIn(stage), Event::Element(element)) => {
                 sign_in::element(stage, element, common, context, out)
             }
-            (Self::Bind(stage), Event::Element(element)) => bind::element(stage, element, context, out),
+            (Self::Bind(stage), Event::Element(element)) => bind::element(stage, element, out),
             (Self::Active(stage), Event::Element(element)) => {
                 stage.element(element, common, out)?;
                 Ok(Self::Active(stage))
@@ -175,23 +175,12 @@ impl Active {
         out: &mut Vec<Output>,
     ) -> Result<(), StreamError> {
         match Stanza::receive(element, &self.0, common.lang.as_deref()) {
-            Ok(stanza) if stanza.payload_is("session", ns::SESSION) && self.is_for_us(&stanza) => {
-                // RFC 3921 §3: there is nothing left to do.
-                out.push(Output::write(stanza.result(None).as_str()));
-            }
             Ok(stanza) => out.push(Output::Stanza(stanza)),
-            Err(Refused::Error(stanza, error)) => {
-                out.extend(stanza.error(error).map(|answer| Output::write(answer.as_str())));
-            }
+            Err(Refused::Error(stanza, error)) => out.push(Output::Refused(stanza, error)),
             Err(Refused::NoStanza) => return Err(StreamCondition::UnsupportedStanzaType.into()),
             Err(Refused::Prefix) => return Err(StreamCondition::BadNamespacePrefix.into()),
             Err(Refused::From) => return Err(StreamCondition::InvalidFrom.into()),
         }
         Ok(())
-    }
-
-    fn is_for_us(&self, stanza: &Stanza) -> bool {
-        let to_server = |to: &Jid| to.address().is_none() && to.domain() == self.0.domain();
-        stanza.iq_type().is_some_and(|t| t.is_request()) && stanza.to().is_none_or(to_server)
     }
 }
