@@ -56,7 +56,7 @@ pub enum Put {
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
     /// These are there already.
-    #[error("{} exists already", list(.0))]
+    #[error("already there: {}", list(.0))]
     Exists(Vec<Address>),
     /// This one is not there.
     #[error("there is no account {0}")]

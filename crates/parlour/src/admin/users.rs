@@ -41,7 +41,7 @@ async fn set(house: &dyn Backend, arguments: &Arguments, which: Put, result: &st
 fn refuse_early(house: &dyn Backend, address: &Address, which: Put) -> Result<(), Failure> {
     let known = house.accounts().directory().get(address).is_some();
     match which {
-        Put::New if known => Err(Failure::new(Kind::Conflict, format!("{address} exists already"))),
+        Put::New if known => Err(Failure::new(Kind::Conflict, format!("already there: {address}"))),
         Put::Known if !known => Err(no_account(address)),
         _ => Ok(()),
     }
