@@ -1,0 +1,293 @@
+//! A request on its way out: the target found, one branch per contact, each with its ways to try in order
+//! (RFC 3261 §16.5, §16.6; RFC 3263 §4.3).
+
+use super::context::{Branch, State};
+use super::forward::{self, Copy};
+use super::route::{Plan, Target, begins_dialog};
+use super::{Context, Refusal};
+use crate::message::{Message, Method};
+use crate::registrar::Contact;
+use crate::slab::Id;
+use crate::stack::{Asked, Output, Stack, token_of};
+use crate::transaction::Timer;
+use crate::transport::{self, Arrival, Branch as Via, Hop, token};
+use crate::uri::Uri;
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+use wire::{Flow, Transport};
+
+impl Stack {
+    /// Forwards a request with a transaction.
+    pub(crate) fn proxy(&mut self, now: Instant, arrival: Arrival, request: &Message<'_>, plan: Plan) {
+        let target = plan.target.clone();
+        let hops = match target {
+            Target::Account(_) => VecDeque::new(),
+            _ => match first_hops(&plan, request) {
+                Some(hops) => hops,
+                None => return self.refuse(now, &arrival, request, &Refusal::Unreachable),
+            },
+        };
+        let Some(id) = self.begin(now, arrival, request, Some(Box::new(Context::new(plan)))) else { return };
+        if request.method() == Method::Invite {
+            self.trying(now, id);
+        }
+        match target {
+            Target::Account(address) => self.locate(now, id, address),
+            _ => self.fork(now, id, vec![branch(None, Box::default(), hops)]),
+        }
+    }
+
+    fn locate(&mut self, now: Instant, id: Id, address: wire::Address) {
+        let Some(asked) = self.asked.insert(Asked::Locate(id)) else {
+            return self.answer(now, id, &Refusal::Overload);
+        };
+        if let Some(context) = self.table.context_mut(id) {
+            context.asking = true;
+        }
+        self.timers.set(Timer::Asked(id), now + self.config.limits.answer);
+        self.out.push_back(Output::Locate { token: token_of(asked), address });
+    }
+
+    /// The user was found, or is nowhere.
+    pub(crate) fn located(&mut self, now: Instant, asked: Id, contacts: Option<Vec<Contact>>) {
+        let Some(Asked::Locate(id)) = self.asked.remove(asked) else { return };
+        let Some(context) = self.table.context_mut(id) else { return };
+        // Cancelled, or given up, meanwhile.
+        if !std::mem::take(&mut context.asking) {
+            return;
+        }
+        self.timers.cancel(Timer::Asked(id));
+        let Some(contacts) = contacts else { return self.nowhere(now, id, &Refusal::Overload) };
+        let branches: Vec<Branch> = contacts.into_iter().filter_map(contact_branch).collect();
+        if branches.is_empty() {
+            return self.nowhere(now, id, &Refusal::Unavailable);
+        }
+        self.fork(now, id, branches);
+    }
+
+    fn nowhere(&mut self, now: Instant, id: Id, refusal: &Refusal) {
+        if let Some(context) = self.table.context_mut(id) {
+            context.answered = true;
+        }
+        self.answer(now, id, refusal);
+    }
+
+    /// Starts every branch.
+    fn fork(&mut self, now: Instant, id: Id, branches: Vec<Branch>) {
+        let Some(context) = self.table.context_mut(id) else { return };
+        let count = branches.len();
+        context.branches = branches;
+        for branch in 0..count {
+            self.try_next(now, id, branch, Refusal::Unreachable.code());
+        }
+        self.conclude(now, id);
+    }
+
+    /// Takes the next way of a branch; without one, the branch has failed with `code`.
+    pub(crate) fn try_next(&mut self, now: Instant, id: Id, index: usize, code: u16) {
+        while let Some(context) = self.table.context_mut(id) {
+            let hop = match context.closing {
+                true => None,
+                false => context.branches[index].hops.pop_front(),
+            };
+            let Some(hop) = hop else { return context.failed(index, code) };
+            if let Hop::Name { ref name, .. } = hop {
+                let name = name.clone();
+                context.branches[index].state = State::Resolving;
+                let asked = Asked::Resolve { server: id, branch: index, hop };
+                if self.resolve(now, asked, name) {
+                    self.timers.set(Timer::Asked(id), now + self.config.limits.answer);
+                    return;
+                }
+            } else if self.try_hop(now, id, index, &hop) {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn resolve(&mut self, _now: Instant, asked: Asked, name: Box<str>) -> bool {
+        let Some(asked) = self.asked.insert(asked) else { return false };
+        self.out.push_back(Output::Resolve { token: token_of(asked), name });
+        true
+    }
+
+    /// The addresses of a name.
+    pub(crate) fn resolved(&mut self, now: Instant, asked: Id, addresses: &[IpAddr]) {
+        match self.asked.remove(asked) {
+            Some(Asked::Resolve { server, branch, hop }) => {
+                let Some(context) = self.table.context_mut(server) else { return };
+                let waits = context.branches.get(branch).is_some_and(|b| b.state == State::Resolving);
+                if !waits {
+                    return;
+                }
+                let found = expand(&hop, addresses);
+                let hops = &mut context.branches[branch].hops;
+                found.into_iter().rev().for_each(|hop| hops.push_front(hop));
+                if !context.is_asking() {
+                    self.timers.cancel(Timer::Asked(server));
+                }
+                self.try_next(now, server, branch, Refusal::Unreachable.code());
+                self.conclude(now, server);
+            }
+            Some(Asked::Stateless { arrival, bytes, plan, hop }) => {
+                if let (Some(hop), Ok(request)) = (expand(&hop, addresses).first(), Message::parse(&bytes)) {
+                    self.send_stateless(now, arrival, &request, &plan, hop);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Sends a branch's request by one way; `false` where there is no such way (any more).
+    fn try_hop(&mut self, now: Instant, id: Id, index: usize, hop: &Hop) -> bool {
+        let Some((path, sent_by)) = self.path(hop) else { return false };
+        let Some(server) = self.table.server(id) else { return false };
+        let (arrival, bytes) = (server.arrival, server.request.clone());
+        let Ok(request) = Message::parse(&bytes) else { return false };
+        let invite = request.method() == Method::Invite;
+        let write =
+            |stack: &Self, client: Id| stack.copy(id, index, client, &request, hop, &sent_by, &arrival);
+        self.start_client(now, Some((id, index)), path, write, invite).is_some()
+    }
+
+    /// The request as it leaves on one branch.
+    #[expect(clippy::too_many_arguments, reason = "each is one part of the copy, used here alone")]
+    fn copy(
+        &self,
+        id: Id,
+        index: usize,
+        client: Id,
+        request: &Message<'_>,
+        hop: &Hop,
+        sent_by: &str,
+        arrival: &Arrival,
+    ) -> Vec<u8> {
+        let context = self.table.server(id).and_then(|server| server.context.as_deref());
+        let context = context.expect("a branch belongs to a forwarded request");
+        let target = &context.branches[index];
+        let via = Via { worker: self.config.me, id: client, looped: context.plan.looped };
+        Copy {
+            plan: &context.plan,
+            arrival,
+            uri: target.uri.as_deref(),
+            path: &target.path,
+            transport: hop.transport(),
+            sent_by,
+            branch: &via.write(&self.seal),
+            record_routes: &self.record_routes(request, arrival, hop, sent_by),
+            max_forwards: self.config.limits.max_forwards,
+            consumed: self.realm_of(request).as_deref(),
+        }
+        .write(request)
+    }
+
+    /// The realm whose credentials in this request were for us.
+    pub(super) fn realm_of(&self, request: &Message<'_>) -> Option<String> {
+        let Ok(Uri::Sip(from)) = request.from().uri() else { return None };
+        let name = std::str::from_utf8(from.host.name()?).ok()?;
+        self.directory.domain(name).map(|domain| domain.as_str().to_owned())
+    }
+
+    /// Our Record-Routes: the one for the caller's side, and above it the one for the called side where they
+    /// differ (RFC 5658). Each names the flow to its side where a plain address would not do.
+    fn record_routes(
+        &self,
+        request: &Message<'_>,
+        arrival: &Arrival,
+        hop: &Hop,
+        sent_by: &str,
+    ) -> Vec<String> {
+        if !begins_dialog(request) {
+            return Vec::new();
+        }
+        let Some(listener) = self.config.listeners.by_local(arrival.transport, arrival.local) else {
+            return Vec::new();
+        };
+        let near = self.config.listeners.sent_by(listener, Some(arrival.local.ip()));
+        let caller = needs_flow(request, arrival).then_some(arrival);
+        let called = match hop {
+            Hop::Flow(flow) => Some(flow),
+            _ => None,
+        };
+        let call_id = request.call_id();
+        let uri = |host: &str, transport, flow: Option<&Arrival>| {
+            let user = token::write(&self.seal, call_id, flow);
+            format!("<sip:{user}@{host}{};lr>", transport_param(transport))
+        };
+        let first = uri(&near, arrival.transport, caller);
+        let same = near == sent_by && arrival.transport == hop.transport();
+        if same && caller.is_none() && called.is_none() {
+            return vec![first];
+        }
+        vec![first, uri(sent_by, hop.transport(), called)]
+    }
+}
+
+/// Where a request without an account as its target goes first.
+pub(super) fn first_hops(plan: &Plan, request: &Message<'_>) -> Option<VecDeque<Hop>> {
+    let next = match forward::next_route(b"", &plan.routes) {
+        Some(hop) => hop?,
+        None => {
+            let uri = plan.uri.as_deref().or(request.uri_bytes())?;
+            match (plan.flow, forward::hop(uri)) {
+                // The flow to the other end of the dialog, and its address as it says where the flow is gone.
+                (Some(flow), hop) => return Some(flow_hops(flow, hop)),
+                (None, hop) => hop?,
+            }
+        }
+    };
+    Some(VecDeque::from([next]))
+}
+
+/// A flow first; for streams, which end, then what the URI says.
+fn flow_hops(flow: Arrival, uri: Option<Hop>) -> VecDeque<Hop> {
+    let stream = matches!(flow.flow, Flow::Stream(_));
+    let fallback = uri.filter(|_| stream);
+    std::iter::once(Hop::Flow(flow)).chain(fallback).collect()
+}
+
+/// The branch of a contact; `None` where its URI leads nowhere.
+fn contact_branch(contact: Contact) -> Option<Branch> {
+    let uri = forward::hop(&contact.uri);
+    let hops = match (forward::next_route(&contact.path, b""), contact.arrival) {
+        (Some(first), _) => VecDeque::from([first?]),
+        (None, Some(arrival)) => flow_hops(arrival, uri),
+        (None, None) => VecDeque::from([uri?]),
+    };
+    Some(branch(Some(contact.uri), contact.path, hops))
+}
+
+fn branch(uri: Option<Box<[u8]>>, path: Box<[u8]>, hops: VecDeque<Hop>) -> Branch {
+    Branch { uri, path, hops, state: State::Resolving }
+}
+
+/// A name's hop as one hop per address.
+fn expand(hop: &Hop, addresses: &[IpAddr]) -> Vec<Hop> {
+    let Hop::Name { transport, name, port } = hop else { return Vec::new() };
+    let address = |ip: &IpAddr| Hop::Address {
+        transport: *transport,
+        to: SocketAddr::new(*ip, *port),
+        name: name.clone(),
+    };
+    addresses.iter().map(address).collect()
+}
+
+/// Whether whoever sent this is not to be reached at the Contact it names: behind NAT, or on a stream.
+fn needs_flow(request: &Message<'_>, arrival: &Arrival) -> bool {
+    match request.contacts().next() {
+        Some(Ok(crate::message::Contact::At(contact))) => {
+            transport::is_behind_nat(request.via(), forward::hop(contact.uri_bytes()).as_ref(), arrival)
+        }
+        _ => true,
+    }
+}
+
+/// How a URI of ours names a transport.
+fn transport_param(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "",
+        Transport::Tcp => ";transport=tcp",
+        Transport::Tls => ";transport=tls",
+    }
+}

@@ -1,0 +1,73 @@
+//! Who may ask this proxy for what: our users after proving who they are, strangers only to reach our users. Never
+//! an open relay.
+
+use super::Refusal;
+use super::route::{Plan, Target};
+use crate::digest::{Algorithms, Role, Verdict};
+use crate::message::Message;
+use crate::stack::Stack;
+use crate::transport::Arrival;
+use crate::uri::Uri;
+use std::time::Instant;
+use wire::{Address, Domain};
+
+impl Stack {
+    /// Whether a request may be forwarded.
+    pub(crate) fn permit(
+        &self,
+        now: Instant,
+        arrival: &Arrival,
+        request: &Message<'_>,
+        plan: &Plan,
+    ) -> Result<(), Refusal> {
+        // A route sealed for this dialog proves that the dialog was let through when it began.
+        if !plan.in_dialog {
+            match self.caller(request, arrival)? {
+                Some(caller) => self.prove(now, request, Role::Proxy, &caller)?,
+                None if matches!(plan.target, Target::Account(_)) => {}
+                None => return Err(Refusal::Relaying),
+            }
+        }
+        match &plan.target {
+            Target::Account(address) if self.directory.get(address).is_none() => Err(Refusal::NotFound),
+            _ => Ok(()),
+        }
+    }
+
+    /// The account that a request claims to come from, where its domain is ours; nobody speaks for the domain itself.
+    fn caller(&self, request: &Message<'_>, arrival: &Arrival) -> Result<Option<Address>, Refusal> {
+        let Ok(Uri::Sip(uri)) = request.from().uri() else { return Ok(None) };
+        let place = self.place();
+        match place.account(&uri, arrival) {
+            None if place.is_us(&uri, arrival) => Err(Refusal::NotYours),
+            caller => Ok(caller),
+        }
+    }
+
+    /// Whether a request proves to come from `claimed`: an address at the main name of a domain of ours.
+    pub(crate) fn prove(
+        &self,
+        now: Instant,
+        request: &Message<'_>,
+        role: Role,
+        claimed: &Address,
+    ) -> Result<(), Refusal> {
+        if !self.config.authenticate {
+            return self.directory.get(claimed).map(|_| ()).ok_or(Refusal::NotYours);
+        }
+        let Ok(realm) = Domain::new(claimed.domain()) else { return Err(Refusal::NotYours) };
+        let unix = self.epoch.unix(now);
+        let verdict = self.digest.verify(request, role, &realm, &self.directory, unix);
+        let ask = |stale, algorithms| Err(Refusal::Challenge { role, realm, stale, algorithms });
+        match verdict {
+            Verdict::Granted(address) if address == *claimed => Ok(()),
+            Verdict::Granted(_) => Err(Refusal::NotYours),
+            Verdict::Absent | Verdict::Refused(_) => ask(false, Algorithms::ALL),
+            Verdict::Stale => ask(true, Algorithms::ALL),
+            Verdict::Missing(address) => {
+                let keys = self.directory.get(&address).map(|account| &account.keys);
+                ask(false, keys.map_or(Algorithms::ALL, Algorithms::of))
+            }
+        }
+    }
+}

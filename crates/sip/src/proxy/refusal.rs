@@ -1,0 +1,105 @@
+//! Why a request is refused, and what the answer says.
+
+use crate::digest::{Algorithms, Role};
+use std::time::Duration;
+use wire::Domain;
+
+/// A refusal by this server. Whose fault it is shows in its code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A part that matters cannot be read.
+    BadRequest(&'static str),
+    /// A Contact that cannot be kept, or `*` with something beside it.
+    BadContact,
+    /// No good credentials: a challenge.
+    Challenge {
+        /// Whether the registrar asks or the proxy.
+        role: Role,
+        /// Which account list.
+        realm: Domain,
+        /// The credentials were good once.
+        stale: bool,
+        /// What the account can be asked for.
+        algorithms: Algorithms,
+    },
+    /// Good credentials of somebody else.
+    NotYours,
+    /// Neither end is ours.
+    Relaying,
+    /// More contacts in one request than an address may have.
+    TooManyContacts,
+    /// Nobody of that name.
+    NotFound,
+    /// Addressed to us, and we do not do this.
+    MethodNotAllowed,
+    /// Nobody answered in time.
+    Timeout,
+    /// A scheme other than sip and sips.
+    Scheme,
+    /// An extension that we do not know is required: its tags.
+    Extension(Vec<u8>),
+    /// A binding would live shorter than this.
+    IntervalTooBrief(Duration),
+    /// Somebody of that name, but nowhere.
+    Unavailable,
+    /// A CANCEL of nothing.
+    NoTransaction,
+    /// It has been here before.
+    Loop,
+    /// Max-Forwards has run out.
+    TooManyHops,
+    /// No user part.
+    Incomplete,
+    /// The caller gave up.
+    Cancelled,
+    /// An older REGISTER than the one that made the binding (RFC 3261 §10.3).
+    OutOfOrder,
+    /// The disk did not take it.
+    Storage,
+    /// What the next element answered is not for the caller to know (503, RFC 3261 §16.7).
+    Upstream,
+    /// Too much to do.
+    Overload,
+    /// No way to the next element.
+    Unreachable,
+}
+
+impl Refusal {
+    /// The status code.
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::BadRequest(_) | Self::BadContact => 400,
+            Self::Challenge { role, .. } => role.code(),
+            Self::NotYours | Self::Relaying | Self::TooManyContacts => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::Timeout => 408,
+            Self::Scheme => 416,
+            Self::Extension(_) => 420,
+            Self::IntervalTooBrief(_) => 423,
+            Self::Unavailable => 480,
+            Self::NoTransaction => 481,
+            Self::Loop => 482,
+            Self::TooManyHops => 483,
+            Self::Incomplete => 484,
+            Self::Cancelled => 487,
+            Self::OutOfOrder | Self::Storage | Self::Upstream => 500,
+            Self::Overload | Self::Unreachable => 503,
+        }
+    }
+
+    /// The reason phrase, where the usual one would say too little.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::BadRequest(text) => text,
+            Self::BadContact => "Malformed Contact",
+            Self::NotYours => "Not Your Account",
+            Self::Relaying => "Relaying Denied",
+            Self::TooManyContacts => "Too Many Contacts",
+            Self::OutOfOrder => "Out Of Order",
+            Self::Storage => "Not Stored",
+            Self::Unreachable => "Destination Unreachable",
+            other => crate::message::reply::reason(other.code()),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Answers of branches (RFC 3261 §16.7): provisional ones and every 2xx pass at once, the best refusal when all
+//! branches have answered.
+
+use super::Refusal;
+use super::context::Answer;
+use crate::message::{Edit, HeaderName, Message, Via};
+use crate::slab::Id;
+use crate::stack::{Cancel, Stack};
+use crate::transaction::Timer;
+use std::time::Instant;
+
+/// What a branch's phone is told when another took the call (RFC 3326).
+const ELSEWHERE: &[u8] = b"Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n";
+
+/// A response as it goes on: without our Via.
+fn without_our_via(response: &Message<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut edit = Edit::new(response, &mut bytes);
+    edit.pop(HeaderName::Via, 1);
+    edit.finish();
+    bytes
+}
+
+impl Stack {
+    /// A response of one branch that its client transaction lets through.
+    pub(crate) fn branch_response(
+        &mut self,
+        now: Instant,
+        (server, branch): (Id, usize),
+        client: Id,
+        (code, invite): (u16, bool),
+        response: &Message<'_>,
+    ) {
+        match code {
+            100..=199 => self.progress(now, server, client, (code, invite), response),
+            200..=299 => self.success(now, (server, branch), (code, invite), response),
+            _ => self.refusal_of_branch(now, (server, branch), code, response),
+        }
+    }
+
+    /// A provisional response: the call is alive. 100 stays here, and other methods have no others (RFC 4320 §4.1).
+    fn progress(
+        &mut self,
+        now: Instant,
+        server: Id,
+        client: Id,
+        (code, invite): (u16, bool),
+        response: &Message<'_>,
+    ) {
+        if !invite {
+            return;
+        }
+        match self.table.client(client).map(|client| client.cancel) {
+            Some(Cancel::Wanted) => self.send_cancel(now, client),
+            Some(Cancel::No) if code > 100 || self.timers.get(Timer::C(client)).is_none() => {
+                self.timers.set(Timer::C(client), now + self.config.timing.c);
+            }
+            _ => {}
+        }
+        if code > 100 {
+            self.respond(now, server, code, without_our_via(response));
+        }
+    }
+
+    /// A 2xx passes at once, each one of an INVITE; the other phones stop ringing.
+    fn success(
+        &mut self,
+        now: Instant,
+        (server, branch): (Id, usize),
+        (code, invite): (u16, bool),
+        response: &Message<'_>,
+    ) {
+        let Some(context) = self.table.context_mut(server) else { return };
+        context.done(branch);
+        let first = !std::mem::replace(&mut context.answered, true);
+        if first || invite {
+            self.respond(now, server, code, without_our_via(response));
+        }
+        if first && invite {
+            self.give_up(now, server, ELSEWHERE);
+        }
+    }
+
+    /// A refusal is kept until every branch has answered; a 6xx ends the others' ringing (RFC 3261 §16.7 step 5).
+    fn refusal_of_branch(
+        &mut self,
+        now: Instant,
+        (server, branch): (Id, usize),
+        code: u16,
+        response: &Message<'_>,
+    ) {
+        let Some(context) = self.table.context_mut(server) else { return };
+        if code == 503 && !context.closing && !context.branches[branch].hops.is_empty() {
+            self.try_next(now, server, branch, code);
+            return self.conclude(now, server);
+        }
+        context.refused(branch, code, response);
+        if code >= 600 {
+            let reason = format!("Reason: SIP;cause={code}\r\n");
+            self.give_up(now, server, reason.as_bytes());
+        }
+        self.conclude(now, server);
+    }
+
+    /// A branch had no answer: its way is gone, or nobody answered in time. Perhaps there is another way.
+    pub(crate) fn branch_failed(&mut self, now: Instant, server: Id, branch: usize, code: u16) {
+        self.try_next(now, server, branch, code);
+        self.conclude(now, server);
+    }
+
+    /// Passes the best answer on, once every branch has answered.
+    pub(crate) fn conclude(&mut self, now: Instant, server: Id) {
+        let Some(context) = self.table.context_mut(server) else { return };
+        if context.answered || !context.is_complete() {
+            return;
+        }
+        context.answered = true;
+        match context.answer() {
+            Answer::Pass(code, bytes) => self.respond(now, server, code, bytes),
+            Answer::Own(code) => self.answer(now, server, &own(code)),
+        }
+        // What may not be said at all (408 to other methods than INVITE, RFC 4320 §4.2) ends in silence.
+        if self.table.server(server).is_some_and(|server| !server.is_answered()) {
+            self.end_server(now, server);
+        }
+    }
+
+    /// A response of ours for which there is no transaction any more. Only a 2xx to INVITE goes on (RFC 3261
+    /// §16.7 step 10): it will be acknowledged end to end. All else is dropped (RFC 6026 §7.3, RFC 4320 §4.2).
+    pub(crate) fn stray_response(&mut self, response: &Message<'_>) {
+        let ok = matches!(response.code(), Some(200..=299));
+        if !ok || response.method() != crate::message::Method::Invite {
+            return;
+        }
+        let next = response.vias().nth(1).and_then(Result::ok);
+        let is_udp = |via: &Via<'_>| via.transport().eq_ignore_ascii_case(b"UDP");
+        if let Some(to) = next.filter(is_udp).and_then(|via| via.answer_to()) {
+            self.send_stray(to, without_our_via(response));
+        }
+    }
+}
+
+/// The refusal behind a code of our own.
+fn own(code: u16) -> Refusal {
+    match code {
+        408 => Refusal::Timeout,
+        480 => Refusal::Unavailable,
+        487 => Refusal::Cancelled,
+        500 => Refusal::Upstream,
+        _ => Refusal::Unreachable,
+    }
+}

@@ -1,0 +1,166 @@
+//! Where a request goes: our Routes taken off, strict routers' rewriting undone (RFC 3261 §16.4), the target named
+//! (§16.5). Asking where a user is happens elsewhere.
+
+use super::Refusal;
+use crate::message::{HeaderName, Message};
+use crate::transport::{Arrival, Listeners, Seal, token};
+use crate::uri::{SipUri, Uri};
+use wire::{Address, Directory, Transport};
+
+/// Whom a request is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Target {
+    /// This server.
+    #[default]
+    Us,
+    /// An address at a domain of ours, by the domain's main name.
+    Account(Address),
+    /// The next Route, or the Request-URI where there is none.
+    Next,
+}
+
+/// How a request was judged: what to take off, what to put in its place, and whom it is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Whom it is for.
+    pub target: Target,
+    /// How many Routes on top were ours.
+    pub popped: usize,
+    /// The Request-URI that a strict router had put at the end of the Routes (RFC 3261 §16.4).
+    pub uri: Option<Box<[u8]>>,
+    /// The Routes that remain, comma-separated, without the last one if that became `uri`.
+    pub routes: Box<[u8]>,
+    /// The flow that our own Route names: the other end of the dialog is reached by it.
+    pub flow: Option<Arrival>,
+    /// A Route of ours, sealed for this dialog, led here: the dialog was let through when it began.
+    pub in_dialog: bool,
+    /// The hash by which loops are seen.
+    pub looped: u64,
+}
+
+/// What routing needs to know of this server.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Our addresses.
+    pub listeners: &'a Listeners,
+    /// Our domains and accounts.
+    pub directory: &'a Directory,
+    /// Our seal.
+    pub seal: &'a Seal,
+}
+
+/// A URI that leads to this server itself.
+struct Own {
+    sealed: bool,
+    flow: Option<Arrival>,
+}
+
+impl Place<'_> {
+    /// Takes a request's Routes and Request-URI apart. `looped` is its loop hash.
+    pub fn route(&self, request: &Message<'_>, arrival: &Arrival, looped: u64) -> Result<Plan, Refusal> {
+        let malformed = Refusal::BadRequest("Malformed Route");
+        let mut routes: Vec<(&[u8], SipUri<'_>)> = Vec::new();
+        for route in request.routes() {
+            let route = route.map_err(|_| malformed.clone())?;
+            let Ok(Uri::Sip(uri)) = route.uri() else { return Err(malformed) };
+            routes.push((route.uri_bytes(), uri));
+        }
+        let mut plan = Plan { looped, ..Plan::default() };
+        let mut request_uri = *request.uri().and_then(Uri::sip).ok_or(Refusal::Scheme)?;
+        // RFC 3261 §16.4: a strict router put our Record-Route into the Request-URI and the target last.
+        if let Some(own) = self.sealed(&request_uri, request.call_id())
+            && let Some((bytes, uri)) = routes.pop()
+        {
+            (plan.uri, plan.flow, plan.in_dialog) = (Some(bytes.into()), own.flow, true);
+            request_uri = uri;
+        }
+        let own = routes.iter().map_while(|(_, uri)| self.own(uri, request.call_id(), arrival));
+        for own in own {
+            plan.popped += 1;
+            plan.in_dialog |= own.sealed;
+            plan.flow = own.flow;
+        }
+        let remaining = &routes[plan.popped..];
+        plan.routes = remaining
+            .iter()
+            .map(|(bytes, _)| [b"<", *bytes, b">"].concat())
+            .collect::<Vec<_>>()
+            .join(&b", "[..])
+            .into();
+        plan.target = match remaining.first() {
+            Some(_) => Target::Next,
+            None => self.target(&request_uri, arrival),
+        };
+        Ok(plan)
+    }
+
+    /// Whom a Request-URI names.
+    fn target(&self, uri: &SipUri<'_>, arrival: &Arrival) -> Target {
+        if !self.is_us(uri, arrival) {
+            return Target::Next;
+        }
+        match self.account(uri, arrival) {
+            Some(address) => Target::Account(address),
+            None => Target::Us,
+        }
+    }
+
+    /// Whether a URI's host is this server or a domain of it.
+    pub fn is_us(&self, uri: &SipUri<'_>, arrival: &Arrival) -> bool {
+        match uri.host.ip() {
+            None => self.domain_of(uri).is_some() || self.listeners.is_our_name(uri.host),
+            Some(ip) => {
+                let transport = if uri.secure { Transport::Tls } else { Transport::Udp };
+                let came_here = ip.to_canonical() == arrival.local.ip().to_canonical();
+                let port = uri.port.unwrap_or(crate::transport::default_port(transport));
+                self.listeners.is_us(ip, uri.port, transport) || (came_here && self.listeners.has_port(port))
+            }
+        }
+    }
+
+    fn domain_of(&self, uri: &SipUri<'_>) -> Option<&wire::Domain> {
+        self.directory.domain(std::str::from_utf8(uri.host.name()?).ok()?)
+    }
+
+    /// The address of ours that a URI names, at its domain's main name; one at our bare address belongs to the
+    /// first domain. `None` where the URI is not ours or has no user part.
+    pub fn account(&self, uri: &SipUri<'_>, arrival: &Arrival) -> Option<Address> {
+        let address = uri.address().ok()?;
+        if let Some(domain) = self.domain_of(uri) {
+            return Some(address.at(domain));
+        }
+        if self.is_us(uri, arrival) { Some(address.at(self.directory.first_domain()?)) } else { None }
+    }
+
+    /// Whether a Route leads to us.
+    fn own(&self, uri: &SipUri<'_>, call_id: &[u8], arrival: &Arrival) -> Option<Own> {
+        if let Some(own) = self.sealed(uri, call_id) {
+            return Some(own);
+        }
+        let port = uri.port.unwrap_or(crate::transport::default_port(Transport::Udp));
+        let here = self.is_us(uri, arrival) && (uri.port.is_none() || self.listeners.has_port(port));
+        here.then_some(Own { sealed: false, flow: None })
+    }
+
+    /// Whether a URI is one that we put into this dialog's Record-Route.
+    fn sealed(&self, uri: &SipUri<'_>, call_id: &[u8]) -> Option<Own> {
+        let flow = token::read(self.seal, call_id, uri.user?)?;
+        Some(Own { sealed: true, flow })
+    }
+}
+
+/// Whether a method begins a dialog, so that we want to stay on its path (RFC 3261 §12.1, RFC 6665, RFC 3515).
+pub fn begins_dialog(request: &Message<'_>) -> bool {
+    use crate::message::Method;
+    let method = request.method();
+    match method {
+        Method::Invite | Method::Subscribe | Method::Refer => request.to().tag().is_none(),
+        Method::Notify => true,
+        _ => false,
+    }
+}
+
+/// Whether a request carries a Route at all.
+pub fn has_route(request: &Message<'_>) -> bool {
+    request.has(HeaderName::Route)
+}

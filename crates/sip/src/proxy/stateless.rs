@@ -1,0 +1,62 @@
+//! Forwarding without a transaction: the ACK of a 2xx (RFC 3261 §16.11).
+
+use super::fork::first_hops;
+use super::forward::Copy;
+use super::route::{Plan, Target};
+use crate::message::Message;
+use crate::stack::{Asked, Stack};
+use crate::transport::{Arrival, Branch, Hop};
+use std::time::Instant;
+
+impl Stack {
+    /// Sends a request on its way and forgets it.
+    pub(crate) fn forward_stateless(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        request: &Message<'_>,
+        plan: Plan,
+    ) {
+        // An ACK goes where its dialog's route leads; an address of record is no place to acknowledge.
+        if plan.target != Target::Next {
+            return;
+        }
+        let Some(hops) = first_hops(&plan, request) else { return };
+        for hop in hops {
+            if let Hop::Name { ref name, .. } = hop {
+                let (name, bytes) = (name.clone(), request.bytes().to_vec());
+                let asked = Asked::Stateless { arrival, bytes, plan: Box::new(plan), hop };
+                self.resolve(now, asked, name);
+                return;
+            }
+            if self.send_stateless(now, arrival, request, &plan, &hop) {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn send_stateless(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        request: &Message<'_>,
+        plan: &Plan,
+        hop: &Hop,
+    ) -> bool {
+        let Some((path, sent_by)) = self.path(hop) else { return false };
+        let bytes = Copy {
+            plan,
+            arrival: &arrival,
+            uri: None,
+            path: b"",
+            transport: hop.transport(),
+            sent_by: &sent_by,
+            branch: &Branch::stateless(&self.seal, plan.looped, request.via().as_bytes()),
+            record_routes: &[],
+            max_forwards: self.config.limits.max_forwards,
+            consumed: self.realm_of(request).as_deref(),
+        }
+        .write(request);
+        self.send(now, &path, bytes, None)
+    }
+}

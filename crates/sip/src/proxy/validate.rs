@@ -1,0 +1,48 @@
+//! What a request must be before anybody routes it (RFC 3261 §16.3, RFC 5393 §4.2).
+
+use super::Refusal;
+use crate::message::{HeaderName, Message};
+use crate::transport::Seal;
+use crate::transport::branch::loop_hash;
+use crate::uri::Uri;
+
+/// Checks what every request that is forwarded must be, in the order of RFC 3261 §16.3. `looped` is its [`hash`].
+pub fn check(request: &Message<'_>, looped: u64) -> Result<(), Refusal> {
+    if !matches!(request.uri(), Some(Uri::Sip(_))) {
+        return Err(Refusal::Scheme);
+    }
+    if request.max_forwards() == Some(0) {
+        return Err(Refusal::TooManyHops);
+    }
+    if has_been_here(request, looped) {
+        return Err(Refusal::Loop);
+    }
+    unknown_extensions(request, HeaderName::ProxyRequire, &[])
+}
+
+/// Refuses tags in `name` that are not among `known`, naming them (RFC 3261 §8.2.2.3, §16.3 step 5).
+pub fn unknown_extensions(request: &Message<'_>, name: HeaderName, known: &[&str]) -> Result<(), Refusal> {
+    let is_known = |tag: &[u8]| known.iter().any(|known| tag.eq_ignore_ascii_case(known.as_bytes()));
+    let unknown: Vec<&[u8]> = request.list(name).filter(|tag| !is_known(tag)).collect();
+    if unknown.is_empty() { Ok(()) } else { Err(Refusal::Extension(unknown.join(&b", "[..]))) }
+}
+
+/// A hash of all that decides where a request goes. Equal hashes in a Via of ours mean a loop; a spiral, that
+/// comes back with another Request-URI, has another hash (RFC 5393 §4.2.1).
+pub fn hash(seal: &Seal, request: &Message<'_>) -> u64 {
+    let mut parts: Vec<&[u8]> = Vec::with_capacity(12);
+    parts.push(request.uri_bytes().unwrap_or_default());
+    parts.push(request.from().tag().unwrap_or_default());
+    parts.push(request.to().tag().unwrap_or_default());
+    parts.push(request.call_id());
+    let number = request.cseq().number.to_be_bytes();
+    parts.push(&number);
+    for name in [HeaderName::Route, HeaderName::ProxyRequire, HeaderName::ProxyAuthorization] {
+        parts.extend(request.all(name));
+    }
+    seal.hash("loop", parts)
+}
+
+fn has_been_here(request: &Message<'_>, looped: u64) -> bool {
+    request.vias().flatten().any(|via| via.branch().and_then(loop_hash) == Some(looped))
+}

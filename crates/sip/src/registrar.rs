@@ -1,0 +1,233 @@
+//! The registrar's book: bindings of addresses of record, in memory at their home worker (RFC 3261 §10, RFC 3327).
+//!
+//! It decides; writing to the disk and answering are the stack's. GRUU and Outbound's flow recovery are left out.
+
+pub mod binding;
+pub mod request;
+
+pub use binding::{Binding, Row};
+pub use request::{Change, Changes};
+
+use crate::proxy::Refusal;
+use crate::slab::{Id, Slab};
+use crate::transport::Arrival;
+use crate::uri::Uri;
+use rustc_hash::FxHashMap;
+use std::time::{Duration, Instant};
+use wire::Address;
+
+/// What a registration may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// A binding's life if the phone names none.
+    pub expires: Duration,
+    /// The shortest life; less is refused with 423.
+    pub expires_min: Duration,
+    /// The longest life; more is shortened.
+    pub expires_max: Duration,
+    /// Bindings of one address; further ones push out those refreshed the longest ago.
+    pub bindings: usize,
+}
+
+/// The request that a change came with.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// Its Call-ID.
+    pub call_id: &'a [u8],
+    /// Its CSeq number.
+    pub cseq: u32,
+    /// Its Path values, comma-separated (RFC 3327).
+    pub path: &'a [u8],
+    /// The way it came by.
+    pub arrival: Arrival,
+}
+
+/// Where a phone is reached: what the proxy needs of a binding, also on another worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// The contact URI, as the phone wrote it.
+    pub uri: Box<[u8]>,
+    /// The Path to it, comma-separated; empty where there is none.
+    pub path: Box<[u8]>,
+    /// The way its registration came by, as long as that may still work.
+    pub arrival: Option<Arrival>,
+    /// Preference in thousandths.
+    pub q: u16,
+}
+
+#[derive(Debug)]
+struct Entry {
+    address: Address,
+    bindings: Vec<Binding>,
+}
+
+/// All bindings of one worker. Bounded by the number of accounts, times [`Rules::bindings`].
+#[derive(Debug)]
+pub struct Registrar {
+    rows: Slab<Entry>,
+    by_address: FxHashMap<Address, Id>,
+}
+
+impl Default for Registrar {
+    fn default() -> Self {
+        Self { rows: Slab::new(usize::MAX), by_address: FxHashMap::default() }
+    }
+}
+
+impl Registrar {
+    /// The bindings of an address, in no order of preference.
+    pub fn bindings(&self, address: &Address) -> &[Binding] {
+        let row = self.by_address.get(address).and_then(|id| self.rows.get(*id));
+        row.map_or(&[], |row| &row.bindings)
+    }
+
+    /// Where an address is reached at `now`, the most preferred first.
+    pub fn contacts(&self, address: &Address, now: Instant) -> Vec<Contact> {
+        let live = self.bindings(address).iter().filter(|binding| binding.expires > now);
+        let mut contacts: Vec<Contact> = live.map(Binding::contact).collect();
+        contacts.sort_by_key(|contact| std::cmp::Reverse(contact.q));
+        contacts
+    }
+
+    /// How many addresses have bindings.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether nobody is registered.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// How many bindings there are.
+    pub fn count(&self) -> usize {
+        self.rows.iter().map(|(_, row)| row.bindings.len()).sum()
+    }
+
+    /// Puts in the bindings of an address as they were kept. Says which row holds them and when the first ends.
+    pub fn load(&mut self, address: Address, bindings: Vec<Binding>) -> Option<(Id, Instant)> {
+        self.replace(&address, bindings)
+    }
+
+    /// Carries out a registration, all of it or nothing (RFC 3261 §10.3 steps 6 and 7). Says which row now holds
+    /// the bindings and when the first ends; `None` where none is left.
+    pub fn apply(
+        &mut self,
+        address: &Address,
+        changes: &Changes<'_>,
+        origin: &Origin<'_>,
+        rules: &Rules,
+        now: Instant,
+    ) -> Result<Option<(Id, Instant)>, Refusal> {
+        let mut bindings = self.bindings(address).to_vec();
+        bindings.retain(|binding| binding.expires > now);
+        match changes {
+            Changes::Query => {}
+            Changes::RemoveAll => {
+                if bindings.iter().any(|binding| is_late(binding, origin)) {
+                    return Err(Refusal::OutOfOrder);
+                }
+                bindings.clear();
+            }
+            Changes::Each(changes) => {
+                for change in changes {
+                    apply_one(&mut bindings, change, origin, now)?;
+                }
+                limit(&mut bindings, changes.len(), rules)?;
+            }
+        }
+        Ok(self.replace(address, bindings))
+    }
+
+    fn replace(&mut self, address: &Address, mut bindings: Vec<Binding>) -> Option<(Id, Instant)> {
+        bindings.shrink_to_fit();
+        let Some(first) = bindings.iter().map(|binding| binding.expires).min() else {
+            if let Some(id) = self.by_address.remove(address) {
+                self.rows.remove(id);
+            }
+            return None;
+        };
+        if let Some(id) = self.by_address.get(address).copied() {
+            let row = self.rows.get_mut(id).expect("the index names rows that exist");
+            row.bindings = bindings;
+            return Some((id, first));
+        }
+        let id = self.rows.insert(Entry { address: address.clone(), bindings })?;
+        self.by_address.insert(address.clone(), id);
+        Some((id, first))
+    }
+
+    /// Drops what has ended in one row. Says whose row it is and when its next binding ends.
+    pub fn expire(&mut self, id: Id, now: Instant) -> Option<(Address, Option<Instant>)> {
+        let row = self.rows.get_mut(id)?;
+        row.bindings.retain(|binding| binding.expires > now);
+        let next = row.bindings.iter().map(|binding| binding.expires).min();
+        let address = row.address.clone();
+        if next.is_none() {
+            self.rows.remove(id);
+            self.by_address.remove(&address);
+        }
+        Some((address, next))
+    }
+
+    /// Drops every binding of an address: its account is gone. Says which row held them.
+    pub fn forget(&mut self, address: &Address) -> Option<Id> {
+        let id = self.by_address.remove(address)?;
+        self.rows.remove(id);
+        Some(id)
+    }
+
+    /// Every address that has bindings.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.by_address.keys()
+    }
+}
+
+/// Whether the request is older than the one that made the binding (RFC 3261 §10.3 step 7).
+fn is_late(binding: &Binding, origin: &Origin<'_>) -> bool {
+    binding.call_id() == origin.call_id && origin.cseq <= binding.cseq
+}
+
+fn apply_one(
+    bindings: &mut Vec<Binding>,
+    change: &Change<'_>,
+    origin: &Origin<'_>,
+    now: Instant,
+) -> Result<(), Refusal> {
+    let place = bindings.iter().position(|binding| is_same(binding, change));
+    if place.is_some_and(|place| is_late(&bindings[place], origin)) {
+        return Err(Refusal::OutOfOrder);
+    }
+    if let Some(place) = place {
+        bindings.remove(place);
+    }
+    if !change.expires.is_zero() {
+        bindings.push(Binding::new(change, origin, now));
+    }
+    Ok(())
+}
+
+/// Whether a change is about this binding: the same URI, or the same flow of the same phone (RFC 5626 §6).
+fn is_same(binding: &Binding, change: &Change<'_>) -> bool {
+    let instance = |of: Option<(&[u8], &[u8])>| of.is_some() && of == binding.instance();
+    if binding.uri() == change.uri || instance(change.instance()) {
+        return true;
+    }
+    match (Uri::parse(binding.uri()), Uri::parse(change.uri)) {
+        (Ok(a), Ok(b)) => a.matches(&b),
+        _ => false,
+    }
+}
+
+/// Keeps the newest bindings: those at the end were refreshed last.
+fn limit(bindings: &mut Vec<Binding>, changed: usize, rules: &Rules) -> Result<(), Refusal> {
+    if changed > rules.bindings {
+        return Err(Refusal::TooManyContacts);
+    }
+    let over = bindings.len().saturating_sub(rules.bindings);
+    bindings.drain(..over);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! One binding, kept small: its texts share one allocation. Its row is how it survives a restart.
+
+use super::{Change, Contact, Origin};
+use crate::message::Params;
+use crate::transport::{Arrival, Listeners, token};
+use std::time::{Duration, Instant};
+use wire::{Epoch, Flow, Transport};
+
+/// One contact of an address of record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Contact URI, contact parameters, Path, Call-ID, one after another.
+    text: Box<[u8]>,
+    /// Where the first three end.
+    ends: [u16; 3],
+    /// The CSeq number of the REGISTER that made or refreshed it.
+    pub cseq: u32,
+    /// Preference in thousandths.
+    pub q: u16,
+    /// When it ends.
+    pub expires: Instant,
+    /// The way its REGISTER came by; `None` where the contact is reached at its URI, or that was a connection of an
+    /// earlier run.
+    pub arrival: Option<Arrival>,
+}
+
+/// A binding as it is kept on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// When it ends, as time since 1970-01-01 00:00 UTC.
+    pub expires: Duration,
+    /// All else, in a form that only this crate reads.
+    pub data: Vec<u8>,
+}
+
+/// What [`Row::data`] begins with.
+const VERSION: u8 = 1;
+
+impl Binding {
+    pub(super) fn new(change: &Change<'_>, origin: &Origin<'_>, now: Instant) -> Self {
+        let (text, ends) = join([change.uri, change.params, origin.path, origin.call_id]);
+        Self {
+            text,
+            ends,
+            cseq: origin.cseq,
+            q: change.q,
+            expires: now + change.expires,
+            arrival: change.by_flow.then_some(origin.arrival),
+        }
+    }
+
+    /// The contact URI.
+    pub fn uri(&self) -> &[u8] {
+        &self.text[..usize::from(self.ends[0])]
+    }
+
+    /// The contact's parameters but for `q` and `expires`, each with its semicolon.
+    pub fn params(&self) -> &[u8] {
+        &self.text[usize::from(self.ends[0])..usize::from(self.ends[1])]
+    }
+
+    /// The Path values, comma-separated; empty where there are none.
+    pub fn path(&self) -> &[u8] {
+        &self.text[usize::from(self.ends[1])..usize::from(self.ends[2])]
+    }
+
+    /// The Call-ID of the REGISTER.
+    pub fn call_id(&self) -> &[u8] {
+        &self.text[usize::from(self.ends[2])..]
+    }
+
+    /// `+sip.instance` and `reg-id`, where both are there (RFC 5626 §4.1).
+    pub fn instance(&self) -> Option<(&[u8], &[u8])> {
+        instance(self.params())
+    }
+
+    /// What the proxy needs to know.
+    pub fn contact(&self) -> Contact {
+        Contact { uri: self.uri().into(), path: self.path().into(), arrival: self.arrival, q: self.q }
+    }
+
+    /// The binding as it is kept on disk.
+    pub fn row(&self, epoch: &Epoch) -> Row {
+        let mut data = vec![VERSION];
+        data.extend_from_slice(&self.cseq.to_be_bytes());
+        data.extend_from_slice(&self.q.to_be_bytes());
+        for end in self.ends {
+            data.extend_from_slice(&end.to_be_bytes());
+        }
+        data.extend_from_slice(&u32::try_from(self.text.len()).expect("four texts of 64 KiB").to_be_bytes());
+        data.extend_from_slice(&self.text);
+        if let Some(arrival) = &self.arrival {
+            token::write_arrival(&mut data, arrival);
+        }
+        Row { expires: epoch.unix(self.expires), data }
+    }
+
+    /// Reads a row back; `None` where it is none of ours. Connections of an earlier run are gone, datagrams
+    /// leave by the listener that now has the address.
+    pub fn from_row(row: &Row, epoch: &Epoch, listeners: &Listeners) -> Option<Self> {
+        let (head, rest) = row.data.split_first_chunk::<17>()?;
+        let number = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
+        let ends = [number(7), number(9), number(11)];
+        let length = u32::from_be_bytes(head[13..].try_into().expect("four bytes"));
+        let (text, arrival) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+        let ordered = ends.is_sorted() && usize::from(ends[2]) <= text.len();
+        if head[0] != VERSION || !ordered {
+            return None;
+        }
+        Some(Self {
+            text: text.into(),
+            ends,
+            cseq: u32::from_be_bytes(head[1..5].try_into().expect("four bytes")),
+            q: number(5),
+            expires: epoch.instant(row.expires),
+            arrival: token::read_arrival(arrival).and_then(|arrival| renewed(arrival, listeners)),
+        })
+    }
+}
+
+fn renewed(arrival: Arrival, listeners: &Listeners) -> Option<Arrival> {
+    let Flow::Datagram { local, peer, .. } = arrival.flow else { return None };
+    let listener = listeners.by_local(Transport::Udp, arrival.local)?;
+    if listener.bound.port() != arrival.local.port() {
+        return None;
+    }
+    Some(Arrival { flow: Flow::Datagram { socket: listener.socket?, local, peer }, ..arrival })
+}
+
+/// Joins four texts; all come from one message's header fields, which fit 16 bits together.
+fn join(parts: [&[u8]; 4]) -> (Box<[u8]>, [u16; 3]) {
+    let mut ends = [0; 3];
+    let mut sum = 0;
+    for (end, part) in ends.iter_mut().zip(parts) {
+        sum += part.len();
+        *end = u16::try_from(sum).unwrap_or(u16::MAX);
+    }
+    (parts.concat().into(), ends)
+}
+
+pub(super) fn instance(params: &[u8]) -> Option<(&[u8], &[u8])> {
+    let params = Params(params);
+    Some((params.get("+sip.instance")?, params.get("reg-id")?))
+}

@@ -1,0 +1,119 @@
+//! What a REGISTER asks for: its Contacts with their lives (RFC 3261 §10.2, §10.3 step 6).
+
+use super::{Rules, binding};
+use crate::message::{self, HeaderName, Message, NameAddr};
+use crate::proxy::Refusal;
+use crate::transport::{Arrival, Hop, is_behind_nat};
+use crate::uri::Uri;
+use std::time::Duration;
+
+/// One Contact of a REGISTER.
+#[derive(Clone, Debug)]
+pub struct Change<'a> {
+    /// Its URI.
+    pub uri: &'a [u8],
+    /// Its parameters but for `q` and `expires`, each with its semicolon.
+    pub params: &'a [u8],
+    /// Its preference in thousandths.
+    pub q: u16,
+    /// Its life; zero removes it.
+    pub expires: Duration,
+    /// It is reached by the flow of its REGISTER, not at its URI.
+    pub by_flow: bool,
+}
+
+impl Change<'_> {
+    pub(super) fn instance(&self) -> Option<(&[u8], &[u8])> {
+        binding::instance(self.params)
+    }
+}
+
+/// All that a REGISTER asks for.
+#[derive(Clone, Debug)]
+pub enum Changes<'a> {
+    /// Nothing: it asks which bindings there are.
+    Query,
+    /// `Contact: *`
+    RemoveAll,
+    /// These.
+    Each(Vec<Change<'a>>),
+}
+
+/// The bytes of rewritten contact parameters, owned by the caller of [`read`] so that changes can borrow them.
+pub type Scratch = Vec<Vec<u8>>;
+
+/// Collects the contact parameters that are kept, one text per Contact.
+pub fn scratch(request: &Message<'_>) -> Scratch {
+    let kept = |contact: &NameAddr<'_>| {
+        let mut text = Vec::new();
+        for param in contact.params().iter().filter(|param| !param.is("q") && !param.is("expires")) {
+            text.push(b';');
+            text.extend_from_slice(param.name);
+            if let Some(value) = param.value {
+                text.push(b'=');
+                text.extend_from_slice(value);
+            }
+        }
+        text
+    };
+    request
+        .contacts()
+        .map(|contact| match contact {
+            Ok(message::Contact::At(address)) => kept(&address),
+            _ => Vec::new(),
+        })
+        .collect()
+}
+
+/// Reads the Contacts of a REGISTER. `scratch` is what [`scratch`] made of the same request.
+pub fn read<'a>(
+    request: &Message<'a>,
+    scratch: &'a Scratch,
+    rules: &Rules,
+    arrival: &Arrival,
+) -> Result<Changes<'a>, Refusal> {
+    if !request.has(HeaderName::Contact) {
+        return Ok(Changes::Query);
+    }
+    let mut changes = Vec::new();
+    let mut all = false;
+    for (contact, params) in request.contacts().zip(scratch) {
+        match contact.map_err(|_| Refusal::BadContact)? {
+            message::Contact::All => all = true,
+            message::Contact::At(address) => {
+                changes.push(change((request, arrival), &address, params, rules)?)
+            }
+        }
+    }
+    match (all, changes.is_empty()) {
+        (true, true) if request.expires() == Some(0) => Ok(Changes::RemoveAll),
+        (false, false) => Ok(Changes::Each(changes)),
+        _ => Err(Refusal::BadContact),
+    }
+}
+
+fn change<'a>(
+    (request, arrival): (&Message<'a>, &Arrival),
+    address: &NameAddr<'a>,
+    params: &'a [u8],
+    rules: &Rules,
+) -> Result<Change<'a>, Refusal> {
+    let hop = match address.uri() {
+        Ok(Uri::Sip(uri)) if uri.headers.is_empty() => Hop::of_uri(&uri),
+        _ => return Err(Refusal::BadContact),
+    };
+    let asked = match address.expires().or(request.expires()) {
+        Some(seconds) => Duration::from_secs(u64::from(seconds)),
+        None => rules.expires,
+    };
+    if !asked.is_zero() && asked < rules.expires_min {
+        return Err(Refusal::IntervalTooBrief(rules.expires_min));
+    }
+    Ok(Change {
+        uri: address.uri_bytes(),
+        params,
+        q: address.q().unwrap_or(1000),
+        expires: asked.min(rules.expires_max),
+        by_flow: is_behind_nat(request.via(), hop.as_ref(), arrival),
+    })
+}

@@ -1,0 +1,427 @@
+//! One worker's SIP as a machine: bytes, time and answers in; bytes, questions and hand-overs out.
+//!
+//! What belongs to another worker leaves whole as a [`Parcel`]; what needs the disk, a name or another worker's
+//! bindings leaves as a question with a token, and goes on when the answer comes.
+
+mod ack;
+mod cancel;
+mod client;
+mod config;
+mod date;
+mod receive;
+mod register;
+mod reply;
+mod request;
+mod send;
+mod table;
+mod timer;
+
+pub use config::{Config, Limits};
+pub use send::Path;
+pub(crate) use table::{Asked, Cancel, Client, ClientKind, Entry, Server, ServerKind};
+
+use crate::digest::Digest;
+use crate::framing::Framer;
+use crate::proxy::route::Place;
+use crate::registrar::{self, Binding, Contact, Registrar};
+use crate::slab::{Id, Slab};
+use crate::transaction::{Alarm, Keyring, Timer};
+use crate::transport::{Arrival, Connections, Seal};
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+use table::Table;
+use wire::{Address, ConnectionId, Directory, Epoch, Flow, Machine, SocketId, Timers, Transport, WorkerId};
+
+/// The mark of a question; its answer carries it.
+pub type Token = u64;
+
+/// What can happen to the stack.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram came.
+    Datagram {
+        /// By which socket.
+        socket: SocketId,
+        /// To which address of ours.
+        local: IpAddr,
+        /// From whom.
+        peer: SocketAddr,
+        /// What it carries.
+        bytes: &'a [u8],
+    },
+    /// An earlier datagram did not reach its peer.
+    Unreachable {
+        /// Whom it was for.
+        peer: SocketAddr,
+    },
+    /// A stream is open.
+    Opened {
+        /// Which.
+        conn: ConnectionId,
+        /// TCP or TLS.
+        transport: Transport,
+        /// Our end.
+        local: SocketAddr,
+        /// The peer's end.
+        peer: SocketAddr,
+        /// The [`Output::Connect`] that it comes of, if we opened it.
+        token: Option<Token>,
+    },
+    /// A stream could not be opened.
+    Refused {
+        /// The mark of the [`Output::Connect`].
+        token: Token,
+    },
+    /// Bytes of a stream, in order, in pieces of any size.
+    Received {
+        /// Which.
+        conn: ConnectionId,
+        /// All of them are taken.
+        bytes: &'a [u8],
+    },
+    /// A stream is gone.
+    Closed {
+        /// Which.
+        conn: ConnectionId,
+    },
+    /// Where an address is reached, in answer to [`Output::Locate`].
+    Located {
+        /// The question's mark.
+        token: Token,
+        /// Its contacts; `None`: nobody could be asked.
+        contacts: Option<Vec<Contact>>,
+    },
+    /// The addresses of a name, in answer to [`Output::Resolve`]; none where there are none.
+    Resolved {
+        /// The question's mark.
+        token: Token,
+        /// In the order in which to try them.
+        addresses: Vec<IpAddr>,
+    },
+    /// What became of a [`Output::Store`] with a token.
+    Stored {
+        /// Its mark.
+        token: Token,
+        /// Whether the bindings are on the disk.
+        durable: bool,
+    },
+    /// Another worker hands something over.
+    HandedOver {
+        /// What.
+        parcel: Parcel,
+    },
+}
+
+/// What the stack wants done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send a datagram.
+    Send {
+        /// By which listener; every worker has a twin of it.
+        socket: SocketId,
+        /// From which address of ours; `None`: any.
+        local: Option<IpAddr>,
+        /// To whom.
+        to: SocketAddr,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// Write to a stream of this worker.
+    Write {
+        /// Which.
+        conn: ConnectionId,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// Open a stream. [`Input::Opened`] or [`Input::Refused`] follows.
+    Connect {
+        /// The mark.
+        token: Token,
+        /// TCP or TLS.
+        transport: Transport,
+        /// Where.
+        to: SocketAddr,
+        /// Whose certificate is expected, where the transport is TLS.
+        name: Box<str>,
+    },
+    /// Close a stream, after what was written.
+    Close {
+        /// Which.
+        conn: ConnectionId,
+    },
+    /// Put these bindings on the disk in place of those the address had. [`Input::Stored`] follows if there is a token.
+    Store {
+        /// The mark.
+        token: Option<Token>,
+        /// Whose bindings.
+        address: Address,
+        /// All of them.
+        rows: Vec<registrar::Row>,
+    },
+    /// Where is this address? [`Input::Located`] follows.
+    Locate {
+        /// The mark.
+        token: Token,
+        /// Whose.
+        address: Address,
+    },
+    /// What addresses has this name? [`Input::Resolved`] follows.
+    Resolve {
+        /// The mark.
+        token: Token,
+        /// The name.
+        name: Box<str>,
+    },
+    /// Give this to another worker's stack.
+    HandOver {
+        /// Whose.
+        to: WorkerId,
+        /// What.
+        parcel: Parcel,
+    },
+}
+
+/// What one worker's stack hands to another's.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Parcel {
+    /// A request that belongs to the other worker: a REGISTER at its address's home.
+    Request {
+        /// How it came.
+        arrival: Arrival,
+        /// The request.
+        bytes: Vec<u8>,
+    },
+    /// A CANCEL, or an ACK, that matched nothing so far.
+    Stray {
+        /// How it came.
+        arrival: Arrival,
+        /// The request.
+        bytes: Vec<u8>,
+        /// How many more workers to ask.
+        left: u16,
+    },
+    /// A response to a transaction of the other worker.
+    Response {
+        /// The response.
+        bytes: Vec<u8>,
+    },
+    /// Bytes for a stream of the other worker.
+    Write {
+        /// Which.
+        conn: ConnectionId,
+        /// Whom it leads to: bytes for another are not written.
+        peer: SocketAddr,
+        /// What.
+        bytes: Vec<u8>,
+        /// The worker and transaction that want to know if the stream is gone.
+        owner: Option<(WorkerId, Id)>,
+    },
+    /// The stream of an earlier [`Parcel::Write`] is gone.
+    Gone {
+        /// The transaction that wrote.
+        owner: Id,
+    },
+}
+
+/// One worker's SIP.
+#[derive(Debug)]
+pub struct Stack {
+    pub(crate) config: Config,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) epoch: Epoch,
+    pub(crate) seal: Seal,
+    pub(crate) digest: Digest,
+    keyring: Keyring,
+    pub(crate) timers: Timers<Timer>,
+    pub(crate) table: Table,
+    pub(crate) asked: Slab<Asked>,
+    connections: Connections,
+    registrar: Registrar,
+    pub(crate) out: VecDeque<Output>,
+}
+
+impl Stack {
+    /// A stack without bindings.
+    pub fn new(config: Config, directory: Arc<Directory>, epoch: Epoch) -> Self {
+        let limits = config.limits;
+        Self {
+            seal: Seal::new(&config.secret),
+            digest: config.digest(),
+            keyring: Keyring::default(),
+            timers: Timers::default(),
+            table: Table::new(limits.transactions),
+            asked: Slab::new(limits.transactions),
+            connections: Connections::new(limits.dials),
+            registrar: Registrar::default(),
+            out: VecDeque::new(),
+            config,
+            directory,
+            epoch,
+        }
+    }
+
+    /// Puts in the bindings of an address as they were kept; what has ended by `now` is left out.
+    pub fn load(&mut self, now: Instant, address: Address, rows: &[registrar::Row]) {
+        let read = |row| Binding::from_row(row, &self.epoch, &self.config.listeners);
+        let bindings = rows.iter().filter_map(read).filter(|binding| binding.expires > now).collect();
+        if let Some((id, first)) = self.registrar.load(address, bindings) {
+            self.timers.set(Timer::Binding(id), first);
+        }
+    }
+
+    /// Where an address at home here is reached, the most preferred first.
+    pub fn contacts(&self, now: Instant, address: &Address) -> Vec<Contact> {
+        self.registrar.contacts(address, now)
+    }
+
+    /// Everything that is registered here.
+    pub fn registrar(&self) -> &Registrar {
+        &self.registrar
+    }
+
+    /// How many transactions there are.
+    pub fn transactions(&self) -> usize {
+        self.table.len()
+    }
+
+    /// How many streams are open.
+    pub fn streams(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// The accounts have changed: whoever is gone is registered nowhere.
+    pub fn set_directory(&mut self, directory: Arc<Directory>) {
+        self.directory = directory;
+        let gone = |address: &&Address| self.directory.get(address).is_none();
+        let gone: Vec<Address> = self.registrar.addresses().filter(gone).cloned().collect();
+        for address in gone {
+            if let Some(id) = self.registrar.forget(&address) {
+                self.timers.cancel(Timer::Binding(id));
+            }
+            self.out.push_back(Output::Store { token: None, address, rows: Vec::new() });
+        }
+    }
+
+    /// The calendar was set, or limits and rules have changed. Transactions at work go on by the old ones.
+    pub fn set_config(&mut self, config: Config, epoch: Epoch) {
+        self.digest = config.digest();
+        self.seal = Seal::new(&config.secret);
+        (self.config, self.epoch) = (config, epoch);
+    }
+
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place { listeners: &self.config.listeners, directory: &self.directory, seal: &self.seal }
+    }
+
+    /// The clock of one transaction.
+    pub(crate) fn alarm<'t>(
+        timers: &'t mut Timers<Timer>,
+        config: &'t Config,
+        id: Id,
+        now: Instant,
+    ) -> Alarm<'t> {
+        Alarm { timers, id, now, timing: &config.timing }
+    }
+
+    fn opened(
+        &mut self,
+        conn: ConnectionId,
+        transport: Transport,
+        ends: (SocketAddr, SocketAddr),
+        token: Option<Token>,
+    ) {
+        let (local, peer) = ends;
+        let arrival = Arrival { flow: Flow::Stream(conn), transport, local, peer };
+        let framer = Framer::new(self.config.framing());
+        for waiting in self.connections.opened(conn, arrival, framer, token.map(id_of)) {
+            if let Some(owner) = waiting.owner {
+                self.table.moved(owner, Path::Stream { conn, peer });
+            }
+            self.out.push_back(Output::Write { conn, bytes: waiting.bytes });
+        }
+        if let Some(token) = token {
+            self.timers.cancel(Timer::Dialling(id_of(token)));
+        }
+    }
+
+    fn refused(&mut self, now: Instant, dial: Id) {
+        self.timers.cancel(Timer::Dialling(dial));
+        for waiting in self.connections.refused(dial) {
+            if let Some(owner) = waiting.owner {
+                self.path_failed(now, owner);
+            }
+        }
+    }
+
+    fn closed(&mut self, now: Instant, conn: ConnectionId) {
+        self.connections.closed(conn);
+        for owner in self.table.waiting_on_stream(conn) {
+            self.path_failed(now, owner);
+        }
+    }
+
+    fn handed_over(&mut self, now: Instant, parcel: Parcel) {
+        match parcel {
+            Parcel::Request { arrival, bytes } => self.message(now, arrival, &bytes, None),
+            Parcel::Stray { arrival, bytes, left } => self.message(now, arrival, &bytes, Some(left)),
+            Parcel::Response { bytes } => self.response_bytes(now, &bytes),
+            Parcel::Write { conn, peer, bytes, owner } => self.write_for(conn, peer, bytes, owner),
+            Parcel::Gone { owner } => self.path_failed(now, owner),
+        }
+    }
+}
+
+impl Machine for Stack {
+    type Input<'a> = Input<'a>;
+    type Output = Output;
+
+    fn handle(&mut self, now: Instant, input: Input<'_>) {
+        match input {
+            Input::Datagram { socket, local, peer, bytes } => {
+                self.datagram(now, socket, (local, peer), bytes);
+            }
+            Input::Unreachable { peer } => {
+                for owner in self.table.waiting_on_datagrams(peer) {
+                    self.path_failed(now, owner);
+                }
+            }
+            Input::Opened { conn, transport, local, peer, token } => {
+                self.opened(conn, transport, (local, peer), token);
+            }
+            Input::Refused { token } => self.refused(now, id_of(token)),
+            Input::Received { conn, bytes } => self.received(now, conn, bytes),
+            Input::Closed { conn } => self.closed(now, conn),
+            Input::Located { token, contacts } => self.located(now, id_of(token), contacts),
+            Input::Resolved { token, addresses } => self.resolved(now, id_of(token), &addresses),
+            Input::Stored { token, durable } => self.stored(now, id_of(token), durable),
+            Input::HandedOver { parcel } => self.handed_over(now, parcel),
+        }
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    fn tick(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.pop(now) {
+            self.fired(now, timer);
+        }
+    }
+}
+
+/// The row that a token names.
+fn id_of(token: Token) -> Id {
+    let low = |n: u64| u32::try_from(n & u64::from(u32::MAX)).expect("thirty-two bits");
+    Id { index: low(token), generation: low(token >> 32) }
+}
+
+/// The token that names a row.
+pub(crate) fn token_of(id: Id) -> Token {
+    u64::from(id.generation) << 32 | u64::from(id.index)
+}

@@ -1,0 +1,126 @@
+//! Client transactions: started, answered, ended.
+
+use super::{Cancel, Client, ClientKind, Path, Stack};
+use crate::message::{Message, Method, build};
+use crate::proxy::Refusal;
+use crate::proxy::context::State;
+use crate::slab::Id;
+use crate::transaction::Received;
+use crate::transaction::client_invite::ClientInvite;
+use crate::transaction::client_request::ClientRequest;
+use std::time::Instant;
+
+impl Stack {
+    /// Starts a client transaction. `write` makes the request once the transaction's number is known. `None` where
+    /// there are too many; a transaction whose request could not even be sent ends at once.
+    pub(crate) fn start_client(
+        &mut self,
+        now: Instant,
+        owner: Option<(Id, usize)>,
+        path: Path,
+        write: impl FnOnce(&Self, Id) -> Vec<u8>,
+        invite: bool,
+    ) -> Option<Id> {
+        let reliable = !matches!(path, Path::Datagram { .. });
+        let kind = match invite {
+            true => ClientKind::Invite(ClientInvite::new(reliable)),
+            false => ClientKind::Request(ClientRequest::new(reliable)),
+        };
+        let client =
+            Client { kind, owner, path, request: Vec::new(), cancel: Cancel::No, reason: Vec::new() };
+        let id = self.table.insert_client(client)?;
+        let bytes = write(self, id);
+        let alarm = &mut Self::alarm(&mut self.timers, &self.config, id, now);
+        let client = self.table.client_mut(id)?;
+        match &mut client.kind {
+            ClientKind::Invite(machine) => machine.start(alarm),
+            ClientKind::Request(machine) => machine.start(alarm),
+        }
+        client.request.clone_from(&bytes);
+        let path = client.path.clone();
+        if let Some((server, branch)) = owner
+            && let Some(context) = self.table.context_mut(server)
+        {
+            context.live += 1;
+            context.branches[branch].state = State::Pending(id);
+        }
+        if !self.send(now, &path, bytes, Some(id)) {
+            self.path_failed(now, id);
+        }
+        Some(id)
+    }
+
+    /// The way to the next element is gone: a datagram came back, a stream closed or would not open. Answers that
+    /// were already there stand.
+    pub(crate) fn path_failed(&mut self, now: Instant, id: Id) {
+        let Some(client) = self.table.client(id) else { return };
+        let over = match &client.kind {
+            ClientKind::Invite(machine) => machine.is_answered(),
+            ClientKind::Request(machine) => machine.is_answered(),
+        };
+        self.client_ended(now, id, (!over).then_some(Refusal::Unreachable.code()));
+    }
+
+    /// A client transaction is over; `failure` is what counts as its answer if it never had one.
+    pub(super) fn client_ended(&mut self, now: Instant, id: Id, failure: Option<u16>) {
+        let Some(mut client) = self.table.remove_client(id) else { return };
+        let mut alarm = Self::alarm(&mut self.timers, &self.config, id, now);
+        match &mut client.kind {
+            ClientKind::Invite(machine) => machine.end(&mut alarm),
+            ClientKind::Request(machine) => machine.end(&mut alarm),
+        }
+        if let Cancel::Sent(Some(carrier)) = client.cancel {
+            self.client_ended(now, carrier, None);
+        }
+        let Some((server, branch)) = client.owner else { return };
+        if let Some(context) = self.table.context_mut(server) {
+            context.live -= 1;
+        }
+        if let Some(code) = failure {
+            self.branch_failed(now, server, branch, code);
+        }
+        self.tidy(server);
+    }
+
+    /// A response whose topmost Via names one of our client transactions.
+    pub(super) fn client_response(&mut self, now: Instant, id: Id, response: &Message<'_>) {
+        let Some(client) = self.table.client(id) else { return self.stray_response(response) };
+        // A CANCEL of ours has its INVITE's branch.
+        let id = match (client.cancel, response.method()) {
+            (Cancel::Sent(Some(carrier)), Method::Cancel) => carrier,
+            _ => id,
+        };
+        let Some(client) = self.table.client_mut(id) else { return };
+        let code = response.code().unwrap_or_default();
+        let mut alarm = Self::alarm(&mut self.timers, &self.config, id, now);
+        let (verdict, invite) = match &mut client.kind {
+            ClientKind::Invite(machine) if response.method() == Method::Invite => {
+                (machine.received(code, &mut alarm), true)
+            }
+            ClientKind::Request(machine) if response.method() != Method::Invite => {
+                (machine.received(code, &mut alarm), false)
+            }
+            // Not an answer to what was sent.
+            _ => return,
+        };
+        let owner = client.owner;
+        if matches!(verdict, Received::Ack | Received::PassAndAck) {
+            self.acknowledge(now, id, response);
+        }
+        if let Some((server, branch)) = owner
+            && matches!(verdict, Received::Pass | Received::PassAndAck)
+        {
+            self.branch_response(now, (server, branch), id, (code, invite), response);
+        }
+    }
+
+    /// Acknowledges a refusal (RFC 3261 §17.1.1.3).
+    fn acknowledge(&mut self, now: Instant, id: Id, response: &Message<'_>) {
+        let Some(client) = self.table.client(id) else { return };
+        let Ok(invite) = Message::parse(&client.request) else { return };
+        let mut bytes = Vec::new();
+        build::ack(&mut bytes, &invite, response);
+        let path = client.path.clone();
+        self.send(now, &path, bytes, None);
+    }
+}

@@ -1,0 +1,62 @@
+//! What the stack is told at start; there are no defaults below the plan.
+
+use crate::digest::Digest;
+use crate::framing;
+use crate::registrar::Rules;
+use crate::transaction::Timing;
+use crate::transport::Listeners;
+use std::time::Duration;
+use wire::{Secret, WorkerId};
+
+/// How one worker's stack is to work.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which worker this is.
+    pub me: WorkerId,
+    /// How many there are.
+    pub workers: u16,
+    /// Our own addresses.
+    pub listeners: Listeners,
+    /// The secret of nonces, branches and routes: the same on every worker and after a restart.
+    pub secret: Secret,
+    /// Whether users must prove who they are. Only a closed laboratory does without.
+    pub authenticate: bool,
+    /// How long a digest nonce is good for.
+    pub nonce: Duration,
+    /// The timer values.
+    pub timing: Timing,
+    /// What a registration may ask for.
+    pub rules: Rules,
+    /// What peers may cost.
+    pub limits: Limits,
+}
+
+/// What peers may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Transactions at a time; more are refused with 503.
+    pub transactions: usize,
+    /// Connections that are being opened at a time.
+    pub dials: usize,
+    /// The longest start line and header fields.
+    pub head: usize,
+    /// The longest message.
+    pub message: usize,
+    /// Max-Forwards of a request that has none.
+    pub max_forwards: u8,
+    /// What Retry-After says when there is too much to do.
+    pub retry_after: Duration,
+    /// How long a connection may take to open, a name to be looked up, a user to be found.
+    pub answer: Duration,
+}
+
+impl Config {
+    pub(super) fn framing(&self) -> framing::Limits {
+        let head = self.limits.head;
+        framing::Limits { head, body: self.limits.message.saturating_sub(head) }
+    }
+
+    pub(super) fn digest(&self) -> Digest {
+        Digest::new(self.secret.clone(), self.nonce)
+    }
+}

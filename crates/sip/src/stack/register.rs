@@ -1,0 +1,142 @@
+//! REGISTER at the home of its address (RFC 3261 §10.3, its steps in order). Its 200 follows the disk.
+
+use super::{Asked, Output, Parcel, ServerKind, Stack, token_of};
+use crate::digest::Role;
+use crate::message::{HeaderName, Message, Reply};
+use crate::proxy::{Refusal, validate};
+use crate::registrar::{Binding, Changes, Origin, Row, request};
+use crate::slab::Id;
+use crate::transaction::Timer;
+use crate::transport::Arrival;
+use crate::uri::Uri;
+use std::sync::Arc;
+use std::time::Instant;
+use wire::Address;
+
+impl Stack {
+    pub(super) fn register(&mut self, now: Instant, arrival: Arrival, request: &Message<'_>) {
+        let Some(address) = self.registrant(request, &arrival) else {
+            return self.refuse(now, &arrival, request, &Refusal::NotFound);
+        };
+        let home = address.home(self.config.workers);
+        if home != self.config.me {
+            let parcel = Parcel::Request { arrival, bytes: request.bytes().to_vec() };
+            self.out.push_back(Output::HandOver { to: home, parcel });
+            return;
+        }
+        if let Err(refusal) = self.register_here(now, arrival, request, &address) {
+            self.refuse(now, &arrival, request, &refusal);
+        }
+    }
+
+    /// Whose bindings a REGISTER is about, by the main name of its domain. Whether there is such an account shows
+    /// when the password is asked for.
+    fn registrant(&self, request: &Message<'_>, arrival: &Arrival) -> Option<Address> {
+        match request.to().uri() {
+            Ok(Uri::Sip(uri)) => self.place().account(&uri, arrival),
+            _ => None,
+        }
+    }
+
+    fn register_here(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        request: &Message<'_>,
+        address: &Address,
+    ) -> Result<(), Refusal> {
+        validate::unknown_extensions(request, HeaderName::Require, &["path"])?;
+        self.prove(now, request, Role::Server, address)?;
+        let scratch = request::scratch(request);
+        let changes = request::read(request, &scratch, &self.config.rules, &arrival)?;
+        if let Changes::Query = changes {
+            let bytes = self.registered(now, &arrival, request, address);
+            self.send_back(now, &arrival, request.via(), bytes);
+            return Ok(());
+        }
+        let path = request.list(HeaderName::Path).collect::<Vec<_>>().join(&b", "[..]);
+        let origin = Origin { call_id: request.call_id(), cseq: request.cseq().number, path: &path, arrival };
+        if self.table.room() == 0 {
+            return Err(Refusal::Overload);
+        }
+        let kept = self.registrar.apply(address, &changes, &origin, &self.config.rules, now)?;
+        if let Some((row, first)) = kept {
+            self.timers.set(Timer::Binding(row), first);
+        }
+        let Some(server) = self.begin(now, arrival, request, None) else { return Ok(()) };
+        self.store(now, server, address);
+        Ok(())
+    }
+
+    fn store(&mut self, now: Instant, server: Id, address: &Address) {
+        let asked = Asked::Store { server, address: address.clone() };
+        let Some(asked) = self.asked.insert(asked) else {
+            return self.answer(now, server, &Refusal::Overload);
+        };
+        self.timers.set(Timer::Asked(server), now + self.config.limits.answer);
+        let (token, rows) = (Some(token_of(asked)), self.rows(address));
+        self.out.push_back(Output::Store { token, address: address.clone(), rows });
+    }
+
+    /// The bindings of an address as they are kept on disk.
+    pub(super) fn rows(&self, address: &Address) -> Vec<Row> {
+        self.registrar.bindings(address).iter().map(|binding| binding.row(&self.epoch)).collect()
+    }
+
+    /// The disk has answered: so can we.
+    pub(super) fn stored(&mut self, now: Instant, asked: Id, durable: bool) {
+        let Some(Asked::Store { server: id, address }) = self.asked.remove(asked) else { return };
+        self.timers.cancel(Timer::Asked(id));
+        let Some(server) = self.table.server(id) else { return };
+        if !durable {
+            return self.answer(now, id, &Refusal::Storage);
+        }
+        let (arrival, request) = (server.arrival, server.request.clone());
+        let Ok(message) = Message::parse(&request) else { return };
+        let bytes = self.registered(now, &arrival, &message, &address);
+        self.respond(now, id, 200, bytes);
+        // All that is needed from now on is the answer, should the request come again.
+        if let Some(server) = self.table.server_mut(id)
+            && let ServerKind::Request(_) = server.kind
+        {
+            server.request = Arc::default();
+        }
+    }
+
+    /// 200 with every binding (RFC 3261 §10.3 step 8).
+    fn registered(
+        &self,
+        now: Instant,
+        arrival: &Arrival,
+        request: &Message<'_>,
+        address: &Address,
+    ) -> Vec<u8> {
+        let mut out = Vec::new();
+        let tag = self.tag(request);
+        let mut reply = Reply::begin(&mut out, request, Some(arrival.peer), 200, &tag);
+        for binding in self.registrar.bindings(address) {
+            if binding.expires > now {
+                reply.header("Contact", contact(binding, now));
+            }
+        }
+        for path in request.all(HeaderName::Path) {
+            reply.header("Path", path);
+        }
+        reply.header("Date", super::date::write(self.epoch.unix(now)));
+        reply.end();
+        out
+    }
+}
+
+/// A Contact of the answer: how long the binding still lives, to the second above.
+fn contact(binding: &Binding, now: Instant) -> Vec<u8> {
+    let left = binding.expires.saturating_duration_since(now);
+    let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+    let mut text = [b"<", binding.uri(), b">"].concat();
+    if binding.q < 1000 {
+        text.extend_from_slice(format!(";q=0.{:03}", binding.q).as_bytes());
+    }
+    text.extend_from_slice(binding.params());
+    text.extend_from_slice(format!(";expires={seconds}").as_bytes());
+    text
+}

@@ -1,0 +1,149 @@
+//! Answers: of this server's own, with a transaction or without (RFC 3261 §8.2.6, §8.2.7), and those passed on.
+
+use super::{ServerKind, Stack};
+use crate::message::{Message, Reply};
+use crate::proxy::Refusal;
+use crate::slab::Id;
+use crate::transport::Arrival;
+use std::time::Instant;
+
+/// What this server answers itself; everything else is somebody else's to answer.
+const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, REGISTER, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, REFER, INFO, PRACK, UPDATE, PUBLISH";
+
+impl Stack {
+    /// The tag of our own answers to a request: the same for the same request, so that no state is needed
+    /// (RFC 3261 §8.2.7), and to be known again in an ACK.
+    pub(super) fn tag(&self, request: &Message<'_>) -> String {
+        let number = request.cseq().number.to_be_bytes();
+        let branch = request.via().branch().unwrap_or_default();
+        let from = request.from().tag().unwrap_or_default();
+        format!("{:016x}", self.seal.hash("tag", [branch, from, request.call_id(), &number]))
+    }
+
+    /// Refuses a request without keeping anything of it.
+    pub(crate) fn refuse(
+        &mut self,
+        now: Instant,
+        arrival: &Arrival,
+        request: &Message<'_>,
+        refusal: &Refusal,
+    ) {
+        let bytes = self.refusal(now, arrival, request, refusal);
+        self.send_back(now, arrival, request.via(), bytes);
+    }
+
+    /// The bytes of a refusal.
+    fn refusal(&self, now: Instant, arrival: &Arrival, request: &Message<'_>, refusal: &Refusal) -> Vec<u8> {
+        let mut out = Vec::new();
+        let status = (refusal.code(), refusal.reason());
+        let mut reply = Reply::with_reason(&mut out, request, Some(arrival.peer), status, &self.tag(request));
+        match refusal {
+            Refusal::Challenge { role, realm, stale, algorithms } => {
+                let unix = self.epoch.unix(now);
+                reply.lines(|out| self.digest.challenge(out, *role, realm, *algorithms, *stale, unix));
+            }
+            Refusal::MethodNotAllowed => {
+                reply.header("Allow", ALLOW);
+            }
+            Refusal::Extension(tags) => {
+                reply.header("Unsupported", tags);
+            }
+            Refusal::IntervalTooBrief(least) => {
+                reply.header("Min-Expires", least.as_secs().to_string());
+            }
+            Refusal::Overload => {
+                reply.header("Retry-After", self.config.limits.retry_after.as_secs().to_string());
+            }
+            _ => {}
+        }
+        reply.end();
+        out
+    }
+
+    /// Answers a request with a bare status, without keeping anything of it.
+    pub(super) fn answer_stateless(
+        &mut self,
+        now: Instant,
+        arrival: &Arrival,
+        request: &Message<'_>,
+        code: u16,
+    ) {
+        let mut out = Vec::new();
+        Reply::begin(&mut out, request, Some(arrival.peer), code, &self.tag(request)).end();
+        self.send_back(now, arrival, request.via(), out);
+    }
+
+    /// OPTIONS to this server: what it can (RFC 3261 §11.2).
+    pub(super) fn options(&mut self, now: Instant, arrival: &Arrival, request: &Message<'_>) {
+        let mut out = Vec::new();
+        let mut reply = Reply::begin(&mut out, request, Some(arrival.peer), 200, &self.tag(request));
+        reply.header("Allow", ALLOW).header("Supported", "path").header("Accept", "application/sdp");
+        reply.end();
+        self.send_back(now, arrival, request.via(), out);
+    }
+
+    /// Answers a server transaction with a bare status of our own.
+    pub(crate) fn answer(&mut self, now: Instant, id: Id, refusal: &Refusal) {
+        let Some(server) = self.table.server(id) else { return };
+        let (arrival, request) = (server.arrival, server.request.clone());
+        let Ok(message) = Message::parse(&request) else { return };
+        let bytes = self.refusal(now, &arrival, &message, refusal);
+        self.respond(now, id, refusal.code(), bytes);
+    }
+
+    /// 100 Trying for a server transaction.
+    pub(crate) fn trying(&mut self, now: Instant, id: Id) {
+        let Some(server) = self.table.server(id) else { return };
+        let request = server.request.clone();
+        let peer = server.arrival.peer;
+        let Ok(message) = Message::parse(&request) else { return };
+        let mut out = Vec::new();
+        Reply::begin(&mut out, &message, Some(peer), 100, "").end();
+        self.respond(now, id, 100, out);
+    }
+
+    /// Answers a server transaction. A 2xx to INVITE leaves even when its machine is past that (RFC 3261 §16.7
+    /// step 10).
+    pub(crate) fn respond(&mut self, now: Instant, id: Id, code: u16, bytes: Vec<u8>) {
+        let Some(server) = self.table.server_mut(id) else { return };
+        let mut alarm = Self::alarm(&mut self.timers, &self.config, id, now);
+        let (leaves, kept) = match &mut server.kind {
+            ServerKind::Invite(machine) => {
+                let may = machine.respond(code, &mut alarm);
+                (may || (200..300).contains(&code), may && !(200..300).contains(&code))
+            }
+            ServerKind::Request(machine) => {
+                let may = machine.respond(code, &mut alarm);
+                (may, may)
+            }
+        };
+        if kept {
+            server.last.clone_from(&bytes);
+        }
+        if leaves {
+            self.send_response(now, id, bytes);
+        }
+    }
+
+    /// Sends the last response of a server transaction again.
+    pub(super) fn resend_response(&mut self, now: Instant, id: Id) {
+        let Some(server) = self.table.server(id) else { return };
+        if !server.last.is_empty() {
+            let bytes = server.last.clone();
+            self.send_response(now, id, bytes);
+        }
+    }
+
+    /// Sends a response the way its request came; its topmost Via is the request's, with our marks.
+    fn send_response(&mut self, now: Instant, id: Id, bytes: Vec<u8>) {
+        let Some(server) = self.table.server(id) else { return };
+        let arrival = server.arrival;
+        let request = server.request.clone();
+        if let Ok(message) = Message::parse(if request.is_empty() { &bytes } else { &request }) {
+            let via = message.via().as_bytes().to_vec();
+            if let Ok(via) = crate::message::Via::parse(&via) {
+                self.send_back(now, &arrival, &via, bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! A request's way in: to the transaction it repeats, to the registrar, to this server itself, or to the proxy.
+
+use super::{Output, Parcel, Server, ServerKind, Stack};
+use crate::message::{HeaderName, Message, Method};
+use crate::proxy::route::{Plan, Target};
+use crate::proxy::{Context, Refusal, validate};
+use crate::slab::Id;
+use crate::transaction::server_invite::{Repeated, ServerInvite};
+use crate::transaction::server_request::ServerRequest;
+use crate::transaction::{Key, Timer};
+use crate::transport::Arrival;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Stack {
+    pub(super) fn request(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        request: &Message<'_>,
+        stray: Option<u16>,
+    ) {
+        match request.method() {
+            Method::Ack => self.ack(now, arrival, request, stray),
+            Method::Cancel => self.cancel_request(now, arrival, request, stray),
+            _ => match self.table.find(self.key(request)) {
+                Some(id) => self.repeated(now, id),
+                None => self.fresh(now, arrival, request),
+            },
+        }
+    }
+
+    /// The name of a request's transaction (RFC 3261 §17.2.3); of an ACK or CANCEL, that of its INVITE.
+    pub(super) fn key(&self, request: &Message<'_>) -> Key {
+        let via = request.via();
+        let method = request.method();
+        let invite = matches!(method, Method::Invite | Method::Ack | Method::Cancel);
+        match via.branch() {
+            Some(branch) if via.has_magic_branch() => {
+                self.keyring.by_branch(invite, branch, via.host(), via.port())
+            }
+            _ => {
+                let parts = [
+                    via.as_bytes(),
+                    request.uri_bytes().unwrap_or_default(),
+                    request.from().tag().unwrap_or_default(),
+                    request.call_id(),
+                ];
+                self.keyring.by_all(invite, parts, request.cseq().number)
+            }
+        }
+    }
+
+    /// A request came again.
+    fn repeated(&mut self, now: Instant, id: Id) {
+        let Some(server) = self.table.server(id) else { return };
+        let verdict = match &server.kind {
+            ServerKind::Invite(machine) => machine.repeated(),
+            ServerKind::Request(machine) => machine.repeated(),
+        };
+        if verdict == Repeated::Resend {
+            self.resend_response(now, id);
+        }
+    }
+
+    /// A request that was not seen before (RFC 3261 §16.3, §8.2).
+    fn fresh(&mut self, now: Instant, arrival: Arrival, request: &Message<'_>) {
+        let looped = validate::hash(&self.seal, request);
+        let judged =
+            validate::check(request, looped).and_then(|()| self.place().route(request, &arrival, looped));
+        match judged {
+            Ok(plan) => self.judged(now, arrival, request, plan),
+            Err(refusal) => self.refuse(now, &arrival, request, &refusal),
+        }
+    }
+
+    fn judged(&mut self, now: Instant, arrival: Arrival, request: &Message<'_>, plan: Plan) {
+        let for_us = matches!(plan.target, Target::Us | Target::Account(_));
+        if for_us && request.method() == Method::Register {
+            return self.register(now, arrival, request);
+        }
+        if plan.target == Target::Us {
+            return self.for_us(now, &arrival, request);
+        }
+        match self.permit(now, &arrival, request, &plan) {
+            Ok(()) => self.proxy(now, arrival, request, plan),
+            Err(refusal) => self.refuse(now, &arrival, request, &refusal),
+        }
+    }
+
+    /// A request to this server itself (RFC 3261 §11.2).
+    fn for_us(&mut self, now: Instant, arrival: &Arrival, request: &Message<'_>) {
+        if let Err(refusal) = validate::unknown_extensions(request, HeaderName::Require, &[]) {
+            return self.refuse(now, arrival, request, &refusal);
+        }
+        match request.method() {
+            Method::Options => self.options(now, arrival, request),
+            Method::Invite | Method::Message | Method::Subscribe | Method::Refer => {
+                self.refuse(now, arrival, request, &Refusal::Incomplete);
+            }
+            _ => self.refuse(now, arrival, request, &Refusal::MethodNotAllowed),
+        }
+    }
+
+    /// Starts a server transaction; `None`, and 503, where there are too many.
+    pub(crate) fn begin(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        request: &Message<'_>,
+        context: Option<Box<Context>>,
+    ) -> Option<Id> {
+        let reliable = arrival.transport.is_stream();
+        let kind = match request.method() {
+            Method::Invite => ServerKind::Invite(ServerInvite::new(reliable)),
+            _ => ServerKind::Request(ServerRequest::new(reliable)),
+        };
+        let server = Server {
+            kind,
+            key: self.key(request),
+            arrival,
+            request: Arc::from(request.bytes()),
+            last: Vec::new(),
+            context,
+            ended: false,
+        };
+        let Some(id) = self.table.insert_server(server) else {
+            self.refuse(now, &arrival, request, &Refusal::Overload);
+            return None;
+        };
+        if let ServerKind::Request(machine) = &mut self.table.server_mut(id)?.kind {
+            machine.start(&mut Self::alarm(&mut self.timers, &self.config, id, now));
+        }
+        Some(id)
+    }
+
+    /// Ends a server transaction without a word (RFC 4320 §4.2), or because its machine has ended.
+    pub(crate) fn end_server(&mut self, now: Instant, id: Id) {
+        let Some(server) = self.table.server_mut(id) else { return };
+        let mut alarm = Self::alarm(&mut self.timers, &self.config, id, now);
+        match &mut server.kind {
+            ServerKind::Invite(machine) => machine.end(&mut alarm),
+            ServerKind::Request(machine) => machine.end(&mut alarm),
+        }
+        server.ended = true;
+        let key = server.key;
+        self.table.forget_key(key, id);
+        self.tidy(id);
+    }
+
+    /// Takes out a server transaction that has ended and on which no client transaction depends.
+    pub(crate) fn tidy(&mut self, id: Id) {
+        let Some(server) = self.table.server(id) else { return };
+        if server.ended && server.context.as_ref().is_none_or(|context| context.live == 0) {
+            self.timers.cancel(Timer::Asked(id));
+            self.table.remove_server(id);
+        }
+    }
+
+    /// Offers a CANCEL or ACK that matches nothing here to the next worker; `false` where all were asked.
+    pub(super) fn pass_on(&mut self, arrival: Arrival, request: &Message<'_>, stray: Option<u16>) -> bool {
+        let workers = self.config.workers;
+        let left = stray.unwrap_or(workers - 1);
+        if left == 0 {
+            return false;
+        }
+        let to = wire::WorkerId((self.config.me.0 + 1) % workers);
+        let parcel = Parcel::Stray { arrival, bytes: request.bytes().to_vec(), left: left - 1 };
+        self.out.push_back(Output::HandOver { to, parcel });
+        true
+    }
+}

@@ -1,0 +1,168 @@
+//! Sending: by datagram, over a stream of ours, over one of another worker, or over one that has to be opened first.
+
+use super::{Output, Parcel, Stack, token_of};
+use crate::message::Via;
+use crate::slab::Id;
+use crate::transaction::Timer;
+use crate::transport::connections::{Peer, Route};
+use crate::transport::{Arrival, Hop, datagram_return, stream_return};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+use wire::{ConnectionId, Flow, SocketId, Transport, WorkerId};
+
+/// The way that a message leaves by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// As a datagram.
+    Datagram {
+        /// By which socket.
+        socket: SocketId,
+        /// From which address of ours; `None`: any.
+        local: Option<IpAddr>,
+        /// To whom.
+        to: SocketAddr,
+    },
+    /// Over an open stream of any worker.
+    Stream {
+        /// Which.
+        conn: ConnectionId,
+        /// Whom it leads to.
+        peer: SocketAddr,
+    },
+    /// Over the connection to a peer, which is opened if it is not.
+    Dial {
+        /// Whom to connect to.
+        peer: Peer,
+    },
+}
+
+impl Stack {
+    /// How a hop is taken: the path, and who we are on it, `host:port`. `None` where there is no way.
+    pub(crate) fn path(&mut self, hop: &Hop) -> Option<(Path, String)> {
+        let listeners = &self.config.listeners;
+        match hop {
+            Hop::Flow(arrival) => {
+                let listener = listeners.by_local(arrival.transport, arrival.local)?;
+                let sent_by = listeners.sent_by(listener, Some(arrival.local.ip()));
+                Some((self.flow_path(arrival)?, sent_by))
+            }
+            Hop::Address { transport, to, name } => {
+                let listener = listeners.towards(*transport, to.ip())?;
+                let sent_by = listeners.sent_by(listener, None);
+                let path = match listener.socket {
+                    Some(socket) => Path::Datagram { socket, local: None, to: *to },
+                    None => Path::Dial { peer: (*transport, *to, name.clone()) },
+                };
+                Some((path, sent_by))
+            }
+            Hop::Name { .. } => None,
+        }
+    }
+
+    fn flow_path(&mut self, arrival: &Arrival) -> Option<Path> {
+        match arrival.flow {
+            Flow::Datagram { socket, local, peer } => Some(Path::Datagram {
+                socket,
+                local: Some(local).filter(|ip| !ip.is_unspecified()),
+                to: peer,
+            }),
+            Flow::Stream(conn) => {
+                let here = conn.worker == self.config.me;
+                let alive = conn.worker.0 < self.config.workers
+                    && (!here || self.connections.is_open(conn, arrival.peer));
+                alive.then_some(Path::Stream { conn, peer: arrival.peer })
+            }
+        }
+    }
+
+    /// Sends a message. `owner` is the client transaction that wants to know if that fails; `false` where it
+    /// failed at once.
+    pub(crate) fn send(&mut self, now: Instant, path: &Path, bytes: Vec<u8>, owner: Option<Id>) -> bool {
+        match path {
+            Path::Datagram { socket, local, to } => {
+                self.out.push_back(Output::Send { socket: *socket, local: *local, to: *to, bytes });
+                true
+            }
+            Path::Stream { conn, peer } => self.write(*conn, *peer, bytes, owner),
+            Path::Dial { peer } => self.dial(now, peer.clone(), bytes, owner),
+        }
+    }
+
+    fn write(&mut self, conn: ConnectionId, peer: SocketAddr, bytes: Vec<u8>, owner: Option<Id>) -> bool {
+        if conn.worker != self.config.me {
+            let owner = owner.map(|id| (self.config.me, id));
+            let parcel = Parcel::Write { conn, peer, bytes, owner };
+            self.out.push_back(Output::HandOver { to: conn.worker, parcel });
+            return true;
+        }
+        let open = self.connections.is_open(conn, peer);
+        if open {
+            self.out.push_back(Output::Write { conn, bytes });
+        }
+        open
+    }
+
+    fn dial(&mut self, now: Instant, peer: Peer, bytes: Vec<u8>, owner: Option<Id>) -> bool {
+        let (transport, to, name) = peer.clone();
+        match self.connections.send(peer, bytes, owner) {
+            Route::Open(conn, bytes) => {
+                if let Some(owner) = owner {
+                    self.table.moved(owner, Path::Stream { conn, peer: to });
+                }
+                self.out.push_back(Output::Write { conn, bytes });
+                true
+            }
+            Route::Waits => true,
+            Route::Dial(id) => {
+                self.timers.set(Timer::Dialling(id), now + self.config.limits.answer);
+                self.out.push_back(Output::Connect { token: token_of(id), transport, to, name });
+                true
+            }
+            Route::Full => false,
+        }
+    }
+
+    /// Another worker's bytes for a stream of ours.
+    pub(super) fn write_for(
+        &mut self,
+        conn: ConnectionId,
+        peer: SocketAddr,
+        bytes: Vec<u8>,
+        owner: Option<(WorkerId, Id)>,
+    ) {
+        if self.connections.is_open(conn, peer) {
+            self.out.push_back(Output::Write { conn, bytes });
+        } else if let Some((to, owner)) = owner {
+            self.out.push_back(Output::HandOver { to, parcel: Parcel::Gone { owner } });
+        }
+    }
+
+    /// Sends a response back the way its request came (RFC 3261 §18.2.2). `via` is the request's topmost.
+    pub(crate) fn send_back(&mut self, now: Instant, arrival: &Arrival, via: &Via<'_>, bytes: Vec<u8>) {
+        match arrival.flow {
+            Flow::Datagram { socket, local, peer } => {
+                let local = Some(local).filter(|ip| !ip.is_unspecified());
+                let to = datagram_return(via, peer);
+                self.out.push_back(Output::Send { socket, local, to, bytes });
+            }
+            Flow::Stream(conn) if conn.worker != self.config.me => {
+                self.write(conn, arrival.peer, bytes, None);
+            }
+            Flow::Stream(conn) if self.connections.is_open(conn, arrival.peer) => {
+                self.out.push_back(Output::Write { conn, bytes });
+            }
+            Flow::Stream(_) => {
+                let to = stream_return(via, arrival);
+                self.dial(now, (arrival.transport, to, to.ip().to_string().into()), bytes, None);
+            }
+        }
+    }
+
+    /// A response that belongs to no transaction of ours any more goes by the Via below ours, as a datagram.
+    pub(crate) fn send_stray(&mut self, to: SocketAddr, bytes: Vec<u8>) {
+        let listener = self.config.listeners.towards(Transport::Udp, to.ip());
+        if let Some(socket) = listener.and_then(|listener| listener.socket) {
+            self.out.push_back(Output::Send { socket, local: None, to, bytes });
+        }
+    }
+}

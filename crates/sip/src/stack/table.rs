@@ -1,0 +1,247 @@
+//! The transactions of one worker: one row each, found by key or by number, bounded.
+
+use super::send::Path;
+use crate::proxy::Context;
+use crate::proxy::route::Plan;
+use crate::slab::{Id, Slab};
+use crate::transaction::Key;
+use crate::transaction::client_invite::ClientInvite;
+use crate::transaction::client_request::ClientRequest;
+use crate::transaction::server_invite::{self, ServerInvite};
+use crate::transaction::server_request::{self, ServerRequest};
+use crate::transport::{Arrival, Hop};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use wire::ConnectionId;
+
+/// The machine of a server transaction.
+#[derive(Debug)]
+pub(crate) enum ServerKind {
+    Invite(ServerInvite),
+    Request(ServerRequest),
+}
+
+/// The machine of a client transaction.
+#[derive(Debug)]
+pub(crate) enum ClientKind {
+    Invite(ClientInvite),
+    Request(ClientRequest),
+}
+
+/// A request that came, and what it was answered.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) kind: ServerKind,
+    pub(crate) key: Key,
+    pub(crate) arrival: Arrival,
+    /// The request as it came; empty once nobody needs it.
+    pub(crate) request: Arc<[u8]>,
+    /// The last response as it left; empty before.
+    pub(crate) last: Vec<u8>,
+    /// Where it was forwarded; `None` for what this server answers itself.
+    pub(crate) context: Option<Box<Context>>,
+    /// The machine has ended; the row stays for its client transactions.
+    pub(crate) ended: bool,
+}
+
+/// Whether a client transaction is to be cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cancel {
+    No,
+    /// As soon as a provisional response comes (RFC 3261 §9.1).
+    Wanted,
+    /// This transaction carries the CANCEL, if there was room for one.
+    Sent(Option<Id>),
+}
+
+impl Server {
+    /// Whether a final answer has left.
+    pub(crate) fn is_answered(&self) -> bool {
+        match &self.kind {
+            ServerKind::Invite(machine) => machine.state() != server_invite::State::Proceeding,
+            ServerKind::Request(machine) => {
+                !matches!(machine.state(), server_request::State::Trying | server_request::State::Proceeding)
+            }
+        }
+    }
+}
+
+/// A request that left.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) kind: ClientKind,
+    /// The server transaction and its branch; `None` for a CANCEL of ours.
+    pub(crate) owner: Option<(Id, usize)>,
+    pub(crate) path: Path,
+    /// The request as it left.
+    pub(crate) request: Vec<u8>,
+    pub(crate) cancel: Cancel,
+    /// The Reason lines of the CANCEL, once it is wanted.
+    pub(crate) reason: Vec<u8>,
+}
+
+/// One transaction.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    Server(Server),
+    Client(Client),
+}
+
+/// A question that was asked, and what goes on when the answer comes.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// Where the user is that this server transaction is for.
+    Locate(Id),
+    /// The addresses of a branch's next hop.
+    Resolve { server: Id, branch: usize, hop: Hop },
+    /// The same for a request that is forwarded without a transaction.
+    Stateless { arrival: Arrival, bytes: Vec<u8>, plan: Box<Plan>, hop: Hop },
+    /// Whether the bindings of this REGISTER are on the disk.
+    Store { server: Id, address: wire::Address },
+}
+
+/// Whom a client transaction depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    Datagrams(SocketAddr),
+    Stream(ConnectionId),
+}
+
+const FIRST: Id = Id { index: 0, generation: 0 };
+const LAST: Id = Id { index: u32::MAX, generation: u32::MAX };
+
+/// All transactions.
+#[derive(Debug)]
+pub(crate) struct Table {
+    rows: Slab<Entry>,
+    by_key: FxHashMap<Key, Id>,
+    /// Client transactions by whom they depend on, so that a closed port or stream ends them at once.
+    by_end: BTreeSet<(End, Id)>,
+}
+
+impl Table {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { rows: Slab::new(limit), by_key: FxHashMap::default(), by_end: BTreeSet::new() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(crate) fn room(&self) -> usize {
+        self.rows.room()
+    }
+
+    pub(crate) fn find(&self, key: Key) -> Option<Id> {
+        self.by_key.get(&key).copied()
+    }
+
+    pub(crate) fn insert_server(&mut self, server: Server) -> Option<Id> {
+        let key = server.key;
+        let id = self.rows.insert(Entry::Server(server))?;
+        self.by_key.insert(key, id);
+        Some(id)
+    }
+
+    pub(crate) fn insert_client(&mut self, client: Client) -> Option<Id> {
+        let end = end(&client.path);
+        let id = self.rows.insert(Entry::Client(client))?;
+        self.by_end.extend(end.map(|end| (end, id)));
+        Some(id)
+    }
+
+    pub(crate) fn get(&self, id: Id) -> Option<&Entry> {
+        self.rows.get(id)
+    }
+
+    pub(crate) fn server(&self, id: Id) -> Option<&Server> {
+        match self.rows.get(id)? {
+            Entry::Server(server) => Some(server),
+            Entry::Client(_) => None,
+        }
+    }
+
+    pub(crate) fn server_mut(&mut self, id: Id) -> Option<&mut Server> {
+        match self.rows.get_mut(id)? {
+            Entry::Server(server) => Some(server),
+            Entry::Client(_) => None,
+        }
+    }
+
+    pub(crate) fn context_mut(&mut self, id: Id) -> Option<&mut Context> {
+        self.server_mut(id)?.context.as_deref_mut()
+    }
+
+    pub(crate) fn client(&self, id: Id) -> Option<&Client> {
+        match self.rows.get(id)? {
+            Entry::Client(client) => Some(client),
+            Entry::Server(_) => None,
+        }
+    }
+
+    pub(crate) fn client_mut(&mut self, id: Id) -> Option<&mut Client> {
+        match self.rows.get_mut(id)? {
+            Entry::Client(client) => Some(client),
+            Entry::Server(_) => None,
+        }
+    }
+
+    /// A client transaction's request now goes another way.
+    pub(crate) fn moved(&mut self, id: Id, path: Path) {
+        let Some(client) = self.client_mut(id) else { return };
+        let old = std::mem::replace(&mut client.path, path);
+        let new = end(&client.path);
+        if let Some(old) = end(&old) {
+            self.by_end.remove(&(old, id));
+        }
+        self.by_end.extend(new.map(|new| (new, id)));
+    }
+
+    /// Takes a client transaction out.
+    pub(crate) fn remove_client(&mut self, id: Id) -> Option<Client> {
+        self.client(id)?;
+        let Some(Entry::Client(client)) = self.rows.remove(id) else { return None };
+        if let Some(end) = end(&client.path) {
+            self.by_end.remove(&(end, id));
+        }
+        Some(client)
+    }
+
+    /// Takes a server transaction's name away: the same request is a new one from now on.
+    pub(crate) fn forget_key(&mut self, key: Key, id: Id) {
+        if self.by_key.get(&key) == Some(&id) {
+            self.by_key.remove(&key);
+        }
+    }
+
+    pub(crate) fn remove_server(&mut self, id: Id) {
+        if let Some(server) = self.server(id) {
+            self.forget_key(server.key, id);
+            self.rows.remove(id);
+        }
+    }
+
+    /// The client transactions that wait for something over this stream.
+    pub(crate) fn waiting_on_stream(&self, conn: ConnectionId) -> Vec<Id> {
+        self.waiting(End::Stream(conn))
+    }
+
+    /// The client transactions that wait for something from this address.
+    pub(crate) fn waiting_on_datagrams(&self, peer: SocketAddr) -> Vec<Id> {
+        self.waiting(End::Datagrams(peer))
+    }
+
+    fn waiting(&self, end: End) -> Vec<Id> {
+        self.by_end.range((end, FIRST)..=(end, LAST)).map(|(_, id)| *id).collect()
+    }
+}
+
+fn end(path: &Path) -> Option<End> {
+    match path {
+        Path::Datagram { to, .. } => Some(End::Datagrams(*to)),
+        Path::Stream { conn, .. } => Some(End::Stream(*conn)),
+        Path::Dial { .. } => None,
+    }
+}

@@ -1,0 +1,70 @@
+//! What a request's transaction is found by: branch, sent-by and method (RFC 3261 §17.2.3), or, for requests
+//! without the magic cookie, everything that RFC 2543 compared. Only a keyed hash is kept.
+
+use crate::uri::Host;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+
+/// The name of a server transaction: 128 bits, so that two never meet by chance, and keyed, so that nobody can make them meet.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key(u128);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// The secret of [`Key`]s: one per worker, made at start.
+#[derive(Clone, Debug, Default)]
+pub struct Keyring {
+    high: RandomState,
+    low: RandomState,
+}
+
+impl Keyring {
+    /// RFC 3261: the branch with the magic cookie, and who wrote it. ACK and CANCEL name their INVITE (`invite`).
+    pub fn by_branch(&self, invite: bool, branch: &[u8], host: Host<'_>, port: Option<u16>) -> Key {
+        let host = match host {
+            Host::Ip(ip) => ip.to_string().into_bytes(),
+            Host::Name(name) => name.to_ascii_lowercase(),
+        };
+        self.hash((b'b', invite, branch, host, port.unwrap_or(5060)))
+    }
+
+    /// RFC 2543: top Via, Request-URI, From tag, Call-ID and CSeq number. ACK and CANCEL name their INVITE (`invite`).
+    pub fn by_all(&self, invite: bool, parts: [&[u8]; 4], cseq: u32) -> Key {
+        self.hash((b'a', invite, parts, cseq))
+    }
+
+    fn hash(&self, value: impl std::hash::Hash) -> Key {
+        let high = u128::from(self.high.hash_one(&value));
+        Key(high << 64 | u128::from(self.low.hash_one(&value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn branch_sender_and_method_tell_transactions_apart() {
+        let ring = Keyring::default();
+        let key = |invite, branch: &str, host: &str, port| {
+            ring.by_branch(invite, branch.as_bytes(), Host::parse(host.as_bytes()).expect("valid"), port)
+        };
+        let one = key(true, "z9hG4bKa", "a.example", None);
+        assert_eq!(one, key(true, "z9hG4bKa", "A.example", Some(5060)));
+        let others = [
+            key(false, "z9hG4bKa", "a.example", None),
+            key(true, "z9hG4bKb", "a.example", None),
+            key(true, "z9hG4bKa", "b.example", None),
+            key(true, "z9hG4bKa", "a.example", Some(5061)),
+        ];
+        assert!(others.iter().all(|other| *other != one));
+        assert_ne!(
+            ring.by_all(true, [b"a", b"", b"b", b"c"], 1),
+            ring.by_all(true, [b"a", b"b", b"", b"c"], 1)
+        );
+    }
+}

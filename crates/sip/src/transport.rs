@@ -1,0 +1,219 @@
+//! How messages come and go: where an arrival came from, where a URI leads (RFC 3263 as far as it needs no DNS),
+//! and where a response returns (RFC 3261 §18.2.2, RFC 3581).
+
+pub mod branch;
+pub mod connections;
+pub mod listeners;
+pub mod token;
+
+pub use branch::{Branch, Seal};
+pub use connections::Connections;
+pub use listeners::{Listener, Listeners};
+
+use crate::message::Via;
+use crate::uri::{Host, SipUri};
+use std::net::{IpAddr, SocketAddr};
+use wire::{Flow, Transport};
+
+/// How a message came: the way back to whoever sent it. Also kept with bindings, as the way to a phone behind NAT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Arrival {
+    /// Socket and peer, or connection.
+    pub flow: Flow,
+    /// How bytes travel on it.
+    pub transport: Transport,
+    /// Our end.
+    pub local: SocketAddr,
+    /// The peer's end, as seen by us.
+    pub peer: SocketAddr,
+}
+
+/// One way to the next element, in the order in which they are tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hop {
+    /// The way that a message came by before.
+    Flow(Arrival),
+    /// An address to send or connect to.
+    Address {
+        /// By which transport.
+        transport: Transport,
+        /// Where.
+        to: SocketAddr,
+        /// Whose certificate is expected, where the transport is TLS.
+        name: Box<str>,
+    },
+    /// A name that has to be looked up.
+    Name {
+        /// By which transport.
+        transport: Transport,
+        /// The name.
+        name: Box<str>,
+        /// The port to use with each address that is found.
+        port: u16,
+    },
+}
+
+impl Hop {
+    /// By which transport this hop goes.
+    pub fn transport(&self) -> Transport {
+        match self {
+            Self::Flow(arrival) => arrival.transport,
+            Self::Address { transport, .. } | Self::Name { transport, .. } => *transport,
+        }
+    }
+
+    /// Where a URI leads (RFC 3263 §4, without NAPTR and SRV): `maddr` or host, transport and port with their
+    /// defaults. `None` where the transport is none of ours, or the URI contradicts itself.
+    pub fn of_uri(uri: &SipUri<'_>) -> Option<Self> {
+        let transport = transport_of_uri(uri)?;
+        let port = uri.port.unwrap_or(default_port(transport));
+        if port == 0 {
+            return None;
+        }
+        Some(match uri.maddr().unwrap_or(uri.host) {
+            Host::Ip(ip) => {
+                Self::Address { transport, to: SocketAddr::new(ip, port), name: ip.to_string().into() }
+            }
+            Host::Name(name) => Self::Name {
+                transport,
+                name: std::str::from_utf8(name).ok()?.to_ascii_lowercase().into(),
+                port,
+            },
+        })
+    }
+}
+
+/// 5061 for TLS, 5060 for all else (RFC 3261 §19.1.2).
+pub fn default_port(transport: Transport) -> u16 {
+    if transport.is_secure() { 5061 } else { 5060 }
+}
+
+fn transport_of_uri(uri: &SipUri<'_>) -> Option<Transport> {
+    let named = match uri.transport() {
+        None => return Some(if uri.secure { Transport::Tls } else { Transport::Udp }),
+        Some(name) => transport_named(name)?,
+    };
+    match (uri.secure, named) {
+        (false, named) => Some(named),
+        (true, Transport::Udp) => None,
+        (true, _) => Some(Transport::Tls),
+    }
+}
+
+/// The transport that a Via or a URI parameter names.
+pub fn transport_named(name: &[u8]) -> Option<Transport> {
+    [("udp", Transport::Udp), ("tcp", Transport::Tcp), ("tls", Transport::Tls)]
+        .into_iter()
+        .find(|(text, _)| name.eq_ignore_ascii_case(text.as_bytes()))
+        .map(|(_, transport)| transport)
+}
+
+/// As a Via names a transport.
+pub fn via_name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "UDP",
+        Transport::Tcp => "TCP",
+        Transport::Tls => "TLS",
+    }
+}
+
+/// As URIs write an address: IPv6 in brackets, an IPv4 address in IPv6's clothes without them.
+pub fn host_text(ip: IpAddr) -> String {
+    Host::Ip(ip.to_canonical()).to_string()
+}
+
+/// The `received` and `rport` that a request's top Via lacks (RFC 3261 §18.2.1, RFC 3581 §4): what to write.
+/// `received` is always written where `rport` is asked for.
+pub fn marks(via: &Via<'_>, peer: SocketAddr) -> (Option<IpAddr>, Option<u16>) {
+    let ip = peer.ip().to_canonical();
+    let wants_port = via.wants_rport();
+    let differs = via.host().ip().map(|written| written.to_canonical()) != Some(ip);
+    ((wants_port || differs).then_some(ip), wants_port.then_some(peer.port()))
+}
+
+/// Where a response goes when the request came as a datagram: back to where it came from if the sender asked for
+/// that (RFC 3581 §4), else to the port it wrote (RFC 3261 §18.2.2). `maddr` is not followed: it would let
+/// strangers aim our responses at third parties.
+pub fn datagram_return(via: &Via<'_>, peer: SocketAddr) -> SocketAddr {
+    match via.wants_rport() {
+        true => peer,
+        false => SocketAddr::new(peer.ip(), via.port().filter(|port| *port != 0).unwrap_or(5060)),
+    }
+}
+
+/// Where to connect when the connection that a request came by is gone (RFC 3261 §18.2.2).
+pub fn stream_return(via: &Via<'_>, arrival: &Arrival) -> SocketAddr {
+    let port = via.port().filter(|port| *port != 0).unwrap_or(default_port(arrival.transport));
+    SocketAddr::new(arrival.peer.ip(), port)
+}
+
+/// Whether whoever sent this is reached by the flow alone, not at the address in its Contact: on streams, where
+/// its Via tells of another source than we saw, and where the Contact is private and the source is not.
+pub fn is_behind_nat(via: &Via<'_>, contact: Option<&Hop>, arrival: &Arrival) -> bool {
+    let (ip, port) = (arrival.peer.ip().to_canonical(), arrival.peer.port());
+    let honest =
+        via.host().ip().map(|ip| ip.to_canonical()) == Some(ip) && via.port().unwrap_or(5060) == port;
+    if arrival.transport.is_stream() || !honest {
+        return true;
+    }
+    match contact {
+        Some(Hop::Address { to, .. }) => is_private(to.ip()) && !is_private(ip),
+        _ => false,
+    }
+}
+
+/// Whether an address means something else in every network (RFC 1918, RFC 4193, link-local, RFC 6598).
+fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            ip.is_private() || ip.is_link_local() || ip.is_loopback() || (a == 100 && b & 0xc0 == 64)
+        }
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(uri: &str, expected: Option<(Transport, &str)>) {
+        let hop = Hop::of_uri(&SipUri::parse(uri.as_bytes()).expect("valid"));
+        let seen = hop.map(|hop| match hop {
+            Hop::Address { transport, to, .. } => (transport, to.to_string()),
+            Hop::Name { transport, name, port } => (transport, format!("{name}:{port}")),
+            Hop::Flow(_) => unreachable!("a URI names no flow"),
+        });
+        assert_eq!(seen, expected.map(|(transport, to)| (transport, to.to_owned())), "{uri}");
+    }
+
+    #[test]
+    fn where_uris_lead() {
+        use Transport::{Tcp, Tls, Udp};
+        check("sip:a@192.0.2.1", Some((Udp, "192.0.2.1:5060")));
+        check("sip:a@192.0.2.1:5070;transport=TCP", Some((Tcp, "192.0.2.1:5070")));
+        check("sips:a@[2001:db8::1]", Some((Tls, "[2001:db8::1]:5061")));
+        check("sips:a@192.0.2.1;transport=tcp", Some((Tls, "192.0.2.1:5061")));
+        check("sip:a@Example.ORG;transport=tls", Some((Tls, "example.org:5061")));
+        check("sip:a@example.org;maddr=192.0.2.9", Some((Udp, "192.0.2.9:5060")));
+        check("sip:a@192.0.2.1;transport=sctp", None);
+        check("sips:a@192.0.2.1;transport=udp", None);
+        check("sip:a@192.0.2.1:0", None);
+    }
+
+    #[test]
+    fn what_the_top_via_lacks_and_where_answers_go() {
+        let peer: SocketAddr = "192.0.2.1:7000".parse().expect("valid");
+        let check = |via: &str, received: Option<&str>, rport, answer: &str| {
+            let via = Via::parse(via.as_bytes()).expect("valid");
+            let received = received.map(|ip| ip.parse().expect("valid"));
+            assert_eq!(marks(&via, peer), (received, rport), "{via:?}");
+            assert_eq!(datagram_return(&via, peer).to_string(), answer, "{via:?}");
+        };
+        check("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa", None, None, "192.0.2.1:5060");
+        check("SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bKa", Some("192.0.2.1"), None, "192.0.2.1:5070");
+        check("SIP/2.0/UDP 192.0.2.1:5070;rport", Some("192.0.2.1"), Some(7000), "192.0.2.1:7000");
+        check("SIP/2.0/UDP a.example;rport;maddr=224.0.0.1", Some("192.0.2.1"), Some(7000), "192.0.2.1:7000");
+        check("SIP/2.0/UDP a.example;maddr=224.0.0.1", Some("192.0.2.1"), None, "192.0.2.1:5060");
+    }
+}

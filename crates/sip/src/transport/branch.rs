@@ -1,0 +1,131 @@
+//! Our own Via branch: it names worker and transaction, so that a response finds both without a search, carries
+//! the hash by which loops are seen (RFC 5393 §4.2), and a seal that strangers cannot make.
+
+use crate::message::MAGIC;
+use crate::slab::Id;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use std::fmt;
+use wire::{Secret, WorkerId};
+
+/// A keyed hash with the secret that all workers share.
+#[derive(Clone)]
+pub struct Seal(Hmac<Sha256>);
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seal(…)")
+    }
+}
+
+impl Seal {
+    /// A seal with this secret.
+    pub fn new(secret: &Secret) -> Self {
+        Self(Hmac::new_from_slice(secret.expose()).expect("HMAC takes keys of any length"))
+    }
+
+    /// Hashes `parts` for one `purpose`; where one part ends and the next begins counts.
+    pub fn hash<'p>(&self, purpose: &str, parts: impl IntoIterator<Item = &'p [u8]>) -> u64 {
+        let mut mac = self.0.clone();
+        mac.update(purpose.as_bytes());
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        let bytes = mac.finalize().into_bytes();
+        u64::from_be_bytes(bytes[..8].try_into().expect("eight of thirty-two bytes"))
+    }
+}
+
+/// What our branch says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// Whose transaction it is.
+    pub worker: WorkerId,
+    /// Which one.
+    pub id: Id,
+    /// The hash of what decided the way of the request.
+    pub looped: u64,
+}
+
+impl Branch {
+    /// The branch parameter's value.
+    pub fn write(&self, seal: &Seal) -> String {
+        let (worker, id) = (self.worker.0, self.id);
+        let mac = self.seal(seal);
+        format!("z9hG4bK{worker:x}.{:x}.{:x}.{:016x}.{mac:016x}", id.index, id.generation, self.looped)
+    }
+
+    /// The branch of a request that is forwarded without a transaction: the same for the same request (RFC 3261 §16.11).
+    pub fn stateless(seal: &Seal, looped: u64, top_via: &[u8]) -> String {
+        format!("z9hG4bKs{looped:016x}.{:016x}", seal.hash("stateless", [top_via]))
+    }
+
+    /// Reads a branch back; `None` where it is not of our making.
+    pub fn read(text: &[u8], seal: &Seal) -> Option<Self> {
+        let text = std::str::from_utf8(text.strip_prefix(MAGIC)?).ok()?;
+        let mut parts = text.split('.');
+        let branch = Self {
+            worker: WorkerId(u16::from_str_radix(parts.next()?, 16).ok()?),
+            id: Id { index: number(parts.next()?)?, generation: number(parts.next()?)? },
+            looped: u64::from_str_radix(parts.next()?, 16).ok()?,
+        };
+        let mac = u64::from_str_radix(parts.next()?, 16).ok()?;
+        (parts.next().is_none() && mac == branch.seal(seal)).then_some(branch)
+    }
+
+    fn seal(&self, seal: &Seal) -> u64 {
+        let parts: [&[u8]; 4] = [
+            &self.worker.0.to_be_bytes(),
+            &self.id.index.to_be_bytes(),
+            &self.id.generation.to_be_bytes(),
+            &self.looped.to_be_bytes(),
+        ];
+        seal.hash("branch", parts)
+    }
+}
+
+fn number(text: &str) -> Option<u32> {
+    u32::from_str_radix(text, 16).ok()
+}
+
+/// The loop hash of a branch of ours, without looking at its seal: for a Via further down a request, where a
+/// forged one can only make the forger's own request fail.
+pub fn loop_hash(branch: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(branch.strip_prefix(MAGIC)?).ok()?;
+    let part = match text.strip_prefix('s') {
+        Some(stateless) => stateless.split('.').next()?,
+        None => text.split('.').nth(3)?,
+    };
+    u64::from_str_radix(part, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_back_only_what_it_wrote() {
+        let seal = Seal::new(&Secret::new("one"));
+        let branch =
+            Branch { worker: WorkerId(3), id: Id { index: 70_000, generation: 9 }, looped: u64::MAX - 1 };
+        let text = branch.write(&seal);
+        assert_eq!(Branch::read(text.as_bytes(), &seal), Some(branch));
+        assert_eq!(loop_hash(text.as_bytes()), Some(branch.looped));
+        assert_eq!(Branch::read(text.as_bytes(), &Seal::new(&Secret::new("two"))), None);
+        for forged in
+            [text.replacen("11170", "11171", 1), format!("{text}.0"), text[..text.len() - 1].to_owned()]
+        {
+            assert_eq!(Branch::read(forged.as_bytes(), &seal), None, "{forged}");
+        }
+    }
+
+    #[test]
+    fn without_a_transaction_the_same_request_has_the_same_branch() {
+        let seal = Seal::new(&Secret::new("one"));
+        let text = Branch::stateless(&seal, 5, b"SIP/2.0/UDP a;branch=z9hG4bKx");
+        assert_eq!(text, Branch::stateless(&seal, 5, b"SIP/2.0/UDP a;branch=z9hG4bKx"));
+        assert_eq!((loop_hash(text.as_bytes()), Branch::read(text.as_bytes(), &seal)), (Some(5), None));
+        assert_eq!((loop_hash(b"z9hG4bK776asdhds"), loop_hash(b"x")), (None, None));
+    }
+}

@@ -1,0 +1,155 @@
+//! Streams that are open, and those being opened with what waits for them. One connection per peer is reused
+//! (RFC 3261 §18.1.1); those that peers opened are reached by their flow alone.
+
+use super::Arrival;
+use crate::framing::Framer;
+use crate::slab::{Id, Slab};
+use rustc_hash::FxHashMap;
+use std::net::SocketAddr;
+use wire::{ConnectionId, Transport};
+
+/// The most messages that wait for one connection to open.
+const MAX_WAITING: usize = 64;
+
+/// Whom a connection leads to: transport, address, and the name whose certificate is expected.
+pub type Peer = (Transport, SocketAddr, Box<str>);
+
+/// An open stream.
+#[derive(Debug)]
+pub struct Connection {
+    /// The way back.
+    pub arrival: Arrival,
+    /// Cuts its bytes into messages.
+    pub framer: Framer,
+    peer: Option<Peer>,
+}
+
+/// A message that waits for a connection, with the transaction that wants to know if it fails.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The message.
+    pub bytes: Vec<u8>,
+    /// Whose it is.
+    pub owner: Option<Id>,
+}
+
+#[derive(Debug)]
+struct Dial {
+    peer: Peer,
+    waiting: Vec<Waiting>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Link {
+    Open(ConnectionId),
+    Dialling(Id),
+}
+
+/// Where a message for a peer goes.
+#[derive(Debug)]
+pub enum Route {
+    /// Onto an open connection; the message comes back.
+    Open(ConnectionId, Vec<u8>),
+    /// It waits for a connection that is being opened.
+    Waits,
+    /// It waits, and the connection of this number is to be opened.
+    Dial(Id),
+    /// Too much waits already.
+    Full,
+}
+
+/// All streams of one worker.
+#[derive(Debug)]
+pub struct Connections {
+    open: FxHashMap<ConnectionId, Connection>,
+    by_peer: FxHashMap<Peer, Link>,
+    dials: Slab<Dial>,
+}
+
+impl Connections {
+    /// None yet; at most `dials` are opened at a time.
+    pub fn new(dials: usize) -> Self {
+        Self { open: FxHashMap::default(), by_peer: FxHashMap::default(), dials: Slab::new(dials) }
+    }
+
+    /// How many are open.
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether none is open.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// An open connection.
+    pub fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        self.open.get_mut(&id)
+    }
+
+    /// Whether a way that a message came by still is what it was.
+    pub fn is_open(&self, id: ConnectionId, peer: SocketAddr) -> bool {
+        self.open.get(&id).is_some_and(|connection| connection.arrival.peer == peer)
+    }
+
+    /// A message for a peer, over the connection to it: open, being opened, or to be opened.
+    pub fn send(&mut self, peer: Peer, bytes: Vec<u8>, owner: Option<Id>) -> Route {
+        let link = self.by_peer.get(&peer).copied();
+        let id = match link {
+            Some(Link::Open(id)) => return Route::Open(id, bytes),
+            Some(Link::Dialling(id)) => id,
+            None => return self.dial(peer, bytes, owner),
+        };
+        let dial = self.dials.get_mut(id).expect("a link names a dial that exists");
+        if dial.waiting.len() >= MAX_WAITING {
+            return Route::Full;
+        }
+        dial.waiting.push(Waiting { bytes, owner });
+        Route::Waits
+    }
+
+    fn dial(&mut self, peer: Peer, bytes: Vec<u8>, owner: Option<Id>) -> Route {
+        let dial = Dial { peer: peer.clone(), waiting: vec![Waiting { bytes, owner }] };
+        match self.dials.insert(dial) {
+            Some(id) => {
+                self.by_peer.insert(peer, Link::Dialling(id));
+                Route::Dial(id)
+            }
+            None => Route::Full,
+        }
+    }
+
+    /// A connection is open; `dial` says which of ours it was. What waited for it comes back.
+    pub fn opened(
+        &mut self,
+        id: ConnectionId,
+        arrival: Arrival,
+        framer: Framer,
+        dial: Option<Id>,
+    ) -> Vec<Waiting> {
+        let dial = dial.and_then(|dial| self.dials.remove(dial));
+        let (peer, waiting) = dial.map_or((None, Vec::new()), |dial| (Some(dial.peer), dial.waiting));
+        if let Some(peer) = &peer {
+            self.by_peer.insert(peer.clone(), Link::Open(id));
+        }
+        self.open.insert(id, Connection { arrival, framer, peer });
+        waiting
+    }
+
+    /// A connection of ours could not be opened. What waited for it comes back.
+    pub fn refused(&mut self, dial: Id) -> Vec<Waiting> {
+        let Some(dial) = self.dials.remove(dial) else { return Vec::new() };
+        self.by_peer.remove(&dial.peer);
+        dial.waiting
+    }
+
+    /// A connection is gone.
+    pub fn closed(&mut self, id: ConnectionId) {
+        let Some(connection) = self.open.remove(&id) else { return };
+        if let Some(peer) = connection.peer
+            && matches!(self.by_peer.get(&peer), Some(Link::Open(open)) if *open == id)
+        {
+            self.by_peer.remove(&peer);
+        }
+    }
+}

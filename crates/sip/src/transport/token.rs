@@ -1,0 +1,144 @@
+//! What our Record-Route says in its user part: the flow to whoever stands on that side of the dialog (as RFC 5626
+//! §5.2 does it), sealed with the Call-ID, so that a Route of ours opens only the dialog it was made for.
+
+use super::{Arrival, Seal};
+use std::net::{IpAddr, SocketAddr};
+use wire::{ConnectionId, Flow, SocketId, Transport, WorkerId};
+
+/// The user part of a Record-Route URI for this dialog. `flow`: how to reach whoever stands on that side, where
+/// a plain address would not do.
+pub fn write(seal: &Seal, call_id: &[u8], flow: Option<&Arrival>) -> String {
+    let mut bytes = Vec::with_capacity(64);
+    if let Some(arrival) = flow {
+        write_arrival(&mut bytes, arrival);
+    }
+    let mac = seal.hash("route", [call_id, &bytes[..]]);
+    bytes.extend_from_slice(&mac.to_be_bytes());
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(digit), 16).expect("four bits"));
+        }
+    }
+    text
+}
+
+/// Reads a user part back: `None` where it is not of our making or not for this dialog.
+pub fn read(seal: &Seal, call_id: &[u8], user: &[u8]) -> Option<Option<Arrival>> {
+    let bytes = unhex(user)?;
+    let (flow, mac) = bytes.split_at_checked(bytes.len().checked_sub(8)?)?;
+    if seal.hash("route", [call_id, flow]).to_be_bytes() != mac {
+        return None;
+    }
+    if flow.is_empty() { Some(None) } else { read_arrival(flow).map(Some) }
+}
+
+fn unhex(text: &[u8]) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || text.len() > 256 {
+        return None;
+    }
+    let digit = |b: u8| char::from(b).to_digit(16).and_then(|n| u8::try_from(n).ok());
+    text.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+}
+
+/// Writes a way in few bytes.
+pub fn write_arrival(out: &mut Vec<u8>, arrival: &Arrival) {
+    match arrival.flow {
+        Flow::Datagram { socket, .. } => {
+            out.push(0);
+            out.extend_from_slice(&socket.0.to_be_bytes());
+        }
+        Flow::Stream(id) => {
+            out.push(if arrival.transport == Transport::Tls { 2 } else { 1 });
+            out.extend_from_slice(&id.worker.0.to_be_bytes());
+            out.extend_from_slice(&id.slot.to_be_bytes());
+            out.extend_from_slice(&id.generation.to_be_bytes());
+        }
+    }
+    write_address(out, arrival.local);
+    write_address(out, arrival.peer);
+}
+
+fn write_address(out: &mut Vec<u8>, address: SocketAddr) {
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            out.push(4);
+            out.extend_from_slice(&ip.octets());
+        }
+        IpAddr::V6(ip) => {
+            out.push(6);
+            out.extend_from_slice(&ip.octets());
+        }
+    }
+    out.extend_from_slice(&address.port().to_be_bytes());
+}
+
+/// Reads what [`write_arrival`] wrote.
+pub fn read_arrival(mut bytes: &[u8]) -> Option<Arrival> {
+    let rest = &mut bytes;
+    let kind = take::<1>(rest)?[0];
+    let (transport, id) = match kind {
+        0 => (Transport::Udp, Err(SocketId(u32::from_be_bytes(take(rest)?)))),
+        1 => (Transport::Tcp, Ok(connection(rest)?)),
+        2 => (Transport::Tls, Ok(connection(rest)?)),
+        _ => return None,
+    };
+    let (local, peer) = (read_address(rest)?, read_address(rest)?);
+    let flow = match id {
+        Ok(id) => Flow::Stream(id),
+        Err(socket) => Flow::Datagram { socket, local: local.ip(), peer },
+    };
+    rest.is_empty().then_some(Arrival { flow, transport, local, peer })
+}
+
+fn connection(rest: &mut &[u8]) -> Option<ConnectionId> {
+    Some(ConnectionId {
+        worker: WorkerId(u16::from_be_bytes(take(rest)?)),
+        slot: u32::from_be_bytes(take(rest)?),
+        generation: u32::from_be_bytes(take(rest)?),
+    })
+}
+
+fn read_address(rest: &mut &[u8]) -> Option<SocketAddr> {
+    let ip = match take::<1>(rest)? {
+        [4] => IpAddr::from(take::<4>(rest)?),
+        [6] => IpAddr::from(take::<16>(rest)?),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, u16::from_be_bytes(take(rest)?)))
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, tail) = rest.split_first_chunk::<N>()?;
+    *rest = tail;
+    Some(*head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::Secret;
+
+    #[test]
+    fn every_kind_of_flow_comes_back_for_its_own_dialog_only() {
+        let seal = Seal::new(&Secret::new("s"));
+        let peer: SocketAddr = "[2001:db8::5]:41000".parse().expect("valid");
+        let local: SocketAddr = "192.0.2.7:5060".parse().expect("valid");
+        let datagram = Flow::Datagram { socket: SocketId(3), local: local.ip(), peer };
+        let stream = Flow::Stream(ConnectionId { worker: WorkerId(1), slot: 77, generation: 5 });
+        for (flow, transport) in
+            [(datagram, Transport::Udp), (stream, Transport::Tcp), (stream, Transport::Tls)]
+        {
+            let arrival = Arrival { flow, transport, local, peer };
+            let text = write(&seal, b"call-1", Some(&arrival));
+            assert_eq!(read(&seal, b"call-1", text.as_bytes()), Some(Some(arrival)));
+            assert_eq!(read(&seal, b"call-2", text.as_bytes()), None);
+            assert_eq!(read(&seal, b"call-1", &text.as_bytes()[2..]), None);
+        }
+        let text = write(&seal, b"call-1", None);
+        assert_eq!(read(&seal, b"call-1", text.as_bytes()), Some(None));
+        for bad in ["", "0", "roland", "é", &"0".repeat(300)] {
+            assert_eq!(read(&seal, b"call-1", bad.as_bytes()), None, "{bad}");
+        }
+    }
+}

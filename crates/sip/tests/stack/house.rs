@@ -1,0 +1,334 @@
+//! Some workers' stacks with what stands around them in the server: the switchboard, the disk, names, streams.
+
+use sip::registrar::{Row, Rules};
+use sip::stack::{Config, Input, Limits, Output, Parcel, Stack};
+use sip::transaction::Timing;
+use sip::transport::{Listener, Listeners};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use testkit::{Host, Packet};
+use wire::{
+    Account, Address, ConnectionId, Directory, Domain, Keys, Machine, Secret, SocketId, Transport, WorkerId,
+};
+
+pub(crate) const UDP: &str = "192.0.2.1:5060";
+
+/// A datagram that left, or bytes on a stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) to: String,
+    pub(crate) text: String,
+}
+
+impl Sent {
+    pub(crate) fn first_line(&self) -> &str {
+        self.text.lines().next().unwrap_or_default()
+    }
+
+    /// The values of a header field, in order.
+    pub(crate) fn header(&self, name: &str) -> Vec<&str> {
+        let head = self.text.split("\r\n\r\n").next().unwrap_or_default();
+        let lines = head.lines().filter_map(|line| line.split_once(": "));
+        lines.filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v).collect()
+    }
+}
+
+pub(crate) struct House {
+    pub(crate) stacks: Vec<Stack>,
+    pub(crate) now: Instant,
+    began: Instant,
+    pub(crate) sent: Vec<Sent>,
+    pub(crate) disk: BTreeMap<Address, Vec<Row>>,
+    /// Whether the disk answers; if not, tokens gather here.
+    pub(crate) disk_stalls: bool,
+    pub(crate) held: Vec<(usize, u64)>,
+    pub(crate) names: BTreeMap<String, Vec<IpAddr>>,
+    /// Whether connections of ours are accepted, and which were asked for.
+    pub(crate) accepts: bool,
+    pub(crate) dialled: Vec<SocketAddr>,
+    pub(crate) hand_overs: Vec<(WorkerId, WorkerId, &'static str)>,
+    closed: Vec<ConnectionId>,
+    streams: BTreeMap<(u16, u32), SocketAddr>,
+    out: VecDeque<Packet>,
+}
+
+pub(crate) fn directory() -> Arc<Directory> {
+    let main = Domain::new("falcot.com").unwrap();
+    let alias = [Domain::new("sip.falcot.com").unwrap()];
+    let account = |user: &str| {
+        let address = Address::new(user, "falcot.com").unwrap();
+        let text = format!("{user}:falcot.com:hunter2");
+        let keys = Keys {
+            md5: Some(<md5::Md5 as md5::Digest>::digest(&text).into()),
+            sha256: Some(<sha2::Sha256 as sha2::Digest>::digest(&text).into()),
+            ..Keys::default()
+        };
+        (address.clone(), Some(Arc::new(Account { address, keys })))
+    };
+    Arc::new(Directory::new([(&main, &alias[..])]).with(["alice", "bob", "carol", "dave"].map(account)))
+}
+
+pub(crate) fn config(me: u16, workers: u16) -> Config {
+    let listener = |transport, socket, bound: &str| Listener {
+        transport,
+        socket,
+        bound: bound.parse().unwrap(),
+        host: "falcot.com".into(),
+    };
+    Config {
+        me: WorkerId(me),
+        workers,
+        listeners: Listeners {
+            all: vec![
+                listener(Transport::Udp, Some(SocketId(1)), UDP),
+                listener(Transport::Tcp, None, UDP),
+                listener(Transport::Tls, None, "192.0.2.1:5061"),
+            ],
+            addresses: vec!["192.0.2.1".parse().unwrap()],
+            external: Vec::new(),
+        },
+        secret: Secret::new("the same on every worker"),
+        authenticate: false,
+        nonce: Duration::from_secs(300),
+        timing: Timing::default(),
+        rules: Rules {
+            expires: Duration::from_secs(3600),
+            expires_min: Duration::from_secs(60),
+            expires_max: Duration::from_secs(7200),
+            bindings: 3,
+        },
+        limits: Limits {
+            transactions: 1000,
+            dials: 10,
+            head: 32 * 1024,
+            message: 64 * 1024,
+            max_forwards: 70,
+            retry_after: Duration::from_secs(5),
+            answer: Duration::from_secs(10),
+        },
+    }
+}
+
+impl House {
+    pub(crate) fn new(workers: u16) -> Self {
+        Self::with(workers, |_| {})
+    }
+
+    pub(crate) fn with(workers: u16, change: impl Fn(&mut Config)) -> Self {
+        let now = testkit::start();
+        let stack = |me| {
+            let mut config = config(me, workers);
+            change(&mut config);
+            Stack::new(config, directory(), testkit::epoch(now))
+        };
+        Self {
+            stacks: (0..workers).map(stack).collect(),
+            now,
+            began: now,
+            sent: Vec::new(),
+            disk: BTreeMap::new(),
+            disk_stalls: false,
+            held: Vec::new(),
+            names: BTreeMap::new(),
+            accepts: true,
+            dialled: Vec::new(),
+            hand_overs: Vec::new(),
+            closed: Vec::new(),
+            streams: BTreeMap::new(),
+            out: VecDeque::new(),
+        }
+    }
+
+    /// Ends every worker and starts anew with what is on the disk.
+    pub(crate) fn restart(&mut self) {
+        let workers = u16::try_from(self.stacks.len()).unwrap();
+        let authenticate = false;
+        let epoch = testkit::epoch(self.began);
+        for me in 0..workers {
+            let config = Config { authenticate, ..config(me, workers) };
+            let mut stack = Stack::new(config, directory(), epoch);
+            for (address, rows) in &self.disk {
+                if address.home(workers).0 == me {
+                    stack.load(self.now, address.clone(), rows);
+                }
+            }
+            self.stacks[usize::from(me)] = stack;
+        }
+    }
+
+    /// A datagram comes to one worker. What leaves is in `sent` afterwards.
+    pub(crate) fn datagram_at(&mut self, worker: usize, peer: &str, text: &str) -> Vec<Sent> {
+        let local = "192.0.2.1".parse().unwrap();
+        let peer = peer.parse().unwrap();
+        let input = Input::Datagram { socket: SocketId(1), local, peer, bytes: text.as_bytes() };
+        self.input(worker, input)
+    }
+
+    /// A datagram comes to the first worker.
+    pub(crate) fn datagram(&mut self, peer: &str, text: &str) -> Vec<Sent> {
+        self.datagram_at(0, peer, text)
+    }
+
+    /// Something happens to one worker; what leaves comes back.
+    pub(crate) fn input(&mut self, worker: usize, input: Input<'_>) -> Vec<Sent> {
+        let before = self.sent.len();
+        self.stacks[worker].handle(self.now, input);
+        self.settle();
+        self.sent[before..].to_vec()
+    }
+
+    /// A peer opens a stream to one worker.
+    pub(crate) fn connect(&mut self, worker: u16, transport: Transport, peer: &str) -> ConnectionId {
+        let conn = self.next_stream(worker, peer.parse().unwrap());
+        let port = if transport == Transport::Tls { 5061 } else { 5060 };
+        let local = SocketAddr::new("192.0.2.1".parse().unwrap(), port);
+        let peer = peer.parse().unwrap();
+        self.input(usize::from(worker), Input::Opened { conn, transport, local, peer, token: None });
+        conn
+    }
+
+    fn next_stream(&mut self, worker: u16, peer: SocketAddr) -> ConnectionId {
+        let slot = u32::try_from(self.streams.len()).unwrap();
+        self.streams.insert((worker, slot), peer);
+        ConnectionId { worker: WorkerId(worker), slot, generation: 0 }
+    }
+
+    pub(crate) fn stream(&mut self, conn: ConnectionId, text: &str) -> Vec<Sent> {
+        self.input(usize::from(conn.worker.0), Input::Received { conn, bytes: text.as_bytes() })
+    }
+
+    pub(crate) fn is_closed(&self, conn: ConnectionId) -> bool {
+        self.closed.contains(&conn)
+    }
+
+    /// Lets time pass, timer by timer.
+    pub(crate) fn wait(&mut self, duration: Duration) -> Vec<Sent> {
+        let (before, end) = (self.sent.len(), self.now + duration);
+        while let Some(next) = self.deadline().filter(|next| *next <= end) {
+            self.now = self.now.max(next);
+            self.tick_all();
+        }
+        self.now = end;
+        self.sent[before..].to_vec()
+    }
+
+    fn tick_all(&mut self) {
+        for worker in 0..self.stacks.len() {
+            self.stacks[worker].tick(self.now);
+        }
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        loop {
+            let ready = (0..self.stacks.len()).find_map(|w| self.stacks[w].poll().map(|output| (w, output)));
+            let Some((worker, output)) = ready else { return };
+            self.carry_out(worker, output);
+        }
+    }
+
+    fn carry_out(&mut self, worker: usize, output: Output) {
+        match output {
+            Output::Send { to, bytes, .. } => {
+                self.sent.push(Sent { to: to.to_string(), text: String::from_utf8(bytes.clone()).unwrap() });
+                self.out.push_back(Packet { from: UDP.parse().unwrap(), to, bytes });
+            }
+            Output::Write { conn, bytes } => {
+                assert_eq!(usize::from(conn.worker.0), worker, "a stream belongs to one worker");
+                let to = self.streams[&(conn.worker.0, conn.slot)].to_string();
+                self.sent.push(Sent { to, text: String::from_utf8(bytes).unwrap() });
+            }
+            Output::Close { conn } => {
+                self.closed.push(conn);
+                self.stacks[worker].handle(self.now, Input::Closed { conn });
+            }
+            Output::Connect { token, transport, to, .. } => self.dial(worker, token, transport, to),
+            Output::Store { token, address, rows } => self.store(worker, token, address, rows),
+            Output::Locate { token, address } => {
+                let home = usize::from(address.home(u16::try_from(self.stacks.len()).unwrap()).0);
+                let contacts = Some(self.stacks[home].contacts(self.now, &address));
+                self.stacks[worker].handle(self.now, Input::Located { token, contacts });
+            }
+            Output::Resolve { token, name } => {
+                let addresses = self.names.get(&*name).cloned().unwrap_or_default();
+                self.stacks[worker].handle(self.now, Input::Resolved { token, addresses });
+            }
+            Output::HandOver { to, parcel } => {
+                let me = WorkerId(u16::try_from(worker).unwrap());
+                self.hand_overs.push((me, to, kind(&parcel)));
+                self.stacks[usize::from(to.0)].handle(self.now, Input::HandedOver { parcel });
+            }
+        }
+    }
+
+    fn dial(&mut self, worker: usize, token: u64, transport: Transport, to: SocketAddr) {
+        self.dialled.push(to);
+        let conn = self.next_stream(u16::try_from(worker).unwrap(), to);
+        let local = "192.0.2.1:40000".parse().unwrap();
+        let input = match self.accepts {
+            true => Input::Opened { conn, transport, local, peer: to, token: Some(token) },
+            false => Input::Refused { token },
+        };
+        self.stacks[worker].handle(self.now, input);
+    }
+
+    fn store(&mut self, worker: usize, token: Option<u64>, address: Address, rows: Vec<Row>) {
+        match rows.is_empty() {
+            true => self.disk.remove(&address),
+            false => self.disk.insert(address, rows),
+        };
+        let Some(token) = token else { return };
+        if self.disk_stalls {
+            self.held.push((worker, token));
+        } else {
+            self.stacks[worker].handle(self.now, Input::Stored { token, durable: true });
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.stacks.iter().filter_map(Machine::deadline).min()
+    }
+
+    pub(crate) fn transactions(&self) -> usize {
+        self.stacks.iter().map(Stack::transactions).sum()
+    }
+}
+
+fn kind(parcel: &Parcel) -> &'static str {
+    match parcel {
+        Parcel::Request { .. } => "request",
+        Parcel::Stray { .. } => "stray",
+        Parcel::Response { .. } => "response",
+        Parcel::Write { .. } => "write",
+        Parcel::Gone { .. } => "gone",
+    }
+}
+
+/// On the simulated network the kernel spreads peers over the workers.
+impl Host for House {
+    fn owns(&self, address: SocketAddr) -> bool {
+        address == UDP.parse().unwrap()
+    }
+
+    fn receive(&mut self, now: Instant, packet: &Packet) {
+        self.now = now;
+        let worker = usize::from(packet.from.port()) % self.stacks.len();
+        let (local, socket) = (packet.to.ip(), SocketId(1));
+        self.input(worker, Input::Datagram { socket, local, peer: packet.from, bytes: &packet.bytes });
+    }
+
+    fn transmit(&mut self) -> Option<Packet> {
+        self.out.pop_front()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        House::deadline(self)
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.now = now;
+        self.tick_all();
+    }
+}

@@ -1,0 +1,221 @@
+//! Who may do what: challenges, wrong passwords, other people's names, relaying; and what every request must be.
+
+use crate::house::{House, Sent};
+use crate::request;
+use md5::{Digest, Md5};
+use sha2::Sha256;
+use std::fmt::Write;
+
+const ALICE: &str = "198.51.100.1:5060";
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+/// What a phone answers to a challenge.
+fn credentials(challenge: &str, user: &str, password: &str, method: &str, uri: &str) -> String {
+    let param = |name: &str| {
+        let rest = challenge.split_once(&format!("{name}=")).unwrap().1;
+        rest.split(',').next().unwrap().trim().trim_matches('"').to_owned()
+    };
+    let (realm, nonce, algorithm) = (param("realm"), param("nonce"), param("algorithm"));
+    let hash = |text: String| match algorithm.as_str() {
+        "MD5" => hex(&Md5::digest(text)),
+        _ => hex(&Sha256::digest(text)),
+    };
+    let first = hash(format!("{user}:{realm}:{password}"));
+    let second = hash(format!("{method}:{uri}"));
+    let response = hash(format!("{first}:{nonce}:00000001:c:auth:{second}"));
+    format!(
+        "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", response=\"{response}\", \
+         algorithm={algorithm}, qop=auth, nc=00000001, cnonce=\"c\""
+    )
+}
+
+fn house() -> House {
+    House::with(1, |config| config.authenticate = true)
+}
+
+fn register(branch: &str, to: &str, more: &str) -> String {
+    let to = format!("<sip:{to}>");
+    request("REGISTER", "sip:falcot.com", ALICE, branch, (&format!("{to};tag=r"), &to), more)
+}
+
+fn last(sent: Vec<Sent>) -> Sent {
+    sent.into_iter().next_back().expect("an answer")
+}
+
+#[test]
+fn a_registration_proves_who_asks() {
+    let mut house = house();
+    let contact = "Contact: <sip:alice@198.51.100.1:5060>\r\n";
+    let challenge = last(house.datagram(ALICE, &register("1", "alice@sip.falcot.com", contact)));
+    assert_eq!(challenge.first_line(), "SIP/2.0 401 Unauthorized");
+    let challenges = challenge.header("WWW-Authenticate");
+    assert_eq!(challenges.len(), 2);
+    assert!(challenges[0].contains("algorithm=SHA-256") && challenges[1].contains("algorithm=MD5"));
+    let mut tries = 1;
+    let mut attempt = |to: &str, user: &str, password: &str, challenge: &str| {
+        tries += 1;
+        let proof = credentials(challenge, user, password, "REGISTER", "sip:falcot.com");
+        let more = format!("{contact}Authorization: {proof}\r\n");
+        let text = register(&tries.to_string(), to, &more).replace("CSeq: 1 ", &format!("CSeq: {tries} "));
+        last(house.datagram(ALICE, &text)).first_line().to_owned()
+    };
+    for challenge in challenges.iter().copied() {
+        assert_eq!(attempt("alice@sip.falcot.com", "alice", "hunter2", challenge), "SIP/2.0 200 OK");
+        assert_eq!(attempt("alice@falcot.com", "alice", "hunter3", challenge), "SIP/2.0 401 Unauthorized");
+        assert_eq!(attempt("alice@falcot.com", "nobody", "hunter2", challenge), "SIP/2.0 401 Unauthorized");
+        assert_eq!(attempt("alice@falcot.com", "bob", "hunter2", challenge), "SIP/2.0 403 Not Your Account");
+        assert_eq!(attempt("nobody@falcot.com", "nobody", "x", challenge), "SIP/2.0 401 Unauthorized");
+    }
+    house.now += std::time::Duration::from_secs(301);
+    let proof = credentials(challenges[0], "alice", "hunter2", "REGISTER", "sip:falcot.com");
+    let stale = last(
+        house.datagram(ALICE, &register("s", "alice@falcot.com", &format!("Authorization: {proof}\r\n"))),
+    );
+    assert!(stale.header("WWW-Authenticate")[0].contains("stale=true"), "{stale:?}");
+}
+
+#[test]
+fn our_callers_prove_who_they_are() {
+    let mut house = house();
+    let call = |from: &str, branch: &str, more: &str| {
+        request(
+            "MESSAGE",
+            "sip:bob@falcot.com",
+            ALICE,
+            branch,
+            (&format!("<sip:{from}>;tag=a"), "<sip:bob@falcot.com>"),
+            more,
+        )
+    };
+    let challenge = last(house.datagram(ALICE, &call("alice@falcot.com", "1", "")));
+    assert_eq!(challenge.first_line(), "SIP/2.0 407 Proxy Authentication Required");
+    let proof = |user| {
+        let proof = credentials(
+            challenge.header("Proxy-Authenticate")[0],
+            user,
+            "hunter2",
+            "MESSAGE",
+            "sip:bob@falcot.com",
+        );
+        format!("Proxy-Authorization: {proof}\r\n")
+    };
+    let mut check = |from: &str, branch: &str, more: &str, status: &str| {
+        assert_eq!(last(house.datagram(ALICE, &call(from, branch, more))).first_line(), status);
+    };
+    check("alice@falcot.com", "2", &proof("alice"), "SIP/2.0 480 Temporarily Unavailable");
+    check("carol@falcot.com", "3", &proof("alice"), "SIP/2.0 403 Not Your Account");
+    check("falcot.com", "4", "", "SIP/2.0 403 Not Your Account");
+    check("x@example.org", "5", "", "SIP/2.0 480 Temporarily Unavailable");
+}
+
+#[test]
+fn credentials_for_us_go_no_further_and_others_do() {
+    let mut house = house();
+    house.names.insert("peer.example".to_owned(), vec!["203.0.113.1".parse().unwrap()]);
+    let call = |branch: &str, more: &str| {
+        let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:x@peer.example>");
+        request("INVITE", "sip:x@peer.example", ALICE, branch, parties, more)
+    };
+    let challenge = last(house.datagram(ALICE, &call("1", "")));
+    let proof = credentials(
+        challenge.header("Proxy-Authenticate")[0],
+        "alice",
+        "hunter2",
+        "INVITE",
+        "sip:x@peer.example",
+    );
+    let theirs = "Digest username=\"x\", realm=\"peer.example\", nonce=\"n\", uri=\"u\", response=\"00\"";
+    let more = format!("Proxy-Authorization: {proof}\r\nProxy-Authorization: {theirs}\r\n");
+    let sent = house.datagram(ALICE, &call("2", &more));
+    assert_eq!(sent[1].to, "203.0.113.1:5060");
+    assert_eq!(sent[1].header("Proxy-Authorization"), [theirs]);
+}
+
+#[test]
+fn never_an_open_relay() {
+    let mut house = house();
+    let strange = |uri: &str, more: &str| {
+        request("INVITE", uri, ALICE, "1", ("<sip:x@example.org>;tag=x", "<sip:y@example.net>"), more)
+    };
+    for (uri, more) in [
+        ("sip:y@203.0.113.9", ""),
+        ("sip:y@203.0.113.9", "Route: <sip:192.0.2.1;lr>\r\n"),
+        ("sip:bob@falcot.com", "Route: <sip:falcot.com;lr>, <sip:203.0.113.9;lr>\r\n"),
+        ("sip:00112233445566778899@192.0.2.1", "Route: <sip:203.0.113.9;lr>\r\n"),
+    ] {
+        let sent = house.datagram(ALICE, &strange(uri, more));
+        assert_eq!(last(sent).first_line(), "SIP/2.0 403 Relaying Denied", "{uri} {more}");
+    }
+}
+
+#[test]
+fn what_every_request_must_be() {
+    let mut house = House::new(1);
+    let mut check = |change: (&str, &str), status: &str| {
+        let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:bob@falcot.com>");
+        let text = request("OPTIONS", "sip:bob@falcot.com", ALICE, "1", parties, "X: y\r\n");
+        let sent = last(house.datagram(ALICE, &text.replace(change.0, change.1)));
+        assert_eq!(sent.first_line(), status);
+        sent
+    };
+    check(("Max-Forwards: 70", "Max-Forwards: 0"), "SIP/2.0 483 Too Many Hops");
+    check(("OPTIONS sip:bob@falcot.com", "OPTIONS tel:+1"), "SIP/2.0 416 Unsupported URI Scheme");
+    check(("OPTIONS sip:bob@falcot.com", "OPTIONS nobody:x"), "SIP/2.0 416 Unsupported URI Scheme");
+    let refused = check(("X: y", "Proxy-Require: foo, bar"), "SIP/2.0 420 Bad Extension");
+    assert_eq!(refused.header("Unsupported"), ["foo, bar"]);
+    check(("X: y", "Route: <nonsense>"), "SIP/2.0 400 Malformed Route");
+    check(("CSeq: 1 OPTIONS", "CSeq: 1 INVITE"), "SIP/2.0 400 CSeq Method Does Not Match");
+    check(("SIP/2.0\r\nVia", "SIP/7.0\r\nVia"), "SIP/2.0 505 Version Not Supported");
+    let options = check(("OPTIONS sip:bob@falcot.com", "OPTIONS sip:falcot.com"), "SIP/2.0 200 OK");
+    assert!(options.header("Allow")[0].contains("INVITE"));
+    check(("bob@falcot.com SIP/2.0", "192.0.2.1:5060 SIP/2.0"), "SIP/2.0 200 OK");
+}
+
+#[test]
+fn loops_are_seen_and_spirals_are_not_loops() {
+    let mut house = House::new(1);
+    // bob's phone is a forwarder that sends everything back to us.
+    let bob = "<sip:bob@falcot.com>";
+    let more = "Contact: <sip:carol@falcot.com>, <sip:bob@falcot.com>;q=0.1\r\n";
+    house.names.insert("falcot.com".to_owned(), vec!["192.0.2.1".parse().unwrap()]);
+    house.datagram(
+        ALICE,
+        &request("REGISTER", "sip:falcot.com", ALICE, "r", (&format!("{bob};tag=r"), bob), more),
+    );
+    let text =
+        request("MESSAGE", "sip:bob@falcot.com", ALICE, "1", ("<sip:alice@falcot.com>;tag=a", bob), "");
+    let sent = house.datagram(ALICE, &text);
+    let back: Vec<&Sent> = sent.iter().filter(|sent| sent.to == "192.0.2.1:5060").collect();
+    let [spiral, looped] = back[..] else { panic!("{sent:?}") };
+    let sent = house.datagram("192.0.2.1:5060", &looped.text);
+    assert_eq!(sent[0].first_line(), "SIP/2.0 482 Loop Detected");
+    let sent = house.datagram("192.0.2.1:5060", &spiral.text);
+    assert_eq!(sent[0].first_line(), "SIP/2.0 480 Temporarily Unavailable", "carol is nowhere");
+}
+
+#[test]
+fn too_much_to_do() {
+    let mut house = House::with(1, |config| config.limits.transactions = 3);
+    house.names.insert("peer.example".to_owned(), vec!["203.0.113.1".parse().unwrap()]);
+    let call = |n: usize| {
+        let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:x@peer.example>");
+        request("INVITE", "sip:x@peer.example", ALICE, &n.to_string(), parties, "")
+    };
+    let first: Vec<String> =
+        (0..3).map(|n| last(house.datagram(ALICE, &call(n))).first_line().to_owned()).collect();
+    assert_eq!(first[0], "INVITE sip:x@peer.example SIP/2.0");
+    assert!(first[2].starts_with("SIP/2.0 503"));
+    let refused = last(house.datagram(ALICE, &call(9)));
+    assert_eq!(
+        (refused.first_line(), refused.header("Retry-After")),
+        ("SIP/2.0 503 Service Unavailable", vec!["5"])
+    );
+    house.wait(std::time::Duration::from_secs(120));
+    assert_eq!(house.transactions(), 0);
+}
