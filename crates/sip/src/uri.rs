@@ -6,6 +6,7 @@ mod compare;
 mod host;
 
 use crate::message::Fault;
+use crate::message::lex;
 pub use host::Host;
 use std::borrow::Cow;
 use wire::{Address, AddressError};
@@ -107,17 +108,17 @@ impl<'a> SipUri<'a> {
     }
 
     fn after_scheme(secure: bool, rest: &'a [u8]) -> Result<Self, Fault> {
-        let (userinfo, rest) = match memchr::memchr(b'@', rest) {
-            Some(at) => (Some(&rest[..at]), &rest[at + 1..]),
-            None => (None, rest),
-        };
-        let (user, password) = userinfo.map(split_userinfo).transpose()?.unwrap_or((None, None));
+        let (user, password, rest) = userinfo(rest)?;
         let (host, port, rest) = Host::with_port(rest)?;
+        if rest.is_empty() {
+            let params = UriParams::default();
+            return Ok(Self { secure, user, password, host, port, params, headers: b"" });
+        }
         let query = memchr::memchr(b'?', rest).unwrap_or(rest.len());
         let (params, headers) = rest.split_at(query);
         let params = UriParams::checked(params)?;
         let headers = headers.get(1..).unwrap_or_default();
-        if !headers.iter().all(|&b| is_uri_byte(b)) || !escapes_are_whole(headers) {
+        if !headers.iter().all(|&b| lex::is(b, lex::URI_PARAM) || b == b'?') || !escapes_are_whole(headers) {
             return Err(Fault::Uri);
         }
         Ok(Self { secure, user, password, host, port, params, headers })
@@ -151,29 +152,31 @@ impl<'a> SipUri<'a> {
     }
 }
 
-/// Takes `user:password` apart.
-#[expect(clippy::type_complexity, reason = "a pair of two optional slices")]
-fn split_userinfo(text: &[u8]) -> Result<(Option<&[u8]>, Option<&[u8]>), Fault> {
-    let colon = memchr::memchr(b':', text);
-    let (user, password) = match colon {
-        Some(at) => (&text[..at], Some(&text[at + 1..])),
-        None => (text, None),
-    };
-    let proper = |part: &[u8]| part.iter().all(|&b| is_user_byte(b)) && escapes_are_whole(part);
-    if user.is_empty() || !proper(user) || !password.is_none_or(proper) {
-        return Err(Fault::Uri);
+/// User, password, and what stands behind them.
+type UserInfo<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, &'a [u8]);
+
+/// Reads `user:password@` off the front of `text`, where it is there.
+fn userinfo(text: &[u8]) -> Result<UserInfo<'_>, Fault> {
+    let end = lex::run(text, lex::USER);
+    let user = &text[..end];
+    match text.get(end) {
+        Some(b'@') => proper_user(user).map(|user| (Some(user), None, &text[end + 1..])),
+        Some(b':') => match memchr::memchr(b'@', &text[end..]) {
+            None => Ok((None, None, text)),
+            Some(at) => {
+                let password = &text[end + 1..end + at];
+                if !lex::all(password, lex::USER) || !escapes_are_whole(password) {
+                    return Err(Fault::Uri);
+                }
+                Ok((Some(proper_user(user)?), Some(password), &text[end + at + 1..]))
+            }
+        },
+        _ => Ok((None, None, text)),
     }
-    Ok((Some(user), password))
 }
 
-/// unreserved / escaped / user-unreserved, and bytes above ASCII, which real phones send unescaped.
-fn is_user_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"-_.!~*'()%&=+$,;?/#".contains(&b) || b >= 0x80
-}
-
-/// What may stand in a parameter or a header of a URI.
-fn is_uri_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"-_.!~*'()%[]/:&+$=?".contains(&b) || b >= 0x80
+fn proper_user(user: &[u8]) -> Result<&[u8], Fault> {
+    if user.is_empty() || !escapes_are_whole(user) { Err(Fault::Uri) } else { Ok(user) }
 }
 
 /// Whether every `%` is followed by two hexadecimal digits.
@@ -214,7 +217,7 @@ impl<'a> UriParams<'a> {
         let proper = |param: &[u8]| {
             !param.is_empty()
                 && param[0] != b'='
-                && param.iter().all(|&b| is_uri_byte(b) && b != b'?')
+                && lex::all(param, lex::URI_PARAM)
                 && escapes_are_whole(param)
         };
         match text.strip_prefix(b";") {

@@ -15,6 +15,8 @@ pub const MAX_HEAD: usize = 65_535;
 /// No header field of that name.
 const NONE: u8 = u8::MAX;
 
+const _: () = assert!(HeaderName::COUNT <= u64::BITS as usize, "a bit for each name");
+
 /// One header field, as offsets into the message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
@@ -30,7 +32,8 @@ pub(crate) struct Entry {
     pub(crate) name: HeaderName,
 }
 
-const EMPTY: Entry = Entry { start: 0, name_end: 0, value: 0, value_end: 0, name: HeaderName::Other };
+/// All zeros: quickly written.
+const EMPTY: Entry = Entry { start: 0, name_end: 0, value: 0, value_end: 0, name: HeaderName::Via };
 
 /// The header fields of one message, in order.
 #[derive(Clone, Debug)]
@@ -38,13 +41,21 @@ pub(crate) struct Index {
     count: u8,
     /// The first field of each name.
     first: [u8; HeaderName::COUNT],
+    /// A bit for each name that is there more than once.
+    repeated: u64,
     inline: [Entry; INLINE],
     more: Vec<Entry>,
 }
 
 impl Index {
     pub(crate) fn new() -> Self {
-        Self { count: 0, first: [NONE; HeaderName::COUNT], inline: [EMPTY; INLINE], more: Vec::new() }
+        Self {
+            count: 0,
+            first: [NONE; HeaderName::COUNT],
+            repeated: 0,
+            inline: [EMPTY; INLINE],
+            more: Vec::new(),
+        }
     }
 
     /// Reads the header fields that begin at `at`, up to the empty line. Says where the body begins.
@@ -83,18 +94,23 @@ impl Index {
         if name_end == 0 || line.get(colon) != Some(&b':') {
             return Err(if colon == line.len() { Fault::NoEmptyLine } else { Fault::HeaderField });
         }
-        let end = line_end(bytes, at + colon + 1)?;
+        let mut value = at + colon + 1;
+        while matches!(bytes.get(value), Some(b' ' | b'\t')) {
+            value += 1;
+        }
+        let end = line_end(bytes, value)?;
         if end > MAX_HEAD {
             return Err(Fault::HeadTooLarge);
         }
-        let value = lex::trim(&line[colon + 1..end - at]);
-        let value_start = at + colon + 1 + lex::lws(&line[colon + 1..end - at]);
+        // A value that begins on the next line, or nothing at all.
+        value += lex::lws(&bytes[value..end]);
+        let value_end = value + lex::trim_end(&bytes[value..end]).len();
         let small = |n: usize| u16::try_from(n).expect("at most MAX_HEAD");
         self.push(Entry {
             start: small(at),
             name_end: small(at + name_end),
-            value: small(value_start),
-            value_end: small(value_start + value.len()),
+            value: small(value),
+            value_end: small(value_end),
             name: HeaderName::of(&line[..name_end]),
         })?;
         Ok(end + 2)
@@ -112,6 +128,8 @@ impl Index {
         let first = &mut self.first[entry.name as usize];
         if *first == NONE {
             *first = self.count;
+        } else {
+            self.repeated |= 1 << entry.name as u8;
         }
         self.count += 1;
         Ok(())
@@ -135,10 +153,20 @@ impl Index {
         }
     }
 
+    /// Whether there is more than one field of that name.
+    pub(crate) fn is_repeated(&self, name: HeaderName) -> bool {
+        self.repeated & (1 << name as u8) != 0
+    }
+
     /// All fields of that name, in order.
     pub(crate) fn all(&self, name: HeaderName) -> impl Iterator<Item = &Entry> {
         let from = self.first[name as usize];
-        (from..self.count.max(from)).map(|place| self.get(place)).filter(move |entry| entry.name == name)
+        let to = match from {
+            NONE => NONE,
+            _ if self.is_repeated(name) => self.count,
+            _ => from + 1,
+        };
+        (from..to).map(|place| self.get(place)).filter(move |entry| entry.name == name)
     }
 }
 

@@ -2,52 +2,112 @@
 
 use std::borrow::Cow;
 
-/// What a byte may be part of.
-const TOKEN: u8 = 1;
-const LWS: u8 = 2;
+/// May stand in a token.
+pub(crate) const TOKEN: u8 = 1;
+/// White space, or part of a folded line's end.
+pub(crate) const LWS: u8 = 1 << 1;
+/// May stand in the value of a header parameter outside quotes: all that is no delimiter.
+pub(crate) const VALUE: u8 = 1 << 2;
+/// May stand in a URI between angle brackets.
+pub(crate) const BRACKETED: u8 = 1 << 3;
+/// May stand in the user part of a URI: unreserved, escaped, user-unreserved; `#`, which many phones do not
+/// escape; bytes above ASCII, likewise.
+pub(crate) const USER: u8 = 1 << 4;
+/// May stand in a parameter of a URI.
+pub(crate) const URI_PARAM: u8 = 1 << 5;
+/// May stand in a host name.
+pub(crate) const HOST: u8 = 1 << 6;
+/// A decimal digit.
+pub(crate) const DIGIT: u8 = 1 << 7;
 
+/// What each byte may be part of.
 const CLASS: [u8; 256] = classes();
 
 const fn classes() -> [u8; 256] {
     let mut table = [0; 256];
     let mut b = 0;
     while b < 256 {
-        let c = b as u8;
-        if c.is_ascii_alphanumeric()
-            || matches!(c, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
-        {
-            table[b] = TOKEN;
-        } else if matches!(c, b' ' | b'\t' | b'\r' | b'\n') {
-            table[b] = LWS;
-        }
+        table[b] = class(b as u8);
         b += 1;
     }
     table
 }
 
+const fn class(c: u8) -> u8 {
+    let word = c.is_ascii_alphanumeric();
+    let mark = matches!(c, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')');
+    let high = c >= 0x80;
+    let mut class = 0;
+    if word || matches!(c, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~') {
+        class |= TOKEN;
+    }
+    if matches!(c, b' ' | b'\t' | b'\r' | b'\n') {
+        class |= LWS;
+    } else if !matches!(c, b';' | b',' | b'"' | b'<' | b'>' | b'=') {
+        class |= VALUE;
+    }
+    if c > b' ' && !matches!(c, b'<' | b'>' | b'"' | 0x7f) {
+        class |= BRACKETED;
+    }
+    if word
+        || mark
+        || high
+        || matches!(c, b'%' | b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/' | b'#')
+    {
+        class |= USER;
+    }
+    if word || mark || high || matches!(c, b'%' | b'[' | b']' | b'/' | b':' | b'&' | b'+' | b'$' | b'=') {
+        class |= URI_PARAM;
+    }
+    if word || matches!(c, b'.' | b'-' | b'_') {
+        class |= HOST;
+    }
+    if c.is_ascii_digit() {
+        class |= DIGIT;
+    }
+    class
+}
+
+/// Whether `b` is of one of these classes.
+pub(crate) const fn is(b: u8, classes: u8) -> bool {
+    CLASS[b as usize] & classes != 0
+}
+
+/// How many bytes of these classes `text` begins with.
+#[inline]
+pub(crate) fn run(text: &[u8], classes: u8) -> usize {
+    text.iter().position(|&b| !is(b, classes)).unwrap_or(text.len())
+}
+
+/// Whether all bytes are of these classes.
+#[inline]
+pub(crate) fn all(text: &[u8], classes: u8) -> bool {
+    text.iter().all(|&b| is(b, classes))
+}
+
 /// Whether `b` may stand in a token.
 pub(crate) const fn is_token(b: u8) -> bool {
-    CLASS[b as usize] == TOKEN
+    is(b, TOKEN)
 }
 
 /// Whether `b` is white space, or part of a folded line's end.
 pub(crate) const fn is_lws(b: u8) -> bool {
-    CLASS[b as usize] == LWS
+    is(b, LWS)
 }
 
 /// Whether all of a non-empty text may stand in a token.
 pub(crate) fn all_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|&b| is_token(b))
+    !text.is_empty() && all(text, TOKEN)
 }
 
 /// How many bytes of white space `text` begins with.
 pub(crate) fn lws(text: &[u8]) -> usize {
-    text.iter().position(|&b| !is_lws(b)).unwrap_or(text.len())
+    run(text, LWS)
 }
 
 /// How many token bytes `text` begins with.
 pub(crate) fn token(text: &[u8]) -> usize {
-    text.iter().position(|&b| !is_token(b)).unwrap_or(text.len())
+    run(text, TOKEN)
 }
 
 /// `text` without the white space in front.

@@ -38,31 +38,27 @@ pub enum Method<'a> {
     Other(&'a [u8]),
 }
 
-const NAMES: [(Method<'static>, &str); 14] = [
-    (Method::Invite, "INVITE"),
-    (Method::Ack, "ACK"),
-    (Method::Bye, "BYE"),
-    (Method::Cancel, "CANCEL"),
-    (Method::Register, "REGISTER"),
-    (Method::Options, "OPTIONS"),
-    (Method::Message, "MESSAGE"),
-    (Method::Subscribe, "SUBSCRIBE"),
-    (Method::Notify, "NOTIFY"),
-    (Method::Publish, "PUBLISH"),
-    (Method::Refer, "REFER"),
-    (Method::Info, "INFO"),
-    (Method::Prack, "PRACK"),
-    (Method::Update, "UPDATE"),
-];
-
 impl<'a> Method<'a> {
     /// Reads a method; `None` where it is no token.
     pub fn new(text: &'a [u8]) -> Option<Self> {
-        match NAMES.iter().find(|(_, name)| name.as_bytes() == text) {
-            Some((method, _)) => Some(*method),
-            None if lex::all_token(text) => Some(Self::Other(text)),
-            None => None,
-        }
+        Some(match text {
+            b"INVITE" => Self::Invite,
+            b"ACK" => Self::Ack,
+            b"BYE" => Self::Bye,
+            b"CANCEL" => Self::Cancel,
+            b"REGISTER" => Self::Register,
+            b"OPTIONS" => Self::Options,
+            b"MESSAGE" => Self::Message,
+            b"SUBSCRIBE" => Self::Subscribe,
+            b"NOTIFY" => Self::Notify,
+            b"PUBLISH" => Self::Publish,
+            b"REFER" => Self::Refer,
+            b"INFO" => Self::Info,
+            b"PRACK" => Self::Prack,
+            b"UPDATE" => Self::Update,
+            _ if lex::all_token(text) => Self::Other(text),
+            _ => return None,
+        })
     }
 
     /// As it is written.
@@ -88,7 +84,23 @@ impl<'a> Method<'a> {
 
     /// The same method, kept apart from the message it was read in, where it is one of the named ones.
     pub fn known(&self) -> Option<Method<'static>> {
-        NAMES.iter().map(|(method, _)| *method).find(|method| method == self)
+        Some(match self {
+            Self::Invite => Method::Invite,
+            Self::Ack => Method::Ack,
+            Self::Bye => Method::Bye,
+            Self::Cancel => Method::Cancel,
+            Self::Register => Method::Register,
+            Self::Options => Method::Options,
+            Self::Message => Method::Message,
+            Self::Subscribe => Method::Subscribe,
+            Self::Notify => Method::Notify,
+            Self::Publish => Method::Publish,
+            Self::Refer => Method::Refer,
+            Self::Info => Method::Info,
+            Self::Prack => Method::Prack,
+            Self::Update => Method::Update,
+            Self::Other(_) => return None,
+        })
     }
 }
 
@@ -107,6 +119,23 @@ impl fmt::Debug for Method<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NAMES: [(Method<'static>, &str); 14] = [
+        (Method::Invite, "INVITE"),
+        (Method::Ack, "ACK"),
+        (Method::Bye, "BYE"),
+        (Method::Cancel, "CANCEL"),
+        (Method::Register, "REGISTER"),
+        (Method::Options, "OPTIONS"),
+        (Method::Message, "MESSAGE"),
+        (Method::Subscribe, "SUBSCRIBE"),
+        (Method::Notify, "NOTIFY"),
+        (Method::Publish, "PUBLISH"),
+        (Method::Refer, "REFER"),
+        (Method::Info, "INFO"),
+        (Method::Prack, "PRACK"),
+        (Method::Update, "UPDATE"),
+    ];
 
     #[test]
     fn reads_and_writes_every_name() {

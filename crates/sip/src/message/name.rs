@@ -63,7 +63,7 @@ impl HeaderName {
     /// How many names there are, `Other` included.
     pub(crate) const COUNT: usize = Self::Other as usize + 1;
 
-    /// Reads a name, in its long or compact form, without regard to case.
+    /// Reads a token as a name, in its long or compact form, without regard to case.
     pub fn of(name: &[u8]) -> Self {
         match name {
             [letter] => compact(letter | 0x20),
@@ -157,26 +157,84 @@ const TABLE: [(HeaderName, &str); HeaderName::COUNT - 1] = [
     (HeaderName::Identity, "Identity"),
 ];
 
-/// How many slots the perfect hash of [`long`] has.
-const SLOTS: usize = 256;
-
-/// Tells every name in [`TABLE`] from the others by its length, first and last letters.
-const fn slot(name: &[u8]) -> usize {
-    let n = name.len();
-    let (first, last, middle) = (name[0] | 0x20, name[n - 1] | 0x20, name[n / 2] | 0x20);
-    (n * 7 + first as usize * 31 + last as usize * 5 + middle as usize * 3) % SLOTS
+/// A name of 2 to [`LONGEST`] bytes in lower case, as numbers that compare at once. `| 0x20` makes no token look
+/// like a name that it is not: no token byte but a capital letter becomes a small letter or a hyphen by it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Folded {
+    length: usize,
+    first: u64,
+    middle: u64,
+    last: u64,
 }
 
-/// Which row of [`TABLE`] each slot holds, counted from 1; two chained rows at most.
+const LONGEST: usize = 24;
+
+impl Folded {
+    const fn of(name: &[u8]) -> Self {
+        const SMALL: u64 = 0x2020_2020_2020_2020;
+        let length = name.len();
+        let (first, middle, last) = if length >= 8 {
+            let middle = if length > 16 { load(name, 8) } else { 0 };
+            (load(name, 0), middle, load(name, length - 8))
+        } else {
+            (load_short(name), 0, 0)
+        };
+        Self { length, first: first | SMALL, middle: middle | SMALL, last: last | SMALL }
+    }
+
+    /// Spreads the names in [`TABLE`] over [`SLOTS`].
+    const fn slot(self) -> usize {
+        let mixed = (self.first ^ self.last.rotate_left(23)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 56) as usize
+    }
+}
+
+/// Eight bytes as a number.
+const fn load(name: &[u8], at: usize) -> u64 {
+    let (_, from) = name.split_at(at);
+    match from.first_chunk() {
+        Some(eight) => u64::from_le_bytes(*eight),
+        None => 0,
+    }
+}
+
+/// Fewer than eight bytes as a number.
+const fn load_short(name: &[u8]) -> u64 {
+    let mut number = 0;
+    let mut at = 0;
+    while at < name.len() {
+        number |= (name[at] as u64) << (8 * at);
+        at += 1;
+    }
+    number
+}
+
+const SLOTS: usize = 256;
+
+/// Every name in [`TABLE`], ready to compare.
+const FOLDED: [Folded; TABLE.len()] = folded();
+
+const fn folded() -> [Folded; TABLE.len()] {
+    let mut all = [Folded::of(b""); TABLE.len()];
+    let mut row = 0;
+    while row < TABLE.len() {
+        all[row] = Folded::of(TABLE[row].1.as_bytes());
+        row += 1;
+    }
+    all
+}
+
+/// Which row of [`TABLE`] each slot holds, counted from 1; up to two fall into one.
 const BY_SLOT: [[u8; 2]; SLOTS] = by_slot();
 
 const fn by_slot() -> [[u8; 2]; SLOTS] {
     let mut slots = [[0; 2]; SLOTS];
     let mut row = 0;
     while row < TABLE.len() {
-        let at = slot(TABLE[row].1.as_bytes());
+        assert!(matches!(TABLE[row].1.len(), 2..=LONGEST));
+        let at = FOLDED[row].slot();
         let second = if slots[at][0] == 0 { 0 } else { 1 };
-        assert!(slots[at][second] == 0, "three names fall into one slot: choose other factors");
+        assert!(slots[at][second] == 0, "three names fall into one slot: choose another factor");
         slots[at][second] = row as u8 + 1;
         row += 1;
     }
@@ -184,16 +242,14 @@ const fn by_slot() -> [[u8; 2]; SLOTS] {
 }
 
 fn long(name: &[u8]) -> HeaderName {
-    if name.is_empty() {
+    if !matches!(name.len(), 2..=LONGEST) {
         return HeaderName::Other;
     }
-    for row in BY_SLOT[slot(name)] {
-        if row == 0 {
-            break;
-        }
-        let (found, text) = TABLE[usize::from(row) - 1];
-        if name.eq_ignore_ascii_case(text.as_bytes()) {
-            return found;
+    let name = Folded::of(name);
+    for row in BY_SLOT[name.slot()] {
+        let Some(row) = usize::from(row).checked_sub(1) else { break };
+        if FOLDED[row] == name {
+            return TABLE[row].0;
         }
     }
     HeaderName::Other
@@ -220,7 +276,7 @@ mod tests {
         {
             assert_eq!(HeaderName::of(compact.as_bytes()), HeaderName::of(long.as_bytes()));
         }
-        for other in ["", "z", "X-Foo", "Viaa", "Vi", "Call ID"] {
+        for other in ["", "z", "X-Foo", "Viaa", "Vi", "Call_ID", "Max-Forwardz", "Proxy-Xuthorization"] {
             assert_eq!(HeaderName::of(other.as_bytes()), HeaderName::Other);
         }
     }

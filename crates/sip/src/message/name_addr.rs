@@ -88,7 +88,7 @@ fn bracketed<'a>(display: &'a [u8], text: &'a [u8]) -> Result<Parts<'a>, Fault> 
     let text = text.strip_prefix(b"<").ok_or(Fault::Address)?;
     let end = memchr::memchr(b'>', text).ok_or(Fault::Address)?;
     let uri = &text[..end];
-    if uri.iter().any(|&b| b <= b' ' || matches!(b, b'<' | b'"' | 0x7f)) {
+    if !lex::all(uri, lex::BRACKETED) {
         return Err(Fault::Uri);
     }
     Ok((display, uri, &text[end + 1..]))
@@ -104,13 +104,9 @@ fn unquoted(value: &[u8]) -> Result<Parts<'_>, Fault> {
         }
         return bracketed(display, &value[open..]);
     }
-    let end =
-        value.iter().position(|&b| lex::is_lws(b) || matches!(b, b';' | b',' | b'?')).unwrap_or(value.len());
-    let (uri, rest) = value.split_at(end);
-    if uri.iter().any(|&b| b < b' ' || matches!(b, b'"' | b'>' | 0x7f)) {
-        return Err(Fault::Uri);
-    }
-    Ok((b"", uri, rest))
+    let is_uri = |b: u8| lex::is(b, lex::BRACKETED) && !matches!(b, b';' | b',' | b'?');
+    let end = value.iter().position(|&b| !is_uri(b)).unwrap_or(value.len());
+    Ok((b"", &value[..end], &value[end..]))
 }
 
 /// `0`, `0.5`, `1.000`: a number from 0 to 1 with at most three decimals, in thousandths.

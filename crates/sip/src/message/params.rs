@@ -93,8 +93,7 @@ fn value_length(text: &[u8]) -> Result<usize, Fault> {
     if text.first() == Some(&b'"') {
         return lex::quoted(text).ok_or(Fault::QuotedString);
     }
-    let delimiter = |&b: &u8| lex::is_lws(b) || matches!(b, b';' | b',' | b'"' | b'<' | b'>' | b'=');
-    match text.iter().position(delimiter).unwrap_or(text.len()) {
+    match lex::run(text, lex::VALUE) {
         0 => Err(Fault::Parameter),
         length => Ok(length),
     }

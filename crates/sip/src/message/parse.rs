@@ -84,9 +84,8 @@ fn status_line(line: &[u8]) -> Result<Start<'_>, Fault> {
 
 /// The value of a header field that is there exactly once.
 fn single<'a>(bytes: &'a [u8], index: &Index, name: HeaderName) -> Result<&'a [u8], Fault> {
-    let mut all = index.all(name);
-    let entry = all.next().ok_or(Fault::Missing(name))?;
-    if all.next().is_some() {
+    let entry = index.first(name).ok_or(Fault::Missing(name))?;
+    if index.is_repeated(name) {
         return Err(Fault::Repeated(name));
     }
     Ok(&bytes[usize::from(entry.value)..usize::from(entry.value_end)])

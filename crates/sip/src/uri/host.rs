@@ -34,9 +34,7 @@ impl<'a> Host<'a> {
             let ip = ipv6(&inner[..end]).ok_or(Fault::Host)?;
             return Ok((Self::Ip(ip), &inner[end + 1..]));
         }
-        let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
-        let end = text.iter().position(|&b| !is_name(b)).unwrap_or(text.len());
-        let (name, rest) = text.split_at(end);
+        let (name, rest) = text.split_at(lex::run(text, lex::HOST));
         if name.is_empty() {
             return Err(Fault::Host);
         }
@@ -45,7 +43,7 @@ impl<'a> Host<'a> {
 
     fn of_name(name: &'a [u8]) -> Self {
         if name[0].is_ascii_digit()
-            && let Some(ip) = std::str::from_utf8(name).ok().and_then(|n| n.parse::<Ipv4Addr>().ok())
+            && let Some(ip) = ipv4(name)
         {
             return Self::Ip(ip.into());
         }
@@ -56,7 +54,7 @@ impl<'a> Host<'a> {
     pub(crate) fn with_port(text: &'a [u8]) -> Result<(Self, Option<u16>, &'a [u8]), Fault> {
         let (host, rest) = Self::split(text)?;
         let Some(digits) = rest.strip_prefix(b":") else { return Ok((host, None, rest)) };
-        let end = digits.iter().position(|b| !b.is_ascii_digit()).unwrap_or(digits.len());
+        let end = lex::run(digits, lex::DIGIT);
         let port = lex::port(&digits[..end]).ok_or(Fault::Host)?;
         Ok((host, Some(port), &digits[end..]))
     }
@@ -76,6 +74,18 @@ impl<'a> Host<'a> {
             Self::Name(name) => Some(name),
         }
     }
+}
+
+/// Four numbers below 256 without leading zeros, dots between them.
+fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0; 4];
+    let mut parts = text.split(|&b| b == b'.');
+    for octet in &mut octets {
+        let part = parts.next().filter(|part| matches!(part.len(), 1..=3) && lex::all(part, lex::DIGIT))?;
+        let number = part.iter().fold(0, |n, b| n * 10 + u16::from(b - b'0'));
+        *octet = u8::try_from(number).ok().filter(|_| part.len() == 1 || part[0] != b'0')?;
+    }
+    parts.next().is_none().then(|| octets.into())
 }
 
 fn ipv6(text: &[u8]) -> Option<IpAddr> {
