@@ -91,24 +91,35 @@ fn a_mixture_of_sizes_and_receivers_arrives_whole() {
     let clients: Vec<_> = (0..3).map(|_| client("127.0.0.1:0")).collect();
     let to: Vec<_> = clients.iter().map(|client| client.local_addr().unwrap()).collect();
     let socket = house.running.bound()[0].socket.unwrap();
-    let sizes = [100, 100, 100, 60, 100, 100, 0, 1200, 1200, 1300, 9000, 9000, 40, 30_000, 30_000, 30_000];
-    house.act(0, move |_, net| {
-        for (number, size) in sizes.into_iter().enumerate() {
-            for to in &to {
-                net.send(socket, None, *to, &vec![number as u8; size]);
+    // Two bursts, as a client's receive buffer is small.
+    for sizes in [&[100, 100, 100, 60, 100, 100, 0, 1200, 1200, 1300, 40][..], &[9000, 9000, 30_000, 30_000]]
+    {
+        let to = to.clone();
+        house.act(0, move |_, net| {
+            for (number, size) in sizes.iter().enumerate() {
+                for to in &to {
+                    net.send(socket, None, *to, &vec![number as u8; *size]);
+                }
+            }
+        });
+        for client in &clients {
+            for (number, size) in sizes.iter().enumerate() {
+                assert_eq!(answer(client).0, vec![number as u8; *size]);
             }
         }
-        for number in 0..130 {
-            net.send(socket, None, to[0], &[number; 500]);
-        }
-    });
-    for client in &clients {
-        for (number, size) in sizes.into_iter().enumerate() {
-            assert_eq!(answer(client).0, vec![number as u8; size]);
-        }
     }
-    for number in 0..130 {
-        assert_eq!(answer(&clients[0]).0, [number; 500]);
+    // More than one message takes, and than one call takes.
+    let first = to[0];
+    house.act(0, move |_, net| (0..100).for_each(|number| net.send(socket, None, first, &[number; 50])));
+    for number in 0..100 {
+        assert_eq!(answer(&clients[0]).0, [number; 50]);
+    }
+    let all = to.clone();
+    house.act(0, move |_, net| {
+        (0..90).for_each(|number| net.send(socket, None, all[number % 3], &[number as u8]))
+    });
+    for number in 0..90 {
+        assert_eq!(answer(&clients[number % 3]).0, [number as u8]);
     }
     assert_eq!(house.counts(0).datagrams_dropped, 0);
 }
