@@ -97,6 +97,8 @@ pub(crate) struct Core<M> {
     pub(crate) timers: Timers<Due>,
     pub(crate) postbox: Postbox<M>,
     pub(crate) chores: Chores<M>,
+    /// The event queue has to be fetched from again before it is waited for.
+    pub(crate) stirred: bool,
 }
 
 impl<M> Core<M> {
@@ -133,6 +135,7 @@ impl<M> Core<M> {
             return;
         }
         stream.interest = wanted;
+        self.stirred = true;
         let token = Token::Stream { slot: id.slot, generation: id.generation }.pack();
         if let Err(error) = self.events.change(&stream.socket, token, wanted) {
             self.end(id, CloseReason::Failed(error.kind()), Manner::AtOnce);
@@ -250,8 +253,9 @@ impl<M> Core<M> {
         self.touch(id);
     }
 
-    /// Watches a listener or socket of no stream.
+    /// Changes what a listener is watched for.
     pub(crate) fn rest_listener(&mut self, index: u32, listener: &Socket, interest: Interest) {
+        self.stirred = true;
         if let Err(error) = self.events.change(listener, Token::Listener(index).pack(), interest) {
             tracing::error!(%error, "a listener is lost");
         }

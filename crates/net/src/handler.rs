@@ -39,8 +39,8 @@ pub trait Handler: 'static {
     fn secured(&mut self, net: &mut Net<'_, Self::Mail>, conn: ConnectionId, info: &ConnectionInfo);
 
     /// Plaintext bytes of a stream, in order, in pieces of any size. Returns how many were taken: the rest is offered
-    /// again with more behind it. At most [`Limits::read_buffer`](crate::Limits::read_buffer) bytes may stay untaken,
-    /// then the connection is closed with [`CloseReason::ReadOverflow`]. A handler that buffers by itself returns
+    /// again with more behind it. If [`Limits::read_buffer`](crate::Limits::read_buffer) bytes wait and none of them is
+    /// taken, the connection is closed with [`CloseReason::ReadOverflow`]. A handler that buffers by itself returns
     /// `data.len()`.
     fn received(&mut self, net: &mut Net<'_, Self::Mail>, conn: ConnectionId, data: &[u8]) -> usize;
 
@@ -126,7 +126,7 @@ pub enum CloseReason {
     Peer,
     /// The network broke it.
     Failed(io::ErrorKind),
-    /// The handler left more than [`Limits::read_buffer`](crate::Limits::read_buffer) bytes untaken.
+    /// [`Limits::read_buffer`](crate::Limits::read_buffer) bytes waited and the handler took none.
     ReadOverflow,
     /// No plaintext byte came within [`Limits::first_byte`](crate::Limits::first_byte).
     Silent,

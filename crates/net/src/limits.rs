@@ -15,7 +15,7 @@ pub struct Limits {
     pub first_byte: Duration,
     /// How long a closed connection may take to flush and to be acknowledged by the peer.
     pub linger: Duration,
-    /// Octets that a handler may leave untaken per connection.
+    /// Octets that may wait per connection for its handler to take any of them.
     pub read_buffer: usize,
     /// Octets that may wait per connection for the kernel to take them.
     pub write_buffer: usize,

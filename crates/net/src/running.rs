@@ -324,6 +324,7 @@ impl<M: Send + 'static> Seat<M> {
             timers: Timers::default(),
             postbox,
             chores: Chores::default(),
+            stirred: true,
         };
         Ok(Worker::new(handler, core, doors, inbox, orders))
     }

@@ -51,8 +51,6 @@ pub(crate) struct Worker<H: Handler> {
     letters: Vec<Envelope<H::Mail>>,
     /// When to stop at the latest, once that was ordered.
     stopping: Option<Instant>,
-    /// Something was left unread, so there is no waiting.
-    more: bool,
 }
 
 impl<H: Handler> Worker<H> {
@@ -73,7 +71,6 @@ impl<H: Handler> Worker<H> {
             orders,
             letters: Vec::with_capacity(LETTERS),
             stopping: None,
-            more: true,
         }
     }
 
@@ -99,7 +96,7 @@ impl<H: Handler> Worker<H> {
         alarm: &mut Alarm,
         due: Option<Instant>,
     ) -> Poll<()> {
-        let mut news = self.more;
+        let mut news = self.core.stirred;
         while let Poll::Ready(order) = self.orders.poll_recv(cx) {
             // Nobody holds the workers any more: that is an order to stop at once.
             let ended = order.is_none();
@@ -113,7 +110,7 @@ impl<H: Handler> Worker<H> {
         if let Poll::Ready(Ok(mut guard)) = queue.poll_read_ready(cx) {
             // Cleared before the queue is read: what happens afterwards is told again.
             guard.clear_ready();
-            self.more = true;
+            self.core.stirred = true;
             news = true;
         }
         news |= alarm.poll(cx, due).is_ready();
@@ -128,7 +125,7 @@ impl<H: Handler> Worker<H> {
             self.core.epoch = epoch(self.core.now);
         }
         self.read_mail();
-        if std::mem::take(&mut self.more) {
+        if std::mem::take(&mut self.core.stirred) {
             self.read_events();
         }
         while let Some(due) = self.core.timers.pop(self.core.now) {
@@ -143,7 +140,7 @@ impl<H: Handler> Worker<H> {
 
     fn read_events(&mut self) {
         let count = self.core.events.fetch();
-        self.more = self.core.events.was_full();
+        self.core.stirred = self.core.events.was_full();
         for index in 0..count {
             let event = self.core.events.get(index);
             match Token::unpack(event.token) {

@@ -15,7 +15,7 @@ impl Interest {
     pub(crate) const READ: Self = Self { read: true, write: false };
 
     fn bits(self) -> u32 {
-        let read = if self.read { libc::EPOLLIN } else { 0 };
+        let read = if self.read { libc::EPOLLIN | libc::EPOLLRDHUP } else { 0 };
         let write = if self.write { libc::EPOLLOUT } else { 0 };
         (read | write) as u32
     }
@@ -27,6 +27,8 @@ pub(crate) struct Event {
     pub(crate) token: u64,
     /// There is something to read (also the end of a stream).
     pub(crate) read: bool,
+    /// The peer has closed its side of a stream: the end lies behind what there is to read.
+    pub(crate) ended: bool,
     /// There is room to write.
     pub(crate) write: bool,
     /// An error waits, or both directions of a stream are gone.
@@ -81,6 +83,9 @@ impl Events {
     }
 
     /// Fetches what has happened, without waiting; how many events there are.
+    ///
+    /// Who waits for the queue itself is woken by what happens afterwards, but not by what was left undone: a file not
+    /// read to its end, or watched for something else (`change`) since. Then fetch again without waiting.
     pub(crate) fn fetch(&mut self) -> usize {
         let (room, count) = (self.ready.as_mut_ptr(), self.ready.len() as i32);
         // SAFETY: the kernel writes at most `count` events into the vector, which has that many.
@@ -101,6 +106,7 @@ impl Events {
         Event {
             token,
             read: has(libc::EPOLLIN),
+            ended: has(libc::EPOLLRDHUP),
             write: has(libc::EPOLLOUT),
             broken: has(libc::EPOLLERR | libc::EPOLLHUP),
         }

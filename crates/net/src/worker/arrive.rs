@@ -27,14 +27,14 @@ impl<H: Handler> Worker<H> {
             Ok(count) => count,
             Err(error) => {
                 // Any other error is that of an earlier datagram, told now; what has arrived is still there.
-                self.more |= error.kind() != io::ErrorKind::WouldBlock;
+                self.core.stirred |= error.kind() != io::ErrorKind::WouldBlock;
                 return;
             }
         };
         if count == 0 {
             return;
         }
-        self.more |= count == Arrivals::AT_ONCE;
+        self.core.stirred |= count == Arrivals::AT_ONCE;
         let octets = (0..count).map(|index| self.arrivals.length(index)).sum();
         self.core.counters.datagrams_in.add(count);
         self.core.counters.datagram_bytes_in.add(octets);
@@ -59,6 +59,6 @@ impl<H: Handler> Worker<H> {
                 }
             }
         }
-        self.more = true;
+        self.core.stirred = true;
     }
 }

@@ -25,7 +25,7 @@ impl<H: Handler> Worker<H> {
         }
         let reads = stream.wants().read;
         if event.read && reads {
-            self.read(id);
+            self.read(id, event.ended);
         } else if event.broken {
             let kind = stream.socket.take_error().ok().flatten().map(|error| error.kind());
             let reason = kind.map_or(CloseReason::Peer, CloseReason::Failed);
@@ -55,38 +55,56 @@ impl<H: Handler> Worker<H> {
         self.core.touch(id);
     }
 
-    fn read(&mut self, id: ConnectionId) {
+    /// Reads as long as there may be more, but no more than a few times. `to_the_end`: the peer's end is known to lie
+    /// behind what there is.
+    fn read(&mut self, id: ConnectionId, to_the_end: bool) {
         let mut scratch = std::mem::take(&mut self.scratch);
-        for _ in 0..READS {
-            let Some(stream) = self.core.streams.get_mut(id).filter(|stream| stream.wants().read) else {
+        for turn in 0..=READS {
+            let Some(room) = self.room(id, scratch.len()) else { break };
+            if room == 0 || turn == READS {
+                // The others first; what is left of the handler's is offered again meanwhile.
+                self.core.stirred = true;
                 break;
-            };
-            let (got, drains) = (stream.socket.read(&mut scratch), stream.phase == Phase::Closing);
-            match got {
-                Ok(0) => {
-                    self.ended(id);
-                    break;
-                }
-                Ok(count) => {
-                    self.core.counters.stream_bytes_in.add(count);
-                    if !drains {
-                        self.take_in(id, &scratch[..count]);
-                    }
-                    if count < scratch.len() {
-                        break;
-                    }
-                    // Looked at again in the next round, if there is more than this round allows.
-                    self.more = true;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.core.end(id, CloseReason::Failed(error.kind()), Manner::AtOnce);
-                    break;
-                }
+            }
+            match self.read_once(id, &mut scratch[..room]) {
+                Some(count) if count == room || to_the_end => {}
+                _ => break,
             }
         }
         self.scratch = scratch;
+    }
+
+    /// How many octets of a stream may be read at one time; none if it is not to be read now.
+    fn room(&self, id: ConnectionId, most: usize) -> Option<usize> {
+        let stream = self.core.streams.get(id).filter(|stream| stream.wants().read)?;
+        let room = self.core.shared.limits.read_buffer.saturating_sub(stream.unread.len());
+        // What is inside TLS has its bound where it is opened.
+        Some(if stream.sealing { most } else { room.min(most) })
+    }
+
+    /// Reads and lets it be looked at; how much, if it may go on.
+    fn read_once(&mut self, id: ConnectionId, scratch: &mut [u8]) -> Option<usize> {
+        let stream = self.core.streams.get_mut(id)?;
+        let drains = stream.phase == Phase::Closing;
+        match stream.socket.read(scratch) {
+            Ok(0) => {
+                self.ended(id);
+                None
+            }
+            Ok(count) => {
+                self.core.counters.stream_bytes_in.add(count);
+                if !drains {
+                    self.take_in(id, &scratch[..count]);
+                }
+                Some(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Some(0),
+            Err(error) => {
+                self.core.end(id, CloseReason::Failed(error.kind()), Manner::AtOnce);
+                None
+            }
+        }
     }
 
     /// The peer has closed its side.
@@ -203,29 +221,38 @@ impl<H: Handler> Worker<H> {
         }
         let mut kept = std::mem::take(&mut stream.unread);
         let mut net = Net::new(&mut self.core);
-        if kept.is_empty() {
-            let taken = self.handler.received(&mut net, id, data);
-            kept.extend_from_slice(&data[taken.min(data.len())..]);
+        let taken = if kept.is_empty() {
+            let taken = self.handler.received(&mut net, id, data).min(data.len());
+            kept.extend_from_slice(&data[taken..]);
+            taken
         } else {
             kept.extend_from_slice(data);
-            let taken = self.handler.received(&mut net, id, &kept);
-            kept.drain(..taken.min(kept.len()));
-        }
-        self.keep(id, kept)
+            let taken = self.handler.received(&mut net, id, &kept).min(kept.len());
+            kept.drain(..taken);
+            taken
+        };
+        self.keep(id, kept, taken > 0)
     }
 
     /// Keeps what the handler has left, if the stream still goes on as before. Whether it wants more now.
-    fn keep(&mut self, id: ConnectionId, kept: Vec<u8>) -> bool {
-        let limit = self.core.shared.limits.read_buffer;
+    fn keep(&mut self, id: ConnectionId, kept: Vec<u8>, progress: bool) -> bool {
+        let full = kept.len() >= self.core.shared.limits.read_buffer;
         let Some(stream) = self.core.streams.get_mut(id).filter(|stream| stream.phase == Phase::Open) else {
             return false;
         };
-        if kept.len() > limit {
+        stream.unread = kept;
+        if !stream.may_read() {
+            return false;
+        }
+        if full && !progress {
             self.core.end(id, CloseReason::ReadOverflow, Manner::Orderly);
             return false;
         }
-        stream.unread = kept;
-        stream.may_read()
+        if full {
+            // There is no room for more that would have it offered again.
+            self.core.chores.revisits.push_back(id);
+        }
+        true
     }
 
     /// Takes over a stream from another worker.

@@ -1,5 +1,7 @@
 //! Net as a service sees it: real sockets on loopback, workers as they run in the product, clients from the standard library.
 
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic, and may wait")]
+
 mod datagrams;
 mod listeners;
 mod migration;

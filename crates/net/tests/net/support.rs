@@ -8,7 +8,7 @@ use net::{
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -117,6 +117,7 @@ impl Handler for Probe {
 
     fn adopted(&mut self, _: &mut Net<'_, Mail>, conn: ConnectionId, info: &ConnectionInfo, baggage: Mail) {
         let Mail::Text(baggage) = baggage else { panic!("baggage is text") };
+        self.memory = baggage.clone().into_bytes();
         self.tell(Seen::Adopted { conn, info: info.clone(), baggage });
     }
 
@@ -151,13 +152,17 @@ pub(crate) fn certificate() -> Certificate {
 }
 
 /// A client's configuration that trusts these certificates alone.
-pub(crate) fn trusting(certificates: &[&CertificateDer<'static>], alpn: &[&str]) -> Arc<ClientConfig> {
+pub(crate) fn trusting(
+    certificates: &[&CertificateDer<'static>],
+    alpn: &[&str],
+    versions: &[&'static SupportedProtocolVersion],
+) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
         roots.add((*certificate).clone()).unwrap();
     }
     let mut config = ClientConfig::builder_with_provider(net::tls::provider())
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
@@ -175,6 +180,8 @@ pub(crate) struct House {
     pub(crate) seen: Receiver<Seen>,
     pub(crate) identities: Arc<Identities>,
     pub(crate) client: Arc<ClientConfig>,
+    /// The certificate in force at the start.
+    pub(crate) der: CertificateDer<'static>,
 }
 
 pub(crate) fn udp() -> Kind {
@@ -209,7 +216,7 @@ impl House {
     pub(crate) fn with(workers: u16, specs: &[Spec], limits: Limits, on_received: OnReceived) -> Self {
         let listeners = net::listen(specs, workers, &limits).unwrap();
         let certificate = certificate();
-        let client = trusting(&[&certificate.der], &[]);
+        let client = trusting(&[&certificate.der], &[], rustls::DEFAULT_VERSIONS);
         let identities = Identities::new(certificate.identity);
         let (seen, all_seen) = channel();
         let setup =
@@ -221,7 +228,7 @@ impl House {
             alarm: None,
             memory: Vec::new(),
         });
-        Self { running: running.unwrap(), seen: all_seen, identities, client }
+        Self { running: running.unwrap(), seen: all_seen, identities, client, der: certificate.der }
     }
 
     /// The address of the listener's `index`th socket, with loopback in place of "every address".

@@ -1,1 +1,350 @@
+//! Streams inside TLS: versions, names, protocols, start in mid-stream, bad and slow handshakes, replaced certificates.
 
+use crate::support::*;
+use net::tls::ClientConfig;
+use net::{CloseReason, Full, Limits, Net, TlsVersion};
+use rustls::{ClientConnection, HandshakeKind, StreamOwned};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+use wire::{ConnectionId, Transport};
+
+type Client = StreamOwned<ClientConnection, TcpStream>;
+
+fn ignore(_: &mut Probe, _: &mut Net<'_, Mail>, _: ConnectionId, data: &[u8]) -> usize {
+    data.len()
+}
+
+fn begin(config: &Arc<ClientConfig>, stream: TcpStream) -> io::Result<Client> {
+    let session = ClientConnection::new(Arc::clone(config), falcot()).unwrap();
+    let mut client = StreamOwned::new(session, stream);
+    while client.conn.is_handshaking() {
+        client.conn.complete_io(&mut client.sock)?;
+    }
+    Ok(client)
+}
+
+fn echo(client: &mut (impl Read + Write), text: &[u8]) {
+    client.write_all(text).unwrap();
+    let mut back = vec![0; text.len()];
+    client.read_exact(&mut back).unwrap();
+    assert!(back == text);
+}
+
+fn failures(house: &House) -> u64 {
+    house.counts(0).handshake_failures
+}
+
+#[test]
+fn both_versions_are_spoken_and_told() {
+    let house = House::new(1, &[spec(ECHO, tls(&[]), ":0")]);
+    for (version, expected) in
+        [(&rustls::version::TLS12, TlsVersion::Tls12), (&rustls::version::TLS13, TlsVersion::Tls13)]
+    {
+        let config = trusting(&[&house.der], &[], &[version]);
+        let mut client = begin(&config, house.dial(1)).unwrap();
+        let (_, info) = house.opened();
+        let facts = info.tls.unwrap();
+        assert_eq!((info.transport, facts.version), (Transport::Tls, expected));
+        assert!(facts.cipher.starts_with("TLS_"), "{}", facts.cipher);
+        assert_eq!(info.sni.as_deref(), Some("falcot.com"));
+        echo(&mut client, b"hello");
+        echo(&mut client, &[b'x'; 60_000]);
+    }
+    assert_eq!(house.counts(0).handshakes, 2);
+}
+
+#[test]
+fn a_protocol_is_agreed_on_and_a_client_without_one_is_welcome() {
+    let house = House::new(1, &[spec(ECHO, tls(&["xmpp-client", "stun.turn"]), "127.0.0.1:0")]);
+    for (offered, agreed) in [
+        (&["stun.turn", "h2"][..], Some("stun.turn")),
+        (&["stun.turn", "xmpp-client"], Some("xmpp-client")),
+        (&[], None),
+    ] {
+        let config = trusting(&[&house.der], offered, rustls::DEFAULT_VERSIONS);
+        let mut client = begin(&config, house.dial(0)).unwrap();
+        echo(&mut client, b"x");
+        assert_eq!(house.opened().1.alpn.as_deref(), agreed.map(str::as_bytes));
+    }
+    let config = trusting(&[&house.der], &["http/1.1"], rustls::DEFAULT_VERSIONS);
+    let error = begin(&config, house.dial(0)).unwrap_err();
+    assert!(error.to_string().contains("NoApplicationProtocol"), "{error}");
+    assert_eq!(failures(&house), 1);
+}
+
+#[test]
+fn what_does_not_begin_like_tls_is_closed_unseen() {
+    let house = House::new(1, &[spec(ECHO, tls(&[]), "127.0.0.1:0")]);
+    let mut client = house.dial(0);
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert!(matches!(client.read(&mut [0; 100]), Ok(0) | Err(_)));
+    assert!(house.is_quiet());
+    assert_eq!((failures(&house), house.counts(0).open), (1, 0));
+}
+
+#[test]
+fn a_broken_handshake_is_closed() {
+    let house = House::new(1, &[spec(ECHO, tls(&[]), "127.0.0.1:0")]);
+    let mut client = house.dial(0);
+    client.write_all(&[22, 3, 1, 0, 5, 9, 9, 9, 9, 9]).unwrap();
+    assert!(client.read_to_end(&mut Vec::new()).is_ok());
+    drop(client);
+    assert!(house.is_quiet());
+    assert_eq!((failures(&house), house.counts(0).open), (1, 0));
+}
+
+#[test]
+fn slow_handshakes_are_closed() {
+    let limits = Limits { handshake: Duration::from_millis(150), ..Limits::default() };
+    let house = House::with(1, &[spec(ECHO, tls(&[]), "127.0.0.1:0")], limits, ignore);
+    for begun in [&[][..], &[22], &[22, 3, 1, 2, 0, 1, 0, 1, 252]] {
+        let mut client = house.dial(0);
+        client.write_all(begun).unwrap();
+        let error = client.read(&mut [0; 100]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+    assert!(house.is_quiet());
+    assert_eq!((failures(&house), house.counts(0).open), (3, 0));
+}
+
+#[test]
+fn a_client_that_says_nothing_inside_tls_is_closed() {
+    let limits = Limits { first_byte: Duration::from_millis(150), ..Limits::default() };
+    let house = House::with(1, &[spec(ECHO, tls(&[]), "127.0.0.1:0")], limits, ignore);
+    let mut client = begin(&house.client, house.dial(0)).unwrap();
+    assert_eq!(house.closed().1, CloseReason::Silent);
+    assert_eq!(client.read(&mut [0; 10]).unwrap(), 0, "close_notify");
+}
+
+/// On `starttls`: says `go`, starts TLS, and writes what is to leave inside it.
+fn starting(probe: &mut Probe, net: &mut Net<'_, Mail>, conn: ConnectionId, data: &[u8]) -> usize {
+    probe.tell(Seen::Received { conn, data: data.to_vec() });
+    if data.starts_with(b"starttls") {
+        net.write(conn, b"go").unwrap();
+        net.start_tls(conn, None);
+        net.write(conn, b"welcome inside").unwrap();
+        return b"starttls".len();
+    }
+    data.len()
+}
+
+#[test]
+fn tls_starts_in_mid_stream_and_forgets_what_came_in_plain() {
+    let house = House::with(1, &[spec(SCRIPT, tcp(), "127.0.0.1:0")], Limits::default(), starting);
+    let mut stream = house.dial(0);
+    stream.write_all(b"starttls and a command smuggled in").unwrap();
+    let mut go = [0; 2];
+    stream.read_exact(&mut go).unwrap();
+    assert_eq!(&go, b"go");
+    let mut client = begin(&house.client, stream).unwrap();
+    let mut welcome = [0; 14];
+    client.read_exact(&mut welcome).unwrap();
+    assert_eq!(&welcome, b"welcome inside");
+    client.write_all(b"inside").unwrap();
+    let mut story = Vec::new();
+    while story.last().is_none_or(|last| last != "inside") {
+        story.push(match house.next() {
+            Seen::Opened { info, .. } => format!("opened {}", info.transport),
+            Seen::Received { data, .. } => String::from_utf8(data).unwrap(),
+            Seen::Secured { info } => format!("secured {} {:?}", info.transport, info.sni),
+            other => panic!("{other:?}"),
+        });
+    }
+    let expected =
+        ["opened tcp", "starttls and a command smuggled in", "secured tls Some(\"falcot.com\")", "inside"];
+    assert_eq!(story, expected);
+}
+
+#[test]
+fn tls_that_does_not_come_up_in_mid_stream_closes() {
+    let limits = Limits { handshake: Duration::from_millis(150), ..Limits::default() };
+    let house = House::with(1, &[spec(SCRIPT, tcp(), "127.0.0.1:0")], limits, starting);
+    for (next, expected) in [
+        (&b""[..], CloseReason::HandshakeTimeout),
+        (b"plain", CloseReason::Tls("the peer does not speak TLS".into())),
+    ] {
+        let mut stream = house.dial(0);
+        stream.write_all(b"starttls").unwrap();
+        stream.read_exact(&mut [0; 2]).unwrap();
+        stream.write_all(next).unwrap();
+        assert_eq!(house.closed().1, expected);
+    }
+    assert_eq!(failures(&house), 2);
+}
+
+#[test]
+fn a_new_certificate_is_used_at_once_and_running_connections_go_on() {
+    let house = House::new(2, &[spec(ECHO, tls(&[]), "127.0.0.1:0")]);
+    let renewed = certificate();
+    let config = || trusting(&[&house.der, &renewed.der], &[], rustls::DEFAULT_VERSIONS);
+    let shown = |client: &Client| client.conn.peer_certificates().unwrap()[0].clone();
+    let mut before = begin(&config(), house.dial(0)).unwrap();
+    assert_eq!(shown(&before), house.der);
+    house.identities.replace(renewed.identity.clone());
+    assert_eq!(house.identities.current().chain().next().unwrap(), &renewed.der[..]);
+    for _ in 0..6 {
+        let mut after = begin(&config(), house.dial(0)).unwrap();
+        assert_eq!(shown(&after), renewed.der);
+        echo(&mut after, b"new");
+    }
+    echo(&mut before, b"old");
+}
+
+#[test]
+fn a_session_is_resumed_with_whichever_worker() {
+    let house = House::new(2, &[spec(ECHO, tls(&[]), "127.0.0.1:0")]);
+    let mut workers = std::collections::HashSet::new();
+    for round in 0..40 {
+        let mut client = begin(&house.client, house.dial(0)).unwrap();
+        echo(&mut client, b"x");
+        let expected = if round == 0 { HandshakeKind::Full } else { HandshakeKind::Resumed };
+        assert_eq!(client.conn.handshake_kind(), Some(expected));
+        workers.insert(house.opened().0.worker);
+        if workers.len() == 2 && round > 3 {
+            break;
+        }
+    }
+    assert_eq!(workers.len(), 2, "the kernel spreads connections");
+}
+
+#[test]
+fn the_end_is_said_inside_tls_by_both_sides() {
+    let house = House::new(1, &[spec(ECHO, tls(&[]), "127.0.0.1:0")]);
+    let mut client = begin(&house.client, house.dial(0)).unwrap();
+    let (conn, _) = house.opened();
+    house.act(0, move |_, net| {
+        net.write(conn, &[5; 300_000]).unwrap();
+        net.close(conn);
+    });
+    let mut all = Vec::new();
+    client.read_to_end(&mut all).expect("no truncation");
+    assert_eq!(all.len(), 300_000);
+    drop(client);
+    assert_eq!(house.closed().1, CloseReason::Local);
+
+    let mut client = begin(&house.client, house.dial(0)).unwrap();
+    client.conn.writer().write_all(b"last").unwrap();
+    client.conn.send_close_notify();
+    while client.conn.wants_write() {
+        client.conn.write_tls(&mut client.sock).unwrap();
+    }
+    let mut back = String::new();
+    client.read_to_string(&mut back).unwrap();
+    assert_eq!(back, "last");
+    assert_eq!(house.closed().1, CloseReason::Peer);
+
+    let mut client = begin(&house.client, house.dial(0)).unwrap();
+    echo(&mut client, b"x");
+    client.sock.shutdown(Shutdown::Both).unwrap();
+    assert_eq!(house.closed().1, CloseReason::Peer, "TCP alone says it too");
+    assert_eq!(house.counts(0).open, 0);
+}
+
+#[test]
+fn nonsense_inside_tls_closes() {
+    let house = House::new(1, &[spec(ECHO, tls(&[]), "127.0.0.1:0")]);
+    let mut client = begin(&house.client, house.dial(0)).unwrap();
+    house.opened();
+    client
+        .sock
+        .write_all(&[23, 3, 3, 0, 20, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19])
+        .unwrap();
+    assert!(matches!(house.closed().1, CloseReason::Tls(_)));
+}
+
+#[test]
+fn a_slow_reader_inside_tls_fills_the_buffer_and_loses_nothing() {
+    let limits = Limits { write_buffer: 100_000, ..Limits::default() };
+    let house = House::with(1, &[spec(SHOW, tls(&[]), "127.0.0.1:0")], limits, ignore);
+    let mut client = begin(&house.client, house.dial(0)).unwrap();
+    let (conn, _) = house.opened();
+    let mut written = 0usize;
+    while house.ask(0, move |_, net| net.write(conn, &[(written / 10_000) as u8; 10_000])) != Err(Full) {
+        written += 10_000;
+        assert!(written < 50_000_000, "the buffer is bounded");
+    }
+    house.act(0, move |_, net| net.close(conn));
+    let mut all = Vec::new();
+    client.read_to_end(&mut all).unwrap();
+    assert_eq!(all.len(), written);
+    assert!(all.chunks(10_000).enumerate().all(|(number, piece)| piece.iter().all(|&o| o == number as u8)));
+}
+
+/// Takes a few bytes and pauses.
+fn sips(probe: &mut Probe, net: &mut Net<'_, Mail>, conn: ConnectionId, data: &[u8]) -> usize {
+    let taken = data.len().min(5000);
+    probe.tell(Seen::Received { conn, data: data[..taken].to_vec() });
+    net.pause(conn);
+    taken
+}
+
+#[test]
+fn pausing_inside_tls_keeps_every_byte_and_the_end() {
+    let house = House::with(1, &[spec(SCRIPT, tls(&[]), "127.0.0.1:0")], Limits::default(), sips);
+    let mut client = begin(&house.client, house.dial(0)).unwrap();
+    let (conn, _) = house.opened();
+    let text: Vec<u8> = (0..50_000u32).flat_map(u32::to_be_bytes).collect();
+    let sent = text.clone();
+    let sender = std::thread::spawn(move || {
+        client.write_all(&sent).unwrap();
+        client.conn.send_close_notify();
+        client.flush().unwrap();
+        client
+    });
+    let mut all = Vec::new();
+    let reason = loop {
+        match house.next() {
+            Seen::Received { data, .. } => all.extend(data),
+            Seen::Closed { reason, .. } => break reason,
+            other => panic!("{other:?}"),
+        }
+        house.act(0, move |_, net| net.resume(conn));
+    };
+    assert!(all == text);
+    assert_eq!(reason, CloseReason::Peer);
+    drop(sender.join().unwrap());
+}
+
+#[test]
+fn we_connect_inside_tls_and_start_it_in_mid_stream_too() {
+    let specs = [spec(ECHO, tls(&[]), "127.0.0.1:0"), spec(SCRIPT, tcp(), "127.0.0.1:0")];
+    let house = House::with(2, &specs, Limits::default(), starting);
+    let (inside, plain) = (house.address(0), house.address(1));
+    house.act(0, move |_, net| {
+        let conn = net.connect(inside, Some(falcot()), SHOW);
+        net.write(conn, b"early").unwrap();
+    });
+    let data = house.find(|seen| match seen {
+        Seen::Received { data, .. } => Some(data),
+        _ => None,
+    });
+    assert_eq!(data, b"early", "echoed");
+    let conn = house.ask(0, move |_, net| {
+        let conn = net.connect(plain, None, SHOW);
+        net.write(conn, b"starttls").unwrap();
+        conn
+    });
+    house.find(|seen| match seen {
+        Seen::Received { data, conn: from } => (from == conn && data == b"go").then_some(()),
+        _ => None,
+    });
+    house.act(0, move |_, net| net.start_tls(conn, Some(falcot())));
+    house.find(|seen| match seen {
+        Seen::Received { data, conn: from } => (from == conn && data == b"welcome inside").then_some(()),
+        _ => None,
+    });
+}
+
+#[test]
+fn a_server_that_we_do_not_trust_refuses_us() {
+    let house = House::new(1, &[spec(ECHO, tls(&[]), "127.0.0.1:0")]);
+    house.identities.replace(certificate().identity);
+    let to = house.address(0);
+    house.act(0, move |_, net| {
+        net.connect(to, Some(falcot()), SHOW);
+    });
+    let Seen::Refused { tag, .. } = house.next() else { panic!() };
+    assert_eq!(tag, SHOW);
+}
