@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use std::convert::Infallible;
 use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,9 +28,27 @@ const HEAD: Duration = Duration::from_secs(10);
 /// The longest path that the kernel takes for a socket, with its final zero (unix(7)).
 const LONGEST: usize = 108;
 
+/// The bound socket; its file goes when it is dropped.
+#[derive(Debug)]
+pub struct Door {
+    listener: UnixListener,
+    path: PathBuf,
+    /// Tells our file from that of a server that has taken our place.
+    inode: u64,
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        if std::fs::symlink_metadata(&self.path).is_ok_and(|file| file.ino() == self.inode) {
+            // One that stays is replaced at the next start.
+            drop(std::fs::remove_file(&self.path));
+        }
+    }
+}
+
 /// Binds the socket, for our own user alone. One that an earlier server left behind is replaced; one that a server
 /// answers on is not.
-pub fn bind(path: &Path) -> std::io::Result<UnixListener> {
+pub fn bind(path: &Path) -> std::io::Result<Door> {
     let (short, _folder) = shorten(path)?;
     if std::os::unix::net::UnixStream::connect(&short).is_ok() {
         return Err(std::io::Error::new(std::io::ErrorKind::AddrInUse, "a server answers on it already"));
@@ -44,8 +62,9 @@ pub fn bind(path: &Path) -> std::io::Result<UnixListener> {
     drop(std::fs::remove_file(&hidden));
     let listener = UnixListener::bind(&hidden)?;
     std::fs::set_permissions(&hidden, PermissionsExt::from_mode(0o600))?;
+    let inode = std::fs::symlink_metadata(&hidden)?.ino();
     std::fs::rename(&hidden, &short)?;
-    Ok(listener)
+    Ok(Door { listener, path: path.to_owned(), inode })
 }
 
 /// Connects to a server's socket.
@@ -65,11 +84,11 @@ fn shorten(path: &Path) -> std::io::Result<(PathBuf, Option<File>)> {
 }
 
 /// Answers callers until it is dropped.
-pub async fn serve(listener: UnixListener, house: Arc<dyn Backend>, limits: AdminLimits) {
+pub async fn serve(door: Door, house: Arc<dyn Backend>, limits: AdminLimits) {
     let places = Arc::new(Semaphore::new(limits.connections));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let stream = match listener.accept().await {
+        let stream = match door.listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
                 tracing::warn!(%error, "the admin socket");
