@@ -46,7 +46,7 @@ impl Server {
     /// What to do with a message of a client: one datagram, or one frame of its stream.
     pub fn from_client(&mut self, now: Instant, flow: Flow, message: &[u8]) -> Verdict {
         match message.first() {
-            Some(0x40..=0x4F) => self.channel_data(now, flow, message).unwrap_or(Verdict::Drop),
+            Some(0x40..=0x7F) => self.channel_data(now, flow, message).unwrap_or(Verdict::Drop),
             Some(0..=3) => match Message::parse(message) {
                 Ok(message) => self.stun(now, flow, &message),
                 Err(_) => Verdict::Drop,

@@ -43,10 +43,10 @@ enum Announced {
 fn announced(bytes: &[u8]) -> Announced {
     match *bytes {
         [] => Announced::Nothing,
-        [0x40..=0x4F, _, high, low, ..] => {
+        [0x40..=0x7F, _, high, low, ..] => {
             Announced::Length(crate::channel::HEADER + usize::from(u16::from_be_bytes([high, low])))
         }
-        [0x40..=0x4F, ..] => Announced::Nothing,
+        [0x40..=0x7F, ..] => Announced::Nothing,
         _ => match Message::length(bytes) {
             Ok(Some(length)) => Announced::Length(length),
             Ok(None) => Announced::Nothing,
@@ -90,9 +90,8 @@ mod tests {
     fn bad_bytes_are_known_at_once() {
         for bad in [
             &b"GET "[..],
-            b"\x50",
-            b"\x7F",
             b"\x80",
+            b"\xFF",
             b"\x16\x03\x01\x02",
             b"\0\x01\0\x01",
             b"\0\x01\0\0\x21\x12\xA4\x43",

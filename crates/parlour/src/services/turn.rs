@@ -41,6 +41,15 @@ pub enum Mail {
         /// For which account.
         user: Address,
     },
+    /// To this worker itself: by the time this comes the port is closed, and the other may be told.
+    Closed {
+        /// Who asked.
+        to: WorkerId,
+        /// Its number for this.
+        ask: Ask,
+        /// The address that was kept.
+        local: Option<SocketAddr>,
+    },
     /// The port is free to be bound, or there is none.
     Grant {
         /// The number from the claim.
@@ -70,11 +79,13 @@ impl Turn {
 
     /// Mail for this service.
     pub fn mail(&mut self, desk: &mut Desk<'_, '_>, mail: Mail) {
-        let input = match mail {
-            Mail::Claim { from, ask, token, user } => Input::Claim { from, ask, token, user },
-            Mail::Grant { ask, local } => Input::Claimed { ask, local },
-        };
-        self.handle(desk, input);
+        match mail {
+            Mail::Claim { from, ask, token, user } => {
+                self.handle(desk, Input::Claim { from, ask, token, user });
+            }
+            Mail::Closed { to, ask, local } => post(desk, to, Mail::Grant { ask, local }),
+            Mail::Grant { ask, local } => self.handle(desk, Input::Claimed { ask, local }),
+        }
     }
 
     /// Lets the machine have an input and carries out what it wants.
@@ -90,7 +101,9 @@ impl Turn {
                 Output::OpenRelay { ask, local } => self.open_relay(desk, ask, local),
                 Output::CloseRelay(socket) => desk.net.unbind(socket),
                 Output::Claim { to, ask, token, user } => self.claim(desk, to, ask, token, user),
-                Output::Grant { to, ask, local } => grant(desk, to, ask, local),
+                Output::Grant { to, ask, local } => {
+                    post(desk, desk.net.me(), Mail::Closed { to, ask, local })
+                }
                 Output::Began(session) => began(&session),
                 Output::Ended(session) => self.ended(desk, &session),
             }
@@ -218,9 +231,9 @@ impl Turn {
     }
 }
 
-fn grant(desk: &mut Desk<'_, '_>, to: WorkerId, ask: Ask, local: Option<SocketAddr>) {
-    // A worker whose queue is full hears nothing; its own timer answers the client.
-    let _ = desk.net.post(to, crate::mail::Mail::Turn(Mail::Grant { ask, local }));
+/// Part of the answer to a claim. A worker whose queue is full hears nothing; its own timer answers the client.
+fn post(desk: &mut Desk<'_, '_>, to: WorkerId, mail: Mail) {
+    let _ = desk.net.post(to, crate::mail::Mail::Turn(mail));
 }
 
 fn began(session: &Session) {

@@ -3,15 +3,16 @@
 use super::Attribute;
 use crate::{Kind, TransactionId};
 
-/// A channel's number. Only 0x4000 to 0x4FFF may be bound (RFC 8656 §12); whether it is one of these is
-/// the request's business, as the refusal is a 400 that names no attribute.
+/// A channel's number. Whether it may be bound is the request's business, as the refusal is a 400 that names no attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelNumber(pub u16);
 
 impl ChannelNumber {
-    /// Whether it may be bound.
+    /// Whether it may be bound. RFC 8656 §12 has clients choose from 0x4000 to 0x4FFF; those of RFC 5766 §11 (Debian's
+    /// coturn 4.6 among them) choose from 0x4000 to 0x7FFF. Nothing else that may arrive on a TURN port begins with these
+    /// bits (RFC 7983 §7), so both are served.
     pub const fn is_usable(self) -> bool {
-        self.0 & 0xF000 == 0x4000
+        self.0 & 0xC000 == 0x4000
     }
 }
 
@@ -46,6 +47,6 @@ mod tests {
     #[test]
     fn what_may_be_bound() {
         let usable = |number| ChannelNumber(number).is_usable();
-        assert!(usable(0x4000) && usable(0x4FFF) && !usable(0x3FFF) && !usable(0x5000) && !usable(0x7FFF));
+        assert!(usable(0x4000) && usable(0x4FFF) && usable(0x7FFF) && !usable(0x3FFF) && !usable(0x8000));
     }
 }

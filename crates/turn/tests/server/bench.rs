@@ -297,7 +297,7 @@ fn forward(to: Way, bytes: &[u8]) -> String {
 
 fn payload(bytes: &[u8]) -> String {
     match bytes[0] {
-        0x40..=0x4F => {
+        0x40..=0x7F => {
             format!("{:02x}{:02x} {:?}", bytes[0], bytes[1], String::from_utf8_lossy(&bytes[4..]))
         }
         _ => describe(bytes),

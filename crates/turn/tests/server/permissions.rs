@@ -76,9 +76,10 @@ fn peers_must_be_of_the_relays_family() {
 #[test]
 fn a_channel_needs_a_number_and_a_peer() {
     check(Method::CHANNEL_BIND, &[channel(0x4FFF), peer_address(PEER)], "ok");
+    check(Method::CHANNEL_BIND, &[channel(0x7FFF), peer_address(PEER)], "ok");
     check(Method::CHANNEL_BIND, &[channel(0x4000)], "400 Bad Request");
     check(Method::CHANNEL_BIND, &[peer_address(PEER)], "400 Bad Request");
-    for number in [0, 0x3FFF, 0x5000, 0x7FFF, 0xFFFF] {
+    for number in [0, 0x3FFF, 0x8000, 0xFFFF] {
         check(Method::CHANNEL_BIND, &[channel(number), peer_address(PEER)], "400 Bad Request");
     }
     check(Method::CHANNEL_BIND, &[channel(0x4000), peer_address("203.0.113.7:0")], "403 Forbidden");
