@@ -82,10 +82,6 @@ pub enum Between {
     Barrier(ConnectionId),
     /// All that the session caused here before its barrier is durable.
     Cleared(ConnectionId),
-    /// This session has too much under way here: read no more from it.
-    Slow(ConnectionId),
-    /// Read on.
-    Ready(ConnectionId),
 }
 
 /// What can happen to a router.
@@ -242,6 +238,8 @@ pub struct Router {
     pub(crate) sessions: FxHashMap<ConnectionId, Session>,
     pub(crate) accounts: Accounts,
     pub(crate) ledger: Ledger,
+    /// The debt that led to what is being done.
+    pub(crate) cause: Option<(ConnectionId, u64)>,
     pub(crate) asks: Asks<Then>,
     pub(crate) pushes: u64,
     links: Links,
@@ -265,6 +263,7 @@ impl Router {
             entropy,
             sessions: FxHashMap::default(),
             accounts: Accounts::default(),
+            cause: None,
             asks: Asks::default(),
             pushes: 0,
             links: Links::default(),
@@ -323,9 +322,16 @@ impl Router {
         }
     }
 
-    fn run(&mut self) {
+    /// Does all work; what some work causes is done before the work that came after it.
+    pub(crate) fn run(&mut self) {
         while let Some(work) = self.work.pop_front() {
+            if self.work.is_empty() {
+                self.begin(work);
+                continue;
+            }
+            let rest = std::mem::take(&mut self.work);
             self.begin(work);
+            self.work.extend(rest);
         }
     }
 }

@@ -3,15 +3,27 @@
 use super::ledger::{Debt, Pace};
 use super::session::Held;
 use super::{Between, Output, Router};
-use crate::stanza::Stanza;
-use wire::ConnectionId;
+use crate::stanza::{Kind, Stanza};
+use wire::{ConnectionId, WorkerId};
 
 impl Router {
     /// Opens a debt for a session, here or elsewhere.
     pub(crate) fn owe(&mut self, origin: Option<ConnectionId>) -> Option<Debt> {
-        let (debt, pace) = self.ledger.open(origin?);
+        let origin = origin?;
+        let through = self.cause.filter(|(cause, _)| *cause == origin).map(|(_, number)| number);
+        let (debt, pace) = self.ledger.open(origin, through);
         self.set_pace(debt.origin, pace);
         Some(debt)
+    }
+
+    /// Does something that a debt leads to: what it owes in turn takes the debt's place, which is paid then.
+    pub(crate) fn through(&mut self, debt: Option<Debt>, act: impl FnOnce(&mut Self)) {
+        let Some(debt) = debt else { return act(self) };
+        let before = self.cause.replace((debt.origin, debt.number));
+        act(self);
+        self.run();
+        self.cause = before;
+        self.settle(Some(debt));
     }
 
     /// Pays a debt; answers that waited for it alone go out.
@@ -29,15 +41,18 @@ impl Router {
         }
     }
 
-    /// Sends an answer of the server to a session, behind all that the session caused before.
+    /// Sends an answer of the server to a session: to an IQ, behind all that the session caused before.
     pub(crate) fn answer(&mut self, connection: ConnectionId, stanza: Stanza) {
-        let Some(session) = self.sessions.get_mut(&connection) else { return };
-        let mark = self.ledger.mark(connection);
-        if session.held.is_empty() && session.elsewhere.is_empty() && self.ledger.is_clear(connection, mark) {
+        if stanza.kind() != Kind::Iq {
             return self.deliver(connection, stanza);
         }
-        let (debt, pace) = self.ledger.open(connection);
-        session.held.push_back(Held { stanza, mark, fenced: false, debt });
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
+        let mark = self.ledger.mark(connection);
+        if session.held.is_empty() && session.abroad.is_clear() && self.ledger.is_clear(connection, mark) {
+            return self.deliver(connection, stanza);
+        }
+        let (debt, pace) = self.ledger.open(connection, None);
+        session.held.push_back(Held { stanza, mark, round: None, debt });
         self.set_pace(connection, pace);
         self.release(connection);
     }
@@ -46,13 +61,16 @@ impl Router {
     fn release(&mut self, connection: ConnectionId) {
         while let Some(session) = self.sessions.get_mut(&connection) {
             let Some(head) = session.held.front_mut() else { return };
-            if session.barriers > 0 || !self.ledger.is_clear(connection, head.mark) {
+            if !self.ledger.is_clear(connection, head.mark) {
                 return;
             }
-            if !std::mem::replace(&mut head.fenced, true) && !session.elsewhere.is_empty() {
-                let workers = session.elsewhere.take();
-                session.barriers = workers.len();
-                return workers.into_iter().for_each(|to| self.tell(to, Between::Barrier(connection)));
+            // Only now: what was just made durable here may have gone on to another worker.
+            let round = *head.round.get_or_insert(session.abroad.next_round());
+            if !session.abroad.has_ended(round) {
+                if !session.abroad.has_begun(round) && !session.abroad.is_asking() {
+                    self.ask_abroad(connection);
+                }
+                return;
             }
             let Some(Held { stanza, debt, .. }) = session.held.pop_front() else { return };
             let pace = self.ledger.close(debt);
@@ -61,26 +79,56 @@ impl Router {
         }
     }
 
-    /// A worker says that what the session caused there is durable.
-    pub(super) fn cleared(&mut self, connection: ConnectionId) {
-        if let Some(session) = self.sessions.get_mut(&connection) {
-            session.barriers = session.barriers.saturating_sub(1);
-            self.release(connection);
+    /// Notes that something of a session which may become a write was handed over to another worker. A session
+    /// that hands over a lot is read no further than the others can follow.
+    pub(super) fn lend(&mut self, connection: ConnectionId, worker: WorkerId) {
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
+        session.abroad.lend(worker);
+        if session.abroad.lent < self.limits.pending {
+            return;
+        }
+        if !session.abroad.is_asking() {
+            self.ask_abroad(connection);
+        } else if !std::mem::replace(&mut session.abroad.slow, true) {
+            self.slower(connection);
         }
     }
 
+    /// Asks the other workers when all that they were given of a session is durable.
+    fn ask_abroad(&mut self, connection: ConnectionId) {
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
+        let workers = session.abroad.begin();
+        workers.into_iter().for_each(|to| self.tell(to, Between::Barrier(connection)));
+    }
+
+    /// A worker says that what the session caused there is durable.
+    pub(super) fn cleared(&mut self, connection: ConnectionId) {
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
+        if !session.abroad.answered() {
+            return;
+        }
+        let more = session.abroad.lent >= self.limits.pending;
+        let slow = std::mem::take(&mut session.abroad.slow);
+        if more {
+            self.ask_abroad(connection);
+        }
+        if slow {
+            self.faster(connection);
+        }
+        self.release(connection);
+    }
+
+    /// Sessions of other workers are slowed down by what they lend (`lend`).
     fn set_pace(&mut self, origin: ConnectionId, pace: Pace) {
         match pace {
             Pace::Same => {}
-            Pace::Slow if origin.worker == self.me => self.slower(origin),
-            Pace::Ready if origin.worker == self.me => self.faster(origin),
-            Pace::Slow => self.tell(origin.worker, Between::Slow(origin)),
-            Pace::Ready => self.tell(origin.worker, Between::Ready(origin)),
+            Pace::Slow => self.slower(origin),
+            Pace::Ready => self.faster(origin),
         }
     }
 
-    /// One worker more wants the session to slow down.
-    pub(super) fn slower(&mut self, connection: ConnectionId) {
+    /// There is a reason more to read no more from a session.
+    fn slower(&mut self, connection: ConnectionId) {
         if let Some(session) = self.sessions.get_mut(&connection) {
             session.slow += 1;
             if session.slow == 1 {
@@ -89,8 +137,8 @@ impl Router {
         }
     }
 
-    /// One worker less wants the session to slow down.
-    pub(super) fn faster(&mut self, connection: ConnectionId) {
+    /// There is a reason less to read no more from a session.
+    fn faster(&mut self, connection: ConnectionId) {
         if let Some(session) = self.sessions.get_mut(&connection).filter(|session| session.slow > 0) {
             session.slow -= 1;
             if session.slow == 0 {

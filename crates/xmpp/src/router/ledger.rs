@@ -4,7 +4,7 @@
 //! A session's debts may lie at several workers; each keeps the book of what happens on its own side.
 
 use rustc_hash::FxHashMap;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use wire::ConnectionId;
 
 /// Something under way that a session caused. Whoever holds it pays it back with [`Ledger::close`].
@@ -13,7 +13,8 @@ use wire::ConnectionId;
 pub(crate) struct Debt {
     /// The session's connection.
     pub(crate) origin: ConnectionId,
-    number: u64,
+    /// When it was caused, among what the session causes.
+    pub(crate) number: u64,
 }
 
 /// What the session's connection should do about the length of its list of debts.
@@ -30,7 +31,9 @@ pub(crate) enum Pace {
 #[derive(Debug, Default)]
 struct Book {
     next: u64,
-    open: BTreeSet<u64>,
+    /// How many are open of each number.
+    open: BTreeMap<u64, usize>,
+    count: usize,
     slow: bool,
     /// Another worker asks to hear when every debt below the mark is paid.
     barriers: VecDeque<u64>,
@@ -38,13 +41,17 @@ struct Book {
 
 impl Book {
     fn clear_below(&self, mark: u64) -> bool {
-        self.open.first().is_none_or(|oldest| *oldest >= mark)
+        self.open.first_key_value().is_none_or(|(oldest, _)| *oldest >= mark)
     }
 
     fn is_over(&self) -> bool {
         self.open.is_empty() && self.barriers.is_empty()
     }
 }
+
+/// How far beyond its limit a session may get before it is refused: what was read already when it was asked
+/// to slow down, and what it lent to another worker before that one's answer came.
+const ROOM: usize = 4;
 
 /// The debts of every session that has any here.
 #[derive(Debug)]
@@ -54,23 +61,25 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// A session is asked to slow down when it has `limit` debts, and has no more room at twice as many.
+    /// A session is asked to slow down when it has `limit` debts, and has no more room at [`ROOM`] times as many.
     pub(crate) fn new(limit: usize) -> Self {
         Self { limit: limit.max(1), books: FxHashMap::default() }
     }
 
     /// Whether `origin` may cause more. Asked before anything is done for it.
     pub(crate) fn has_room(&self, origin: ConnectionId) -> bool {
-        self.books.get(&origin).is_none_or(|book| book.open.len() < self.limit * 2)
+        self.books.get(&origin).is_none_or(|book| book.count < self.limit * ROOM)
     }
 
-    /// Notes that `origin` caused something.
-    pub(crate) fn open(&mut self, origin: ConnectionId) -> (Debt, Pace) {
+    /// Notes that `origin` caused something: now, or through an earlier debt of this number, whose place in time
+    /// it shares.
+    pub(crate) fn open(&mut self, origin: ConnectionId, through: Option<u64>) -> (Debt, Pace) {
         let book = self.books.entry(origin).or_default();
-        let number = book.next;
-        book.next += 1;
-        book.open.insert(number);
-        let slow = !book.slow && book.open.len() >= self.limit;
+        let number = through.unwrap_or(book.next);
+        book.next = book.next.max(number + 1);
+        *book.open.entry(number).or_default() += 1;
+        book.count += 1;
+        let slow = !book.slow && book.count >= self.limit;
         book.slow |= slow;
         (Debt { origin, number }, if slow { Pace::Slow } else { Pace::Same })
     }
@@ -78,8 +87,14 @@ impl Ledger {
     /// Pays a debt back.
     pub(crate) fn close(&mut self, debt: Debt) -> Pace {
         let Some(book) = self.books.get_mut(&debt.origin) else { return Pace::Same };
-        book.open.remove(&debt.number);
-        let ready = book.slow && book.open.len() <= self.limit / 2;
+        if let Some(open) = book.open.get_mut(&debt.number) {
+            *open -= 1;
+            if *open == 0 {
+                book.open.remove(&debt.number);
+            }
+        }
+        book.count -= 1;
+        let ready = book.slow && book.count <= self.limit / 2;
         book.slow &= !ready;
         if book.is_over() {
             self.books.remove(&debt.origin);
@@ -135,10 +150,10 @@ mod tests {
     #[test]
     fn a_mark_waits_for_older_debts_only() {
         let mut ledger = Ledger::new(10);
-        let (first, _) = ledger.open(ROMEO);
+        let (first, _) = ledger.open(ROMEO, None);
         let mark = ledger.mark(ROMEO);
-        let (second, _) = ledger.open(ROMEO);
-        let (other, _) = ledger.open(JULIET);
+        let (second, _) = ledger.open(ROMEO, None);
+        let (other, _) = ledger.open(JULIET, None);
         assert!(!ledger.is_clear(ROMEO, mark));
         ledger.close(first);
         let end = ledger.mark(ROMEO);
@@ -150,30 +165,45 @@ mod tests {
     }
 
     #[test]
+    fn what_a_debt_leads_to_shares_its_place() {
+        let mut ledger = Ledger::new(10);
+        let (first, _) = ledger.open(ROMEO, None);
+        let mark = ledger.mark(ROMEO);
+        let (later, _) = ledger.open(ROMEO, None);
+        let (led_to, _) = ledger.open(ROMEO, Some(first.number));
+        ledger.close(first);
+        assert!(!ledger.is_clear(ROMEO, mark));
+        ledger.close(led_to);
+        assert!(ledger.is_clear(ROMEO, mark));
+        ledger.close(later);
+        assert!(ledger.books.is_empty());
+    }
+
+    #[test]
     fn a_long_list_slows_the_session_down_once_and_a_longer_one_has_no_room() {
         let mut ledger = Ledger::new(4);
         let mut debts = Vec::new();
         let mut paces = Vec::new();
         while ledger.has_room(ROMEO) {
-            let (debt, pace) = ledger.open(ROMEO);
+            let (debt, pace) = ledger.open(ROMEO, None);
             debts.push(debt);
             paces.push(pace);
         }
-        assert_eq!(debts.len(), 8);
+        assert_eq!(debts.len(), 16);
         assert_eq!(paces.iter().filter(|p| **p == Pace::Slow).count(), 1);
         assert_eq!(paces[3], Pace::Slow);
         let paces: Vec<Pace> = debts.drain(..).map(|debt| ledger.close(debt)).collect();
         assert_eq!(paces.iter().filter(|p| **p == Pace::Ready).count(), 1);
-        assert_eq!(paces[5], Pace::Ready);
+        assert_eq!(paces[13], Pace::Ready);
     }
 
     #[test]
     fn another_worker_learns_when_its_session_owes_nothing_older_here() {
         let mut ledger = Ledger::new(10);
         assert!(ledger.barrier(ROMEO));
-        let (debt, _) = ledger.open(ROMEO);
+        let (debt, _) = ledger.open(ROMEO, None);
         assert!(!ledger.barrier(ROMEO));
-        let (later, _) = ledger.open(ROMEO);
+        let (later, _) = ledger.open(ROMEO, None);
         assert!(!ledger.reached(ROMEO));
         ledger.close(debt);
         assert!(ledger.reached(ROMEO) && !ledger.reached(ROMEO));

@@ -72,8 +72,6 @@ impl Router {
                 }
             }
             Between::Cleared(connection) => self.cleared(connection),
-            Between::Slow(connection) => self.slower(connection),
-            Between::Ready(connection) => self.faster(connection),
         }
     }
 }

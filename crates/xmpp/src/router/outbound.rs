@@ -52,21 +52,13 @@ impl Router {
     }
 
     fn perform(&mut self, work: Work) {
-        let debt = match work {
+        match work {
             Work::Sent { connection, stanza, debt } => {
-                self.perform_sent(connection, stanza);
-                debt
+                self.through(debt, |router| router.perform_sent(connection, stanza));
             }
-            Work::Arrived { parcel, debt } => {
-                self.perform_arrived(parcel);
-                debt
-            }
-            Work::Gone(session) => {
-                self.leave(&session);
-                None
-            }
-        };
-        self.settle(debt);
+            Work::Arrived { parcel, debt } => self.through(debt, |router| router.perform_arrived(parcel)),
+            Work::Gone(session) => self.leave(&session),
+        }
     }
 
     fn perform_sent(&mut self, connection: ConnectionId, stanza: Stanza) {

@@ -91,22 +91,14 @@ impl Router {
         match self.class(parcel.to()) {
             Class::Account(home) if home == self.me => self.later(Work::Arrived { parcel, debt: None }),
             Class::Account(home) => {
-                self.remember(&parcel, home);
+                let lent = parcel.origin.filter(|_| parcel.may_be_kept());
                 self.tell(home, Between::Parcel(parcel));
+                lent.into_iter().for_each(|origin| self.lend(origin, home));
             }
             Class::Nobody => self.nobody(parcel),
             Class::Server => self.server(parcel),
             Class::Room => self.bounce(parcel, Condition::ServiceUnavailable),
             Class::Elsewhere => self.bounce(parcel, Condition::RemoteServerNotFound),
-        }
-    }
-
-    /// Notes that a session's doings may become a write at another worker.
-    fn remember(&mut self, parcel: &Parcel, home: WorkerId) {
-        if parcel.may_be_kept()
-            && let Some(session) = parcel.origin.and_then(|origin| self.sessions.get_mut(&origin))
-        {
-            session.elsewhere.insert(home);
         }
     }
 

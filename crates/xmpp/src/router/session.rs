@@ -13,10 +13,74 @@ pub(crate) struct Held {
     pub(crate) stanza: Stanza,
     /// Debts below this mark must be paid first.
     pub(crate) mark: u64,
-    /// Whether the other workers were asked already.
-    pub(crate) fenced: bool,
+    /// The round of questions to other workers that must be answered first, once that is known.
+    pub(crate) round: Option<u64>,
     /// Keeps later answers behind this one, and counts it among what is under way.
     pub(crate) debt: Debt,
+}
+
+/// What of a session's doings may still become a write at other workers, and what was asked of them about it.
+/// One round of questions is under way at a time; each is answered when all that was handed over before it is
+/// durable there.
+#[derive(Debug, Default)]
+pub(crate) struct Abroad {
+    /// Who was given something since the last round began.
+    workers: WorkerSet,
+    /// How much they were given.
+    pub(crate) lent: usize,
+    /// How many answers the round under way still waits for.
+    left: usize,
+    begun: u64,
+    /// Whether the session was slowed down for it.
+    pub(crate) slow: bool,
+}
+
+impl Abroad {
+    /// Notes that a worker was given something.
+    pub(crate) fn lend(&mut self, worker: WorkerId) {
+        self.workers.insert(worker);
+        self.lent += 1;
+    }
+
+    /// Whether nothing is known that could become a write elsewhere.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.lent == 0 && self.left == 0
+    }
+
+    /// Whether a round is under way.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.left > 0
+    }
+
+    /// Begins a round: whom to ask.
+    pub(crate) fn begin(&mut self) -> Vec<WorkerId> {
+        let workers = self.workers.take();
+        self.lent = 0;
+        self.left = workers.len();
+        self.begun += 1;
+        workers
+    }
+
+    /// A worker has answered; says whether the round is over.
+    pub(crate) fn answered(&mut self) -> bool {
+        self.left = self.left.saturating_sub(1);
+        self.left == 0
+    }
+
+    /// The round after which all that was lent so far is durable.
+    pub(crate) fn next_round(&self) -> u64 {
+        if self.lent > 0 { self.begun + 1 } else { self.begun }
+    }
+
+    /// Whether a round has begun, and is over.
+    pub(crate) fn has_ended(&self, round: u64) -> bool {
+        self.begun > round || (self.begun == round && self.left == 0)
+    }
+
+    /// Whether a round has begun.
+    pub(crate) fn has_begun(&self, round: u64) -> bool {
+        self.begun >= round
+    }
 }
 
 /// A connected resource.
@@ -33,11 +97,9 @@ pub(crate) struct Session {
     pub(crate) directed: FxHashSet<Jid>,
     /// Answers in order.
     pub(crate) held: VecDeque<Held>,
-    /// Workers that were given something of this session which may still become a write there.
-    pub(crate) elsewhere: WorkerSet,
-    /// How many of them have still to say that it did.
-    pub(crate) barriers: usize,
-    /// How many workers want it to slow down.
+    /// What it has under way at other workers.
+    pub(crate) abroad: Abroad,
+    /// How many reasons there are to read no more from it.
     pub(crate) slow: usize,
 }
 
@@ -50,8 +112,7 @@ impl Session {
             interested: false,
             directed: FxHashSet::default(),
             held: VecDeque::new(),
-            elsewhere: WorkerSet::default(),
-            barriers: 0,
+            abroad: Abroad::default(),
             slow: 0,
         }
     }
@@ -70,10 +131,6 @@ impl WorkerSet {
         self.0[at] |= 1 << (worker.0 % 64);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.iter().all(|bits| *bits == 0)
-    }
-
     /// Takes all out.
     pub(crate) fn take(&mut self) -> Vec<WorkerId> {
         let bits = std::mem::take(&mut self.0);
@@ -89,12 +146,11 @@ mod tests {
     #[test]
     fn workers_are_taken_once() {
         let mut set = WorkerSet::default();
-        assert!(set.is_empty() && set.take().is_empty());
+        assert!(set.take().is_empty());
         for worker in [3, 0, 64, 3, 200] {
             set.insert(WorkerId(worker));
         }
-        assert!(!set.is_empty());
         assert_eq!(set.take(), [0, 3, 64, 200].map(WorkerId));
-        assert!(set.is_empty());
+        assert!(set.take().is_empty());
     }
 }

@@ -136,13 +136,11 @@ impl Router {
         match then {
             Then::Roster(address) => self.roster_read(&address, outcome),
             Then::Changed(changed) => self.changed(*changed, outcome),
-            Then::Kept { parcel, debt } => {
+            Then::Kept { parcel, debt } => self.through(debt, |router| {
                 if let Err(fault) = outcome {
-                    self.bounce(*parcel, condition(fault));
+                    router.bounce(*parcel, condition(fault));
                 }
-                // Behind the error: an answer to the same session keeps its place.
-                self.settle(debt);
-            }
+            }),
             Then::Listed { account, connection } => {
                 self.one_ask_less(&account);
                 self.listed(&account, connection, outcome);
@@ -177,12 +175,10 @@ impl Router {
     fn changed(&mut self, changed: Changed, outcome: Result<Answer, Fault>) {
         let Changed { account, effects, asked, debt } = changed;
         self.one_ask_less(&account);
-        match outcome {
-            Ok(_) => effects.into_iter().for_each(|effect| self.effect(&account, effect)),
-            Err(fault) => self.unchanged(&account, asked, fault),
-        }
-        // Behind the effects: what they hand over to other workers counts for later answers.
-        self.settle(debt);
+        self.through(debt, |router| match outcome {
+            Ok(_) => effects.into_iter().for_each(|effect| router.effect(&account, effect)),
+            Err(fault) => router.unchanged(&account, asked, fault),
+        });
         self.accounts.rest(&account, self.limits.cached);
     }
 

@@ -1,0 +1,95 @@
+//! A store that keeps what it was asked to keep, until it is told to stop, to fail or to crash.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use wire::{Address, WorkerId};
+use xmpp::Bare;
+use xmpp::roster::Item;
+use xmpp::router::{Answer, Fault, Query, Token};
+
+/// A question and who asked it.
+pub(crate) type Asked = (WorkerId, Token, Query);
+
+/// What answers questions, and when.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    rosters: BTreeMap<Address, BTreeMap<Bare, Item>>,
+    kept: BTreeMap<Address, Vec<(i64, Arc<str>)>>,
+    last: i64,
+    waiting: VecDeque<Asked>,
+    /// Questions wait until they are let through.
+    pub(crate) stopped: bool,
+    /// Every question fails.
+    pub(crate) failing: bool,
+}
+
+impl Store {
+    /// Takes a question in.
+    pub(crate) fn ask(&mut self, asked: Asked) {
+        self.waiting.push_back(asked);
+    }
+
+    /// The next answer that is ready.
+    pub(crate) fn answer(&mut self) -> Option<(WorkerId, Token, Result<Answer, Fault>)> {
+        if self.stopped {
+            return None;
+        }
+        self.answer_one()
+    }
+
+    /// The next answer, also of a store that is stopped.
+    pub(crate) fn answer_one(&mut self) -> Option<(WorkerId, Token, Result<Answer, Fault>)> {
+        let (worker, token, query) = self.waiting.pop_front()?;
+        let outcome = if self.failing { Err(Fault::Unavailable) } else { self.carry_out(query) };
+        Some((worker, token, outcome))
+    }
+
+    /// What was not answered never happened.
+    pub(crate) fn crash(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// How many messages are kept for an account.
+    pub(crate) fn kept(&self, account: &Address) -> usize {
+        self.kept.get(account).map_or(0, Vec::len)
+    }
+
+    /// How many contacts are kept for an account.
+    pub(crate) fn contacts(&self, account: &Address) -> usize {
+        self.rosters.get(account).map_or(0, BTreeMap::len)
+    }
+
+    fn carry_out(&mut self, query: Query) -> Result<Answer, Fault> {
+        match query {
+            Query::LoadRoster(account) => {
+                let roster = self.rosters.entry(account).or_default();
+                Ok(Answer::Roster(roster.iter().map(|(c, i)| (c.clone(), i.clone())).collect()))
+            }
+            Query::PutContact { account, contact, item } => {
+                self.rosters.entry(account).or_default().insert(contact, item);
+                Ok(Answer::Done)
+            }
+            Query::RemoveContact { account, contact } => {
+                self.rosters.entry(account).or_default().remove(&contact);
+                Ok(Answer::Done)
+            }
+            Query::Keep { account, message, limit } => {
+                let kept = self.kept.entry(account).or_default();
+                if kept.len() >= limit as usize {
+                    return Err(Fault::Full);
+                }
+                self.last += 1;
+                kept.push((self.last, message));
+                Ok(Answer::Done)
+            }
+            Query::ListKept { account, after, limit } => {
+                let kept = self.kept.entry(account).or_default().iter().filter(|(id, _)| *id > after);
+                Ok(Answer::Kept(kept.take(limit as usize).cloned().collect()))
+            }
+            Query::Forget { account, up_to } => {
+                self.kept.entry(account).or_default().retain(|(id, _)| *id > up_to);
+                Ok(Answer::Done)
+            }
+        }
+    }
+}

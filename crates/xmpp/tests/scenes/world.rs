@@ -1,0 +1,277 @@
+//! The house in which plays are given: routers as workers, queues between them, a store, people at their clients.
+
+use crate::store::Store;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wire::{Account, Address, ConnectionId, Directory, Domain, Keys, Machine, WorkerId};
+use xmpp::router::{Between, Eviction, Input, Limits, Output, Receipt, Router, Setting};
+use xmpp::stanza::Refused;
+use xmpp::xml::{Event, Reader};
+use xmpp::{Condition, Jid, Stanza, ns};
+
+/// Everybody who has an account when the play begins.
+const PEOPLE: [&str; 5] = ["romeo", "juliet", "mercutio", "tybalt", "benvolio"];
+
+/// Somebody's client.
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    pub(crate) jid: Option<Jid>,
+    pub(crate) refused: Option<Condition>,
+    pub(crate) inbox: VecDeque<String>,
+    pub(crate) evicted: Option<Eviction>,
+    paused: bool,
+    /// What is sent while nobody reads.
+    unread: VecDeque<String>,
+    /// What was taken without saying so yet.
+    receipts: Vec<Receipt>,
+}
+
+/// The house.
+pub(crate) struct World {
+    pub(crate) now: Instant,
+    pub(crate) store: Store,
+    pub(crate) directory: Arc<Directory>,
+    /// Connections take what is delivered without confirming it.
+    pub(crate) silent: bool,
+    /// Queues to these workers are full.
+    full: BTreeSet<WorkerId>,
+    limits: Limits,
+    routers: Vec<Router>,
+    mail: VecDeque<(WorkerId, Between)>,
+    clients: BTreeMap<ConnectionId, Client>,
+    last: u32,
+    /// How often a session was asked to wait.
+    pub(crate) pauses: usize,
+}
+
+impl World {
+    /// A house with so many workers.
+    pub(crate) fn new(workers: u16, limits: Limits) -> Self {
+        let main = Domain::new("verona.example").unwrap();
+        let alias = [Domain::new("xmpp.verona.example").unwrap()];
+        let people = PEOPLE.map(|name| account(&format!("{name}@verona.example")));
+        let mut world = Self {
+            now: testkit::start(),
+            store: Store::default(),
+            directory: Arc::new(Directory::new([(&main, &alias[..])]).with(people)),
+            silent: false,
+            full: BTreeSet::new(),
+            limits,
+            routers: Vec::new(),
+            mail: VecDeque::new(),
+            clients: BTreeMap::new(),
+            last: 0,
+            pauses: 0,
+        };
+        world.start(workers);
+        world
+    }
+
+    fn start(&mut self, workers: u16) {
+        let router = |me| {
+            Router::new(Setting {
+                me: WorkerId(me),
+                workers,
+                limits: self.limits.clone(),
+                directory: Arc::clone(&self.directory),
+                rooms: vec![Domain::new("rooms.verona.example").unwrap()],
+                epoch: testkit::epoch(self.now),
+                entropy: Box::new(testkit::Seeded::new(u64::from(me))),
+            })
+        };
+        self.routers = (0..workers).map(router).collect();
+    }
+
+    /// Everything is gone but what the store has on the disk.
+    pub(crate) fn crash(&mut self) {
+        self.store.crash();
+        self.mail.clear();
+        self.clients.clear();
+        let workers = u16::try_from(self.routers.len()).unwrap();
+        self.start(workers);
+    }
+
+    fn handle(&mut self, worker: WorkerId, input: Input<'_>) {
+        self.routers[usize::from(worker.0)].handle(self.now, input);
+        self.drain(worker);
+    }
+
+    fn drain(&mut self, worker: WorkerId) {
+        while let Some(output) = self.routers[usize::from(worker.0)].poll() {
+            self.carry_out(worker, output);
+        }
+    }
+
+    fn carry_out(&mut self, worker: WorkerId, output: Output) {
+        match output {
+            Output::Opened { connection, outcome } => {
+                let client = self.clients.entry(connection).or_default();
+                match outcome {
+                    Ok(jid) => client.jid = Some(jid),
+                    Err(condition) => client.refused = Some(condition),
+                }
+            }
+            Output::Deliver { connection, stanza, receipt } => {
+                let client = self.clients.get_mut(&connection).expect("a connection that is there");
+                assert!(client.evicted.is_none(), "delivered behind the end");
+                client.inbox.push_back(stanza.as_str().to_owned());
+                client.receipts.extend(receipt);
+            }
+            Output::HandOver { to, what } if self.full.contains(&to) => {
+                self.routers[usize::from(worker.0)].handle(self.now, Input::NoRoom { to, what });
+            }
+            Output::HandOver { to, what } => self.mail.push_back((to, what)),
+            Output::Ask { token, query } => self.store.ask((worker, token, query)),
+            Output::Close { connection, why } => {
+                self.clients.get_mut(&connection).expect("a connection that is there").evicted = Some(why);
+            }
+            Output::Pause(connection) => {
+                self.pauses += 1;
+                self.clients.get_mut(&connection).expect("a connection that is there").paused = true;
+            }
+            Output::Resume(connection) => {
+                self.clients.get_mut(&connection).expect("a connection that is there").paused = false;
+            }
+        }
+    }
+
+    /// Lets everything happen that can.
+    pub(crate) fn settle(&mut self) {
+        loop {
+            if let Some((to, what)) = self.mail.pop_front() {
+                self.handle(to, Input::HandedOver(what));
+            } else if let Some((worker, token, outcome)) = self.store.answer() {
+                self.handle(worker, Input::Answer { token, outcome });
+            } else if !self.confirm() && !self.read_on() && !self.tick() {
+                return;
+            }
+        }
+    }
+
+    /// One answer of a store that is stopped.
+    pub(crate) fn let_through(&mut self) {
+        if let Some((worker, token, outcome)) = self.store.answer_one() {
+            self.handle(worker, Input::Answer { token, outcome });
+        }
+        self.settle();
+    }
+
+    fn confirm(&mut self) -> bool {
+        if self.silent {
+            return false;
+        }
+        let open = self.clients.iter_mut().find(|(_, client)| !client.receipts.is_empty());
+        let Some((connection, client)) = open else { return false };
+        let (worker, receipt) = (connection.worker, client.receipts.remove(0));
+        self.handle(worker, Input::Delivered(receipt));
+        true
+    }
+
+    /// What was sent while nobody read is read now.
+    fn read_on(&mut self) -> bool {
+        let open = self.clients.iter_mut().find(|(_, c)| !c.paused && !c.unread.is_empty());
+        let Some((&connection, client)) = open else { return false };
+        let xml = client.unread.pop_front().unwrap();
+        self.read(connection, &xml);
+        true
+    }
+
+    fn tick(&mut self) -> bool {
+        let due = |router: &Router| router.deadline();
+        let Some(worker) = self.routers.iter().position(|router| due(router).is_some()) else { return false };
+        if !self.full.is_empty() {
+            return false;
+        }
+        self.now = self.now.max(self.routers[worker].deadline().unwrap());
+        self.routers[worker].tick(self.now);
+        self.drain(WorkerId(u16::try_from(worker).unwrap()));
+        true
+    }
+
+    /// Somebody binds a resource.
+    pub(crate) fn connect(&mut self, account: &Address, resource: Option<&str>) -> ConnectionId {
+        let worker = account.home(u16::try_from(self.routers.len()).unwrap());
+        self.last += 1;
+        let connection = ConnectionId { worker, slot: self.last, generation: 0 };
+        self.clients.insert(connection, Client::default());
+        self.handle(worker, Input::Open { connection, account, resource });
+        self.settle();
+        connection
+    }
+
+    /// Somebody's connection is gone.
+    pub(crate) fn disconnect(&mut self, connection: ConnectionId) {
+        self.clients.remove(&connection);
+        self.handle(connection.worker, Input::Closed(connection));
+        self.settle();
+    }
+
+    /// A client sends a stanza.
+    pub(crate) fn send(&mut self, connection: ConnectionId, xml: &str) {
+        self.client(connection).unread.push_back(xml.to_owned());
+        self.settle();
+    }
+
+    fn read(&mut self, connection: ConnectionId, xml: &str) {
+        let sender = self.client(connection).jid.clone().expect("a session");
+        let mut reader = Reader::new(xmpp::xml::Limits::MEMBER);
+        let header = format!("<s:stream xmlns='{}' xmlns:s='{}'>", ns::CLIENT, ns::STREAM);
+        reader.next(header.as_bytes()).unwrap();
+        let Ok((_, Some(Event::Element(fragment)))) = reader.next(xml.as_bytes()) else {
+            panic!("not one element: {xml}")
+        };
+        match Stanza::receive(&fragment, &sender, None) {
+            Ok(stanza) => self.handle(connection.worker, Input::Stanza { connection, stanza }),
+            Err(Refused::Error(stanza, error)) => {
+                self.handle(connection.worker, Input::Refused { connection, stanza: &stanza, error });
+            }
+            Err(refused) => panic!("the stream would end: {refused:?}"),
+        }
+    }
+
+    pub(crate) fn client(&mut self, connection: ConnectionId) -> &mut Client {
+        self.clients.get_mut(&connection).expect("a client that is there")
+    }
+
+    /// An account comes or goes.
+    pub(crate) fn set_account(&mut self, name: &str, there: bool) {
+        let (address, mut account) = account(name);
+        if !there {
+            account = None;
+        }
+        self.directory = Arc::new(self.directory.with([(address, account)]));
+        for worker in 0..u16::try_from(self.routers.len()).unwrap() {
+            self.handle(WorkerId(worker), Input::Directory(Arc::clone(&self.directory)));
+        }
+        self.settle();
+    }
+
+    pub(crate) fn kick(&mut self, account: &Address, resource: Option<&str>) {
+        let worker = account.home(u16::try_from(self.routers.len()).unwrap());
+        self.handle(worker, Input::Kick { account, resource });
+        self.settle();
+    }
+
+    /// The queues between workers take nothing, or take everything again.
+    pub(crate) fn fill_queues(&mut self, full: bool) {
+        let all = (0..u16::try_from(self.routers.len()).unwrap()).map(WorkerId);
+        self.full = all.filter(|_| full).collect();
+        self.settle();
+    }
+
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now += time;
+    }
+
+    /// What the administrator sees.
+    pub(crate) fn sessions(&self) -> BTreeSet<String> {
+        let all = self.routers.iter().flat_map(|router| router.sessions());
+        all.map(|session| format!("{} {:?}", session.jid, session.priority)).collect()
+    }
+}
+
+fn account(name: &str) -> (Address, Option<Arc<Account>>) {
+    let address: Address = name.parse().unwrap();
+    (address.clone(), Some(Arc::new(Account { address, keys: Keys::default() })))
+}
