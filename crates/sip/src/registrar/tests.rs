@@ -192,6 +192,8 @@ fn a_binding_is_small() {
     let binding = &book.registrar.bindings(&book.address)[0];
     let row =
         std::mem::size_of::<Entry>() + std::mem::size_of::<(Address, Id)>() + 2 * book.address.as_str().len();
-    let bytes = std::mem::size_of::<Binding>() + binding.row(&Epoch { instant: book.now, unix: Duration::ZERO }).data.len() + row;
+    let bytes = std::mem::size_of::<Binding>()
+        + binding.row(&Epoch { instant: book.now, unix: Duration::ZERO }).data.len()
+        + row;
     assert!(bytes <= 500, "{bytes} bytes");
 }
