@@ -240,6 +240,7 @@ pub struct Stack {
     connections: Connections,
     registrar: Registrar,
     pub(crate) out: VecDeque<Output>,
+    draining: bool,
 }
 
 impl Stack {
@@ -256,6 +257,7 @@ impl Stack {
             connections: Connections::new(limits.dials),
             registrar: Registrar::default(),
             out: VecDeque::new(),
+            draining: false,
             config,
             directory,
             epoch,
@@ -284,6 +286,16 @@ impl Stack {
     /// How many transactions there are.
     pub fn transactions(&self) -> usize {
         self.table.len()
+    }
+
+    /// How many requests are not finally answered.
+    pub fn unanswered(&self) -> usize {
+        self.table.unanswered()
+    }
+
+    /// Takes on nothing new: what does not belong to a dialog is refused with 503 from now on.
+    pub fn drain(&mut self) {
+        self.draining = true;
     }
 
     /// How many streams are open.

@@ -1,71 +1,280 @@
-//! SIP on one worker.
+//! SIP on one worker: joins [`::sip::Stack`] with the worker's sockets and streams, the store and the switchboard.
+//!
+//! What the stack asks for is answered by mail: the store and the resolver work on threads of their own.
 
+mod names;
+mod setup;
+
+use crate::config::plan;
 use crate::desk::{Desk, Shared};
+use crate::listen;
+use crate::office::Kept;
 use crate::report::Report;
 use crate::services::Service;
+use crate::switchboard::Answer;
+use ::sip::registrar::Row;
+use ::sip::stack::{Input, Output, Parcel, Stack, Token};
+use names::Names;
 use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Tag};
+use rustc_hash::{FxHashMap, FxHashSet};
+use rustls::pki_types::ServerName;
 use std::io;
-use std::net::SocketAddr;
-use std::time::Instant;
-use wire::{ConnectionId, Epoch, SocketId};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+use store::{BindingRow, Query};
+use wire::{Address, ConnectionId, Epoch, Machine, SocketId, Transport, WorkerId};
 
-/// A place where an address of record is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Contact {}
+pub use ::sip::registrar::Contact;
 
-/// Between the SIP services of two workers, or the store's answer to one.
+/// The mark of connections that we open.
+const DIALLED: Tag = listen::tag(plan::Service::Sip, 1);
+
+/// Between the SIP services of two workers, or an answer to one.
 #[derive(Debug)]
-pub enum Mail {}
+pub enum Mail {
+    /// Another worker's stack hands something over.
+    Parcel(Parcel),
+    /// What became of bindings that were to be kept.
+    Stored {
+        /// The stack's mark.
+        token: Token,
+        /// Whether they are on the disk.
+        durable: bool,
+    },
+    /// The addresses of a name.
+    Resolved {
+        /// The stack's mark.
+        token: Token,
+        /// None where there are none.
+        addresses: Vec<IpAddr>,
+    },
+}
 
 /// SIP on one worker.
 #[derive(Debug)]
-pub struct Sip {}
+pub struct Sip {
+    stack: Stack,
+    names: Names,
+    /// Connections that we are opening, with the stack's marks.
+    dialled: FxHashMap<ConnectionId, Token>,
+    open: FxHashSet<ConnectionId>,
+    draining: bool,
+}
 
 impl Sip {
     /// A service with the bindings that were kept for the addresses at home here.
-    pub fn new(_shared: &Shared, _now: Instant, _epoch: Epoch, _kept: crate::office::Kept) -> Self {
-        Self {}
+    pub fn new(shared: &Shared, now: Instant, epoch: Epoch, kept: Kept) -> Self {
+        let mut stack = Stack::new(setup::config(shared), shared.directory.clone(), epoch);
+        for (address, rows) in kept {
+            let rows: Vec<Row> = rows.into_iter().map(row).collect();
+            stack.load(now, address, &rows);
+        }
+        Self {
+            stack,
+            names: Names::default(),
+            dialled: FxHashMap::default(),
+            open: FxHashSet::default(),
+            draining: false,
+        }
     }
 
     /// Mail for this service.
-    pub fn mail(&mut self, _desk: &mut Desk<'_, '_>, mail: Mail) {
-        match mail {}
+    pub fn mail(&mut self, desk: &mut Desk<'_, '_>, mail: Mail) {
+        let input = match mail {
+            Mail::Parcel(parcel) => Input::HandedOver { parcel },
+            Mail::Stored { token, durable } => Input::Stored { token, durable },
+            Mail::Resolved { token, addresses } => {
+                self.names.answered();
+                Input::Resolved { token, addresses }
+            }
+        };
+        self.handle(desk, input);
     }
 
     /// The switchboard answers a question of this service.
-    pub fn located(&mut self, _desk: &mut Desk<'_, '_>, _answer: crate::switchboard::Answer) {}
+    pub fn located(&mut self, desk: &mut Desk<'_, '_>, answer: Answer) {
+        let contacts = answer.reach.ok().map(|reach| reach.contacts);
+        self.handle(desk, Input::Located { token: answer.token, contacts });
+    }
 
     /// Where an address at home here has registered, the preferred contact first.
-    pub fn contacts(&self, _now: Instant, _address: &wire::Address) -> Vec<Contact> {
-        Vec::new()
+    pub fn contacts(&self, now: Instant, address: &Address) -> Vec<Contact> {
+        self.stack.contacts(now, address)
+    }
+
+    /// Lets the machine have an input and carries out what it wants.
+    fn handle(&mut self, desk: &mut Desk<'_, '_>, input: Input<'_>) {
+        self.stack.handle(desk.net.now(), input);
+        self.carry_out(desk);
+    }
+
+    fn carry_out(&mut self, desk: &mut Desk<'_, '_>) {
+        while let Some(output) = self.stack.poll() {
+            match output {
+                Output::Send { socket, local, to, bytes } => desk.net.send(socket, local, to, &bytes),
+                Output::Write { conn, bytes } => write(desk, conn, &bytes),
+                Output::Close { conn } => desk.net.close(conn),
+                Output::Connect { token, transport, to, name } => {
+                    self.connect(desk, token, (transport, to), &name);
+                }
+                Output::Store { token, address, rows } => self.store(desk, token, address, rows),
+                Output::Locate { token, address } => desk.switchboard.locate(desk.net, token, address),
+                Output::Resolve { token, name } => self.resolve(desk, token, &name),
+                Output::HandOver { to, parcel } => hand_over(desk, to, parcel),
+            }
+        }
+        if self.draining && self.drained() {
+            self.open.iter().for_each(|conn| desk.net.close(*conn));
+        }
+    }
+
+    fn connect(
+        &mut self,
+        desk: &mut Desk<'_, '_>,
+        token: Token,
+        (transport, to): (Transport, SocketAddr),
+        name: &str,
+    ) {
+        let tls = match transport.is_secure() {
+            false => None,
+            true => match ServerName::try_from(name.to_owned()) {
+                Ok(name) => Some(name),
+                Err(_) => return self.stack.handle(desk.net.now(), Input::Refused { token }),
+            },
+        };
+        let conn = desk.net.connect(to, tls, DIALLED);
+        self.dialled.insert(conn, token);
+    }
+
+    fn store(&mut self, desk: &mut Desk<'_, '_>, token: Option<Token>, aor: Address, rows: Vec<Row>) {
+        let rows = (0..).zip(rows).map(|(place, row)| kept(place, row)).collect();
+        let (me, postbox) = (desk.net.me(), desk.shared.postbox.clone());
+        let asked = desk.shared.store.ask(Query::ReplaceBindings { aor, rows }, move |outcome| {
+            if let Err(fault) = &outcome {
+                tracing::error!(%fault, "bindings were not kept");
+            }
+            let Some(token) = token else { return };
+            let mail = Mail::Stored { token, durable: outcome.is_ok() };
+            if postbox.post(me, crate::mail::Mail::Sip(mail)).is_err() {
+                tracing::warn!(worker = me.0, "a worker's queue is full: a registration is not answered");
+            }
+        });
+        if let (Err(_), Some(token)) = (asked, token) {
+            self.stack.handle(desk.net.now(), Input::Stored { token, durable: false });
+        }
+    }
+
+    fn resolve(&mut self, desk: &mut Desk<'_, '_>, token: Token, name: &str) {
+        if !self.names.look_up(desk, token, name) {
+            self.stack.handle(desk.net.now(), Input::Resolved { token, addresses: Vec::new() });
+        }
     }
 }
 
+/// A peer that does not read what it is sent is no peer any more.
+fn write(desk: &mut Desk<'_, '_>, conn: ConnectionId, bytes: &[u8]) {
+    if desk.net.write(conn, bytes).is_err() {
+        tracing::debug!(%conn, "does not read what it is sent: closed");
+        desk.net.abort(conn);
+    }
+}
+
+fn hand_over(desk: &mut Desk<'_, '_>, to: WorkerId, parcel: Parcel) {
+    // What is lost here comes again, as what is lost on the network does.
+    if desk.net.post(to, crate::mail::Mail::Sip(Mail::Parcel(parcel))).is_err() {
+        tracing::warn!(worker = to.0, "a worker's queue is full: a message is lost");
+    }
+}
+
+fn row(kept: BindingRow) -> Row {
+    let expires = Duration::from_secs(u64::try_from(kept.expires).unwrap_or_default());
+    Row { expires, data: kept.payload }
+}
+
+fn kept(place: i64, row: Row) -> BindingRow {
+    let expires = i64::try_from(row.expires.as_secs()).unwrap_or(i64::MAX);
+    BindingRow { place, expires, payload: row.data }
+}
+
 impl Service for Sip {
-    fn datagrams(&mut self, _desk: &mut Desk<'_, '_>, _socket: SocketId, _batch: &mut Batch<'_>) {}
+    fn datagrams(&mut self, desk: &mut Desk<'_, '_>, socket: SocketId, batch: &mut Batch<'_>) {
+        for index in 0..batch.len() {
+            let (local, peer) = (batch.local(index), batch.peer(index));
+            let input = Input::Datagram { socket, local, peer, bytes: batch.data(index) };
+            self.handle(desk, input);
+        }
+    }
+
     fn unreachable(
         &mut self,
-        _desk: &mut Desk<'_, '_>,
+        desk: &mut Desk<'_, '_>,
         _socket: SocketId,
-        _peer: SocketAddr,
+        peer: SocketAddr,
         _error: IcmpError,
     ) {
+        self.handle(desk, Input::Unreachable { peer });
     }
-    fn opened(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _info: &ConnectionInfo) {}
-    fn refused(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _tag: Tag, _error: &io::Error) {}
-    fn secured(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _info: &ConnectionInfo) {}
-    fn received(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, data: &[u8]) -> usize {
+
+    fn opened(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, info: &ConnectionInfo) {
+        self.open.insert(conn);
+        let token = self.dialled.remove(&conn);
+        let (transport, local, peer) = (info.transport, info.local, info.peer);
+        self.handle(desk, Input::Opened { conn, transport, local, peer, token });
+    }
+
+    fn refused(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, _tag: Tag, error: &io::Error) {
+        tracing::debug!(%conn, %error, "not connected");
+        if let Some(token) = self.dialled.remove(&conn) {
+            self.handle(desk, Input::Refused { token });
+        }
+    }
+
+    fn secured(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, _info: &ConnectionInfo) {
+        // SIP has no TLS in mid-stream: nobody asked for it.
+        desk.net.abort(conn);
+    }
+
+    fn received(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, data: &[u8]) -> usize {
+        self.handle(desk, Input::Received { conn, bytes: data });
         data.len()
     }
-    fn closed(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _reason: CloseReason) {}
-    fn refresh(&mut self, _desk: &mut Desk<'_, '_>) {}
-    fn drain(&mut self, _desk: &mut Desk<'_, '_>, _until: Instant) {}
+
+    fn closed(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, reason: CloseReason) {
+        tracing::debug!(%conn, ?reason, "closed");
+        self.open.remove(&conn);
+        self.handle(desk, Input::Closed { conn });
+    }
+
+    fn refresh(&mut self, desk: &mut Desk<'_, '_>) {
+        self.stack.set_config(setup::config(desk.shared), desk.net.epoch());
+        self.stack.set_directory(desk.shared.directory.clone());
+        self.carry_out(desk);
+    }
+
+    fn drain(&mut self, desk: &mut Desk<'_, '_>, _until: Instant) {
+        self.draining = true;
+        self.stack.drain();
+        self.carry_out(desk);
+    }
+
     fn drained(&self) -> bool {
-        true
+        self.stack.unanswered() == 0
     }
-    fn tick(&mut self, _desk: &mut Desk<'_, '_>) {}
+
+    fn tick(&mut self, desk: &mut Desk<'_, '_>) {
+        self.stack.tick(desk.net.now());
+        self.carry_out(desk);
+    }
+
     fn deadline(&self) -> Option<Instant> {
-        None
+        self.stack.deadline()
     }
-    fn report(&self, _report: &mut Report) {}
+
+    fn report(&self, report: &mut Report) {
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        report.add("sip.addresses", count(self.stack.registrar().len()));
+        report.add("sip.bindings", count(self.stack.registrar().count()));
+        report.add("sip.transactions", count(self.stack.transactions()));
+        report.add("sip.streams", count(self.stack.streams()));
+    }
 }

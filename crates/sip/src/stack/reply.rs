@@ -120,6 +120,9 @@ impl Stack {
         if kept {
             server.last.clone_from(&bytes);
         }
+        if leaves && code >= 200 {
+            self.table.settle(id);
+        }
         if leaves {
             self.send_response(now, id, bytes);
         }

@@ -75,6 +75,10 @@ impl Stack {
     }
 
     fn judged(&mut self, now: Instant, arrival: Arrival, request: &Message<'_>, plan: Plan) {
+        // Calls that stand are still served; what is new goes elsewhere.
+        if self.draining && !plan.in_dialog {
+            return self.refuse(now, &arrival, request, &Refusal::Overload);
+        }
         let for_us = matches!(plan.target, Target::Us | Target::Account(_));
         if for_us && request.method() == Method::Register {
             return self.register(now, arrival, request);
@@ -123,6 +127,7 @@ impl Stack {
             last: Vec::new(),
             context,
             ended: false,
+            settled: false,
         };
         let Some(id) = self.table.insert_server(server) else {
             self.refuse(now, &arrival, request, &Refusal::Overload);
@@ -144,6 +149,7 @@ impl Stack {
         }
         server.ended = true;
         let key = server.key;
+        self.table.settle(id);
         self.table.forget_key(key, id);
         self.tidy(id);
     }

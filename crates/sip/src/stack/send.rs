@@ -48,7 +48,9 @@ impl Stack {
             }
             Hop::Address { transport, to, name } => {
                 let listener = listeners.towards(*transport, to.ip())?;
-                let sent_by = listeners.sent_by(listener, None);
+                // Whoever is on this host reaches us where we reach it.
+                let own = to.ip().is_loopback() && listener.bound.ip().is_unspecified();
+                let sent_by = listeners.sent_by(listener, own.then_some(to.ip()));
                 let path = match listener.socket {
                     Some(socket) => Path::Datagram { socket, local: None, to: *to },
                     None => Path::Dial { peer: (*transport, *to, name.clone()) },

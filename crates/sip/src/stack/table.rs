@@ -44,6 +44,8 @@ pub(crate) struct Server {
     pub(crate) context: Option<Box<Context>>,
     /// The machine has ended; the row stays for its client transactions.
     pub(crate) ended: bool,
+    /// It no longer counts as unanswered.
+    pub(crate) settled: bool,
 }
 
 /// Whether a client transaction is to be cancelled.
@@ -119,11 +121,12 @@ pub(crate) struct Table {
     by_key: FxHashMap<Key, Id>,
     /// Client transactions by whom they depend on, so that a closed port or stream ends them at once.
     by_end: BTreeSet<(End, Id)>,
+    unanswered: usize,
 }
 
 impl Table {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { rows: Slab::new(limit), by_key: FxHashMap::default(), by_end: BTreeSet::new() }
+        Self { rows: Slab::new(limit), by_key: FxHashMap::default(), by_end: BTreeSet::new(), unanswered: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -134,6 +137,20 @@ impl Table {
         self.rows.room()
     }
 
+    /// How many requests are not finally answered.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.unanswered
+    }
+
+    /// A server transaction was finally answered, or ends without an answer.
+    pub(crate) fn settle(&mut self, id: Id) {
+        if let Some(server) = self.server_mut(id)
+            && !std::mem::replace(&mut server.settled, true)
+        {
+            self.unanswered -= 1;
+        }
+    }
+
     pub(crate) fn find(&self, key: Key) -> Option<Id> {
         self.by_key.get(&key).copied()
     }
@@ -142,6 +159,7 @@ impl Table {
         let key = server.key;
         let id = self.rows.insert(Entry::Server(server))?;
         self.by_key.insert(key, id);
+        self.unanswered += 1;
         Some(id)
     }
 

@@ -1,0 +1,88 @@
+//! From the plan to what one worker's SIP stack is to do.
+
+use crate::config::plan::{NetworkPlan, Service};
+use crate::desk::Shared;
+use crate::listen;
+use ::sip::registrar::Rules;
+use ::sip::stack::{Config, Limits};
+use ::sip::transaction::Timing;
+use ::sip::transport::{Listener, Listeners, host_text};
+use net::Bound;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+use wire::Secret;
+
+/// Connections that one worker opens at a time.
+const DIALS: usize = 1024;
+
+/// How long a caller waits for the disk, a name, another worker, or a connection to open.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// What callers are told to wait for when there is too much to do.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The plan's part, with the listeners as they were bound.
+pub(super) fn config(shared: &Shared) -> Config {
+    let limits = &shared.plan.sip.limits;
+    let timing = Timing {
+        t1: limits.t1,
+        t2: limits.t2,
+        t4: limits.t4,
+        c: limits.timer_c,
+        d: (limits.t1 * 64).max(Duration::from_secs(32)),
+    };
+    Config {
+        me: shared.me,
+        workers: shared.workers,
+        listeners: listeners(&shared.plan.network, &shared.bound),
+        secret: Secret::new(shared.key("sip")),
+        authenticate: true,
+        nonce: limits.nonce,
+        timing,
+        rules: Rules {
+            expires: limits.expires,
+            expires_min: limits.expires_min,
+            expires_max: limits.expires_max,
+            bindings: limits.bindings,
+        },
+        limits: Limits {
+            transactions: limits.transactions,
+            dials: DIALS,
+            head: limits.header,
+            message: limits.message,
+            max_forwards: limits.max_forwards,
+            retry_after: RETRY_AFTER,
+            answer: ANSWER,
+        },
+    }
+}
+
+fn listeners(network: &NetworkPlan, bound: &[Bound]) -> Listeners {
+    let ours = bound.iter().filter(|bound| listen::owner(bound.tag) == Service::Sip);
+    let all: Vec<Listener> = ours
+        .map(|bound| Listener {
+            transport: bound.transport,
+            socket: bound.socket,
+            bound: bound.address,
+            host: host(network, bound.address).into(),
+        })
+        .collect();
+    let mut addresses = network.addresses.clone();
+    if all.iter().any(|listener| listener.bound.ip().is_unspecified()) {
+        addresses.extend([IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()]);
+    }
+    let external = network.external.iter().map(|pair| (pair.private, pair.public)).collect();
+    Listeners { all, addresses, external }
+}
+
+/// What a listener calls itself where the message's own path does not say: its address, else the first that the world
+/// knows of its family.
+fn host(network: &NetworkPlan, bound: SocketAddr) -> String {
+    let ip = bound.ip();
+    if !ip.is_unspecified() {
+        return host_text(network.public(ip));
+    }
+    let of_family = |address: &IpAddr| address.is_ipv4() == ip.is_ipv4();
+    let fallback = if ip.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+    host_text(network.public_addresses().into_iter().find(of_family).unwrap_or(fallback))
+}
