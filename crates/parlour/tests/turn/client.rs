@@ -1,0 +1,154 @@
+//! A client by hand: signed requests over a datagram socket or a stream.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::time::Duration;
+use stun::attribute::{
+    ChannelNumber, Data, ErrorCode, Nonce, Realm, RequestedTransport, Username, XorPeerAddress,
+};
+use stun::{Algorithm, Class, Key, Message, Method, TransactionId, Writer};
+
+pub(crate) const REALM: &str = "falcot.com";
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Bytes to and from the server, in messages.
+pub(crate) enum Line {
+    Udp(UdpSocket),
+    Tcp(TcpStream),
+}
+
+impl Line {
+    pub(crate) fn udp(port: u16) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(("127.0.0.1", port)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self::Udp(socket)
+    }
+
+    pub(crate) fn tcp(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self::Tcp(stream)
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Udp(socket) => drop(socket.send(bytes).unwrap()),
+            Self::Tcp(stream) => stream.write_all(bytes).unwrap(),
+        }
+    }
+
+    /// The next message, STUN or ChannelData with its padding.
+    pub(crate) fn receive(&mut self) -> Vec<u8> {
+        match self {
+            Self::Udp(socket) => {
+                let mut bytes = vec![0; 70_000];
+                let length = socket.recv(&mut bytes).unwrap();
+                bytes.truncate(length);
+                bytes
+            }
+            Self::Tcp(stream) => {
+                let mut bytes = vec![0; 4];
+                stream.read_exact(&mut bytes).unwrap();
+                let length = usize::from(u16::from_be_bytes([bytes[2], bytes[3]]));
+                let rest = if bytes[0] < 0x40 { length + 16 } else { length.next_multiple_of(4) };
+                bytes.resize(4 + rest, 0);
+                stream.read_exact(&mut bytes[4..]).unwrap();
+                bytes
+            }
+        }
+    }
+
+    /// Whether the server has closed the stream, within some time.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        match self {
+            Self::Udp(_) => false,
+            Self::Tcp(stream) => match stream.read(&mut [0; 1]) {
+                Ok(length) => length == 0,
+                Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+            },
+        }
+    }
+
+    pub(crate) fn local(&self) -> SocketAddr {
+        match self {
+            Self::Udp(socket) => socket.local_addr().unwrap(),
+            Self::Tcp(stream) => stream.local_addr().unwrap(),
+        }
+    }
+}
+
+/// Somebody with a name and a password.
+pub(crate) struct Client {
+    pub(crate) line: Line,
+    name: String,
+    password: String,
+    nonce: String,
+    number: u8,
+}
+
+pub(crate) fn binding(transaction: TransactionId) -> Vec<u8> {
+    let mut out = Vec::new();
+    Writer::new(&mut out, Class::Request, Method::BINDING, transaction).finish();
+    out
+}
+
+impl Client {
+    pub(crate) fn new(line: Line, name: &str, password: &str) -> Self {
+        Self { line, name: name.into(), password: password.into(), nonce: String::new(), number: 0 }
+    }
+
+    /// Asks for something, with a credential once a nonce is known; gives the answer's code, 0 for success.
+    pub(crate) fn ask(&mut self, method: Method, body: impl Fn(Writer<'_>) -> Writer<'_>) -> u16 {
+        let code = self.ask_once(method, &body);
+        if code == 401 && self.number == 1 { self.ask_once(method, &body) } else { code }
+    }
+
+    fn ask_once(&mut self, method: Method, body: &impl Fn(Writer<'_>) -> Writer<'_>) -> u16 {
+        self.number += 1;
+        let transaction = TransactionId([self.number; 12]);
+        let key = Key::md5(&self.name, REALM, &self.password);
+        let mut out = Vec::new();
+        let mut writer = body(Writer::new(&mut out, Class::Request, method, transaction));
+        if !self.nonce.is_empty() {
+            writer = writer.with(&Username(&self.name)).with(&Realm(REALM)).with(&Nonce(&self.nonce));
+            writer = writer.sign(Algorithm::Sha1, &key);
+        }
+        writer.finish();
+        self.line.send(&out);
+        let answer = self.line.receive();
+        let answer = Message::parse(&answer).unwrap();
+        assert_eq!(answer.transaction(), transaction);
+        if let Some(Nonce(nonce)) = answer.get().unwrap() {
+            self.nonce = nonce.into();
+        }
+        let ErrorCode { code, .. } = answer.get().unwrap().unwrap_or(ErrorCode { code: 0, reason: "" });
+        assert!(code == 401 || answer.is_signed(&key), "an answer that is not signed: {answer:?}");
+        code
+    }
+
+    pub(crate) fn allocate(&mut self) -> u16 {
+        self.ask(Method::ALLOCATE, |writer| writer.with(&RequestedTransport::UDP))
+    }
+
+    pub(crate) fn permit(&mut self, peer: SocketAddr) -> u16 {
+        self.ask(Method::CREATE_PERMISSION, |writer| writer.with(&XorPeerAddress(peer)))
+    }
+
+    pub(crate) fn bind(&mut self, number: u16, peer: SocketAddr) -> u16 {
+        self.ask(Method::CHANNEL_BIND, |writer| {
+            writer.with(&ChannelNumber(number)).with(&XorPeerAddress(peer))
+        })
+    }
+
+    /// Sends data to a peer by an indication.
+    pub(crate) fn indicate(&mut self, peer: SocketAddr, data: &[u8]) {
+        let mut out = Vec::new();
+        Writer::new(&mut out, Class::Indication, Method::SEND, TransactionId([99; 12]))
+            .with(&XorPeerAddress(peer))
+            .with(&Data(data))
+            .finish();
+        self.line.send(&out);
+    }
+}

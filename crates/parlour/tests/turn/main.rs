@@ -1,0 +1,37 @@
+//! STUN and TURN of the real binary: Debian's coturn clients through it, and what strangers send it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
+#![expect(clippy::disallowed_types, reason = "a test is a client with sockets of its own")]
+
+mod client;
+mod coturn;
+mod strangers;
+
+use std::time::{Duration, Instant};
+use testkit::House;
+
+/// A house with roland and joe, where peers on loopback are allowed.
+fn house() -> House {
+    let house = House::of(env!("CARGO_BIN_EXE_parlour"))
+        .account("roland@falcot.com", "tr0mbone")
+        .account("joe@falcot.com", "tr0mbone")
+        .set("turn", "allow-peers", r#"["127.0.0.0/8", "::1/128"]"#)
+        .set("network", "addresses", r#"["127.0.0.1", "::1"]"#);
+    house.start()
+}
+
+/// A counter of the running server, from its own mouth.
+fn counter(house: &House, name: &str) -> u64 {
+    let output = house.cli(&["status", "--json"], "");
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    status["counters"][name].as_u64().unwrap()
+}
+
+/// Waits until a counter has this value.
+fn expect_counter(house: &House, name: &str, value: u64) {
+    let end = Instant::now() + Duration::from_secs(5);
+    while counter(house, name) != value {
+        assert!(Instant::now() < end, "{name} is {}, not {value}", counter(house, name));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
