@@ -8,6 +8,7 @@ use crate::admin::failure::Failure;
 use crate::admin::openapi as openapi_document;
 use crate::admin::table::COMMANDS;
 use crate::config::keys::{self, Key, SECTIONS, Section};
+use crate::config::plan::limits::{AdminLimits, NetworkLimits, Row, SipLimits, TurnLimits, XmppLimits};
 use crate::config::template;
 use clap_complete::Shell;
 use serde_json::Value;
@@ -83,7 +84,30 @@ fn configuration() -> String {
         page.push('\n');
     }
     page.push_str(&example());
+    page.push_str(&limits());
     page
+}
+
+/// What no key sets yet, but an administrator should know.
+fn limits() -> String {
+    let groups = [
+        ("Connections", NetworkLimits::default().rows()),
+        ("STUN and TURN", TurnLimits::default().rows()),
+        ("SIP", SipLimits::default().rows()),
+        ("XMPP", XmppLimits::default().rows()),
+        ("Administration", AdminLimits::default().rows()),
+    ];
+    let mut text = String::from(
+        "\n## Limits\n\nWhat a stranger or a client may make the server spend. They are fixed in this version. \
+         Sizes are in octets.\n",
+    );
+    for (title, rows) in groups {
+        let _ = write!(text, "\n### {title}\n\n| limit | value | bounds |\n|---|---|---|\n");
+        for Row { name, value, meaning } in rows {
+            let _ = writeln!(text, "| {} | {value} | {meaning} |", name.replace('_', "-"));
+        }
+    }
+    text
 }
 
 fn key_row(key: &Key) -> String {
@@ -138,7 +162,11 @@ fn command_section(command: &Command) -> String {
         text.push_str("\n| argument | meaning |\n|---|---|\n");
     }
     for argument in command.arguments {
-        let _ = writeln!(text, "| `{}` | {} |", usage_of(argument), argument.help);
+        let help = match argument.kind {
+            Kind::Password => parser::PASSWORD_FILE,
+            _ => argument.help,
+        };
+        let _ = writeln!(text, "| `{}` | {help} |", usage_of(argument));
     }
     text
 }

@@ -9,6 +9,10 @@ use clap::{Arg, ArgAction, ArgMatches, ValueHint};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
+/// What the command line has for a password.
+pub(super) const PASSWORD_FILE: &str =
+    "Read the password from the first line of this file; - is the standard input";
+
 /// The whole grammar.
 pub(super) fn parser() -> clap::Command {
     let mut parser = clap::Command::new("parlour")
@@ -72,11 +76,9 @@ fn argument(declared: &'static Argument) -> Arg {
         Kind::Flag => arg.action(ArgAction::SetTrue),
         Kind::Texts => arg.action(ArgAction::Append).value_name(declared.name.to_uppercase()),
         Kind::Choice(words) => arg.value_parser(PossibleValuesParser::new(words)),
-        Kind::Password => arg
-            .long("password-file")
-            .value_name("FILE")
-            .value_hint(ValueHint::FilePath)
-            .help("Read the password from the first line of this file; - is the standard input"),
+        Kind::Password => {
+            arg.long("password-file").value_name("FILE").value_hint(ValueHint::FilePath).help(PASSWORD_FILE)
+        }
         Kind::Path => arg.value_name("DIR").value_hint(ValueHint::DirPath),
         Kind::Document => arg.value_name("FILE").value_hint(ValueHint::FilePath),
         Kind::Address => arg.value_name("USER@DOMAIN"),
