@@ -9,7 +9,7 @@ mod nonce;
 
 use crate::message::reply::push_field;
 use crate::message::{HeaderName, Message, Method};
-use crate::uri::Uri;
+use crate::uri::{Host, SipUri, Uri, unescape};
 pub use credentials::Credentials;
 pub use hash::Algorithm;
 use hash::Hex;
@@ -68,13 +68,29 @@ impl Algorithms {
     /// MD5 and SHA-256.
     pub const ALL: Self = Self { md5: true, sha256: true };
 
+    /// MD5 alone.
+    pub const MD5: Self = Self { md5: true, sha256: false };
+
     /// Those that an account imported with some of the keys alone can answer; all where it can answer none.
     pub fn of(keys: &Keys) -> Self {
         let md5 = keys.md5.is_some() || keys.md5_whole.is_some();
         let sha256 = keys.sha256.is_some() || keys.sha256_whole.is_some();
         if md5 || sha256 { Self { md5, sha256 } } else { Self::ALL }
     }
+
+    /// What to offer whoever sent `request`, for an account with these keys, where there is one. A client that
+    /// fails where it should pass over an algorithm it does not know (RFC 7616 §3.7) is offered MD5 alone, and so
+    /// is one that does not say what it is.
+    pub fn offer(request: &Message<'_>, keys: Option<&Keys>) -> Self {
+        let possible = keys.map_or(Self::ALL, Self::of);
+        let client = request.header(HeaderName::UserAgent).unwrap_or_default();
+        let stumbles = client.is_empty() || STUMBLING.iter().any(|name| client.starts_with(name.as_bytes()));
+        if possible.md5 && stumbles { Self::MD5 } else { possible }
+    }
 }
+
+/// How User-Agents begin that give up when any challenge names an algorithm other than MD5: libre before 2.
+const STUMBLING: [&str; 2] = ["baresip v0.", "baresip v1."];
 
 /// What the credentials in a request are worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,7 +190,7 @@ impl Digest {
             // As much work for a name that is nobody's: how long an answer takes tells no names.
             None => Hex::of(credentials.algorithm, &[realm.as_str().as_bytes()]),
         };
-        let right = is_right(request, credentials, &key);
+        let right = is_right(request, credentials, &key, directory);
         let fresh = nonce::is_fresh(&self.secret, realm, &credentials.nonce, unix, self.lifetime);
         match account {
             Some(_) if right && fresh => Verdict::Granted(address),
@@ -216,11 +232,11 @@ fn key(account: &Account, algorithm: Algorithm, whole: bool) -> Option<Hex> {
 }
 
 /// Whether the response fits the key, and the credentials were made for this request.
-fn is_right(request: &Message<'_>, credentials: &Credentials<'_>, key: &Hex) -> bool {
+fn is_right(request: &Message<'_>, credentials: &Credentials<'_>, key: &Hex, directory: &Directory) -> bool {
     let expected = response(credentials, key, request.method(), request.body());
     let given = credentials.response.to_ascii_lowercase();
     let same: bool = expected.as_bytes().ct_eq(&given).into();
-    same && is_for(request, &credentials.uri)
+    same && is_for(request, &credentials.uri, directory)
 }
 
 /// The response that RFC 7616 §3.4.1 wants; that of RFC 2069 where the client sends no qop.
@@ -237,20 +253,29 @@ fn response(credentials: &Credentials<'_>, key: &Hex, method: Method<'_>, body: 
     hash(&[key.as_bytes(), nonce, &qop.nc, &qop.cnonce, word, second.as_bytes()])
 }
 
-/// Whether a digest-uri means this request: the same user at the same host. Ports and parameters do not count,
-/// as clients and proxies on the way add and drop them (RFC 3261 §22.4, RFC 7616 §3.4.6).
-fn is_for(request: &Message<'_>, uri: &[u8]) -> bool {
+/// Whether a digest-uri means this request (RFC 3261 §22.4, RFC 7616 §3.4.6): the same user at the same host, or
+/// this server itself, by a name of ours or by its address: some clients name whom they send to. Ports and
+/// parameters do not count, as clients and proxies on the way add and drop them.
+fn is_for(request: &Message<'_>, uri: &[u8], directory: &Directory) -> bool {
     let Some(asked) = request.uri() else { return false };
     if request.uri_bytes() == Some(uri) {
         return true;
     }
     match (asked, Uri::parse(uri)) {
+        (_, Ok(Uri::Sip(uri))) if uri.user.is_none() && is_server(&uri.host, directory) => true,
         (Uri::Sip(asked), Ok(Uri::Sip(uri))) => {
-            let user = |uri: &crate::SipUri<'_>| uri.user.map(|u| crate::uri::unescape(u).into_owned());
+            let user = |uri: &SipUri<'_>| uri.user.map(|u| unescape(u).into_owned());
             asked.host == uri.host && user(asked) == user(&uri)
         }
         (asked, Ok(uri)) => asked.matches(&uri),
         (_, Err(_)) => false,
+    }
+}
+
+fn is_server(host: &Host<'_>, directory: &Directory) -> bool {
+    match host {
+        Host::Ip(_) => true,
+        Host::Name(name) => std::str::from_utf8(name).is_ok_and(|name| directory.domain(name).is_some()),
     }
 }
 

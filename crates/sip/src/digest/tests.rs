@@ -160,7 +160,9 @@ fn refused() {
 
 #[test]
 fn the_uri_may_lack_what_proxies_add() {
-    for uri in ["sip:falcot.com", "sip:FALCOT.com:5060;transport=udp", "sips:falcot.com"] {
+    for uri in
+        ["sip:FALCOT.com:5060;transport=udp", "sips:falcot.com", "sip:192.0.2.1:5060", "sip:sip.falcot.com"]
+    {
         assert_eq!(Client { uri, ..Client::default() }.verdict(), Verdict::Granted(roland()), "{uri}");
     }
 }
@@ -184,7 +186,7 @@ fn a_key_that_the_account_lacks() {
     assert_eq!(client("SHA-256", "joe").verdict(), Verdict::Missing(joe.clone()));
     assert_eq!(client("MD5", "joe@falcot.com").verdict(), Verdict::Missing(joe.clone()));
     let algorithms = Algorithms::of(&directory().get(&joe).unwrap().keys);
-    assert_eq!(algorithms, Algorithms { md5: true, sha256: false });
+    assert_eq!(algorithms, Algorithms::MD5);
     assert_eq!(Algorithms::of(&Keys::default()), Algorithms::ALL);
 }
 
@@ -226,7 +228,26 @@ fn challenges() {
     };
     assert_eq!(String::from_utf8(out).unwrap(), line("SHA-256") + &line("MD5"));
     let mut out = Vec::new();
-    digest.challenge(&mut out, Role::Server, &domain(), Algorithms { md5: true, sha256: false }, false, NOW);
+    digest.challenge(&mut out, Role::Server, &domain(), Algorithms::MD5, false, NOW);
     let line = line("MD5").replace("Proxy-A", "WWW-A").replace(", stale=true", "");
     assert_eq!(String::from_utf8(out).unwrap(), line);
+}
+
+#[test]
+fn clients_that_stumble_are_offered_md5_alone() {
+    let offer = |header: &str, keys: &Keys| {
+        let request = request(header);
+        Algorithms::offer(&Message::parse(request.as_bytes()).unwrap(), Some(keys))
+    };
+    let all = directory().get(&roland()).unwrap().keys.clone();
+    assert_eq!(offer("User-Agent: Linphone/5.1\r\n", &all), Algorithms::ALL);
+    assert_eq!(offer("User-Agent: baresip v3.2.0 (x86_64/Linux)\r\n", &all), Algorithms::ALL);
+    assert_eq!(offer("User-Agent: baresip v1.0.0 (x86_64/linux)\r\n", &all), Algorithms::MD5);
+    assert_eq!(offer("", &all), Algorithms::MD5);
+    let sha256 = Keys { sha256: all.sha256, ..Keys::default() };
+    assert_eq!(
+        offer("", &sha256),
+        Algorithms { md5: false, sha256: true },
+        "what the account cannot answer helps nobody"
+    );
 }

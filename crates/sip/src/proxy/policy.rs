@@ -58,16 +58,14 @@ impl Stack {
         let Ok(realm) = Domain::new(claimed.domain()) else { return Err(Refusal::NotYours) };
         let unix = self.epoch.unix(now);
         let verdict = self.digest.verify(request, role, &realm, &self.directory, unix);
-        let ask = |stale, algorithms| Err(Refusal::Challenge { role, realm, stale, algorithms });
+        let keys = self.directory.get(claimed).map(|account| &account.keys);
+        let algorithms = Algorithms::offer(request, keys);
+        let ask = |stale| Err(Refusal::Challenge { role, realm, stale, algorithms });
         match verdict {
             Verdict::Granted(address) if address == *claimed => Ok(()),
             Verdict::Granted(_) => Err(Refusal::NotYours),
-            Verdict::Absent | Verdict::Refused(_) => ask(false, Algorithms::ALL),
-            Verdict::Stale => ask(true, Algorithms::ALL),
-            Verdict::Missing(address) => {
-                let keys = self.directory.get(&address).map(|account| &account.keys);
-                ask(false, keys.map_or(Algorithms::ALL, Algorithms::of))
-            }
+            Verdict::Stale => ask(true),
+            Verdict::Absent | Verdict::Refused(_) | Verdict::Missing(_) => ask(false),
         }
     }
 }

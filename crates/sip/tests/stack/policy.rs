@@ -51,7 +51,7 @@ fn last(sent: Vec<Sent>) -> Sent {
 #[test]
 fn a_registration_proves_who_asks() {
     let mut house = house();
-    let contact = "Contact: <sip:alice@198.51.100.1:5060>\r\n";
+    let contact = "Contact: <sip:alice@198.51.100.1:5060>\r\nUser-Agent: phone\r\n";
     let challenge = last(house.datagram(ALICE, &register("1", "alice@sip.falcot.com", contact)));
     assert_eq!(challenge.first_line(), "SIP/2.0 401 Unauthorized");
     let challenges = challenge.header("WWW-Authenticate");
