@@ -12,11 +12,11 @@ pub struct Site {
     pub aliases: Vec<Domain>,
     /// The name of the chat rooms. `None`: no rooms.
     pub rooms: Option<Domain>,
-    /// Where each service is reached.
+    /// Where STUN and TURN are reached.
     pub turn: Host,
-    /// Where each service is reached.
+    /// Where SIP is reached.
     pub sip: Host,
-    /// Where each service is reached. `tcp` is STARTTLS, `tls` is TLS at once; `udp` stays empty.
+    /// Where XMPP is reached. `tcp` is STARTTLS, `tls` is TLS at once; `udp` stays empty.
     pub xmpp: Host,
 }
 

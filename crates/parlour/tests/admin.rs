@@ -199,6 +199,21 @@ fn one_server_for_one_house_and_it_ends_when_told() {
 }
 
 #[test]
+#[expect(clippy::disallowed_types, reason = "the test takes the port away from the server")]
+fn a_server_that_cannot_have_a_port_does_not_half_start() {
+    let house = House::of(BINARY).prepare();
+    let port = house.port("sip.tcp");
+    let taken = std::net::TcpListener::bind(("127.0.0.1", port)).expect("free until now");
+    let mut server = Command::new(BINARY);
+    server.arg("--config").arg(house.config()).arg("serve");
+    let (code, said) = testkit::process::run(&mut server, "cargo build", Duration::from_secs(20));
+    let names_it = said.contains("sip") && said.contains(&port.to_string());
+    assert!(code == Some(1) && names_it && !said.contains("serving"), "{code:?} {said}");
+    assert!(!house.dir().join("data/admin.sock").exists());
+    drop(taken);
+}
+
+#[test]
 fn a_house_in_a_deep_folder() {
     let top = scratch();
     let dir = top.join("d".repeat(120));

@@ -303,3 +303,29 @@ error: `:3478` of turn.udp clashes with `:3478` of turn.udp in line 5
 ";
     assert_eq!(refusal.to_string(), expected);
 }
+
+/// Whatever a file holds, it is judged, and each fault can be shown.
+#[test]
+fn no_text_is_too_broken_to_be_judged() {
+    let dir = house();
+    let template = template::text(|_, _| None);
+    let whole: Vec<char> = format!("{template}# ünïcödé → [[\n").chars().collect();
+    let mut seeded = testkit::Seeded::new(7);
+    let mut next = move |limit: usize| {
+        let number = wire::Entropy::next_u64(&mut seeded) >> 32;
+        usize::try_from(number).expect("32 bits") % limit
+    };
+    let pieces = ["\"", "[", "]", "[[", "=", "\n", "é", "'''", "0x", "-1", "{", "\0", ".", "\r", ":", "#"];
+    for _ in 0..3000 {
+        let mut text = whole.clone();
+        for _ in 0..=next(4) {
+            let begin = next(text.len());
+            let end = (begin + next(30)).min(text.len());
+            drop(text.splice(begin..end, pieces[next(pieces.len())].chars()));
+        }
+        if let Err(refusal) = read(dir.path(), &text.iter().collect::<String>()) {
+            assert_eq!(refusal.findings().len(), refusal.faults.len());
+            assert!(refusal.to_string().contains("error: "));
+        }
+    }
+}

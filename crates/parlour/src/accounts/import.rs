@@ -25,7 +25,7 @@ pub struct RowFault {
 
 /// Reads a file: the accounts in its order, or every row that is refused.
 pub fn read(text: &[u8], directory: &Directory) -> Result<Vec<Account>, Vec<RowFault>> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).comment(Some(b'#')).from_reader(text);
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(text);
     let header = reader.headers().map_err(|error| vec![fault(&error)])?;
     let columns = columns(header).map_err(|message| vec![RowFault { line: 1, message }])?;
     let mut seen = HashMap::new();
@@ -103,10 +103,10 @@ fn row(
     columns: &[Option<usize>; COLUMNS.len()],
     directory: &Directory,
 ) -> Result<Row, String> {
-    let field = |column: usize| {
-        let text = columns[column].and_then(|place| record.get(place)).unwrap_or("");
-        (!text.is_empty()).then_some(text)
-    };
+    let whole = |column: usize| columns[column].and_then(|place| record.get(place)).unwrap_or("");
+    let field = |column| Some(whole(column).trim()).filter(|text: &&str| !text.is_empty());
+    // Spaces around a password are its own.
+    let password = Some(whole(1)).filter(|text| !text.is_empty());
     let keys = Keys {
         md5: field(2).map(|text| hex(text, "ha1-md5")).transpose()?,
         sha256: field(3).map(|text| hex(text, "ha1-sha256")).transpose()?,
@@ -114,7 +114,7 @@ fn row(
         scram_sha256: field(5).map(|text| scram(text, "scram-sha-256")).transpose()?,
         ..Keys::default()
     };
-    let password = field(1).map(wire::address::password).transpose().map_err(|error| error.to_string())?;
+    let password = password.map(wire::address::password).transpose().map_err(|error| error.to_string())?;
     let address = address(field(0).ok_or("the address is missing")?, directory)?;
     match (&password, keys == Keys::default()) {
         (None, true) => Err(format!("{address} has neither a password nor keys")),
@@ -215,10 +215,18 @@ mod tests {
             &format!("address,password,ha1-md5\njoe@falcot.com,secret,\n\nAnn@SIP.falcot.com,,{MD5}\n"),
             Ok(&["joe@falcot.com", "ann@falcot.com"]),
         );
+        check("\u{feff}Address , PASSWORD\n joe@falcot.com , x \n", Ok(&["joe@falcot.com"]));
         let text = format!("ha1-md5,address\n{MD5},joe@falcot.com\n");
         let accounts = read(text.as_bytes(), &directory()).unwrap();
         assert_eq!(accounts[0].keys.md5.unwrap()[..2], [0x84, 0x93]);
         assert_eq!(accounts[0].keys, Keys { md5: accounts[0].keys.md5, ..Keys::default() });
+    }
+
+    #[test]
+    fn spaces_around_a_password_are_its_own() {
+        let accounts = read(b"address,password\njoe@falcot.com, x \n", &directory()).unwrap();
+        let spaced = derive::keys(&accounts[0].address, &wire::address::password(" x ").unwrap());
+        assert_eq!(accounts[0].keys.md5, spaced.md5);
     }
 
     #[test]
