@@ -1,10 +1,95 @@
-//! `cargo xtask bench`: Parlour beside its peers from Debian, in alternation.
+//! `cargo xtask bench`: Parlour beside its peers from Debian, in alternation, on loopback: processor time of the server
+//! for each unit of work, and memory for each thing that it holds.
+
+mod case;
+mod measure;
+mod server;
+mod table;
 
 use crate::install;
-use anyhow::{Result, bail};
+use crate::shell::{cargo, run};
+use anyhow::{Context, Result, bail};
+use case::{Case, Service};
+use server::{Kind, Server};
+use table::Figures;
+
+const USAGE: &str = "usage: cargo xtask bench turn|sip|xmpp [--quick] [--runs N] [--only SERVER]";
+
+/// What was asked for on the command line.
+struct Wish {
+    service: Service,
+    quick: bool,
+    runs: usize,
+    only: Option<String>,
+}
 
 /// Runs the benchmark of one service.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
+    let wish = read(arguments)?;
     install::for_benches()?;
-    bail!("no benchmark {arguments:?} yet")
+    measure::two_cores()?;
+    let kinds: Vec<Kind> = Kind::of(wish.service)
+        .iter()
+        .copied()
+        .filter(|kind| wish.only.as_deref().is_none_or(|only| kind.name() == only))
+        .collect();
+    if kinds.is_empty() {
+        bail!("no such server takes part: {}", wish.only.unwrap_or_default());
+    }
+    build(&kinds)?;
+    let cases = case::of(wish.service, wish.quick);
+    let mut figures = Figures::new(&kinds);
+    for round in 0..wish.runs {
+        println!("round {} of {}", round + 1, wish.runs);
+        // Each goes first as often as the others, as far as the number of rounds allows.
+        for i in 0..kinds.len() {
+            one(kinds[(round + i) % kinds.len()], &cases, &mut figures)?;
+        }
+    }
+    println!("\n{}", figures.markdown(&cases));
+    Ok(())
+}
+
+/// What is measured and what measures, as released.
+fn build(kinds: &[Kind]) -> Result<()> {
+    let own = kinds.iter().any(|kind| matches!(kind, Kind::Parlour(_)));
+    let packages: &[&str] = if own { &["--package", "parlour"] } else { &[] };
+    run(&cargo(), &[&["build", "--release", "--package", "load"], packages].concat())
+}
+
+fn read(arguments: &[String]) -> Result<Wish> {
+    let mut words = arguments.iter().map(String::as_str);
+    let service = match words.next() {
+        Some("turn") => Service::Turn,
+        Some("sip") => Service::Sip,
+        Some("xmpp") => Service::Xmpp,
+        _ => bail!("{USAGE}"),
+    };
+    let mut wish = Wish { service, quick: false, runs: 3, only: None };
+    while let Some(word) = words.next() {
+        let mut value = || words.next().with_context(|| format!("{word} wants a value"));
+        match word {
+            "--quick" => (wish.quick, wish.runs) = (true, 1),
+            "--runs" => wish.runs = value()?.parse()?,
+            "--only" => wish.only = Some(value()?.to_owned()),
+            _ => bail!("{USAGE}"),
+        }
+    }
+    Ok(wish)
+}
+
+/// All cases on one server. What is held is measured on a server of its own, that has done nothing else.
+fn one(kind: Kind, cases: &[Case], figures: &mut Figures) -> Result<()> {
+    let (held, done): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(|case| case.is_memory());
+    let groups = std::iter::once(done).chain(held.into_iter().map(|case| vec![case]));
+    for group in groups.filter(|group| !group.is_empty()) {
+        let server = Server::start(kind)?;
+        for case in group.into_iter().filter(|case| kind.takes_part(case)) {
+            let figure = measure::case(&server, case)?;
+            println!("  {:<28} {:<44} {}", kind.name(), case.title, figure.line(case));
+            figures.add(kind, case, &figure);
+        }
+        server.stop()?;
+    }
+    Ok(())
 }

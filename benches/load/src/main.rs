@@ -5,6 +5,7 @@
 //! holds. Who started it reads the server's processor time and memory in these pauses.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
 
+mod accounts;
 mod digest;
 mod options;
 mod report;
@@ -27,10 +28,12 @@ usage: load COMMAND --server ADDRESS:PORT [--name value …]
   turn-idle      allocations that stay          --clients N
   sip-options    OPTIONS to the server itself   --units N --window N
   sip-register   registrations with digest      --units N --window N [--users N] [--first N]
-  sip-call       INVITE … BYE through the proxy --units N --window N
+  sip-call       INVITE … BYE through the proxy --units N --window N [--users N] [--first N]
   xmpp-login     TLS, SCRAM-SHA-1, binding      --units N --window N
   xmpp-chat      messages between pairs         --units N --clients N --window N
   xmpp-idle      logged-in connections          --clients N
+
+  accounts       the accounts for a server      --users N --for parlour|kamailio|prosody --to FILE
 
 Accounts are load0@DOMAIN, load1@DOMAIN …, all with --password; --domain is bench.example unless given.
 ";
@@ -50,6 +53,7 @@ fn work() -> Result<()> {
     let command = arguments.next().unwrap_or_default();
     let options = Options::read(arguments)?;
     match command.as_str() {
+        "accounts" => accounts::run(&options),
         "stun" => stun::load::run(&options),
         "turn-relay" => turn::relay::run(&options),
         "turn-setup" => turn::setup::run(&options),

@@ -14,16 +14,24 @@ const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\
 /// Makes `units` calls, `window` at a time; every odd account is called by the even one before it.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let (units, window) = (options.get("units", 2000usize)?, options.get("window", 16usize)?);
-    let pairs = (options.get("users", 200usize)? / 2).max(1);
+    let (first, pairs) = (options.get("first", 0usize)?, (options.get("users", 200usize)? / 2).max(1));
     let limit = options.limit()?;
     let mut phone = Phone::new(options)?;
-    let registered = Registrar::new(&mut phone, 0, pairs * 2).run(pairs * 2, 16, limit)?;
+    let registered = Registrar::new(&mut phone, first, pairs * 2).run(pairs * 2, 16, limit)?;
     ensure!(registered.failures == 0, "{} of the phones were not registered", registered.failures);
     measure(|| {
         let calls = (0..units).map(|_| None).collect();
         let salt = std::process::id();
-        Calls { phone: &mut phone, pairs, calls, waiting: Waiting::new(), salt, tally: Tally::default() }
-            .run(window, limit)
+        Calls {
+            phone: &mut phone,
+            first,
+            pairs,
+            calls,
+            waiting: Waiting::new(),
+            salt,
+            tally: Tally::default(),
+        }
+        .run(window, limit)
     })
 }
 
@@ -38,6 +46,7 @@ struct Call {
 
 struct Calls<'a> {
     phone: &'a mut Phone,
+    first: usize,
     pairs: usize,
     calls: Vec<Option<Call>>,
     waiting: Waiting,
@@ -73,8 +82,8 @@ impl Calls<'_> {
     }
 
     fn names(&self, number: usize) -> (String, String) {
-        let pair = number % self.pairs;
-        (format!("load{}", 2 * pair), format!("load{}", 2 * pair + 1))
+        let caller = self.first + 2 * (number % self.pairs);
+        (format!("load{caller}"), format!("load{}", caller + 1))
     }
 
     /// Starts or goes on with a call; `extra` are further header fields.

@@ -1,0 +1,135 @@
+//! What is measured: each case is one call of the load generator.
+
+/// Whose benchmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Service {
+    Turn,
+    Sip,
+    Xmpp,
+}
+
+/// One row of the table.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    /// What is done, and the unit in brackets.
+    pub(crate) title: &'static str,
+    /// The generator's command and options, without the server.
+    pub(crate) load: String,
+    /// Over TLS: it goes to the other port.
+    pub(crate) tls: bool,
+    /// For memory: how long to wait until what is not held is forgotten, in seconds.
+    pub(crate) hold: Option<u64>,
+}
+
+impl Case {
+    fn work(title: &'static str, load: String) -> Self {
+        Self { title, load, tls: false, hold: None }
+    }
+
+    fn over_tls(title: &'static str, load: String) -> Self {
+        Self { tls: true, ..Self::work(title, load) }
+    }
+
+    fn memory(self, hold: u64) -> Self {
+        Self { hold: Some(hold), ..self }
+    }
+
+    /// Whether memory is measured, not processor time.
+    pub(crate) fn is_memory(&self) -> bool {
+        self.hold.is_some()
+    }
+}
+
+/// So many accounts register, and those behind them call: nobody calls a contact that is no longer there.
+const SIP_CONTACTS: usize = 20_000;
+const SIP_CALLERS: usize = 200;
+
+/// How many accounts each server has.
+pub(crate) const fn users(service: Service) -> usize {
+    match service {
+        Service::Turn => 8,
+        Service::Sip => SIP_CONTACTS + SIP_CALLERS,
+        Service::Xmpp => 2_000,
+    }
+}
+
+/// The cases of a service; `quick` does less of each.
+pub(crate) fn of(service: Service, quick: bool) -> Vec<Case> {
+    let n = |full: usize, short: usize| if quick { short } else { full };
+    match service {
+        Service::Turn => turn(n),
+        Service::Sip => sip(n),
+        Service::Xmpp => xmpp(n),
+    }
+}
+
+fn turn(n: impl Fn(usize, usize) -> usize) -> Vec<Case> {
+    let relay = |units, rest: &str| format!("turn-relay --units {units} {rest}");
+    vec![
+        Case::work("STUN binding (request)", format!("stun --units {}", n(400_000, 50_000))),
+        Case::work(
+            "TURN allocation made, bound to a channel, released (allocation)",
+            format!("turn-setup --units {}", n(10_000, 2_000)),
+        ),
+        Case::work(
+            "TURN relay, 160 octets, as fast as it goes (packet)",
+            relay(n(600_000, 60_000), "--size 160"),
+        ),
+        Case::work(
+            "TURN relay, 1200 octets, as fast as it goes (packet)",
+            relay(n(600_000, 60_000), "--size 1200"),
+        ),
+        Case::work(
+            "TURN relay, 160 octets, 100 flows, 20 000 packets/s (packet)",
+            relay(n(100_000, 20_000), "--size 160 --clients 100 --rate 20000"),
+        ),
+        Case::over_tls(
+            "TURN over TLS, relay, 160 octets, as fast as it goes (packet)",
+            relay(n(300_000, 40_000), "--size 160 --tls yes"),
+        ),
+        Case::work("idle TURN allocation", format!("turn-idle --clients {}", n(5_000, 1_000))).memory(1),
+    ]
+}
+
+fn sip(n: impl Fn(usize, usize) -> usize) -> Vec<Case> {
+    let contacts = n(SIP_CONTACTS, 4_000);
+    let register = |units, users| format!("sip-register --units {units} --users {users}");
+    vec![
+        Case::work(
+            "SIP OPTIONS to the server (request)",
+            format!("sip-options --units {}", n(40_000, 10_000)),
+        ),
+        Case::work(
+            "SIP REGISTER with digest, 401 and 200, new contact (registration)",
+            register(contacts, contacts),
+        ),
+        Case::work(
+            "SIP REGISTER with digest, 401 and 200, refresh (registration)",
+            register(contacts, 1_000),
+        ),
+        Case::work(
+            "SIP call, 407, INVITE to BYE (call)",
+            format!("sip-call --units {} --users {SIP_CALLERS} --first {SIP_CONTACTS}", n(6_000, 1_000)),
+        ),
+        Case::work("registered SIP contact", register(contacts, contacts)).memory(40),
+    ]
+}
+
+fn xmpp(n: impl Fn(usize, usize) -> usize) -> Vec<Case> {
+    let users = users(Service::Xmpp);
+    vec![
+        Case::over_tls(
+            "XMPP login over TLS, SCRAM-SHA-1, binding (login)",
+            format!("xmpp-login --units {} --users {users}", n(2_000, 300)),
+        ),
+        Case::over_tls(
+            "XMPP chat over TLS between pairs (message)",
+            format!("xmpp-chat --units {} --clients 40 --window 40 --users {users}", n(60_000, 8_000)),
+        ),
+        Case::over_tls(
+            "idle XMPP connection over TLS",
+            format!("xmpp-idle --clients {} --users {users}", n(2_000, 300)),
+        )
+        .memory(2),
+    ]
+}

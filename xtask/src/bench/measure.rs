@@ -1,0 +1,152 @@
+//! Runs the load generator against a server, and reads from `/proc` what the server spent and holds.
+
+use crate::bench::case::Case;
+use crate::bench::server::Server;
+use crate::bench::table::Figure;
+use crate::shell;
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+/// Processor time in `/proc/PID/stat` is counted in hundredths of a second.
+const TICK_MICROSECONDS: f64 = 10_000.0;
+/// The server has this core for itself, the generator that one.
+pub(crate) const SERVER_CORE: &str = "0";
+const LOAD_CORE: &str = "1";
+
+/// Whether there is a core for each.
+pub(crate) fn two_cores() -> Result<()> {
+    if std::thread::available_parallelism()?.get() < 2 {
+        bail!("a benchmark needs two cores: one for the server, one for the generator");
+    }
+    Ok(())
+}
+
+/// Runs one case.
+pub(crate) fn case(server: &Server, case: &Case) -> Result<Figure> {
+    let arguments: Vec<&str> = case.load.split(' ').collect();
+    let mut load = Load::start(server, &arguments, case.tls)?;
+    load.expect_ready()?;
+    let (time, memory) = (processor_time(server.id())?, memory(server.id())?);
+    load.go_on()?;
+    let result = load.line()?;
+    let number = |name: &str| result[name].as_f64().with_context(|| format!("{name} in {result}"));
+    let units = number("units")?;
+    let spent = match case.hold {
+        None => (processor_time(server.id())? - time) * TICK_MICROSECONDS,
+        Some(seconds) => {
+            std::thread::sleep(Duration::from_secs(seconds));
+            self::memory(server.id())? - memory
+        }
+    };
+    load.end()?;
+    let failures = result["failures"].as_u64().context("failures")?;
+    Ok(Figure { each: spent / units.max(1.0), units: units as u64, failures, seconds: number("seconds")? })
+}
+
+/// A load generator that is running.
+pub(crate) struct Load {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Load {
+    /// Starts it on its own core.
+    pub(crate) fn start(server: &Server, arguments: &[&str], tls: bool) -> Result<Self> {
+        let address = if tls { server.tls } else { server.plain };
+        let mut child = pinned(LOAD_CORE, &binary("load")?)
+            .args(arguments)
+            .args(["--server", &address.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("load")?;
+        let lines = BufReader::new(child.stdout.take().context("the generator's output")?);
+        Ok(Self { child, lines })
+    }
+
+    pub(crate) fn expect_ready(&mut self) -> Result<()> {
+        if self.line()?["ready"] == true { Ok(()) } else { bail!("the generator is not ready") }
+    }
+
+    pub(crate) fn go_on(&mut self) -> Result<()> {
+        Ok(writeln!(self.child.stdin.as_mut().context("the generator's input")?)?)
+    }
+
+    pub(crate) fn line(&mut self) -> Result<Value> {
+        let mut line = String::new();
+        self.lines.read_line(&mut line)?;
+        serde_json::from_str(&line).context("the generator failed")
+    }
+
+    pub(crate) fn end(mut self) -> Result<()> {
+        drop(self.child.stdin.take());
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        // It has ended by itself, unless something went wrong.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A program on one core, that may open as many files as it needs.
+pub(crate) fn pinned(core: &str, program: &str) -> Command {
+    let mut command = Command::new("sh");
+    let script = "ulimit -n 65536 2>/dev/null || ulimit -n \"$(ulimit -Hn)\"; exec taskset -c \"$0\" \"$@\"";
+    command.args(["-c", script, core, program]);
+    command
+}
+
+/// A binary of ours, built for release.
+pub(crate) fn binary(name: &str) -> Result<String> {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| shell::root().join("target"), PathBuf::from);
+    let path = target.join("release").join(name);
+    path.to_str().map(str::to_owned).context("a path that is text")
+}
+
+/// Processor time of a process and its children so far, in ticks.
+fn processor_time(id: u32) -> Result<f64> {
+    family(id)?.iter().map(|(_, stat)| Ok(stat[11].parse::<f64>()? + stat[12].parse::<f64>()?)).sum()
+}
+
+/// Memory of a process and its children, what they share counted once, in KiB.
+fn memory(id: u32) -> Result<f64> {
+    let of = |id: &u32| {
+        let text = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).context("Pss")?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<f64>()?)
+    };
+    family(id)?.iter().map(|(id, _)| of(id)).sum()
+}
+
+/// A process with its children and theirs: the ids, and the fields of `/proc/PID/stat` behind the name.
+fn family(id: u32) -> Result<Vec<(u32, Vec<String>)>> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir("/proc")?.flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        // One that has ended in the meantime is passed over.
+        let Ok(text) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        let Some((_, fields)) = text.rsplit_once(')') else { continue };
+        all.push((id, fields.split_whitespace().map(str::to_owned).collect::<Vec<_>>()));
+    }
+    let mut family: Vec<(u32, Vec<String>)> = all.iter().filter(|(one, _)| *one == id).cloned().collect();
+    if family.is_empty() {
+        bail!("the server has ended");
+    }
+    let mut next = 0;
+    while next < family.len() {
+        let parent = family[next].0.to_string();
+        family.extend(all.iter().filter(|(_, stat)| stat[1] == parent).cloned());
+        next += 1;
+    }
+    Ok(family)
+}

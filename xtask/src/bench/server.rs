@@ -1,0 +1,234 @@
+//! The servers: Parlour, and its peers as Debian packages them, each with its files in a folder of its own.
+
+use crate::bench::case::{Case, Service, users};
+use crate::bench::measure::{SERVER_CORE, binary, pinned};
+use crate::shell::{self, root};
+use anyhow::{Context, Result, bail};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+mod peers;
+
+/// The domain of all accounts.
+const DOMAIN: &str = "bench.example";
+/// How long a server may take to start or to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server in one of its settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Parlour(Service),
+    Coturn,
+    /// As packaged.
+    Kamailio,
+    /// With its fast allocator.
+    KamailioFast,
+    /// With its fast allocator, and contacts written before they are acknowledged.
+    KamailioThrough,
+    /// As packaged.
+    Prosody,
+    /// With Lua's generational garbage collector.
+    ProsodyGenerational,
+}
+
+impl Kind {
+    /// Who takes part in a benchmark.
+    pub(crate) const fn of(service: Service) -> &'static [Self] {
+        match service {
+            Service::Turn => &[Self::Parlour(Service::Turn), Self::Coturn],
+            Service::Sip => {
+                &[Self::Parlour(Service::Sip), Self::Kamailio, Self::KamailioFast, Self::KamailioThrough]
+            }
+            Service::Xmpp => &[Self::Parlour(Service::Xmpp), Self::Prosody, Self::ProsodyGenerational],
+        }
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Parlour(_) => "Parlour",
+            Self::Coturn => "coturn",
+            Self::Kamailio => "Kamailio",
+            Self::KamailioFast => "Kamailio -x fm",
+            Self::KamailioThrough => "Kamailio -x fm, written through",
+            Self::Prosody => "Prosody",
+            Self::ProsodyGenerational => "Prosody, generational GC",
+        }
+    }
+
+    /// Whether it is asked for this case: how contacts are written makes no difference but for registrations.
+    pub(crate) fn takes_part(self, case: &Case) -> bool {
+        self != Self::KamailioThrough || (case.load.starts_with("sip-register") && !case.is_memory())
+    }
+
+    const fn service(self) -> Service {
+        match self {
+            Self::Parlour(service) => service,
+            Self::Coturn => Service::Turn,
+            Self::Kamailio | Self::KamailioFast | Self::KamailioThrough => Service::Sip,
+            Self::Prosody | Self::ProsodyGenerational => Service::Xmpp,
+        }
+    }
+}
+
+/// A server that is running. Dropping it ends it.
+pub(crate) struct Server {
+    kind: Kind,
+    child: Child,
+    /// Where it listens without TLS.
+    pub(crate) plain: SocketAddr,
+    /// Where it listens with TLS.
+    pub(crate) tls: SocketAddr,
+}
+
+/// What a server is started with.
+struct Place {
+    folder: PathBuf,
+    plain: u16,
+    tls: u16,
+}
+
+impl Place {
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.file(name).display().to_string()
+    }
+}
+
+impl Server {
+    /// Starts a server with an empty memory, and waits until it answers.
+    pub(crate) fn start(kind: Kind) -> Result<Self> {
+        let folder = root().join("target/bench").join(kind.name().replace([' ', ','], "-").to_lowercase());
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        std::fs::create_dir_all(&folder)?;
+        let place = Place { folder, plain: free_port()?, tls: free_port()? };
+        let line = match kind {
+            Kind::Parlour(service) => parlour(&place, service)?,
+            Kind::Coturn => peers::coturn(&place)?,
+            Kind::Kamailio => peers::kamailio(&place, "qm", 2)?,
+            Kind::KamailioFast => peers::kamailio(&place, "fm", 2)?,
+            Kind::KamailioThrough => peers::kamailio(&place, "fm", 1)?,
+            Kind::Prosody => peers::prosody(&place, "")?,
+            Kind::ProsodyGenerational => peers::prosody(&place, "gc = { mode = \"generational\" }")?,
+        };
+        let log = std::fs::File::create(place.file("output.log"))?;
+        let child = pinned(SERVER_CORE, &line[0])
+            .args(&line[1..])
+            .current_dir(&place.folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| line[0].clone())?;
+        let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut server = Self { kind, child, plain: at(place.plain), tls: at(place.tls) };
+        server.wait(&place)?;
+        Ok(server)
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it in order.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        shell::output("kill", &["-TERM", &self.id().to_string()])?;
+        let end = Instant::now() + PATIENCE;
+        while self.child.try_wait()?.is_none() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, place: &Place) -> Result<()> {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{} ended at once ({status}): see {}", self.kind.name(), place.text("output.log"));
+            }
+            if self.answers()? {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        bail!("{} does not answer: see {}", self.kind.name(), place.text("output.log"))
+    }
+
+    fn answers(&self) -> Result<bool> {
+        let command = match self.kind.service() {
+            Service::Turn => "stun",
+            Service::Sip => "sip-options",
+            Service::Xmpp => return Ok(TcpStream::connect(self.tls).is_ok()),
+        };
+        let output = Command::new(binary("load")?)
+            .args([command, "--units", "1", "--limit", "1", "--server", &self.plain.to_string()])
+            .stdin(Stdio::null())
+            .output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).contains("\"units\":1,"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // After `stop` there is nothing left to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that nobody uses, for datagrams and streams.
+fn free_port() -> Result<u16> {
+    for _ in 0..100 {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let port = listener.local_addr()?.port();
+        if UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port")
+}
+
+/// Writes the accounts for a server.
+fn accounts(service: Service, server: &str, to: &Path) -> Result<()> {
+    let to = to.display().to_string();
+    let count = users(service).to_string();
+    shell::output(&binary("load")?, &["accounts", "--users", &count, "--for", server, "--to", &to]).map(drop)
+}
+
+fn parlour(place: &Place, service: Service) -> Result<Vec<String>> {
+    let program = binary("parlour")?;
+    let house = place.text("house");
+    shell::output(&program, &["init", DOMAIN, "--dir", &house, "--address", "127.0.0.1"])?;
+    let config = place.text("house/parlour.toml");
+    std::fs::write(&config, parlour_config(place, service)?)?;
+    let list = place.file("accounts.csv");
+    accounts(service, "parlour", &list)?;
+    shell::output(&program, &["--config", &config, "user", "import", &list.display().to_string()])?;
+    Ok(vec![program, "--config".into(), config, "serve".into()])
+}
+
+/// One worker, and every service on, as an organisation has them; those that are not measured on any port.
+fn parlour_config(place: &Place, service: Service) -> Result<String> {
+    let own = (place.plain, place.tls);
+    let ports =
+        |of| if of == service { Ok::<_, anyhow::Error>(own) } else { Ok((free_port()?, free_port()?)) };
+    let (turn, turn_tls) = ports(Service::Turn)?;
+    let (sip, sip_tls) = ports(Service::Sip)?;
+    let (xmpp, xmpp_tls) = ports(Service::Xmpp)?;
+    Ok(format!(
+        "[[domains]]\nname = \"{DOMAIN}\"\n\n[storage]\nurl = \"sqlite:data/parlour.db\"\n\n\
+         [network]\nworkers = 1\n\n\
+         [tls]\ncertificate = \"data/certs/{DOMAIN}.pem\"\nkey = \"data/certs/{DOMAIN}.key\"\n\n\
+         [turn]\nudp = [\"127.0.0.1:{turn}\"]\ntls = [\"127.0.0.1:{turn_tls}\"]\nrelay-ports = \"10000-32000\"\n\
+         allow-peers = [\"127.0.0.0/8\"]\n\n\
+         [sip]\nudp = [\"127.0.0.1:{sip}\"]\ntls = [\"127.0.0.1:{sip_tls}\"]\n\n\
+         [xmpp]\nclient = [\"127.0.0.1:{xmpp}\"]\nclient-tls = [\"127.0.0.1:{xmpp_tls}\"]\n"
+    ))
+}

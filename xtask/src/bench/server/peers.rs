@@ -1,0 +1,110 @@
+//! How the peers are configured: as Debian packages them, with one worker, the benchmark's accounts and ports.
+
+use crate::bench::case::{Service, users};
+use crate::bench::server::{DOMAIN, Place, accounts};
+use crate::shell;
+use anyhow::{Context, Result, ensure};
+
+/// The script that the package of Kamailio brings.
+const KAMAILIO_SCRIPT: &str = "/etc/kamailio/kamailio.cfg";
+/// The SQL that the package of its SQLite driver brings.
+const KAMAILIO_TABLES: &str = "/usr/share/kamailio/db_sqlite";
+const PROSODY_CONFIG: &str = "/etc/prosody/prosody.cfg.lua";
+
+/// A certificate with an elliptic key, as Parlour makes them.
+fn certificate(place: &Place) -> Result<()> {
+    let (key, chain) = (place.text("key.pem"), place.text("chain.pem"));
+    let (subject, name) = (format!("/CN={DOMAIN}"), format!("subjectAltName=DNS:{DOMAIN}"));
+    let log = place.text("openssl.log");
+    let script = "exec openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
+                  -keyout \"$1\" -out \"$2\" -subj \"$3\" -addext \"$4\" 2>\"$0\"";
+    shell::output("sh", &["-c", script, &log, &key, &chain, &subject, &name]).map(drop)
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+pub(super) fn coturn(place: &Place) -> Result<Vec<String>> {
+    certificate(place)?;
+    let mut line = words(&format!(
+        "turnserver -n -L 127.0.0.1 -E 127.0.0.1 -p {} --tls-listening-port {} --no-dtls --no-cli -m 1 -a -r {DOMAIN} \
+         --allow-loopback-peers --min-port 10000 --max-port 32000 -l stdout --no-stdout-log",
+        place.plain, place.tls
+    ));
+    line.extend(["--cert".into(), place.text("chain.pem"), "--pkey".into(), place.text("key.pem")]);
+    line.extend(["-b".into(), place.text("turndb"), "--pidfile".into(), place.text("turnserver.pid")]);
+    for i in 0..users(Service::Turn) {
+        line.extend(["-u".into(), format!("load{i}:load")]);
+    }
+    Ok(line)
+}
+
+/// `db_mode` 2 writes contacts back once a minute, as packaged; 1 before the answer.
+pub(super) fn kamailio(place: &Place, allocator: &str, db_mode: u8) -> Result<Vec<String>> {
+    let script = std::fs::read_to_string(KAMAILIO_SCRIPT).context(KAMAILIO_SCRIPT)?;
+    let database = place.text("kamailio.db");
+    let start = "#!define FLT_ACC 1";
+    ensure!(script.contains(start), "{KAMAILIO_SCRIPT} is not the script of the package");
+    let own = format!(
+        "#!define DBURL \"sqlite:///{database}\"\nloadmodule \"db_sqlite.so\"\nalias=\"{DOMAIN}\"\n{start}"
+    );
+    let script = script
+        .replacen(start, &own, 1)
+        .replace("children=8", "children=1")
+        .replace("\"db_mode\", 2", &format!("\"db_mode\", {db_mode}"));
+    let config = place.text("kamailio.cfg");
+    std::fs::write(&config, script)?;
+    let list = place.text("accounts.sql");
+    accounts(Service::Sip, "kamailio", list.as_ref())?;
+    for table in ["standard", "auth_db", "usrloc", "acc"] {
+        sqlite(&database, &format!("{KAMAILIO_TABLES}/{table}-create.sql"))?;
+    }
+    sqlite(&database, &list)?;
+    let mut line = words(&format!(
+        "kamailio -DD -A WITH_AUTH -A WITH_USRLOCDB -m 512 -M 32 -x {allocator} -l udp:127.0.0.1:{}",
+        place.plain
+    ));
+    let (run, pid) = (place.text(""), place.text("kamailio.pid"));
+    line.extend(["-f".into(), config, "-Y".into(), run, "-P".into(), pid]);
+    Ok(line)
+}
+
+fn sqlite(database: &str, script: &str) -> Result<()> {
+    shell::output("sh", &["-c", "exec sqlite3 \"$0\" < \"$1\"", database, script]).map(drop)
+}
+
+/// The modules of the package's configuration, without `limits`: that one would measure its 10 kB/s. `extra` is one more line.
+pub(super) fn prosody(place: &Place, extra: &str) -> Result<Vec<String>> {
+    certificate(place)?;
+    let packaged = std::fs::read_to_string(PROSODY_CONFIG).context(PROSODY_CONFIG)?;
+    let modules: Vec<&str> = packaged
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix('"')?.split_once("\";").map(|(name, _)| name))
+        .filter(|name| *name != "limits")
+        .collect();
+    ensure!(modules.contains(&"saslauth"), "{PROSODY_CONFIG} is not the configuration of the package");
+    accounts(Service::Xmpp, "prosody", &place.file("data/bench%2eexample/accounts"))?;
+    let (key, chain) = (place.text("key.pem"), place.text("chain.pem"));
+    let config = place.text("prosody.cfg.lua");
+    std::fs::write(
+        &config,
+        format!(
+            "modules_enabled = {{ \"{}\" }}\nmodules_disabled = {{ \"s2s\" }}\n\
+             {extra}\ndaemonize = false\nrun_as_root = true\n\
+             pidfile = \"{}\"\ndata_path = \"{}\"\nadmin_socket = \"{}\"\nlog = {{ info = \"{}\" }}\n\
+             interfaces = {{ \"127.0.0.1\" }}\nc2s_ports = {{ {} }}\nc2s_direct_tls_ports = {{ {} }}\n\
+             s2s_ports = {{ }}\nhttp_ports = {{ }}\nhttps_ports = {{ }}\nauthentication = \"internal_hashed\"\n\
+             ssl = {{ certificate = \"{chain}\"; key = \"{key}\" }}\n\
+             c2s_direct_tls_ssl = {{ certificate = \"{chain}\"; key = \"{key}\" }}\nVirtualHost \"{DOMAIN}\"\n",
+            modules.join("\"; \""),
+            place.text("prosody.pid"),
+            place.text("data"),
+            place.text("prosody.sock"),
+            place.text("prosody.log"),
+            place.plain,
+            place.tls,
+        ),
+    )?;
+    Ok(["prosody", "--config", &config, "-F"].map(str::to_owned).to_vec())
+}

@@ -1,0 +1,105 @@
+//! Figures gathered over the rounds, and the Markdown table made of them.
+
+use crate::bench::case::Case;
+use crate::bench::server::Kind;
+use std::collections::HashMap;
+use std::fmt::Write;
+
+/// What one run of one case came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figure {
+    /// Microseconds of processor time, or KiB of memory, for each unit.
+    pub(crate) each: f64,
+    pub(crate) units: u64,
+    pub(crate) failures: u64,
+    pub(crate) seconds: f64,
+}
+
+impl Figure {
+    /// In one line.
+    pub(crate) fn line(&self, case: &Case) -> String {
+        let unit = if case.is_memory() { "KiB" } else { "µs" };
+        let rate = self.units as f64 / self.seconds;
+        format!("{} {unit}   {} units, {} failed, {rate:.0}/s", digits(self.each), self.units, self.failures)
+    }
+}
+
+/// All figures of a benchmark.
+pub(crate) struct Figures {
+    kinds: Vec<Kind>,
+    cells: HashMap<(Kind, &'static str), Vec<Figure>>,
+}
+
+impl Figures {
+    pub(crate) fn new(kinds: &[Kind]) -> Self {
+        Self { kinds: kinds.to_vec(), cells: HashMap::new() }
+    }
+
+    pub(crate) fn add(&mut self, kind: Kind, case: &Case, figure: &Figure) {
+        self.cells.entry((kind, case.title)).or_default().push(*figure);
+    }
+
+    /// One row for each case, one column for each server; behind each peer how many times the first one's figure it is.
+    pub(crate) fn markdown(&self, cases: &[Case]) -> String {
+        let mut text = String::new();
+        for memory in [false, true] {
+            let rows: Vec<&Case> = cases.iter().filter(|case| case.is_memory() == memory).collect();
+            if rows.is_empty() {
+                continue;
+            }
+            let what = if memory { "KiB of memory for each" } else { "µs of processor time for each" };
+            let names: Vec<&str> = self.kinds.iter().map(|kind| kind.name()).collect();
+            let _ = writeln!(text, "| {what} | {} |", names.join(" | "));
+            let _ = writeln!(text, "|---|{}", "---|".repeat(names.len()));
+            for case in rows {
+                let cells: Vec<String> = self.kinds.iter().map(|kind| self.cell(*kind, case)).collect();
+                let _ = writeln!(text, "| {} | {} |", case.title, cells.join(" | "));
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    fn cell(&self, kind: Kind, case: &Case) -> String {
+        let Some(figures) = self.cells.get(&(kind, case.title)) else { return "—".into() };
+        let (low, middle, high) = spread(figures);
+        let mut text = format!("{} [{}–{}]", digits(middle), digits(low), digits(high));
+        if let Some(own) = self.cells.get(&(self.kinds[0], case.title)).filter(|_| kind != self.kinds[0]) {
+            let _ = write!(text, ", ×{:.1}", middle / spread(own).1);
+        }
+        let failures: u64 = figures.iter().map(|figure| figure.failures).sum();
+        if failures > 0 {
+            let units: u64 = figures.iter().map(|figure| figure.units).sum();
+            let _ = write!(text, ", {failures} of {} failed", units + failures);
+        }
+        text
+    }
+}
+
+/// The lowest, the middle and the highest.
+fn spread(figures: &[Figure]) -> (f64, f64, f64) {
+    let mut all: Vec<f64> = figures.iter().map(|figure| figure.each).collect();
+    all.sort_by(f64::total_cmp);
+    (all[0], all[all.len() / 2], all[all.len() - 1])
+}
+
+/// Three significant digits.
+fn digits(number: f64) -> String {
+    match number.abs() {
+        100.0.. => format!("{number:.0}"),
+        10.0.. => format!("{number:.1}"),
+        _ => format!("{number:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_and_its_spread() {
+        let figure = |each| Figure { each, units: 1, failures: 0, seconds: 1.0 };
+        assert_eq!(spread(&[figure(3.0), figure(1.0), figure(2.0)]), (1.0, 2.0, 3.0));
+        assert_eq!([0.123, 12.34, 1234.5].map(digits), ["0.12", "12.3", "1234"]);
+    }
+}
