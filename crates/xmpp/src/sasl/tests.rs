@@ -29,6 +29,11 @@ pub(crate) fn secret(text: &str) -> Secret {
 
 /// Everybody's password is `pencil`.
 pub(crate) fn directory() -> Directory {
+    static DIRECTORY: std::sync::LazyLock<Directory> = std::sync::LazyLock::new(accounts);
+    DIRECTORY.clone()
+}
+
+fn accounts() -> Directory {
     let password = secret("pencil");
     let digest = |name: &str| Sha256::hash(format!("{name}:falcot.com:pencil").as_bytes());
     let sha1 = Some(scram::derive_sha1(&password, &[1; 16], 100));

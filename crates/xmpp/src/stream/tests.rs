@@ -442,3 +442,127 @@ fn conditions_have_names() {
     assert_eq!(StreamCondition::ALL.len(), 25);
     assert_eq!(StreamCondition::SeeOtherHost.name(), "see-other-host");
 }
+
+mod at_random {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// One step of somebody who knows the words but not the order.
+    #[derive(Clone, Debug)]
+    enum Act {
+        Say(&'static str),
+        Bytes(Vec<u8>),
+        Secured,
+        Settled,
+        Derived,
+        Bound,
+        NotBound,
+        Later(u64),
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        let words = vec![
+            OPEN,
+            PLAIN,
+            BIND,
+            "</stream:stream>",
+            "<presence/>",
+            " ",
+            "<message to='joe@falcot.com'>",
+            "<body>x</body>",
+            "</message>",
+            "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>biwsbj1yb2xhbmQscj1hYmM=</auth>",
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AHNjcmFtMQBwZW5jaWw=</auth>",
+            "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>Yz1iaXdzLHI9eCxwPXg=</response>",
+            "<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
+            "<iq type='get' id='1'><q xmlns='u'/></iq>",
+            "<iq/>",
+        ];
+        prop_oneof![
+            6 => prop::sample::select(words).prop_map(Act::Say),
+            1 => proptest::collection::vec(any::<u8>(), 0..6).prop_map(Act::Bytes),
+            2 => Just(Act::Secured),
+            2 => Just(Act::Settled),
+            1 => Just(Act::Derived),
+            2 => Just(Act::Bound),
+            1 => Just(Act::NotBound),
+            1 => (0_u64..70).prop_map(Act::Later),
+        ]
+    }
+
+    /// The derivation of another password: never the right answer.
+    fn derived() -> Derived {
+        let auth = BASE64.encode("\0scram1\0wrong");
+        let mut play = Play::new(true);
+        let mut out = Vec::new();
+        let (directory, policy) = (directory(), policy());
+        let entropy = &mut Fixed(Vec::new());
+        let mut context = Context { now: play.now, directory: &directory, entropy, policy: &policy };
+        let text = format!("{OPEN}<auth xmlns='{}' mechanism='PLAIN'>{auth}</auth>", ns::SASL);
+        play.stream.handle(Input::Bytes(text.as_bytes()), &mut context, &mut out);
+        match out.pop() {
+            Some(Output::Derive(derive)) => derive.run(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    proptest! {
+        /// No order of events panics, signs in without the password or says anything after the end.
+        #[test]
+        fn no_order_of_events_does_harm(secure in any::<bool>(), acts in proptest::collection::vec(act(), 0..40)) {
+            let (mut play, derived) = (Play::new(secure), derived());
+            let (mut closed, mut plain, mut told) = (false, false, String::new());
+            for act in &acts {
+                let said = match act {
+                    Act::Say(word) => { plain |= *word == PLAIN; play.send(word) }
+                    Act::Bytes(bytes) => play.give(Input::Bytes(bytes)),
+                    Act::Secured => play.give(Input::Secured),
+                    Act::Settled => play.give(Input::Settled),
+                    Act::Derived => play.give(Input::Derived(&derived)),
+                    Act::Bound => play.give(Input::Bound("roland@falcot.com/desk".parse().unwrap())),
+                    Act::NotBound => play.give(Input::NotBound(Condition::Conflict)),
+                    Act::Later(seconds) => play.later(*seconds),
+                };
+                prop_assert!(!closed || said.is_empty(), "{said} after the end");
+                closed |= said.contains("{Close}");
+                prop_assert_eq!(closed, play.stream.is_over());
+                told.push_str(&said);
+            }
+            prop_assert!(plain || !told.contains("{Authenticated"), "{told}");
+            prop_assert!(!told.contains("<presence") || told.contains("{Bind"), "{told}");
+        }
+
+        /// However the bytes of a session are cut, the same comes of them.
+        #[test]
+        fn cuts_do_not_matter(cuts in proptest::collection::vec(1_usize..60, 1..30)) {
+            let session = format!(
+                "{OPEN}{PLAIN}|{OPEN}{BIND}|<presence/> <message to='joe@falcot.com'><body>hi</body></message><iq type='get' id='1' to='a b'><x xmlns='u'/></iq></stream:stream>"
+            );
+            let whole = run(&session, &[usize::MAX]);
+            prop_assert!(whole.ends_with("</stream:stream>{Close}"), "{whole}");
+            prop_assert_eq!(whole, run(&session, &cuts));
+        }
+    }
+
+    /// A session in which `|` is the time for an answer.
+    fn run(session: &str, cuts: &[usize]) -> String {
+        let mut play = Play::new(true);
+        let mut sizes = cuts.iter().cycle();
+        let mut told = String::new();
+        for (turn, part) in session.split('|').enumerate() {
+            let mut rest = part.as_bytes();
+            while !rest.is_empty() {
+                let (piece, behind) = rest.split_at(rest.len().min(*sizes.next().unwrap()));
+                told += &play.give(Input::Bytes(piece));
+                rest = behind;
+            }
+            told += &match turn {
+                0 => play.give(Input::Settled),
+                1 => play.give(Input::Bound("roland@falcot.com/desk".parse().unwrap())),
+                _ => String::new(),
+            };
+        }
+        told
+    }
+}
