@@ -259,7 +259,7 @@ impl Service for Turn {
         _peer: SocketAddr,
         _error: IcmpError,
     ) {
-        // A peer that is gone may come back; the client learns by its silence (RFC 8656 §11.5 is optional).
+        // What a peer's network says is not passed on (the ICMP attribute of RFC 8656 §11.5): clients notice the silence.
     }
 
     fn opened(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, info: &ConnectionInfo) {

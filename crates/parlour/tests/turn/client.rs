@@ -60,14 +60,12 @@ impl Line {
         }
     }
 
-    /// Whether the server has closed the stream, within some time.
+    /// Whether the server closes the stream, whatever it says first.
     pub(crate) fn is_closed(&mut self) -> bool {
-        match self {
-            Self::Udp(_) => false,
-            Self::Tcp(stream) => match stream.read(&mut [0; 1]) {
-                Ok(length) => length == 0,
-                Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
-            },
+        let Self::Tcp(stream) = self else { return false };
+        match stream.read_to_end(&mut Vec::new()) {
+            Ok(_) => true,
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
         }
     }
 
