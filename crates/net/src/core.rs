@@ -163,6 +163,7 @@ impl<M> Core<M> {
             Phase::Connecting => self.chores.refusals.push_back((id, stream.tag, reason.into_error())),
             Phase::Handshaking | Phase::Securing => {
                 self.counters.handshake_failures.add(1);
+                tracing::debug!(connection = %id, peer = %stream.peer, ?reason, "no TLS session");
                 if unseen && outgoing {
                     self.chores.refusals.push_back((id, stream.tag, reason.into_error()));
                 } else if !unseen {
@@ -206,7 +207,7 @@ impl<M> Core<M> {
         let session = tls.map(|name| self.client_session(name)).transpose()?;
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
-        socket.set_tcp_nodelay(true)?;
+        self.shared.limits.prepare_stream(&socket)?;
         match socket.connect(&to.into()) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
             _ => {}

@@ -15,6 +15,10 @@ pub struct Limits {
     pub first_byte: Duration,
     /// How long a closed connection may take to flush and to be acknowledged by the peer.
     pub linger: Duration,
+    /// How long a connection may be silent before the kernel asks whether the peer is still there (TCP keep-alive).
+    pub keepalive: Duration,
+    /// How long a peer may leave octets or such questions unacknowledged before it counts as gone.
+    pub unacknowledged: Duration,
     /// Octets that may wait per connection for its handler to take any of them.
     pub read_buffer: usize,
     /// Octets that may wait per connection for the kernel to take them.
@@ -35,6 +39,8 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             first_byte: Duration::from_secs(30),
             linger: Duration::from_secs(5),
+            keepalive: Duration::from_secs(600),
+            unacknowledged: Duration::from_secs(120),
             read_buffer: 64 << 10,
             write_buffer: 1 << 20,
             mail: 16_384,

@@ -3,9 +3,10 @@
 use crate::datagram::{self, Datagram};
 use crate::worker::Door;
 use crate::{Limits, Tag};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 use wire::{SocketId, Transport};
 
 /// One listener that the product asks for.
@@ -129,6 +130,8 @@ impl Listeners {
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
+/// Questions to a silent peer before it counts as gone.
+const KEEPALIVE_PROBES: u32 = 4;
 /// How often a free port is looked for that suits both families.
 const ATTEMPTS: usize = 32;
 
@@ -162,7 +165,7 @@ impl Listeners {
                 let datagram = Datagram::bind(address, true, limits.listener_buffer, spec.tag)?;
                 twins.datagrams.push(datagram);
             } else {
-                let (tls, socket) = (transport == Transport::Tls, open_door(address)?);
+                let (tls, socket) = (transport == Transport::Tls, open_door(address, limits)?);
                 twins.doors.push(Door { socket, spec: index as u16, tag: spec.tag, tls });
             }
         }
@@ -171,15 +174,27 @@ impl Listeners {
     }
 }
 
-fn open_door(address: SocketAddr) -> io::Result<Socket> {
+fn open_door(address: SocketAddr, limits: &Limits) -> io::Result<Socket> {
     let socket = open_stream(address)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     // Accepted connections inherit this.
-    socket.set_tcp_nodelay(true)?;
+    limits.prepare_stream(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket)
+}
+
+impl Limits {
+    /// Sets how a stream's kernel side behaves: small writes leave at once, dead peers are noticed.
+    pub(crate) fn prepare_stream(&self, socket: &Socket) -> io::Result<()> {
+        socket.set_tcp_nodelay(true)?;
+        let interval = (self.unacknowledged / KEEPALIVE_PROBES).max(Duration::from_secs(1));
+        let keepalive = TcpKeepalive::new().with_time(self.keepalive.max(Duration::from_secs(1)));
+        let keepalive = keepalive.with_interval(interval).with_retries(KEEPALIVE_PROBES);
+        socket.set_tcp_keepalive(&keepalive)?;
+        socket.set_tcp_user_timeout(Some(self.unacknowledged))
+    }
 }
 
 fn open_stream(address: SocketAddr) -> io::Result<Socket> {

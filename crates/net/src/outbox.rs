@@ -97,7 +97,7 @@ struct Run<'a> {
 }
 
 /// How to go on after the kernel has refused the first datagram of a call.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Remedy {
     /// It has no room: give up what is left.
     Stop,
@@ -179,5 +179,26 @@ fn remedy(error: &io::Error, joined: bool, tried: bool) -> Remedy {
         Some(libc::EINVAL | libc::EMSGSIZE | libc::EIO | libc::EOPNOTSUPP) if joined => Remedy::Singly,
         _ if !tried => Remedy::Again,
         _ => Remedy::Skip,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(code: i32, joined: bool, tried: bool, expected: Remedy) {
+        assert_eq!(remedy(&io::Error::from_raw_os_error(code), joined, tried), expected, "errno {code}");
+    }
+
+    #[test]
+    fn what_the_kernel_refuses_costs_as_little_as_it_can() {
+        check(libc::EAGAIN, true, false, Remedy::Stop);
+        check(libc::ENOBUFS, false, false, Remedy::Stop);
+        check(libc::EINVAL, true, false, Remedy::Singly);
+        check(libc::EMSGSIZE, true, true, Remedy::Singly);
+        check(libc::EMSGSIZE, false, false, Remedy::Again);
+        check(libc::EMSGSIZE, false, true, Remedy::Skip);
+        check(libc::ECONNREFUSED, true, false, Remedy::Again);
+        check(libc::ENETUNREACH, false, true, Remedy::Skip);
     }
 }

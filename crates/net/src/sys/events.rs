@@ -41,6 +41,7 @@ pub(crate) struct Events {
     queue: OwnedFd,
     ready: Vec<libc::epoll_event>,
     count: usize,
+    full: bool,
 }
 
 impl Events {
@@ -51,7 +52,12 @@ impl Events {
         let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
         // SAFETY: the kernel has just given us this descriptor, so nobody else owns it.
         let queue = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Self { queue, ready: vec![libc::epoll_event { events: 0, u64: 0 }; Self::AT_ONCE], count: 0 })
+        Ok(Self {
+            queue,
+            ready: vec![libc::epoll_event { events: 0, u64: 0 }; Self::AT_ONCE],
+            count: 0,
+            full: false,
+        })
     }
 
     /// The queue as a file that the current runtime can wait for: readable when there are events.
@@ -87,16 +93,18 @@ impl Events {
     /// Who waits for the queue itself is woken by what happens afterwards, but not by what was left undone: a file not
     /// read to its end, or watched for something else (`change`) since. Then fetch again without waiting.
     pub(crate) fn fetch(&mut self) -> usize {
-        let (room, count) = (self.ready.as_mut_ptr(), self.ready.len() as i32);
-        // SAFETY: the kernel writes at most `count` events into the vector, which has that many.
-        let got = unsafe { libc::epoll_wait(self.queue.as_raw_fd(), room, count, 0) };
+        let (room, most) = (self.ready.as_mut_ptr(), self.ready.len() as i32);
+        // SAFETY: the kernel writes at most `most` events into the vector, which has that many.
+        let got = unsafe { libc::epoll_wait(self.queue.as_raw_fd(), room, most, 0) };
         self.count = usize::try_from(got).unwrap_or(0);
+        // An interrupted call has fetched nothing of what there may be.
+        self.full = got == most || got < 0;
         self.count
     }
 
     /// Whether the last fetch may have left events behind.
     pub(crate) fn was_full(&self) -> bool {
-        self.count == self.ready.len()
+        self.full
     }
 
     /// Event `index` of the last fetch.

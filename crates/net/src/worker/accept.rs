@@ -80,6 +80,7 @@ impl<H: Handler> Worker<H> {
     fn welcome(&mut self, socket: TcpStream, peer: SocketAddr, (spec, tag, tls): (u16, Tag, bool)) {
         let Some(pass) = self.core.shared.admission.admit(peer.ip()) else {
             self.core.counters.turned_away.add(1);
+            tracing::debug!(%peer, "too many connections");
             return;
         };
         let Ok(local) = socket.set_nonblocking(true).and_then(|()| socket.local_addr()) else { return };

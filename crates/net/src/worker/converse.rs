@@ -240,7 +240,8 @@ impl<H: Handler> Worker<H> {
         let Some(stream) = self.core.streams.get_mut(id).filter(|stream| stream.phase == Phase::Open) else {
             return false;
         };
-        stream.unread = kept;
+        // An idle stream keeps no room.
+        stream.unread = if kept.is_empty() { Vec::new() } else { kept };
         if !stream.may_read() {
             return false;
         }
