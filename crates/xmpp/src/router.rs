@@ -21,6 +21,7 @@ pub(crate) mod stored;
 
 pub use ask::{Answer, Fault, Query, Token};
 pub use limits::Limits;
+pub use sessions::SessionInfo;
 
 use crate::jid::Jid;
 use crate::stanza::{Condition, Stanza, StanzaError};

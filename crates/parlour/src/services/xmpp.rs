@@ -1,52 +1,421 @@
-//! XMPP on one worker.
+//! XMPP on one worker: joins streams and the router with the worker's connections, the store and the other workers.
+//!
+//! A connection signs in wherever it was accepted, and then moves to its account's home; so a session always lives
+//! where its account does.
+
+mod client;
+mod rows;
+mod setup;
 
 use crate::desk::{Desk, Shared};
+use crate::mail;
 use crate::report::Report;
 use crate::services::Service;
+use client::Client;
 use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Tag};
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
-use wire::{ConnectionId, Epoch, SocketId};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, oneshot};
+use wire::{Address, ConnectionId, Epoch, Machine, SocketId, Timers, Transport, WorkerId};
+use xmpp::router::{self, Answer, Between, Eviction, Fault, Query, Receipt, Router, SessionInfo, Token};
+use xmpp::sasl::plain::{Derive, Derived};
+use xmpp::stream::{self, Policy, Stream};
+use xmpp::{StreamCondition, StreamError};
 
-/// Between the XMPP services of two workers, or the store's answer to one.
+/// Between the XMPP services of two workers, or an answer to one.
 #[derive(Debug)]
-pub enum Mail {}
+pub enum Mail {
+    /// Between two routers.
+    Between(Between),
+    /// The store has answered.
+    Stored(Token, Result<Answer, Fault>),
+    /// Keys have been derived for a client that signs in.
+    Derived(ConnectionId, Derived),
+    /// A client has signed in elsewhere and moves here, where its account is at home.
+    Moved(Box<Moved>),
+    /// An administrator asks for the sessions here.
+    Sessions(oneshot::Sender<Vec<SessionInfo>>),
+    /// An administrator closes an account's sessions, or one of them.
+    Kick(Address, Option<String>),
+}
+
+/// A stream that goes on here.
+#[derive(Debug)]
+pub struct Moved {
+    stream: Stream,
+    account: Address,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Timer {
+    /// A stream wants its tick.
+    Stream(ConnectionId),
+    /// See whether the kernel has taken what was written.
+    Flushed(ConnectionId),
+    /// The store had too much to do: ask again.
+    Ask,
+}
+
+/// How long to wait before a look whether a connection has taken what was written.
+const FLUSH: Duration = Duration::from_millis(1);
+/// The same, once it turned out to be slow.
+const SLOW_FLUSH: Duration = Duration::from_millis(50);
+/// How long to wait before a busy store is asked again.
+const AGAIN: Duration = Duration::from_millis(2);
+/// How many questions may wait for a busy store; sessions are slowed down long before.
+const UNASKED: usize = 65_536;
+/// How many keys are derived at a time, beside what the worker does.
+const DERIVING: usize = 2;
 
 /// XMPP on one worker.
 #[derive(Debug)]
-pub struct Xmpp {}
+pub struct Xmpp {
+    router: Router,
+    policy: Policy,
+    clients: FxHashMap<ConnectionId, Client>,
+    timers: Timers<Timer>,
+    entropy: net::entropy::System,
+    /// What streams want done, in order.
+    work: VecDeque<(ConnectionId, stream::Output)>,
+    /// Lent to streams.
+    outputs: Vec<stream::Output>,
+    /// What a busy store has still to be asked.
+    unasked: VecDeque<(Token, Query)>,
+    deriving: Arc<Semaphore>,
+    failures: u64,
+    draining: bool,
+}
 
 impl Xmpp {
     /// A service with nothing under way.
-    pub fn new(_shared: &Shared, _now: Instant, _epoch: Epoch) -> Self {
-        Self {}
+    pub fn new(shared: &Shared, _now: Instant, epoch: Epoch) -> Self {
+        let router = Router::new(router::Setting {
+            me: shared.me,
+            workers: shared.workers,
+            limits: setup::limits(&shared.plan),
+            directory: Arc::clone(&shared.directory),
+            rooms: setup::rooms(&shared.plan),
+            epoch,
+            entropy: Box::new(net::entropy::System),
+        });
+        Self {
+            router,
+            policy: setup::policy(shared),
+            clients: FxHashMap::default(),
+            timers: Timers::default(),
+            entropy: net::entropy::System,
+            work: VecDeque::new(),
+            outputs: Vec::new(),
+            unasked: VecDeque::new(),
+            deriving: Arc::new(Semaphore::new(DERIVING)),
+            failures: 0,
+            draining: false,
+        }
     }
 
     /// Mail for this service.
-    pub fn mail(&mut self, _desk: &mut Desk<'_, '_>, mail: Mail) {
-        match mail {}
+    pub fn mail(&mut self, desk: &mut Desk<'_, '_>, mail: Mail) {
+        match mail {
+            Mail::Between(what) => self.route(desk, router::Input::HandedOver(what)),
+            Mail::Stored(token, outcome) => self.route(desk, router::Input::Answer { token, outcome }),
+            Mail::Derived(conn, derived) => self.feed(desk, conn, stream::Input::Derived(&derived)),
+            // A moved connection comes by `adopted`; its letter alone means nothing.
+            Mail::Moved(_) => {}
+            // The administrator may have gone away meanwhile.
+            Mail::Sessions(reply) => drop(reply.send(self.router.sessions().collect())),
+            Mail::Kick(account, resource) => {
+                self.route(desk, router::Input::Kick { account: &account, resource: resource.as_deref() });
+            }
+        }
+        self.settle(desk);
     }
 
     /// A connection has moved here, with the stream that goes on in it.
     pub fn adopted(
         &mut self,
-        _desk: &mut Desk<'_, '_>,
-        _conn: ConnectionId,
+        desk: &mut Desk<'_, '_>,
+        conn: ConnectionId,
         _info: &ConnectionInfo,
         baggage: Mail,
     ) {
-        match baggage {}
+        let Mail::Moved(moved) = baggage else { return desk.net.abort(conn) };
+        let Moved { stream, account } = *moved;
+        self.clients.insert(conn, Client { account: Some(account), ..Client::new(stream) });
+        self.feed(desk, conn, stream::Input::Settled);
+        if self.draining {
+            self.end(desk, conn, StreamCondition::SystemShutdown.into());
+        }
+        self.settle(desk);
     }
 
     /// How many sessions an address at home here has.
-    pub fn sessions(&self, _address: &wire::Address) -> usize {
-        0
+    pub fn sessions(&self, address: &Address) -> usize {
+        self.router.sessions_of(address)
+    }
+
+    /// Lets the router have an input; what it wants is done by `settle`.
+    fn route(&mut self, desk: &Desk<'_, '_>, input: router::Input<'_>) {
+        self.router.handle(desk.net.now(), input);
+    }
+
+    /// Lets a stream have an input; what it wants is done by `settle`.
+    fn feed(&mut self, desk: &Desk<'_, '_>, conn: ConnectionId, input: stream::Input<'_>) {
+        self.with_stream(desk, conn, |stream, context, outputs| stream.handle(input, context, outputs));
+    }
+
+    fn end(&mut self, desk: &Desk<'_, '_>, conn: ConnectionId, error: StreamError) {
+        self.feed(desk, conn, stream::Input::End(error));
+    }
+
+    fn with_stream(
+        &mut self,
+        desk: &Desk<'_, '_>,
+        conn: ConnectionId,
+        act: impl FnOnce(&mut Stream, &mut stream::Context<'_>, &mut Vec<stream::Output>),
+    ) {
+        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let mut context = stream::Context {
+            now: desk.net.now(),
+            directory: &desk.shared.directory,
+            entropy: &mut self.entropy,
+            policy: &self.policy,
+        };
+        act(&mut client.stream, &mut context, &mut self.outputs);
+        self.work.extend(self.outputs.drain(..).map(|output| (conn, output)));
+        let due = client.stream.deadline();
+        if client.due != due {
+            client.due = due;
+            match due {
+                Some(due) => self.timers.set(Timer::Stream(conn), due),
+                None => drop(self.timers.cancel(Timer::Stream(conn))),
+            }
+        }
+    }
+
+    /// Does all that streams and router want done.
+    fn settle(&mut self, desk: &mut Desk<'_, '_>) {
+        loop {
+            if let Some(output) = self.router.poll() {
+                self.carry_out(desk, output);
+            } else if let Some((conn, output)) = self.work.pop_front() {
+                self.step(desk, conn, output);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Something that a stream wants done.
+    fn step(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, output: stream::Output) {
+        let Some(client) = self.clients.get_mut(&conn) else { return };
+        if client.paused {
+            return client.waiting.push_back(output);
+        }
+        match output {
+            stream::Output::Write(bytes) => self.write(desk, conn, &bytes),
+            stream::Output::StartTls => desk.net.start_tls(conn, None),
+            stream::Output::Derive(derive) => self.derive(desk, conn, derive),
+            stream::Output::Failed(failure) => {
+                self.failures += 1;
+                tracing::debug!(%conn, ?failure, "a sign-in failed");
+            }
+            stream::Output::Authenticated(account) => self.authenticated(desk, conn, account),
+            stream::Output::Bind(resource) => self.bind(desk, conn, resource.as_deref()),
+            stream::Output::Stanza(stanza) => {
+                self.route(desk, router::Input::Stanza { connection: conn, stanza });
+            }
+            stream::Output::Refused(stanza, error) => {
+                self.route(desk, router::Input::Refused { connection: conn, stanza: &stanza, error });
+            }
+            stream::Output::Close => {
+                client.over = true;
+                self.route(desk, router::Input::Closed(conn));
+                desk.net.close(conn);
+            }
+        }
+    }
+
+    /// Something that the router wants done.
+    fn carry_out(&mut self, desk: &mut Desk<'_, '_>, output: router::Output) {
+        match output {
+            router::Output::Deliver { connection, stanza, receipt } => {
+                self.write(desk, connection, stanza.as_str().as_bytes());
+                receipt.into_iter().for_each(|receipt| self.confirm_later(desk, connection, receipt));
+            }
+            router::Output::HandOver { to, what } => self.hand_over(desk, to, what),
+            router::Output::Ask { token, query } => self.ask(desk, token, query),
+            router::Output::Opened { connection, outcome } => {
+                let input = match outcome {
+                    Ok(jid) => stream::Input::Bound(jid),
+                    Err(condition) => stream::Input::NotBound(condition),
+                };
+                self.feed(desk, connection, input);
+            }
+            router::Output::Close { connection, why } => {
+                // Nobody will resume it: what it said before is done now, then it ends.
+                self.resume(desk, connection);
+                self.end(desk, connection, farewell(why));
+            }
+            router::Output::Pause(conn) => {
+                if let Some(client) = self.clients.get_mut(&conn) {
+                    client.paused = true;
+                    desk.net.pause(conn);
+                }
+            }
+            router::Output::Resume(conn) => self.resume(desk, conn),
+        }
+    }
+
+    fn resume(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
+        self.unpause(conn);
+        desk.net.resume(conn);
+    }
+
+    /// What waited comes before all that came later, which was not read before.
+    fn unpause(&mut self, conn: ConnectionId) {
+        let Some(client) = self.clients.get_mut(&conn) else { return };
+        client.paused = false;
+        for output in std::mem::take(&mut client.waiting).into_iter().rev() {
+            self.work.push_front((conn, output));
+        }
+    }
+
+    /// Writes to a client. One that does not take what it is sent is no client any more.
+    fn write(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, bytes: &[u8]) {
+        if desk.net.write(conn, bytes).is_err() {
+            tracing::debug!(%conn, "a client does not take what it is sent");
+            self.route(desk, router::Input::Closed(conn));
+            desk.net.abort(conn);
+        }
+    }
+
+    fn confirm_later(&mut self, desk: &Desk<'_, '_>, conn: ConnectionId, receipt: Receipt) {
+        if let Some(client) = self.clients.get_mut(&conn) {
+            client.receipts.push(receipt);
+            self.timers.set(Timer::Flushed(conn), desk.net.now() + FLUSH);
+        }
+    }
+
+    /// Confirms what the kernel has taken.
+    fn confirm(&mut self, desk: &Desk<'_, '_>, conn: ConnectionId) {
+        let Some(client) = self.clients.get_mut(&conn) else { return };
+        if desk.net.queued(conn) > 0 {
+            return self.timers.set(Timer::Flushed(conn), desk.net.now() + SLOW_FLUSH);
+        }
+        for receipt in std::mem::take(&mut client.receipts) {
+            self.route(desk, router::Input::Delivered(receipt));
+        }
+    }
+
+    fn hand_over(&mut self, desk: &mut Desk<'_, '_>, to: WorkerId, what: Between) {
+        if let Err(mail::Mail::Xmpp(Mail::Between(what))) =
+            desk.net.post(to, mail::Mail::Xmpp(Mail::Between(what)))
+        {
+            self.route(desk, router::Input::NoRoom { to, what });
+        }
+    }
+
+    /// Asks the store, or later where it is busy; the order is kept.
+    fn ask(&mut self, desk: &Desk<'_, '_>, token: Token, query: Query) {
+        if self.unasked.len() >= UNASKED {
+            return self.route(desk, router::Input::Answer { token, outcome: Err(Fault::Unavailable) });
+        }
+        if !self.unasked.is_empty() || self.ask_now(desk, token, &query).is_err() {
+            self.unasked.push_back((token, query));
+            self.timers.set(Timer::Ask, desk.net.now() + AGAIN);
+        }
+    }
+
+    fn ask_now(&self, desk: &Desk<'_, '_>, token: Token, query: &Query) -> Result<(), store::Busy> {
+        let (postbox, me) = (desk.shared.postbox.clone(), desk.shared.me);
+        let runtime = tokio::runtime::Handle::current();
+        let now = desk.net.epoch().unix(desk.net.now());
+        desk.shared.store.ask(rows::query(query.clone(), now), move |outcome| {
+            let mail = mail::Mail::Xmpp(Mail::Stored(token, rows::answer(outcome)));
+            if let Err(mail) = postbox.post(me, mail) {
+                // A full queue must not lose an answer for which a session waits.
+                runtime.spawn(async move { drop(postbox.deliver(me, mail).await) });
+            }
+        })
+    }
+
+    fn ask_again(&mut self, desk: &Desk<'_, '_>) {
+        while let Some((token, query)) = self.unasked.pop_front() {
+            if self.ask_now(desk, token, &query).is_err() {
+                self.unasked.push_front((token, query));
+                return self.timers.set(Timer::Ask, desk.net.now() + AGAIN);
+            }
+        }
+    }
+
+    /// Derives keys beside the worker: it takes milliseconds.
+    fn derive(&self, desk: &Desk<'_, '_>, conn: ConnectionId, derive: Derive) {
+        let (postbox, me) = (desk.shared.postbox.clone(), desk.shared.me);
+        let turns = Arc::clone(&self.deriving);
+        tokio::spawn(async move {
+            let _turn = turns.acquire_owned().await;
+            if let Ok(derived) = tokio::task::spawn_blocking(move || derive.run()).await {
+                // A worker that has ended needs no keys.
+                drop(postbox.deliver(me, mail::Mail::Xmpp(Mail::Derived(conn, derived))).await);
+            }
+        });
+    }
+
+    /// A client has signed in: its connection goes to where its account is at home.
+    fn authenticated(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, account: Address) {
+        let home = account.home(desk.net.workers());
+        if home == desk.net.me() {
+            if let Some(client) = self.clients.get_mut(&conn) {
+                client.account = Some(account);
+            }
+            return self.feed(desk, conn, stream::Input::Settled);
+        }
+        let Some(client) = self.forget(conn) else { return };
+        let moved = Mail::Moved(Box::new(Moved { stream: client.stream, account }));
+        if let Err(mail::Mail::Xmpp(Mail::Moved(moved))) =
+            desk.net.migrate(conn, home, mail::Mail::Xmpp(moved))
+        {
+            self.clients.insert(conn, Client::new(moved.stream));
+            self.end(desk, conn, StreamCondition::ResourceConstraint.into());
+        }
+    }
+
+    fn bind(&mut self, desk: &Desk<'_, '_>, connection: ConnectionId, resource: Option<&str>) {
+        let account = self.clients.get(&connection).and_then(|client| client.account.clone());
+        if let Some(account) = account {
+            self.route(desk, router::Input::Open { connection, account: &account, resource });
+        }
+    }
+
+    fn forget(&mut self, conn: ConnectionId) -> Option<Client> {
+        self.timers.cancel(Timer::Stream(conn));
+        self.timers.cancel(Timer::Flushed(conn));
+        self.clients.remove(&conn)
+    }
+}
+
+/// Why the router ends a session, in the words of its stream.
+fn farewell(why: Eviction) -> StreamError {
+    match why {
+        Eviction::Replaced => {
+            StreamError::from(StreamCondition::Conflict).saying("replaced by a new session")
+        }
+        Eviction::AccountRemoved => {
+            StreamError::from(StreamCondition::NotAuthorized).saying("account removed")
+        }
+        Eviction::Kicked => {
+            StreamError::from(StreamCondition::PolicyViolation).saying("closed by an administrator")
+        }
     }
 }
 
 impl Service for Xmpp {
     fn datagrams(&mut self, _desk: &mut Desk<'_, '_>, _socket: SocketId, _batch: &mut Batch<'_>) {}
+
     fn unreachable(
         &mut self,
         _desk: &mut Desk<'_, '_>,
@@ -55,21 +424,96 @@ impl Service for Xmpp {
         _error: IcmpError,
     ) {
     }
-    fn opened(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _info: &ConnectionInfo) {}
+
+    fn opened(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, info: &ConnectionInfo) {
+        if self.draining {
+            return desk.net.abort(conn);
+        }
+        let secure = info.transport == Transport::Tls;
+        let stream = Stream::new(desk.net.now(), secure, &self.policy);
+        self.clients.insert(conn, Client::new(stream));
+        self.with_stream(desk, conn, |_, _, _| {});
+    }
+
     fn refused(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _tag: Tag, _error: &io::Error) {}
-    fn secured(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _info: &ConnectionInfo) {}
-    fn received(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, data: &[u8]) -> usize {
+
+    fn secured(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, _info: &ConnectionInfo) {
+        self.feed(desk, conn, stream::Input::Secured);
+        self.settle(desk);
+    }
+
+    fn received(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, data: &[u8]) -> usize {
+        if self.clients.get(&conn).is_some_and(|client| client.paused) {
+            return 0;
+        }
+        self.feed(desk, conn, stream::Input::Bytes(data));
+        self.settle(desk);
         data.len()
     }
-    fn closed(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _reason: CloseReason) {}
-    fn refresh(&mut self, _desk: &mut Desk<'_, '_>) {}
-    fn drain(&mut self, _desk: &mut Desk<'_, '_>, _until: Instant) {}
+
+    fn closed(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, reason: CloseReason) {
+        tracing::debug!(%conn, ?reason, "closed");
+        // What it said before, though it was not its turn yet, is done first.
+        if self.clients.get(&conn).is_some_and(|client| client.paused) {
+            self.unpause(conn);
+            self.settle(desk);
+        }
+        if self.forget(conn).is_some_and(|client| !client.over) {
+            self.route(desk, router::Input::Closed(conn));
+            self.settle(desk);
+        }
+    }
+
+    fn refresh(&mut self, desk: &mut Desk<'_, '_>) {
+        let shared = desk.shared;
+        self.policy = setup::policy(shared);
+        self.route(desk, router::Input::Epoch(desk.net.epoch()));
+        self.route(
+            desk,
+            router::Input::Plan { limits: setup::limits(&shared.plan), rooms: setup::rooms(&shared.plan) },
+        );
+        self.route(desk, router::Input::Directory(Arc::clone(&shared.directory)));
+        self.settle(desk);
+    }
+
+    fn drain(&mut self, desk: &mut Desk<'_, '_>, _until: Instant) {
+        self.draining = true;
+        for conn in self.clients.keys().copied().collect::<Vec<_>>() {
+            self.end(desk, conn, StreamCondition::SystemShutdown.into());
+        }
+        self.settle(desk);
+    }
+
+    /// What was answered is durable already; what was not answered may still become so.
     fn drained(&self) -> bool {
-        true
+        self.clients.is_empty() && self.router.is_idle()
     }
-    fn tick(&mut self, _desk: &mut Desk<'_, '_>) {}
+
+    fn tick(&mut self, desk: &mut Desk<'_, '_>) {
+        let now = desk.net.now();
+        while let Some(timer) = self.timers.pop(now) {
+            match timer {
+                Timer::Stream(conn) => {
+                    if let Some(client) = self.clients.get_mut(&conn) {
+                        client.due = None;
+                    }
+                    self.with_stream(desk, conn, |stream, context, outputs| stream.tick(context, outputs));
+                }
+                Timer::Flushed(conn) => self.confirm(desk, conn),
+                Timer::Ask => self.ask_again(desk),
+            }
+        }
+        self.router.tick(now);
+        self.settle(desk);
+    }
+
     fn deadline(&self) -> Option<Instant> {
-        None
+        [self.timers.next(), self.router.deadline()].into_iter().flatten().min()
     }
-    fn report(&self, _report: &mut Report) {}
+
+    fn report(&self, report: &mut Report) {
+        report.add("xmpp.connections", self.clients.len() as u64);
+        report.add("xmpp.sessions", self.router.sessions().count() as u64);
+        report.add("xmpp.failed_logins", self.failures);
+    }
 }

@@ -108,4 +108,9 @@ impl<T> Asks<T> {
     pub(crate) fn close(&mut self, token: Token) -> Option<T> {
         self.open.remove(&token)
     }
+
+    /// Whether every question is answered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
 }

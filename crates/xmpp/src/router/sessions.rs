@@ -6,7 +6,7 @@ use super::{Eviction, Output, Router, Work};
 use crate::jid::Jid;
 use crate::stanza::Condition;
 use std::sync::Arc;
-use wire::{Address, ConnectionId, Directory};
+use wire::{Address, ConnectionId, Directory, Machine};
 
 /// A session as an administrator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,16 @@ impl Router {
             let priority = seat.and_then(|seat| seat.priority);
             SessionInfo { connection: session.connection, jid: session.jid.clone(), priority }
         })
+    }
+
+    /// How many sessions an account at home here has.
+    pub fn sessions_of(&self, account: &Address) -> usize {
+        self.accounts.get(account).map_or(0, |account| account.seats.len())
+    }
+
+    /// Whether nothing is under way: no question to the store is open, nothing waits for another worker.
+    pub fn is_idle(&self) -> bool {
+        self.asks.is_empty() && self.deadline().is_none()
     }
 
     pub(super) fn open(&mut self, connection: ConnectionId, account: &Address, resource: Option<&str>) {

@@ -1,0 +1,121 @@
+//! The router's questions in the store's words, and the store's answers in the router's.
+
+use std::sync::Arc;
+use std::time::Duration;
+use store::{OfflineMessage, RosterItem, Subscription};
+use xmpp::Bare;
+use xmpp::presence::subscription::{Side, State};
+use xmpp::roster::Item;
+use xmpp::router::{Answer, Fault, Query};
+
+/// A question, asked at `now` (since 1970).
+pub(super) fn query(query: Query, now: Duration) -> store::Query {
+    match query {
+        Query::LoadRoster(account) => store::Query::LoadRoster(account),
+        Query::PutContact { account, contact, item } => {
+            store::Query::PutRosterItem { account, item: row(&contact, item) }
+        }
+        Query::RemoveContact { account, contact } => {
+            store::Query::RemoveRosterItem { account, contact: contact.as_str().to_owned() }
+        }
+        Query::Keep { account, message, limit } => store::Query::AddOffline {
+            account,
+            stored: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
+            payload: message.as_bytes().to_vec(),
+            limit,
+        },
+        Query::ListKept { account, after, limit } => store::Query::ListOffline { account, limit, after },
+        Query::Forget { account, up_to } => store::Query::RemoveOffline { account, up_to },
+    }
+}
+
+/// An answer. Rows that nobody can read any more are left out.
+pub(super) fn answer(outcome: store::Outcome) -> Result<Answer, Fault> {
+    match outcome {
+        Ok(store::Answer::Roster(rows)) => Ok(Answer::Roster(rows.into_iter().filter_map(item).collect())),
+        Ok(store::Answer::Offline(rows)) => Ok(Answer::Kept(rows.into_iter().map(kept).collect())),
+        Ok(_) => Ok(Answer::Done),
+        Err(store::Fault::Full) => Err(Fault::Full),
+        Err(store::Fault::NoAccount) => Err(Fault::NoAccount),
+        Err(fault) => {
+            tracing::warn!(%fault, "the store did not do what XMPP asked for");
+            Err(Fault::Unavailable)
+        }
+    }
+}
+
+fn row(contact: &Bare, item: Item) -> RosterItem {
+    RosterItem {
+        contact: contact.as_str().to_owned(),
+        name: item.name.map(String::from),
+        subscription: match (item.state.to, item.state.from) {
+            (Side::Yes, Side::Yes) => Subscription::Both,
+            (Side::Yes, _) => Subscription::To,
+            (_, Side::Yes) => Subscription::From,
+            _ => Subscription::None,
+        },
+        ask: item.state.to == Side::Pending,
+        approved: false,
+        pending: (item.state.from == Side::Pending)
+            .then(|| item.request.map(|request| request.as_bytes().to_vec()).unwrap_or_default()),
+        listed: item.listed,
+        groups: item.groups.iter().map(|group| group.to_string()).collect(),
+    }
+}
+
+fn item(row: RosterItem) -> Option<(Bare, Item)> {
+    let side = |granted, pending| match (granted, pending) {
+        (true, _) => Side::Yes,
+        (false, true) => Side::Pending,
+        (false, false) => Side::No,
+    };
+    let state = State {
+        to: side(matches!(row.subscription, Subscription::To | Subscription::Both), row.ask),
+        from: side(
+            matches!(row.subscription, Subscription::From | Subscription::Both),
+            row.pending.is_some(),
+        ),
+    };
+    let request = row.pending.and_then(|request| String::from_utf8(request).ok());
+    let item = Item {
+        state,
+        name: row.name.map(Into::into),
+        groups: row.groups.into_iter().map(Into::into).collect(),
+        listed: row.listed,
+        request: request.filter(|request| !request.is_empty()).map(Arc::from),
+    };
+    Some((row.contact.parse().ok()?, item))
+}
+
+fn kept(row: OfflineMessage) -> (i64, Arc<str>) {
+    // What is no text is no stanza either: the router passes over it.
+    (row.id, String::from_utf8(row.payload).unwrap_or_default().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_gives_the_item_back() {
+        let contact: Bare = "juliet@falcot.com".parse().unwrap();
+        for to in [Side::No, Side::Pending, Side::Yes] {
+            for from in [Side::No, Side::Pending, Side::Yes] {
+                let given = Item {
+                    state: State { to, from },
+                    name: Some("Juliet".into()),
+                    groups: ["Friends".into(), "Vérone".into()].into(),
+                    listed: true,
+                    request: (from == Side::Pending).then(|| "<presence type='subscribe'/>".into()),
+                };
+                assert_eq!(item(row(&contact, given.clone())), Some((contact.clone(), given)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_without_a_jid_is_left_out() {
+        let bad = RosterItem { contact: "a b@c".into(), ..RosterItem::default() };
+        assert_eq!(answer(Ok(store::Answer::Roster(vec![bad]))), Ok(Answer::Roster(Vec::new())));
+    }
+}

@@ -1,0 +1,51 @@
+//! What the plan means for streams and for the router.
+
+use crate::config::Plan;
+use crate::desk::Shared;
+use wire::{Domain, Secret};
+use xmpp::router;
+use xmpp::sasl::Mechanism;
+use xmpp::stream::Policy;
+use xmpp::xml;
+
+/// What the house allows on its streams.
+pub(super) fn policy(shared: &Shared) -> Policy {
+    let limits = &shared.plan.xmpp.limits;
+    let member = xml::Limits {
+        size: u32::try_from(limits.stanza).unwrap_or(u32::MAX),
+        depth: u16::try_from(limits.depth).unwrap_or(u16::MAX),
+        attributes: u16::try_from(limits.attributes).unwrap_or(u16::MAX),
+        ..xml::Limits::MEMBER
+    };
+    let stranger = xml::Limits {
+        size: u32::try_from(limits.stanza_stranger).unwrap_or(u32::MAX),
+        ..xml::Limits::STRANGER
+    };
+    Policy {
+        stranger,
+        member,
+        mechanisms: Mechanism::ALL.to_vec(),
+        attempts: limits.attempts,
+        login: limits.login,
+        keepalive: limits.idle,
+        features: String::new(),
+        secret: Secret::new(shared.key("xmpp salts of accounts that do not exist")),
+    }
+}
+
+/// What is bounded in the router, and how.
+pub(super) fn limits(plan: &Plan) -> router::Limits {
+    let limits = &plan.xmpp.limits;
+    router::Limits {
+        sessions: limits.sessions,
+        roster: limits.contacts,
+        offline: u32::try_from(limits.offline).unwrap_or(u32::MAX),
+        waiting: limits.held_back,
+        ..router::Limits::default()
+    }
+}
+
+/// The domains of room services.
+pub(super) fn rooms(plan: &Plan) -> Vec<Domain> {
+    plan.domains.iter().filter_map(|domain| domain.rooms.clone()).collect()
+}
