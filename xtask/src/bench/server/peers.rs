@@ -40,6 +40,7 @@ pub(super) fn coturn(place: &Place) -> Result<Vec<String>> {
     Ok(line)
 }
 
+/// It logs into a file: without a system log it would write to the console, which costs more than the calls.
 /// `db_mode` 2 writes contacts back once a minute, as packaged; 1 before the answer.
 pub(super) fn kamailio(place: &Place, allocator: &str, db_mode: u8) -> Result<Vec<String>> {
     let script = std::fs::read_to_string(KAMAILIO_SCRIPT).context(KAMAILIO_SCRIPT)?;
@@ -62,7 +63,7 @@ pub(super) fn kamailio(place: &Place, allocator: &str, db_mode: u8) -> Result<Ve
     }
     sqlite(&database, &list)?;
     let mut line = words(&format!(
-        "kamailio -DD -A WITH_AUTH -A WITH_USRLOCDB -m 512 -M 32 -x {allocator} -l udp:127.0.0.1:{}",
+        "kamailio -DD -E -A WITH_AUTH -A WITH_USRLOCDB -m 512 -M 32 -x {allocator} -l udp:127.0.0.1:{}",
         place.plain
     ));
     let (run, pid) = (place.text(""), place.text("kamailio.pid"));
