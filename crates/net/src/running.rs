@@ -231,7 +231,7 @@ where
         let last_word = LastWord { worker: me, telling: telling.clone() };
         let body = move || {
             let _last_word = last_word;
-            seat.occupy(&*make, &ready);
+            seat.occupy(&*make, ready);
         };
         running.threads.push(thread::Builder::new().name(format!("worker-{}", me.0)).spawn(body)?);
     }
@@ -283,21 +283,23 @@ impl<M: Send + 'static> Seat<M> {
     fn occupy<H: Handler<Mail = M>>(
         self,
         make: &dyn Fn(&Start<'_, M>) -> H,
-        ready: &channel::Sender<io::Result<()>>,
+        ready: channel::Sender<io::Result<()>>,
     ) {
-        let runtime = match Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
+        let me = self.me;
+        let made = Builder::new_current_thread().enable_all().build().and_then(|runtime| {
+            let worker = self.make_worker(make)?;
+            Ok((runtime, worker))
+        });
+        // Whoever started us may have given up already. The sender ends here: those who wait shall not wait for a worker
+        // that panicked before it came this far.
+        let (runtime, worker) = match made {
+            Ok(made) => made,
             Err(error) => return drop(ready.send(Err(error))),
         };
-        let me = self.me;
-        let outcome = runtime.block_on(async {
-            let worker = self.make_worker(make)?;
-            let _ = ready.send(Ok(()));
-            worker.work().await
-        });
-        if let Err(error) = outcome {
+        let _ = ready.send(Ok(()));
+        drop(ready);
+        if let Err(error) = runtime.block_on(worker.work()) {
             tracing::error!(worker = me.0, %error, "a worker ends");
-            let _ = ready.send(Err(error));
         }
     }
 

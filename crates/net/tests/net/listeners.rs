@@ -61,6 +61,18 @@ fn tls_without_a_certificate_does_not_start() {
 }
 
 #[test]
+fn a_handler_that_cannot_be_made_stops_all_workers() {
+    let listeners = listen(&[spec(ECHO, tcp(), "127.0.0.1:0")], 3, &Limits::default()).unwrap();
+    let address = listeners.bound()[0].address;
+    let started = net::run::<Probe, _>(listeners, Setup::default(), |start| {
+        assert!(start.me.0 != 1, "on purpose");
+        Probe::silent()
+    });
+    assert!(started.unwrap_err().to_string().contains("panicked"));
+    TcpListener::bind(address).expect("everything is closed");
+}
+
+#[test]
 fn a_tick_comes_at_the_deadline_and_not_before() {
     let house = House::new(1, &[]);
     let at = Instant::now() + Duration::from_millis(80);
@@ -133,10 +145,9 @@ fn what_is_still_open_when_the_time_is_up_is_closed() {
     client.conn.complete_io(&mut client.sock).unwrap();
     house.opened();
     let started = Instant::now();
-    let House { running, seen, .. } = house;
-    running.stop(Duration::from_millis(50));
+    let seen = house.stop(Duration::from_millis(50));
     assert!(started.elapsed() < Duration::from_secs(5));
-    let reasons = seen.try_iter().filter_map(|seen| match seen {
+    let reasons = seen.into_iter().filter_map(|seen| match seen {
         Seen::Closed { reason, .. } => Some(reason),
         _ => None,
     });

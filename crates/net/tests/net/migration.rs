@@ -53,23 +53,18 @@ fn mail_crosses_both_ways_in_order() {
     }
 }
 
-/// How far a connection has got, as it travels in the baggage.
-fn position(probe: &Probe) -> u32 {
-    std::str::from_utf8(&probe.memory).unwrap().parse().unwrap_or(0)
-}
-
 /// Checks that numbers come in order, sends them back, takes only some of what is offered, and moves the connection to the
 /// other worker at odd places.
 fn wander(probe: &mut Probe, net: &mut Net<'_, Mail>, conn: ConnectionId, data: &[u8]) -> usize {
-    let mut at = position(probe);
-    let limit = 1 + at as usize % 1009;
+    let at = probe.positions.entry(conn).or_default();
+    let limit = 1 + *at as usize % 1009;
     let taken = (data.len() / 4).min(limit);
     for octets in data.chunks_exact(4).take(taken) {
         assert_eq!(octets, at.to_be_bytes(), "nothing lost or reordered");
-        at += 1;
+        *at += 1;
     }
+    let at = *at;
     net.write(conn, &data[..taken * 4]).unwrap();
-    probe.memory = at.to_string().into_bytes();
     if taken > 0 && at % 3 != 1 {
         let other = WorkerId(1 - net.me().0);
         assert!(net.migrate(conn, other, Mail::Text(at.to_string())).is_ok());
@@ -84,19 +79,22 @@ fn wander(probe: &mut Probe, net: &mut Net<'_, Mail>, conn: ConnectionId, data: 
     taken * 4
 }
 
-fn wanders(index: usize) {
-    const NUMBERS: u32 = 100_000;
+fn wanderers() -> House {
     let specs = [spec(SCRIPT, tcp(), "127.0.0.1:0"), spec(SCRIPT, tls(&["numbers"]), "127.0.0.1:0")];
-    let house = House::with(2, &specs, Limits::default(), wander);
-    let numbers: Vec<u8> = (0..NUMBERS).flat_map(u32::to_be_bytes).collect();
+    House::with(2, &specs, Limits::default(), wander)
+}
+
+/// Sends this many numbers and reads them back, over a connection to the plain (0) or the TLS (1) listener.
+fn count(house: &House, index: usize, numbers: u32) {
+    let numbers: Vec<u8> = (0..numbers).flat_map(u32::to_be_bytes).collect();
     let mut back = vec![0; numbers.len()];
     if index == 0 {
         let mut client = house.dial(index);
         let mut writer = client.try_clone().unwrap();
-        let sent = numbers.clone();
-        let sender = std::thread::spawn(move || writer.write_all(&sent).unwrap());
-        client.read_exact(&mut back).unwrap();
-        sender.join().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| writer.write_all(&numbers).unwrap());
+            client.read_exact(&mut back).unwrap();
+        });
     } else {
         let mut client = house.dial_tls(index);
         for (sent, back) in numbers.chunks(40_000).zip(back.chunks_mut(40_000)) {
@@ -108,6 +106,11 @@ fn wanders(index: usize) {
         assert_eq!(client.read(&mut [0]).unwrap(), 0);
     }
     assert!(back == numbers);
+}
+
+fn wanders(index: usize) {
+    let house = wanderers();
+    count(&house, index, 100_000);
     let (mut moves, mut last) = (0, None);
     let closed = house.find(|seen| match seen {
         Seen::Adopted { conn, info, .. } => {
@@ -135,6 +138,22 @@ fn a_plain_connection_moves_in_mid_stream() {
 #[test]
 fn a_tls_connection_moves_in_mid_stream() {
     wanders(1);
+}
+
+#[test]
+fn many_connections_move_at_the_same_time() {
+    let house = wanderers();
+    std::thread::scope(|scope| {
+        for number in 0..12 {
+            let house = &house;
+            scope.spawn(move || count(house, number % 2, 20_000));
+        }
+    });
+    for _ in 0..12 {
+        house.closed();
+    }
+    let counts = house.counts(0) + house.counts(1);
+    assert_eq!((counts.open, counts.accepted), (0, 12));
 }
 
 #[test]

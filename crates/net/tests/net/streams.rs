@@ -13,10 +13,6 @@ fn limited(change: impl FnOnce(&mut Limits)) -> Limits {
     limits
 }
 
-fn ignore(_: &mut Probe, _: &mut Net<'_, Mail>, _: ConnectionId, data: &[u8]) -> usize {
-    data.len()
-}
-
 /// Reads what the peer sends, as long as it comes.
 fn drain(stream: &mut TcpStream) -> io::Result<usize> {
     io::copy(stream, &mut io::sink()).map(|count| count as usize)

@@ -9,6 +9,7 @@ use net::{
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -53,10 +54,16 @@ pub(crate) struct Probe {
     pub(crate) seen: Sender<Seen>,
     pub(crate) on_received: OnReceived,
     pub(crate) alarm: Option<Instant>,
-    pub(crate) memory: Vec<u8>,
+    /// How far each connection has got.
+    pub(crate) positions: HashMap<ConnectionId, u32>,
 }
 
 impl Probe {
+    /// One that nobody listens to.
+    pub(crate) fn silent() -> Self {
+        Self { seen: channel().0, on_received: ignore, alarm: None, positions: HashMap::new() }
+    }
+
     pub(crate) fn tell(&self, seen: Seen) {
         let _ = self.seen.send(seen);
     }
@@ -117,7 +124,7 @@ impl Handler for Probe {
 
     fn adopted(&mut self, _: &mut Net<'_, Mail>, conn: ConnectionId, info: &ConnectionInfo, baggage: Mail) {
         let Mail::Text(baggage) = baggage else { panic!("baggage is text") };
-        self.memory = baggage.clone().into_bytes();
+        self.positions.insert(conn, baggage.parse().unwrap_or(0));
         self.tell(Seen::Adopted { conn, info: info.clone(), baggage });
     }
 
@@ -177,7 +184,7 @@ pub(crate) fn falcot() -> ServerName<'static> {
 /// Running workers, and what a test needs to talk to them.
 pub(crate) struct House {
     pub(crate) running: Running<Mail>,
-    pub(crate) seen: Receiver<Seen>,
+    seen: Mutex<Receiver<Seen>>,
     pub(crate) identities: Arc<Identities>,
     pub(crate) client: Arc<ClientConfig>,
     /// The certificate in force at the start.
@@ -204,7 +211,7 @@ pub(crate) fn spec(tag: Tag, kind: Kind, at: &str) -> Spec {
     Spec { name: format!("test {at:?}"), tag, kind, at }
 }
 
-fn ignore(_: &mut Probe, _: &mut Net<'_, Mail>, _: ConnectionId, data: &[u8]) -> usize {
+pub(crate) fn ignore(_: &mut Probe, _: &mut Net<'_, Mail>, _: ConnectionId, data: &[u8]) -> usize {
     data.len()
 }
 
@@ -226,9 +233,15 @@ impl House {
             seen: seen.lock().unwrap().clone(),
             on_received,
             alarm: None,
-            memory: Vec::new(),
+            positions: HashMap::new(),
         });
-        Self { running: running.unwrap(), seen: all_seen, identities, client, der: certificate.der }
+        Self {
+            running: running.unwrap(),
+            seen: Mutex::new(all_seen),
+            identities,
+            client,
+            der: certificate.der,
+        }
     }
 
     /// The address of the listener's `index`th socket, with loopback in place of "every address".
@@ -246,7 +259,11 @@ impl House {
 
     /// What was seen next.
     pub(crate) fn next(&self) -> Seen {
-        self.seen.recv_timeout(Duration::from_secs(10)).expect("something happens within ten seconds")
+        self.seen
+            .lock()
+            .unwrap()
+            .recv_timeout(Duration::from_secs(10))
+            .expect("something happens within ten seconds")
     }
 
     /// What was seen next that `pick` wants; everything before it is passed over.
@@ -254,16 +271,27 @@ impl House {
         let until = Instant::now() + Duration::from_secs(10);
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let seen = self.seen.recv_timeout(left).expect("what is waited for happens within ten seconds");
+            let seen = self
+                .seen
+                .lock()
+                .unwrap()
+                .recv_timeout(left)
+                .expect("what is waited for happens within ten seconds");
             if let Some(found) = pick(seen) {
                 return found;
             }
         }
     }
 
+    /// Stops the workers; what was seen until then and not asked for.
+    pub(crate) fn stop(self, patience: Duration) -> Vec<Seen> {
+        self.running.stop(patience);
+        self.seen.lock().unwrap().try_iter().collect()
+    }
+
     /// Whether nothing is seen for a while.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.seen.recv_timeout(Duration::from_millis(100)).is_err()
+        self.seen.lock().unwrap().recv_timeout(Duration::from_millis(100)).is_err()
     }
 
     /// Has a worker do something.

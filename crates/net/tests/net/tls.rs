@@ -12,10 +12,6 @@ use wire::{ConnectionId, Transport};
 
 type Client = StreamOwned<ClientConnection, TcpStream>;
 
-fn ignore(_: &mut Probe, _: &mut Net<'_, Mail>, _: ConnectionId, data: &[u8]) -> usize {
-    data.len()
-}
-
 fn begin(config: &Arc<ClientConfig>, stream: TcpStream) -> io::Result<Client> {
     let session = ClientConnection::new(Arc::clone(config), falcot()).unwrap();
     let mut client = StreamOwned::new(session, stream);
