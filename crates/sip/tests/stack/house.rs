@@ -47,6 +47,8 @@ pub(crate) struct House {
     pub(crate) names: BTreeMap<String, Vec<IpAddr>>,
     /// Whether connections of ours are accepted, and which were asked for.
     pub(crate) accepts: bool,
+    /// Connections of ours neither open nor fail.
+    pub(crate) silent_dials: bool,
     pub(crate) dialled: Vec<SocketAddr>,
     pub(crate) hand_overs: Vec<(WorkerId, WorkerId, &'static str)>,
     closed: Vec<ConnectionId>,
@@ -133,6 +135,7 @@ impl House {
             held: Vec::new(),
             names: BTreeMap::new(),
             accepts: true,
+            silent_dials: false,
             dialled: Vec::new(),
             hand_overs: Vec::new(),
             closed: Vec::new(),
@@ -265,6 +268,9 @@ impl House {
 
     fn dial(&mut self, worker: usize, token: u64, transport: Transport, to: SocketAddr) {
         self.dialled.push(to);
+        if self.silent_dials {
+            return;
+        }
         let conn = self.next_stream(u16::try_from(worker).unwrap(), to);
         let local = "192.0.2.1:40000".parse().unwrap();
         let input = match self.accepts {

@@ -1,1 +1,166 @@
-//! x
+//! Streams: cut into messages, answered on the same one, reused, opened, lost.
+
+use crate::house::{House, Sent};
+use crate::{answer, request};
+use sip::stack::Input;
+use std::time::Duration;
+use wire::Transport;
+
+const ALICE: &str = "198.51.100.1:5060";
+const BOB: &str = "198.51.100.2:41000";
+
+fn tcp(text: &str) -> String {
+    text.replace("SIP/2.0/UDP", "SIP/2.0/TCP")
+}
+
+fn register() -> String {
+    let bob = "<sip:bob@falcot.com>";
+    let contact = "Contact: <sip:bob@10.0.0.2:5060;transport=tcp>\r\n";
+    tcp(&request("REGISTER", "sip:falcot.com", "10.0.0.2:5060", "r", (&format!("{bob};tag=r"), bob), contact))
+}
+
+fn invite(branch: &str) -> String {
+    let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:bob@falcot.com>");
+    request(
+        "INVITE",
+        "sip:bob@falcot.com",
+        ALICE,
+        branch,
+        parties,
+        "Contact: <sip:alice@198.51.100.1:5060>\r\n",
+    )
+}
+
+fn lines(sent: &[Sent]) -> Vec<(&str, &str)> {
+    sent.iter().map(|sent| (sent.to.as_str(), sent.first_line())).collect()
+}
+
+#[test]
+fn messages_come_in_pieces_and_keep_alives_are_answered() {
+    let mut house = House::new(1);
+    let conn = house.connect(0, Transport::Tcp, BOB);
+    let text = format!("\r\n\r\n{}\r\n\r\n", register());
+    let mut sent = Vec::new();
+    for byte in text.chars() {
+        sent.extend(house.stream(conn, &byte.to_string()));
+    }
+    assert_eq!(lines(&sent), [(BOB, ""), (BOB, "SIP/2.0 200 OK"), (BOB, "")]);
+    assert_eq!((sent[0].text.as_str(), sent[2].text.as_str()), ("\r\n", "\r\n"));
+}
+
+#[test]
+fn what_nobody_can_cut_is_answered_and_ends_the_stream() {
+    let mut house = House::new(1);
+    for (bad, status) in [
+        (
+            register().replace("Content-Length: 0", "Content-Length: 0\r\nContent-Length: 1"),
+            "SIP/2.0 400 Content-Lengths Differ",
+        ),
+        (
+            register().replace("Content-Length: 0", "Content-Length: -1"),
+            "SIP/2.0 400 Malformed Content-Length",
+        ),
+        (register().replace("Content-Length: 0", "X: y"), "SIP/2.0 400 Missing Content-Length"),
+        (register().replace("Content-Length: 0", "Content-Length: 999999"), "SIP/2.0 513 Message Too Large"),
+    ] {
+        let conn = house.connect(0, Transport::Tcp, BOB);
+        let sent = house.stream(conn, &bad);
+        assert_eq!(lines(&sent), [(BOB, status)]);
+        assert!(house.is_closed(conn));
+    }
+    let conn = house.connect(0, Transport::Tcp, BOB);
+    assert!(house.stream(conn, "\u{0}\u{1}GET / HTTP/1.1\r\n\r\n").is_empty() && house.is_closed(conn));
+    let conn = house.connect(0, Transport::Tcp, BOB);
+    let endless = format!("REGISTER sip:falcot.com SIP/2.0\r\n{}", "X: y\r\n".repeat(10_000));
+    house.stream(conn, &endless);
+    assert!(house.is_closed(conn), "header fields without an end");
+}
+
+#[test]
+fn a_call_between_transports_records_both() {
+    let mut house = House::new(1);
+    let conn = house.connect(0, Transport::Tcp, BOB);
+    house.stream(conn, &register());
+    let sent = house.datagram(ALICE, &invite("1").replace("Content-Length: 0\r\n", ""));
+    let out = &sent[1];
+    assert_eq!(
+        (out.to.as_str(), out.first_line()),
+        (BOB, "INVITE sip:bob@10.0.0.2:5060;transport=tcp SIP/2.0")
+    );
+    assert_eq!(out.header("Content-Length"), ["0"], "a stream needs it");
+    let routes: Vec<String> = out.header("Record-Route").iter().map(|route| (*route).to_owned()).collect();
+    assert!(
+        routes[0].ends_with("@192.0.2.1:5060;transport=tcp;lr>")
+            && routes[1].ends_with("@192.0.2.1:5060;lr>")
+    );
+    let ok = answer(&out.text, "200 OK", "b", "Contact: <sip:bob@10.0.0.2:5060;transport=tcp>\r\n");
+    assert_eq!(lines(&house.stream(conn, &ok)), [(ALICE, "SIP/2.0 200 OK")]);
+    // The caller's BYE goes by both routes, of which the last names the called phone's stream.
+    let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:bob@falcot.com>;tag=b");
+    let more = format!("Route: {}, {}\r\n", routes[1], routes[0]);
+    let bye = request("BYE", "sip:bob@10.0.0.2:5060;transport=tcp", ALICE, "2", parties, &more);
+    let sent = house.datagram(ALICE, &bye.replace("call-2", "call-1"));
+    assert_eq!(lines(&sent), [(BOB, "BYE sip:bob@10.0.0.2:5060;transport=tcp SIP/2.0")]);
+    assert!(sent[0].header("Route").is_empty());
+    // The called phone's BYE goes the other way: the caller has an address of its own.
+    let parties = ("<sip:bob@falcot.com>;tag=b", "<sip:alice@falcot.com>;tag=a");
+    let more = format!("Route: {}\r\nRoute: {}\r\n", routes[0], routes[1]);
+    let bye = tcp(&request("BYE", "sip:alice@198.51.100.1:5060", "10.0.0.2:5060", "3", parties, &more));
+    let sent = house.stream(conn, &bye.replace("call-3@10.0.0.2:5060", &format!("call-1@{ALICE}")));
+    assert_eq!(lines(&sent), [(ALICE, "BYE sip:alice@198.51.100.1:5060 SIP/2.0")]);
+}
+
+#[test]
+fn a_stream_that_closes_ends_what_waits_for_it() {
+    let mut house = House::new(1);
+    let conn = house.connect(0, Transport::Tcp, BOB);
+    house.stream(conn, &register());
+    house.datagram(ALICE, &invite("1"));
+    house.accepts = false;
+    let sent = house.input(0, Input::Closed { conn });
+    assert_eq!(lines(&sent), [(ALICE, "SIP/2.0 503 Destination Unreachable")]);
+    assert_eq!(house.dialled, ["10.0.0.2:5060".parse().unwrap()], "its own address was tried first");
+    let sent = house.datagram(ALICE, &invite("2"));
+    assert_eq!(lines(&sent)[1].1, "SIP/2.0 503 Destination Unreachable");
+}
+
+#[test]
+fn an_answer_whose_stream_is_gone_goes_by_a_new_one() {
+    let mut house = House::new(1);
+    let conn = house.connect(0, Transport::Tcp, BOB);
+    house.disk_stalls = true;
+    house.stream(conn, &register());
+    house.input(0, Input::Closed { conn });
+    let (worker, token) = house.held[0];
+    let sent = house.input(worker, Input::Stored { token, durable: true });
+    assert_eq!(
+        lines(&sent),
+        [("198.51.100.2:5060", "SIP/2.0 200 OK")],
+        "to the port in the Via (RFC 3261 §18.2.2)"
+    );
+}
+
+#[test]
+fn a_connection_that_never_opens_is_given_up() {
+    let mut house = House::new(1);
+    let call = invite("1").replace("bob@falcot.com", "bob@203.0.113.5;transport=tcp");
+    house.silent_dials = true;
+    let sent = house.datagram(ALICE, &call);
+    assert_eq!(lines(&sent), [(ALICE, "SIP/2.0 100 Trying")]);
+    let sent = house.wait(Duration::from_secs(11));
+    assert_eq!(lines(&sent)[0], (ALICE, "SIP/2.0 503 Destination Unreachable"));
+    house.wait(Duration::from_secs(60));
+    assert_eq!(house.transactions(), 0);
+}
+
+#[test]
+fn tls_says_so_and_reaches_phones_by_their_own_stream_alone() {
+    let mut house = House::new(1);
+    let conn = house.connect(0, Transport::Tls, BOB);
+    let text = register().replace("SIP/2.0/TCP", "SIP/2.0/TLS").replace("sip:bob@10", "sips:bob@10");
+    house.stream(conn, &text.replace(";transport=tcp", ""));
+    let sent = house.datagram(ALICE, &invite("1"));
+    assert_eq!(lines(&sent)[1], (BOB, "INVITE sips:bob@10.0.0.2:5060 SIP/2.0"));
+    assert!(sent[1].header("Via")[0].starts_with("SIP/2.0/TLS 192.0.2.1:5061;"));
+    assert!(sent[1].header("Record-Route")[0].contains("@192.0.2.1:5061;transport=tls;lr>"));
+}
