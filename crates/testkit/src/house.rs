@@ -186,6 +186,17 @@ fn setting(table: &str, key: &str, value: &str) -> (String, String, String) {
     (table.into(), key.into(), value.into())
 }
 
+/// A Python script of the calling package's `tests` folder, run by the Python that `cargo xtask test` has prepared.
+///
+/// # Panics
+/// Outside of `cargo test`, which says where the package lies.
+pub fn python(script: &str) -> Command {
+    let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs the test");
+    let mut command = Command::new(std::env::var("PARLOUR_PYTHON").unwrap_or_else(|_| "python3".into()));
+    command.arg(Path::new(&package).join("tests").join(script)).env("PYTHONUNBUFFERED", "1");
+    command
+}
+
 /// A new empty path under the system's folder for temporary files.
 pub fn scratch() -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
