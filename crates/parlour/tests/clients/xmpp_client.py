@@ -1,0 +1,318 @@
+"""Real XMPP clients (slixmpp) against a server, one scenario per run.
+
+usage: xmpp_client.py SCENARIO --port N --tls-port N --ca FILE [--domain falcot.com]
+
+Accounts: roland, joe and nina, password "secret-NAME". Ends with 0 when everything went as it should;
+otherwise it says what did not.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import sys
+
+from slixmpp import ClientXMPP
+from slixmpp.exceptions import IqError
+
+PATIENCE = 20
+
+
+class Failed(Exception):
+    """Something did not go as it should."""
+
+
+def expect(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+class Client(ClientXMPP):
+    """One client that remembers what it was told."""
+
+    def __init__(self, house, user, *, password=None, resource="test", mechanism=None, direct=False):
+        self.house = house
+        address = f"{user}@{house.domain}" + (f"/{resource}" if resource else "")
+        super().__init__(address, password or f"secret-{user}", sasl_mech=mechanism)
+        self.ca_certs = house.ca
+        self.enable_direct_tls = direct
+        self.enable_starttls = not direct
+        self.auto_authorize = None
+        self.auto_subscribe = False
+        self.messages = []
+        self.presences = []
+        self.events_seen = []
+        self.changed = asyncio.Event()
+        for plugin in ("xep_0030", "xep_0092", "xep_0199", "xep_0202", "xep_0203"):
+            self.register_plugin(plugin)
+        self.add_event_handler("message", lambda m: self.remember(self.messages, m))
+        for name in ("presence_available", "presence_away", "presence_unavailable", "presence_subscribe",
+                     "presence_subscribed", "presence_unsubscribe", "presence_unsubscribed"):
+            self.add_event_handler(name, lambda p: self.remember(self.presences, p))
+        for name in ("session_start", "failed_auth", "failed_all_auth", "disconnected", "stream_error"):
+            self.add_event_handler(name, lambda _, name=name: self.remember(self.events_seen, name))
+        self.mechanism_used = None
+        self.add_event_handler("auth_success", self.note_mechanism)
+
+    def note_mechanism(self, _):
+        self.mechanism_used = self.plugin["feature_mechanisms"].mech.name
+
+    def remember(self, where, what):
+        where.append(what)
+        self.changed.set()
+
+    async def until(self, condition, what, patience=PATIENCE):
+        """Waits until `condition()` holds; its value."""
+        end = asyncio.get_running_loop().time() + patience
+        while not (value := condition()):
+            left = end - asyncio.get_running_loop().time()
+            if left <= 0:
+                raise Failed(f"{self.boundjid}: {what}; events {self.events_seen}, "
+                             f"messages {[str(m) for m in self.messages]}, "
+                             f"presences {[str(p) for p in self.presences]}")
+            self.changed.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self.changed.wait(), min(left, 0.2))
+        return value
+
+    async def log_in(self, present=True):
+        port = self.house.tls_port if self.enable_direct_tls else self.house.port
+        self.connect("127.0.0.1", port)
+        await self.until(lambda: "session_start" in self.events_seen, "does not log in")
+        await self.roster_items()
+        if present:
+            self.send_presence()
+            await self.until(lambda: self.seen("available", self.boundjid.full), "its own presence does not come back")
+        return self
+
+    async def leave(self):
+        await self.disconnect(wait=2.0)
+
+    async def roster_items(self):
+        """The roster as the server has it: {address: subscription}."""
+        # Without a version, so that the answer is never "as you know it".
+        iq = self.Iq(stype="get")
+        iq.enable("roster")
+        iq = await iq.send(timeout=PATIENCE)
+        return {str(jid): item["subscription"] for jid, item in iq["roster"]["items"].items()}
+
+    def seen(self, kind, sender, show=None):
+        return any(p["type"] == kind or (kind == "available" and p["type"] in ("away", "chat", "dnd", "xa"))
+                   for p in self.presences
+                   if sender in (p["from"].full, p["from"].bare) and (show is None or p["show"] == show))
+
+    def bodies(self):
+        return [m["body"] for m in self.messages if m["type"] in ("chat", "normal") and m["body"]]
+
+    def say(self, to, body):
+        self.send_message(mto=to, mbody=body, mtype="chat")
+
+    async def ping(self):
+        """Comes back when everything sent before is done: the server answers in order."""
+        await self.plugin["xep_0199"].ping(self.house.domain, timeout=PATIENCE)
+
+
+class House:
+    """Where the server is."""
+
+    def __init__(self, options):
+        self.domain = options.domain
+        self.port = options.port
+        self.tls_port = options.tls_port
+        self.ca = options.ca
+
+    def address(self, user):
+        return f"{user}@{self.domain}"
+
+
+async def befriend(asking, asked):
+    """Both see one another's presence afterwards."""
+    me, them = asking.boundjid.bare, asked.boundjid.bare
+    for one, other, one_name, other_name in ((asking, asked, me, them), (asked, asking, them, me)):
+        one.send_presence_subscription(pto=other_name, ptype="subscribe")
+        await other.until(lambda: other.seen("subscribe", one_name), f"{one_name} asks {other_name} in vain")
+        other.send_presence_subscription(pto=one_name, ptype="subscribed")
+        await one.until(lambda: one.seen("subscribed", other_name), f"{other_name} says yes in vain")
+    for one, other_name in ((asking, them), (asked, me)):
+        items = await one.roster_items()
+        expect(items.get(other_name) == "both", f"the roster of {one.boundjid.bare} is {items}")
+
+
+async def chat(house):
+    """Two clients, one over STARTTLS and one over direct TLS: rosters, subscriptions, presence, messages."""
+    roland = await Client(house, "roland", mechanism="SCRAM-SHA-256").log_in()
+    joe = await Client(house, "joe", mechanism="SCRAM-SHA-1", direct=True).log_in()
+    expect(roland.mechanism_used == "SCRAM-SHA-256", f"roland signed in by {roland.mechanism_used}")
+    expect(joe.mechanism_used == "SCRAM-SHA-1", f"joe signed in by {joe.mechanism_used}")
+    expect(await roland.roster_items() == {}, "roland's roster is not empty at first")
+    await befriend(roland, joe)
+    await roland.until(lambda: roland.seen("available", joe.boundjid.full), "roland does not see joe")
+    await joe.until(lambda: joe.seen("available", roland.boundjid.full), "joe does not see roland")
+    joe.send_presence(pshow="away", pstatus="at lunch")
+    await roland.until(lambda: roland.seen("available", joe.boundjid.full, "away"), "roland does not see joe go to lunch")
+    await talk(roland, joe)
+    await ask_server(house, roland)
+    await joe.leave()
+    await roland.until(lambda: roland.seen("unavailable", joe.boundjid.full), "roland does not see joe leave")
+    await roland.leave()
+
+
+async def talk(roland, joe):
+    """Messages arrive whole, once and in order, to the bare and to the full address."""
+    odd = "<Ça va?> & \"d'accord\" — 你好 😀\nsecond line"
+    roland.say(joe.boundjid.bare, odd)
+    await joe.until(lambda: odd in joe.bodies(), "joe does not hear roland")
+    expect(joe.messages[-1]["from"] == roland.boundjid.full, f"it came from {joe.messages[-1]['from']}")
+    many = [f"number {n}" for n in range(100)]
+    for body in many:
+        joe.say(roland.boundjid.full, body)
+    await roland.until(lambda: len(roland.bodies()) >= len(many), "roland does not hear all that joe says")
+    expect(roland.bodies() == many, "messages are out of order")
+    large = "x" * 60_000
+    joe.say(roland.boundjid.full, large)
+    await roland.until(lambda: roland.bodies()[-1] == large, "a large message does not arrive")
+
+
+async def ask_server(house, client):
+    """What the server itself answers."""
+    info = await client.plugin["xep_0030"].get_info(jid=house.domain, timeout=PATIENCE)
+    kinds = {(identity[0], identity[1]) for identity in info["disco_info"]["identities"]}
+    expect(("server", "im") in kinds, f"the server says it is {kinds}")
+    expect("urn:xmpp:ping" in info["disco_info"]["features"], "the server does not tell of ping")
+    await client.plugin["xep_0030"].get_items(jid=house.domain, timeout=PATIENCE)
+    await client.ping()
+    iq = client.make_iq_get(queryxmlns="urn:example:unknown", ito=house.domain)
+    try:
+        await iq.send(timeout=PATIENCE)
+        raise Failed("an unknown question has an answer")
+    except IqError as error:
+        condition = error.iq["error"]["condition"]
+        expect(condition in ("service-unavailable", "feature-not-implemented"), f"an unknown question: {condition}")
+
+
+async def mechanisms(house):
+    """Each mechanism, over STARTTLS and over direct TLS; with a resource, and with one that the server makes."""
+    for direct in (False, True):
+        for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"):
+            client = Client(house, "nina", resource=mechanism, mechanism=mechanism, direct=direct)
+            await client.log_in()
+            expect(client.mechanism_used == mechanism, f"signed in by {client.mechanism_used}")
+            expect(client.boundjid.full == f"nina@{house.domain}/{mechanism}", f"bound as {client.boundjid}")
+            await client.leave()
+    client = await Client(house, "nina", resource=None).log_in()
+    expect(client.boundjid.resource, "no resource was made")
+    await client.leave()
+
+
+async def wrong_password(house):
+    """A wrong password and an account that does not exist are refused alike, while others stay signed in."""
+    witness = await Client(house, "joe").log_in()
+    for user, password in (("roland", "secret-joe"), ("nobody", "secret-nobody")):
+        client = Client(house, user, password=password)
+        client.connect("127.0.0.1", house.port)
+        await client.until(lambda: "failed_auth" in client.events_seen, "a wrong password is not refused")
+        await client.until(lambda: "disconnected" in client.events_seen, "a wrong password keeps its connection")
+        expect("session_start" not in client.events_seen, "a wrong password signs in")
+        client.cancel_connection_attempt()
+    await witness.ping()
+    await witness.leave()
+
+
+async def away_send(house):
+    """Joe writes to roland, who is not there. Once the server answers, the messages are kept."""
+    joe = await Client(house, "joe").log_in()
+    for n in range(20):
+        joe.say(house.address("roland"), f"while you were out {n}")
+    await joe.ping()
+    expect(not [m for m in joe.messages if m["type"] == "error"], "a message to somebody away is refused")
+    print("kept", flush=True)
+    await joe.leave()
+
+
+async def away_receive(house):
+    """Roland comes back: the messages are there, in order, with their time; and only once."""
+    roland = await Client(house, "roland").log_in()
+    expected = [f"while you were out {n}" for n in range(20)]
+    await roland.until(lambda: len(roland.bodies()) >= 20, "the messages do not arrive")
+    await roland.ping()
+    expect(roland.bodies() == expected, f"the messages are {roland.bodies()}")
+    for message in roland.messages:
+        expect(message["delay"]["stamp"], "a message does not say when it was sent")
+        expect(message["from"].bare == house.address("joe"), f"a message came from {message['from']}")
+    await roland.leave()
+    roland = await Client(house, "roland").log_in()
+    await roland.ping()
+    expect(roland.bodies() == [], "the messages come a second time")
+    await roland.leave()
+
+
+async def friends(house):
+    """What `chat` arranged still holds."""
+    roland = await Client(house, "roland").log_in()
+    joe = await Client(house, "joe").log_in()
+    for client, other in ((roland, "joe"), (joe, "roland")):
+        items = await client.roster_items()
+        expect(items == {house.address(other): "both"}, f"the roster of {client.boundjid.bare} is {items}")
+    await roland.until(lambda: roland.seen("available", joe.boundjid.full), "roland does not see joe")
+    await joe.until(lambda: joe.seen("available", roland.boundjid.full), "joe does not see roland")
+    await roland.leave()
+    await joe.leave()
+
+
+async def roster(house):
+    """Contacts with names and groups, pushed to the other session, and removed again."""
+    desk = await Client(house, "nina", resource="desk").log_in()
+    phone = await Client(house, "nina", resource="phone", direct=True).log_in()
+    pushes = []
+    phone.add_event_handler("roster_update", lambda iq: phone.remember(pushes, iq))
+    joe = house.address("joe")
+    await desk.update_roster(joe, name="Joe <& co>", groups=["work", "caf\u00e9"])
+    item = lambda: next((iq["roster"]["items"][joe] for iq in pushes if iq["type"] == "set" and joe in iq["roster"]["items"]), None)
+    pushed = await phone.until(item, "a new contact is not pushed to the other session")
+    expect(pushed["name"] == "Joe <& co>", f"its name is {pushed['name']}")
+    expect(sorted(pushed["groups"]) == ["caf\u00e9", "work"], f"its groups are {pushed['groups']}")
+    await desk.ping()
+    pushes.clear()
+    await desk.del_roster_item(joe)
+    removed = await phone.until(item, "a removed contact is not pushed")
+    expect(removed["subscription"] == "remove", f"it is {removed['subscription']}")
+    expect(await phone.roster_items() == {}, "the contact is still there")
+    await desk.leave()
+    await phone.leave()
+
+
+async def stay(house):
+    """Stays signed in and answers, until told otherwise by the end of the process."""
+    client = await Client(house, "nina", resource="witness").log_in()
+    print("here", flush=True)
+    while True:
+        await client.ping()
+        print("alive", flush=True)
+        await asyncio.sleep(0.3)
+
+
+SCENARIOS = {scenario.__name__.replace("_", "-"): scenario for scenario in (
+    chat, mechanisms, wrong_password, away_send, away_receive, friends, roster, stay)}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("scenario", choices=SCENARIOS)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--tls-port", type=int, required=True)
+    parser.add_argument("--ca", required=True)
+    parser.add_argument("--domain", default="falcot.com")
+    parser.add_argument("--debug", action="store_true")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.DEBUG if options.debug else logging.CRITICAL)
+    try:
+        asyncio.run(asyncio.wait_for(SCENARIOS[options.scenario](House(options)), 120))
+    except (Failed, asyncio.TimeoutError, IqError) as error:
+        print(f"FAILED {options.scenario}: {error!r}", flush=True)
+        return 1
+    print(f"OK {options.scenario}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

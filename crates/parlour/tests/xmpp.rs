@@ -1,0 +1,276 @@
+//! XMPP through the real binary: slixmpp's clients, and peers that do not behave.
+//!
+//! The clients' scenarios are in `clients/xmpp_client.py`; here is what happens to the server meanwhile.
+
+#[path = "xmpp/raw.rs"]
+mod raw;
+
+use raw::Raw;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use testkit::House;
+use testkit::process::Program;
+
+const PACKAGE: &str = "python3 with slixmpp (pip install slixmpp)";
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// A house with the accounts that the scenarios know.
+fn house() -> House {
+    let builder = House::of(env!("CARGO_BIN_EXE_parlour"));
+    let accounts = ["roland", "joe", "nina"];
+    let with = |builder: testkit::house::Builder, name: &&str| {
+        builder.account(&format!("{name}@falcot.com"), &format!("secret-{name}"))
+    };
+    accounts.iter().fold(builder, with).start()
+}
+
+/// Starts a scenario of `clients/xmpp_client.py`.
+fn start(house: &House, scenario: &str) -> Program {
+    let mut command = Command::new("python3");
+    command
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/xmpp_client.py"))
+        .arg(scenario)
+        .args(["--port", &house.port("xmpp.client").to_string()])
+        .args(["--tls-port", &house.port("xmpp.client-tls").to_string()])
+        .arg("--ca")
+        .arg(house.dir().join("data/certs/authority.pem"));
+    Program::start(&mut command, PACKAGE)
+}
+
+/// Runs a scenario to its end, which must be a good one.
+fn play(house: &House, scenario: &str) {
+    let mut program = start(house, scenario);
+    let code = program.wait(LIMIT);
+    assert_eq!(code, Some(0), "{scenario}:\n{}", program.output());
+}
+
+#[test]
+fn two_clients_sign_in_subscribe_and_chat() {
+    play(&house(), "chat");
+}
+
+#[test]
+fn every_mechanism_over_starttls_and_direct_tls() {
+    play(&house(), "mechanisms");
+}
+
+#[test]
+fn contacts_are_kept_and_pushed() {
+    play(&house(), "roster");
+}
+
+#[test]
+fn a_wrong_password_is_refused() {
+    play(&house(), "wrong-password");
+}
+
+#[test]
+fn a_message_to_somebody_away_arrives_at_the_next_login() {
+    let house = house();
+    play(&house, "away-send");
+    play(&house, "away-receive");
+}
+
+/// What was acknowledged survives: contacts, subscriptions, messages to somebody away.
+#[test]
+fn nothing_acknowledged_is_lost_by_kill_9() {
+    let mut house = house();
+    play(&house, "chat");
+    house.kill_and_restart();
+    play(&house, "friends");
+    let sender = start(&house, "away-send");
+    sender.expect("kept", LIMIT);
+    house.kill_and_restart();
+    play(&house, "away-receive");
+    house.kill_and_restart();
+    play(&house, "friends");
+}
+
+/// A client that stays signed in while others misbehave.
+struct Witness(Program);
+
+impl Witness {
+    fn of(house: &House) -> Self {
+        let witness = start(house, "stay");
+        witness.expect("here", LIMIT);
+        Self(witness)
+    }
+
+    fn is_unharmed(&mut self) {
+        // One answer may have been on its way before; the second was asked for after.
+        self.0.expect("alive", LIMIT);
+        self.0.expect("alive", LIMIT);
+        assert!(self.0.is_running(), "{}", self.0.output());
+    }
+}
+
+const HEADER: &str = "<stream:stream to='falcot.com' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
+
+/// Each attack gets its stream error and the end of its connection; nobody else notices.
+#[test]
+fn malformed_xml_is_refused_and_others_are_unharmed() {
+    let house = house();
+    let mut witness = Witness::of(&house);
+    let header = |inner: &str| format!("{HEADER}{inner}");
+    let deep = "<a>".repeat(50);
+    let attributes: String = (0..50).map(|n| format!(" a{n}=''")).collect();
+    for (input, condition) in [
+        ("<!DOCTYPE lolz [<!ENTITY lol 'lol'>]>".to_owned(), "restricted-xml"),
+        (header("<!DOCTYPE lolz [<!ENTITY lol 'lol'>]>"), "restricted-xml"),
+        (header("<a><!-- hidden --></a>"), "restricted-xml"),
+        (header("<a><?php evil ?></a>"), "restricted-xml"),
+        (header("<a>&lol;</a>"), "restricted-xml"),
+        (header("<a></b>"), "not-well-formed"),
+        (header("<p:a/>"), "not-well-formed"),
+        (header("<a b='' b=''/>"), "not-well-formed"),
+        ("GET / HTTP/1.1\r\nHost: falcot.com\r\n\r\n".to_owned(), "not-well-formed"),
+        (header("hello"), "bad-format"),
+        (header(&deep), "policy-violation"),
+        (header(&format!("<a{attributes}/>")), "policy-violation"),
+        (header(&format!("<{}/>", "a".repeat(5000))), "policy-violation"),
+        (header(&format!("<a b='{}", "x".repeat(20_000))), "policy-violation"),
+        (HEADER.replace("falcot.com", "example.org"), "host-unknown"),
+        (HEADER.replace("1.0", "3.0"), "unsupported-version"),
+        (HEADER.replace("jabber:client", "jabber:server"), "invalid-namespace"),
+        (header("<message to='joe@falcot.com'/>"), "not-authorized"),
+    ] {
+        let mut raw = Raw::plain(&house);
+        raw.send(&input);
+        raw.ends_with_error(condition);
+    }
+    let mut raw = Raw::plain(&house);
+    raw.send_bytes(&[HEADER.as_bytes(), b"<a>\xC0\x80</a>"].concat());
+    raw.ends_with_error("unsupported-encoding");
+    witness.is_unharmed();
+}
+
+/// Passwords are not taken outside TLS, and what was sent before TLS is not read as if it had come inside.
+#[test]
+fn nothing_goes_around_tls() {
+    let house = house();
+    let auth = raw::plain_auth("roland", "secret-roland");
+    let mut raw = Raw::plain(&house);
+    raw.send(HEADER);
+    raw.expect("<required/></starttls>");
+    raw.send(&auth);
+    raw.expect("<encryption-required/>");
+    let mut raw = Raw::plain(&house);
+    raw.send(&format!("{HEADER}<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>{HEADER}{auth}"));
+    let mut raw = raw.secure(&house);
+    raw.send(HEADER);
+    raw.expect("<mechanism>SCRAM-SHA-256</mechanism>");
+    assert!(!raw.heard().contains("<success"), "{}", raw.heard());
+}
+
+/// Slow senders are waited for; those who say nothing at all are not waited for for ever, and cost others nothing.
+#[test]
+fn slow_and_half_open_connections() {
+    let house = house();
+    let mut witness = Witness::of(&house);
+    let silent: Vec<_> = (0..200).map(|_| Raw::plain(&house)).collect();
+    let halves: Vec<_> = (0..50)
+        .map(|_| {
+            let mut raw = Raw::plain(&house);
+            raw.send(&HEADER[..40]);
+            raw
+        })
+        .collect();
+    let mut slow = Raw::tls(&house);
+    for byte in format!("{HEADER}{}", raw::plain_auth("roland", "secret-roland")).bytes() {
+        slow.send_bytes(&[byte]);
+    }
+    slow.expect("<success");
+    for byte in format!("{HEADER}{}", raw::bind("slow")).bytes() {
+        slow.send_bytes(&[byte]);
+    }
+    slow.expect("<jid>roland@falcot.com/slow</jid>");
+    witness.is_unharmed();
+    drop((silent, halves));
+    witness.is_unharmed();
+    slow.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
+    slow.expect("id='p'");
+}
+
+/// Somebody who has signed in may not send more than a stanza may be, and loses the stream, not the house.
+#[test]
+fn an_oversized_stanza_ends_its_stream() {
+    let house = house();
+    let mut witness = Witness::of(&house);
+    let mut raw = Raw::session(&house, "roland", "large");
+    let body = |length| format!("<message to='joe@falcot.com'><body>{}</body></message>", "x".repeat(length));
+    raw.send(&body(100_000));
+    raw.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
+    raw.expect("id='p'");
+    raw.send(&body(2_000_000));
+    raw.ends_with_error("policy-violation");
+    assert!(raw.heard().contains("<stanza-too-big xmlns='urn:xmpp:errors'/>"));
+    witness.is_unharmed();
+}
+
+/// Three wrong passwords on one stream are enough.
+#[test]
+fn guessing_ends_the_stream() {
+    let house = house();
+    let mut raw = Raw::tls(&house);
+    raw.send(HEADER);
+    raw.expect("</stream:features>");
+    for _ in 0..3 {
+        raw.send(&raw::plain_auth("roland", "guess"));
+    }
+    raw.ends_with_error("policy-violation");
+    assert_eq!(raw.heard().matches("<not-authorized/>").count(), 3, "{}", raw.heard());
+}
+
+/// Nobody speaks for somebody else, and a session that tries loses its stream.
+#[test]
+fn a_forged_sender_ends_the_stream() {
+    let house = house();
+    let mut joe = Raw::session(&house, "joe", "desk");
+    joe.send("<presence/>");
+    joe.expect("<presence");
+    let mut raw = Raw::session(&house, "roland", "forger");
+    raw.send("<message from='nina@falcot.com' to='joe@falcot.com'><body>trust me</body></message>");
+    raw.ends_with_error("invalid-from");
+    let mut raw = Raw::session(&house, "roland", "honest");
+    raw.send("<message to='joe@falcot.com' id='m'><body>it is me</body></message>");
+    joe.expect("<body>it is me</body>");
+    assert!(joe.heard().contains("from='roland@falcot.com/honest'") && !joe.heard().contains("trust me"));
+}
+
+/// A second session of the same name takes the place of the first, or gets another; both ways one of them works.
+#[test]
+fn two_sessions_of_one_name() {
+    let house = house();
+    let mut first = Raw::session(&house, "roland", "desk");
+    let mut second = Raw::session(&house, "roland", "desk");
+    second.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
+    second.expect("id='p'");
+    if second.heard().contains("<jid>roland@falcot.com/desk</jid>") {
+        first.ends_with_error("conflict");
+    }
+}
+
+/// Many logins at once, over both ways, on two workers: every session is at its account's home.
+#[test]
+fn messages_between_workers() {
+    let house = house();
+    let begin = Instant::now();
+    let mut sessions: Vec<_> = ["roland", "joe", "nina"]
+        .iter()
+        .flat_map(|user| (0..6).map(move |n| (*user, format!("r{n}"))))
+        .map(|(user, resource)| (user, resource.clone(), Raw::session(&house, user, &resource)))
+        .collect();
+    let names: Vec<String> = sessions.iter().map(|(user, r, _)| format!("{user}@falcot.com/{r}")).collect();
+    for (_, _, session) in &mut sessions {
+        session.send("<presence/>");
+        for name in &names {
+            session.send(&format!("<message to='{name}' type='chat'><body>hello</body></message>"));
+        }
+    }
+    for (user, resource, session) in &mut sessions {
+        for name in &names {
+            session.expect(&format!("<message from='{name}' to='{user}@falcot.com/{resource}'"));
+        }
+    }
+    assert!(begin.elapsed() < LIMIT);
+}
