@@ -168,7 +168,7 @@ impl Element {
 
     /// A foreign attribute is kept as `{namespace}name`: it gets a prefix of its own.
     fn write_attribute(&self, name: &str, value: &str, out: &mut String) {
-        match name.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+        match name.strip_prefix('{').and_then(|rest| rest.rsplit_once('}')) {
             None => push_attribute(name, value, out),
             Some((namespace, local)) => {
                 let prefix = format!("p{}", out.len());
@@ -281,6 +281,7 @@ mod tests {
         check("<a xml:lang='en'><![CDATA[<&]]>!</a>", Ok("<a xml:lang='en'>&lt;&amp;!</a>"));
         check("<a xmlns=''><b xmlns='jabber:client'/></a>", Ok("<a xmlns=''><b xmlns='jabber:client'/></a>"));
         check("<a xmlns:p='u:v' p:b='1'/>", Ok("<a xmlns:p2='u:v' p2:b='1'/>"));
+        check("<a xmlns:p='u}v' p:b='1'/>", Ok("<a xmlns:p2='u}v' p2:b='1'/>"));
     }
 
     #[test]
