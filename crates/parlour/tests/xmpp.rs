@@ -207,18 +207,19 @@ fn an_oversized_stanza_ends_its_stream() {
     witness.is_unharmed();
 }
 
-/// Three wrong passwords on one stream are enough.
+/// A few wrong passwords on one stream are enough (RFC 6120 §6.4.5: two to five).
 #[test]
 fn guessing_ends_the_stream() {
     let house = house();
     let mut raw = Raw::tls(&house);
     raw.send(HEADER);
     raw.expect("</stream:features>");
-    for _ in 0..3 {
+    for _ in 0..5 {
         raw.send(&raw::plain_auth("roland", "guess"));
     }
     raw.ends_with_error("policy-violation");
-    assert_eq!(raw.heard().matches("<not-authorized/>").count(), 3, "{}", raw.heard());
+    let tries = raw.heard().matches("<not-authorized/>").count();
+    assert!((2..=5).contains(&tries), "{}", raw.heard());
 }
 
 /// Nobody speaks for somebody else, and a session that tries loses its stream.
@@ -269,7 +270,7 @@ fn messages_between_workers() {
     }
     for (user, resource, session) in &mut sessions {
         for name in &names {
-            session.expect(&format!("<message from='{name}' to='{user}@falcot.com/{resource}'"));
+            session.hears(&format!("<message from='{name}' to='{user}@falcot.com/{resource}'"));
         }
     }
     assert!(begin.elapsed() < LIMIT);

@@ -93,6 +93,15 @@ impl Raw {
         }
     }
 
+    /// Waits until `text` was heard, before or after anything else.
+    pub(crate) fn hears(&mut self, text: &str) {
+        let end = Instant::now() + LIMIT;
+        while !self.heard().contains(text) {
+            assert!(!self.closed && Instant::now() < end, "no {text} in {}", self.heard());
+            self.listen();
+        }
+    }
+
     /// Waits for the end of the connection: the last that was said is this stream error.
     pub(crate) fn ends_with_error(&mut self, condition: &str) {
         let end = Instant::now() + LIMIT;
