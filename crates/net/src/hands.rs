@@ -79,6 +79,24 @@ impl<M: Send + 'static> Net<'_, M> {
         Ok(())
     }
 
+    /// As [`Self::write`], but inside TLS the bytes get a record of their own (as many as they need), whatever is
+    /// written before and after them: there are peers that take what one record brings for one message.
+    ///
+    /// # Errors
+    /// [`Full`], as for [`Self::write`].
+    pub fn write_apart(&mut self, conn: ConnectionId, bytes: &[u8]) -> Result<(), Full> {
+        self.cut(conn);
+        let written = self.write(conn, bytes);
+        self.cut(conn);
+        written
+    }
+
+    fn cut(&mut self, conn: ConnectionId) {
+        if let Some(stream) = self.core.streams.get_mut(conn) {
+            stream.cut();
+        }
+    }
+
     /// Octets written that the kernel has not taken yet (0 for a connection that is gone).
     pub fn queued(&self, conn: ConnectionId) -> usize {
         self.core.streams.get(conn).map_or(0, |stream| stream.queued())

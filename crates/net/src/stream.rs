@@ -42,6 +42,8 @@ pub(crate) struct Stream {
     pub(crate) facts: Option<Box<Facts>>,
     /// Written, to be sealed when the handshake is done and the handler has returned.
     pub(crate) plain: Vec<u8>,
+    /// Where in `plain` a new TLS record is to begin.
+    pub(crate) cuts: Vec<usize>,
     /// To go out as it is: the kernel had no room.
     pub(crate) out: Vec<u8>,
     /// Offered to the handler, not taken.
@@ -81,6 +83,7 @@ impl Stream {
             sealing: false,
             facts: None,
             plain: Vec::new(),
+            cuts: Vec::new(),
             out: Vec::new(),
             unread: Vec::new(),
             sealed: Vec::new(),
@@ -129,6 +132,14 @@ impl Stream {
         self.plain.len() + self.out.len()
     }
 
+    /// Has what is written from here on begin a new TLS record.
+    pub(crate) fn cut(&mut self) {
+        let end = self.plain.len();
+        if end > self.cuts.last().copied().unwrap_or(0) {
+            self.cuts.push(end);
+        }
+    }
+
     /// What the event queue should watch it for.
     pub(crate) fn wants(&self) -> Interest {
         let connecting = self.phase == Phase::Connecting;
@@ -144,7 +155,11 @@ impl Stream {
         spill.retry();
         if let Some(session) = self.session.as_deref_mut() {
             if !session.is_handshaking() && !self.plain.is_empty() {
-                session.seal(&self.plain);
+                let mut from = 0;
+                for end in self.cuts.drain(..).chain([self.plain.len()]) {
+                    session.seal(&self.plain[from..end]);
+                    from = end;
+                }
                 spare.put(&mut self.plain);
             }
             if self.phase == Phase::Closing && !session.is_handshaking() {

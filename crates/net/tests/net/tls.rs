@@ -70,6 +70,46 @@ fn a_protocol_is_agreed_on_and_a_client_without_one_is_welcome() {
     assert_eq!(failures(&house), 1);
 }
 
+/// The lengths of the plaintexts of the next records, as long as they come at once.
+fn records(client: &mut Client, count: usize) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    let (mut head, mut body) = ([0; 5], Vec::new());
+    while lengths.len() < count {
+        client.sock.read_exact(&mut head).unwrap();
+        body.resize(usize::from(u16::from_be_bytes([head[3], head[4]])), 0);
+        client.sock.read_exact(&mut body).unwrap();
+        client.conn.read_tls(&mut &[&head[..], &body].concat()[..]).unwrap();
+        match client.conn.process_new_packets().unwrap().plaintext_bytes_to_read() {
+            // A session ticket.
+            0 => {}
+            length => {
+                client.conn.reader().read_exact(&mut vec![0; length]).unwrap();
+                lengths.push(length);
+            }
+        }
+    }
+    lengths
+}
+
+#[test]
+fn what_is_written_apart_gets_records_of_its_own() {
+    let house = House::new(1, &[spec(SHOW, tls(&[]), "127.0.0.1:0")]);
+    let mut client = begin(&house.client, house.dial(0)).unwrap();
+    let (conn, _) = house.opened();
+    house.act(0, move |_, net| {
+        for (length, apart) in
+            [(1, false), (2, false), (10, true), (20, true), (0, true), (3, false), (30, true)]
+        {
+            let bytes = vec![b'x'; length];
+            let written = if apart { net.write_apart(conn, &bytes) } else { net.write(conn, &bytes) };
+            written.expect("there is room");
+        }
+    });
+    assert_eq!(records(&mut client, 5), [3, 10, 20, 3, 30]);
+    house.act(0, move |_, net| net.write(conn, &[b'x'; 7]).expect("there is room"));
+    assert_eq!(records(&mut client, 1), [7]);
+}
+
 #[test]
 fn what_does_not_begin_like_tls_is_closed_unseen() {
     let house = House::new(1, &[spec(ECHO, tls(&[]), "127.0.0.1:0")]);

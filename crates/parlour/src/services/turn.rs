@@ -114,7 +114,7 @@ impl Turn {
         match flow {
             Flow::Datagram { socket, local, peer } => desk.net.send(socket, Some(local), peer, &bytes),
             Flow::Stream(conn) => {
-                if desk.net.write(conn, &bytes).is_err() {
+                if desk.net.write_apart(conn, &bytes).is_err() {
                     // It takes no answers: it is no client any more.
                     desk.net.abort(conn);
                 }
@@ -199,8 +199,9 @@ impl Turn {
                 desk.net.forward(socket, Some(local), peer, part);
             }
             Flow::Stream(conn) if desk.net.queued(conn) < QUEUE => {
-                // A full buffer drops the datagram, as the bound above does.
-                let _ = desk.net.write(conn, &batch.whole_mut(index)[range]);
+                // A full buffer drops the datagram, as the bound above does. Apart, as coturn's clients (4.6 to 4.17) take
+                // what they read from TLS for one message.
+                let _ = desk.net.write_apart(conn, &batch.whole_mut(index)[range]);
             }
             Flow::Stream(_) => {}
         }
