@@ -1,0 +1,24 @@
+//! SIP of the real binary: Debian's baresip and sipp through it, agents of our own, and what strangers send it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
+#![expect(clippy::disallowed_types, reason = "a test is a client with sockets of its own")]
+
+mod agent;
+mod calls;
+mod phones;
+mod policy;
+mod sipp;
+mod strangers;
+
+use testkit::House;
+
+/// The password of everybody.
+const PASSWORD: &str = "tr0mbone";
+
+/// A house with roland and joe.
+fn house() -> House {
+    House::of(env!("CARGO_BIN_EXE_parlour"))
+        .account("roland@falcot.com", PASSWORD)
+        .account("joe@falcot.com", PASSWORD)
+        .start()
+}

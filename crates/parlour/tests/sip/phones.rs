@@ -1,0 +1,165 @@
+//! Two Debian baresip phones register and call one another; each must hear the other's tone.
+
+use crate::{PASSWORD, house};
+use std::f64::consts::TAU;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use testkit::House;
+use testkit::house::{free_port, scratch};
+use testkit::process::Program;
+
+/// Samples a second of everything that is played and recorded.
+const RATE: u32 = 8000;
+
+/// A phone with a folder of its own. It plays its tone into every call and records what it hears.
+struct Phone {
+    program: Program,
+    dir: PathBuf,
+}
+
+impl Phone {
+    fn start(house: &House, user: &str, transport: &str, tone: f64, dial: Option<&str>) -> Self {
+        let dir = scratch();
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("tone.wav"), tone_file(tone)).unwrap();
+        std::fs::write(dir.join("config"), config(&dir.to_string_lossy())).unwrap();
+        std::fs::write(dir.join("contacts"), "").unwrap();
+        let port = house.port(&format!("sip.{transport}"));
+        let account = format!(
+            "<sip:{user}@falcot.com>;auth_user={user};auth_pass={PASSWORD};regint=60;answermode=auto;audio_codecs=pcmu;\
+             outbound=\"sip:127.0.0.1:{port};transport={transport}\"\n"
+        );
+        std::fs::write(dir.join("accounts"), account).unwrap();
+        let mut command = Command::new("baresip");
+        command.arg("-f").arg(&dir).args(["-t", "60"]);
+        if let Some(uri) = dial {
+            command.args(["-e", &format!("/dial {uri}")]);
+        }
+        Self { program: Program::start(&mut command, "baresip"), dir }
+    }
+
+    /// Waits until it has registered.
+    fn registered(self) -> Self {
+        self.program.expect("200 OK", Duration::from_secs(15));
+        self
+    }
+
+    /// What it has heard so far, as samples.
+    fn heard(&self) -> Vec<i16> {
+        let files = std::fs::read_dir(&self.dir).unwrap().flatten();
+        let name = |file: &std::fs::DirEntry| file.file_name().to_string_lossy().into_owned();
+        let Some(file) = files.into_iter().find(|file| name(file).ends_with("-dec.wav")) else {
+            return Vec::new();
+        };
+        let bytes = std::fs::read(file.path()).unwrap();
+        bytes
+            .get(44..)
+            .unwrap_or_default()
+            .chunks_exact(2)
+            .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+            .collect()
+    }
+
+    /// Waits until it has heard two seconds, and says how loud a tone is in the last of them.
+    fn hears(&self, tone: f64) -> f64 {
+        let second = RATE as usize;
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            let heard = self.heard();
+            if heard.len() >= 2 * second {
+                return loudness(&heard[second..2 * second], tone);
+            }
+            assert!(
+                Instant::now() < end,
+                "{} samples heard; it said:\n{}",
+                heard.len(),
+                self.program.output()
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Phone {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// baresip takes its port for TLS beside the one it is given.
+fn config(dir: &str) -> String {
+    let (sip, rtp) = (free_port(), free_port() & !1);
+    format!(
+        "sip_listen 127.0.0.1:{sip}\nnet_interface 127.0.0.1\nrtp_ports {rtp}-{}\n\
+         audio_source aufile,{dir}/tone.wav\naudio_player aubridge,player\naudio_alert aubridge,alert\nsnd_path {dir}\n\
+         module_path /usr/lib/baresip/modules\nmodule g711.so\nmodule aufile.so\nmodule sndfile.so\nmodule aubridge.so\n\
+         module_app account.so\nmodule_app menu.so\n",
+        rtp + 40
+    )
+}
+
+/// A minute of a tone as a WAV file.
+fn tone_file(tone: f64) -> Vec<u8> {
+    let samples =
+        (0..60 * RATE).map(|n| (12_000.0 * (TAU * tone * f64::from(n) / f64::from(RATE)).sin()) as i16);
+    let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
+    let size = u32::try_from(data.len()).unwrap();
+    let mut file = Vec::with_capacity(data.len() + 44);
+    file.extend_from_slice(b"RIFF");
+    file.extend_from_slice(&(36 + size).to_le_bytes());
+    file.extend_from_slice(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    file.extend_from_slice(&RATE.to_le_bytes());
+    file.extend_from_slice(&(2 * RATE).to_le_bytes());
+    file.extend_from_slice(b"\x02\0\x10\0data");
+    file.extend_from_slice(&size.to_le_bytes());
+    file.extend_from_slice(&data);
+    file
+}
+
+/// How strong a frequency is in some samples: the amplitude of that part alone.
+fn loudness(samples: &[i16], tone: f64) -> f64 {
+    let (mut along, mut across) = (0.0, 0.0);
+    for (n, &sample) in samples.iter().enumerate() {
+        let angle = TAU * tone * n as f64 / f64::from(RATE);
+        along += f64::from(sample) * angle.cos();
+        across += f64::from(sample) * angle.sin();
+    }
+    2.0 * along.hypot(across) / samples.len() as f64
+}
+
+#[test]
+fn a_tone_is_told_from_another() {
+    let file = tone_file(440.0);
+    let samples: Vec<_> =
+        file[44..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
+    assert!(loudness(&samples[..8000], 440.0) > 11_000.0 && loudness(&samples[..8000], 1000.0) < 100.0);
+}
+
+/// Joe waits, roland calls; both must hear the other and not themselves.
+fn call(transport: &str) {
+    let house = house();
+    let joe = Phone::start(&house, "joe", transport, 1000.0, None).registered();
+    let roland = Phone::start(&house, "roland", transport, 440.0, Some("sip:joe@falcot.com"));
+    let (at_joe, at_roland) =
+        ((joe.hears(440.0), joe.hears(1000.0)), (roland.hears(1000.0), roland.hears(440.0)));
+    assert!(at_joe.0 > 8000.0 && at_joe.1 < 1000.0, "joe hears {at_joe:?}");
+    assert!(at_roland.0 > 8000.0 && at_roland.1 < 1000.0, "roland hears {at_roland:?}");
+    roland.program.terminate();
+    joe.program.expect("terminated", Duration::from_secs(10));
+}
+
+#[test]
+fn two_phones_call_over_udp() {
+    call("udp");
+}
+
+#[test]
+fn two_phones_call_over_tcp() {
+    call("tcp");
+}
+
+#[test]
+fn two_phones_call_over_tls() {
+    call("tls");
+}
