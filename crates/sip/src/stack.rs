@@ -4,6 +4,7 @@
 //! bindings leaves as a question with a token, and goes on when the answer comes.
 
 mod ack;
+mod ask;
 mod cancel;
 mod client;
 mod config;
@@ -339,6 +340,7 @@ impl Stack {
 
     fn opened(
         &mut self,
+        now: Instant,
         conn: ConnectionId,
         transport: Transport,
         ends: (SocketAddr, SocketAddr),
@@ -347,7 +349,7 @@ impl Stack {
         let (local, peer) = ends;
         let arrival = Arrival { flow: Flow::Stream(conn), transport, local, peer };
         let framer = Framer::new(self.config.framing());
-        for waiting in self.connections.opened(conn, arrival, framer, token.map(id_of)) {
+        for waiting in self.connections.opened(conn, arrival, framer, (now, token.map(id_of))) {
             if let Some(owner) = waiting.owner {
                 self.table.moved(owner, Path::Stream { conn, peer });
             }
@@ -356,6 +358,7 @@ impl Stack {
         if let Some(token) = token {
             self.timers.cancel(Timer::Dialling(id_of(token)));
         }
+        self.timers.set(Timer::Idle(conn), now + self.config.limits.idle);
     }
 
     fn refused(&mut self, now: Instant, dial: Id) {
@@ -369,6 +372,8 @@ impl Stack {
 
     fn closed(&mut self, now: Instant, conn: ConnectionId) {
         self.connections.closed(conn);
+        self.timers.cancel(Timer::Idle(conn));
+        self.timers.cancel(Timer::Partial(conn));
         for owner in self.table.waiting_on_stream(conn) {
             self.path_failed(now, owner);
         }
@@ -400,7 +405,7 @@ impl Machine for Stack {
                 }
             }
             Input::Opened { conn, transport, local, peer, token } => {
-                self.opened(conn, transport, (local, peer), token);
+                self.opened(now, conn, transport, (local, peer), token);
             }
             Input::Refused { token } => self.refused(now, id_of(token)),
             Input::Received { conn, bytes } => self.received(now, conn, bytes),

@@ -12,7 +12,7 @@ pub use crate::slab::Id;
 pub use key::{Key, Keyring};
 
 use std::time::{Duration, Instant};
-use wire::Timers;
+use wire::{ConnectionId, Timers};
 
 /// The timer values of RFC 3261 §17.1.1.1 and table 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,10 +93,14 @@ pub enum Timer {
     Cancelled(Id),
     /// Registrar: the first binding of this row ends.
     Binding(Id),
-    /// Server: a question about where it goes was not answered.
+    /// A question was not answered.
     Asked(Id),
     /// Transport: nobody took the call for a connection.
     Dialling(Id),
+    /// Transport: a stream may have been silent for too long.
+    Idle(ConnectionId),
+    /// Transport: a message on a stream has begun and does not end.
+    Partial(ConnectionId),
 }
 
 /// The clock of one transaction, lent to its machine.

@@ -196,6 +196,15 @@ fn kept(place: i64, row: Row) -> BindingRow {
     BindingRow { place, expires, payload: row.data }
 }
 
+/// Whether an error says that nobody is there: destination unreachable, but not for a datagram's size (RFC 792, RFC 4443).
+fn is_final(error: &IcmpError, peer: SocketAddr) -> bool {
+    const TOO_BIG: u8 = 4;
+    match peer.ip().to_canonical() {
+        IpAddr::V4(_) => error.kind == 3 && error.code != TOO_BIG,
+        IpAddr::V6(_) => error.kind == 1,
+    }
+}
+
 impl Service for Sip {
     fn datagrams(&mut self, desk: &mut Desk<'_, '_>, socket: SocketId, batch: &mut Batch<'_>) {
         for index in 0..batch.len() {
@@ -210,9 +219,11 @@ impl Service for Sip {
         desk: &mut Desk<'_, '_>,
         _socket: SocketId,
         peer: SocketAddr,
-        _error: IcmpError,
+        error: IcmpError,
     ) {
-        self.handle(desk, Input::Unreachable { peer });
+        if is_final(&error, peer) {
+            self.handle(desk, Input::Unreachable { peer });
+        }
     }
 
     fn opened(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, info: &ConnectionInfo) {

@@ -120,23 +120,6 @@ impl Context {
         pending
     }
 
-    /// Whether a question is open.
-    pub fn is_asking(&self) -> bool {
-        self.asking || self.branches.iter().any(|branch| branch.state == State::Resolving)
-    }
-
-    /// Nobody answered the questions: what waits for them has failed with `code`.
-    pub fn unanswered(&mut self, code: u16) {
-        if std::mem::take(&mut self.asking) {
-            self.best = Best::Local(code);
-        }
-        for branch in 0..self.branches.len() {
-            if self.branches[branch].state == State::Resolving {
-                self.failed(branch, code);
-            }
-        }
-    }
-
     /// A branch ended with a 2xx.
     pub fn done(&mut self, branch: usize) {
         self.branches[branch].state = State::Done;

@@ -8,8 +8,7 @@ use super::{Context, Refusal};
 use crate::message::{Message, Method};
 use crate::registrar::Contact;
 use crate::slab::Id;
-use crate::stack::{Asked, Output, Stack, token_of};
-use crate::transaction::Timer;
+use crate::stack::{Asked, Output, Stack};
 use crate::transport::{self, Arrival, Branch as Via, Hop, token};
 use crate::uri::Uri;
 use std::collections::VecDeque;
@@ -39,38 +38,28 @@ impl Stack {
     }
 
     fn locate(&mut self, now: Instant, id: Id, address: wire::Address) {
-        let Some(asked) = self.asked.insert(Asked::Locate(id)) else {
-            return self.answer(now, id, &Refusal::Overload);
-        };
+        let Some(token) = self.ask(now, Asked::Locate(id)) else { return self.nobody_asked(now, id) };
         if let Some(context) = self.table.context_mut(id) {
             context.asking = true;
         }
-        self.timers.set(Timer::Asked(id), now + self.config.limits.answer);
-        self.out.push_back(Output::Locate { token: token_of(asked), address });
+        self.out.push_back(Output::Locate { token, address });
     }
 
     /// The user was found, or is nowhere.
     pub(crate) fn located(&mut self, now: Instant, asked: Id, contacts: Option<Vec<Contact>>) {
-        let Some(Asked::Locate(id)) = self.asked.remove(asked) else { return };
+        let Some(Asked::Locate(id)) = self.answered(asked) else { return };
         let Some(context) = self.table.context_mut(id) else { return };
         // Cancelled, or given up, meanwhile.
         if !std::mem::take(&mut context.asking) {
             return;
         }
-        self.timers.cancel(Timer::Asked(id));
-        let Some(contacts) = contacts else { return self.nowhere(now, id, &Refusal::Overload) };
+        let Some(contacts) = contacts else { return self.nobody_asked(now, id) };
         let branches: Vec<Branch> = contacts.into_iter().filter_map(contact_branch).collect();
         if branches.is_empty() {
-            return self.nowhere(now, id, &Refusal::Unavailable);
+            context.answered = true;
+            return self.answer(now, id, &Refusal::Unavailable);
         }
         self.fork(now, id, branches);
-    }
-
-    fn nowhere(&mut self, now: Instant, id: Id, refusal: &Refusal) {
-        if let Some(context) = self.table.context_mut(id) {
-            context.answered = true;
-        }
-        self.answer(now, id, refusal);
     }
 
     /// Starts every branch.
@@ -97,7 +86,6 @@ impl Stack {
                 context.branches[index].state = State::Resolving;
                 let asked = Asked::Resolve { server: id, branch: index, hop };
                 if self.resolve(now, asked, name) {
-                    self.timers.set(Timer::Asked(id), now + self.config.limits.answer);
                     return;
                 }
             } else if self.try_hop(now, id, index, &hop) {
@@ -106,15 +94,15 @@ impl Stack {
         }
     }
 
-    pub(super) fn resolve(&mut self, _now: Instant, asked: Asked, name: Box<str>) -> bool {
-        let Some(asked) = self.asked.insert(asked) else { return false };
-        self.out.push_back(Output::Resolve { token: token_of(asked), name });
-        true
+    pub(super) fn resolve(&mut self, now: Instant, asked: Asked, name: Box<str>) -> bool {
+        let token = self.ask(now, asked);
+        self.out.extend(token.map(|token| Output::Resolve { token, name }));
+        token.is_some()
     }
 
     /// The addresses of a name.
     pub(crate) fn resolved(&mut self, now: Instant, asked: Id, addresses: &[IpAddr]) {
-        match self.asked.remove(asked) {
+        match self.answered(asked) {
             Some(Asked::Resolve { server, branch, hop }) => {
                 let Some(context) = self.table.context_mut(server) else { return };
                 let waits = context.branches.get(branch).is_some_and(|b| b.state == State::Resolving);
@@ -124,9 +112,6 @@ impl Stack {
                 let found = expand(&hop, addresses);
                 let hops = &mut context.branches[branch].hops;
                 found.into_iter().rev().for_each(|hop| hops.push_front(hop));
-                if !context.is_asking() {
-                    self.timers.cancel(Timer::Asked(server));
-                }
                 self.try_next(now, server, branch, Refusal::Unreachable.code());
                 self.conclude(now, server);
             }

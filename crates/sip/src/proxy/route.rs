@@ -89,19 +89,18 @@ impl Place<'_> {
             .into();
         plan.target = match remaining.first() {
             Some(_) => Target::Next,
-            None => self.target(&request_uri, arrival),
+            None => self.target(&request_uri, arrival)?,
         };
         Ok(plan)
     }
 
-    /// Whom a Request-URI names.
-    fn target(&self, uri: &SipUri<'_>, arrival: &Arrival) -> Target {
-        if !self.is_us(uri, arrival) {
-            return Target::Next;
-        }
-        match self.account(uri, arrival) {
-            Some(address) => Target::Account(address),
-            None => Target::Us,
+    /// Whom a Request-URI names. A name that no account can have is nobody's.
+    fn target(&self, uri: &SipUri<'_>, arrival: &Arrival) -> Result<Target, Refusal> {
+        match (self.is_us(uri, arrival), self.account(uri, arrival)) {
+            (false, _) => Ok(Target::Next),
+            (true, Some(address)) => Ok(Target::Account(address)),
+            (true, None) if uri.user.is_none() => Ok(Target::Us),
+            (true, None) => Err(Refusal::NotFound),
         }
     }
 

@@ -76,7 +76,9 @@ impl Binding {
 
     /// What the proxy needs to know.
     pub fn contact(&self) -> Contact {
-        Contact { uri: self.uri().into(), path: self.path().into(), arrival: self.arrival, q: self.q }
+        // Header fields in a contact's URI have no place in a Request-URI (RFC 3261 §19.1.1, §16.6 step 2).
+        let uri = self.uri().split(|&b| b == b'?').next().unwrap_or_default();
+        Contact { uri: uri.into(), path: self.path().into(), arrival: self.arrival, q: self.q }
     }
 
     /// The binding as it is kept on disk.

@@ -99,7 +99,7 @@ fn change<'a>(
     rules: &Rules,
 ) -> Result<Change<'a>, Refusal> {
     let hop = match address.uri() {
-        Ok(Uri::Sip(uri)) if uri.headers.is_empty() => Hop::of_uri(&uri),
+        Ok(Uri::Sip(uri)) => Hop::of_uri(&uri),
         _ => return Err(Refusal::BadContact),
     };
     let asked = match address.expires().or(request.expires()) {

@@ -35,7 +35,6 @@ impl Stack {
     /// Cancels all that is pending for a server transaction: the caller gave up, or somebody else took the call.
     pub(crate) fn give_up(&mut self, now: Instant, server: Id, reason: &[u8]) {
         let Some(context) = self.table.context_mut(server) else { return };
-        self.timers.cancel(Timer::Asked(server));
         let pending = context.close(Refusal::Cancelled.code());
         for client in pending {
             self.cancel_client(now, client, reason);

@@ -46,6 +46,8 @@ pub struct Limits {
     pub max_forwards: u8,
     /// What Retry-After says when there is too much to do.
     pub retry_after: Duration,
+    /// How long a stream may be silent.
+    pub idle: Duration,
     /// How long a connection may take to open, a name to be looked up, a user to be found.
     pub answer: Duration,
 }

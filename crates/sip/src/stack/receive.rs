@@ -2,7 +2,8 @@
 
 use super::{Output, Parcel, Stack};
 use crate::framing::{self, Frame, Framer};
-use crate::message::{Malformed, Message, Via};
+use crate::message::{List, Malformed, Message, Via};
+use crate::transaction::Timer;
 use crate::transport::{Arrival, Branch};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -30,10 +31,13 @@ impl Stack {
     pub(super) fn received(&mut self, now: Instant, conn: ConnectionId, bytes: &[u8]) {
         let empty = Framer::new(self.config.framing());
         let Some(connection) = self.connections.get_mut(conn) else { return };
+        connection.heard = now;
         let arrival = connection.arrival;
         let mut framer = std::mem::replace(&mut connection.framer, empty);
         let mut rest = bytes;
+        let mut whole = false;
         while let Some(frame) = framer.next(&mut rest) {
+            whole = true;
             match frame {
                 Frame::Message(bytes) => self.message(now, arrival, bytes, None),
                 Frame::Ping => self.out.push_back(Output::Write { conn, bytes: framing::PONG.to_vec() }),
@@ -43,8 +47,31 @@ impl Stack {
                 }
             }
         }
+        let partial = framer.is_partial();
         if let Some(connection) = self.connections.get_mut(conn) {
             connection.framer = framer;
+        }
+        self.watch(now, conn, partial, whole);
+    }
+
+    /// A message that has begun must end in time (`whole`: one has just ended): whoever sends a byte a minute holds a buffer for nothing.
+    fn watch(&mut self, now: Instant, conn: ConnectionId, partial: bool, whole: bool) {
+        let timer = Timer::Partial(conn);
+        if !partial {
+            self.timers.cancel(timer);
+        } else if whole || self.timers.get(timer).is_none() {
+            self.timers.set(timer, now + self.config.timing.patience());
+        }
+    }
+
+    /// A stream may have been silent for too long.
+    pub(super) fn perhaps_idle(&mut self, now: Instant, conn: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(conn) else { return };
+        let due = connection.heard + self.config.limits.idle;
+        if due <= now {
+            self.out.push_back(Output::Close { conn });
+        } else {
+            self.timers.set(Timer::Idle(conn), due);
         }
     }
 
@@ -86,14 +113,14 @@ impl Stack {
         if !malformed.reply(&mut bytes, Some(arrival.peer), "malformed") {
             return;
         }
-        // The reply repeats the Vias: the topmost says where it goes. One that cannot be read says nothing.
-        let way = Message::parse(&bytes).ok().map(|reply| reply.via().as_bytes().to_vec());
-        if let Some(Ok(via)) = way.as_deref().map(Via::parse) {
-            self.send_back(now, arrival, &via, bytes);
-        } else if let Flow::Stream(_) = arrival.flow
-            && let Ok(via) = Via::parse(b"SIP/2.0/TCP unknown.invalid")
-        {
-            self.send_back(now, arrival, &via, bytes);
+        // The reply repeats the Vias, the topmost in its second line: it says where the reply goes. Where it cannot
+        // be read, the reply goes back to where the message came from.
+        let line = bytes.split(|&b| b == b'\n').nth(1).unwrap_or_default();
+        let value = line.splitn(2, |&b| b == b':').nth(1).unwrap_or_default();
+        let first = List::new(value).next().unwrap_or_default().to_vec();
+        match Via::parse(&first) {
+            Ok(via) => self.send_back(now, arrival, &via, bytes),
+            Err(_) => self.send_to_source(now, arrival, bytes),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! REGISTER at the home of its address (RFC 3261 §10.3, its steps in order). Its 200 follows the disk.
 
-use super::{Asked, Output, Parcel, ServerKind, Stack, token_of};
+use super::{Asked, Output, Parcel, ServerKind, Stack};
 use crate::digest::Role;
 use crate::message::{HeaderName, Message, Reply};
 use crate::proxy::{Refusal, validate};
@@ -15,8 +15,9 @@ use wire::Address;
 
 impl Stack {
     pub(super) fn register(&mut self, now: Instant, arrival: Arrival, request: &Message<'_>) {
-        let Some(address) = self.registrant(request, &arrival) else {
-            return self.refuse(now, &arrival, request, &Refusal::NotFound);
+        let address = match self.registrant(request, &arrival) {
+            Ok(address) => address,
+            Err(refusal) => return self.refuse(now, &arrival, request, &refusal),
         };
         let home = address.home(self.config.workers);
         if home != self.config.me {
@@ -31,10 +32,10 @@ impl Stack {
 
     /// Whose bindings a REGISTER is about, by the main name of its domain. Whether there is such an account shows
     /// when the password is asked for.
-    fn registrant(&self, request: &Message<'_>, arrival: &Arrival) -> Option<Address> {
+    fn registrant(&self, request: &Message<'_>, arrival: &Arrival) -> Result<Address, Refusal> {
         match request.to().uri() {
-            Ok(Uri::Sip(uri)) => self.place().account(&uri, arrival),
-            _ => None,
+            Ok(Uri::Sip(uri)) => self.place().account(&uri, arrival).ok_or(Refusal::NotFound),
+            _ => Err(Refusal::BadRequest("To Names No SIP Address")),
         }
     }
 
@@ -69,12 +70,10 @@ impl Stack {
     }
 
     fn store(&mut self, now: Instant, server: Id, address: &Address) {
-        let asked = Asked::Store { server, address: address.clone() };
-        let Some(asked) = self.asked.insert(asked) else {
+        let Some(token) = self.ask(now, Asked::Store { server, address: address.clone() }) else {
             return self.answer(now, server, &Refusal::Overload);
         };
-        self.timers.set(Timer::Asked(server), now + self.config.limits.answer);
-        let (token, rows) = (Some(token_of(asked)), self.rows(address));
+        let (token, rows) = (Some(token), self.rows(address));
         self.out.push_back(Output::Store { token, address: address.clone(), rows });
     }
 
@@ -85,8 +84,7 @@ impl Stack {
 
     /// The disk has answered: so can we.
     pub(super) fn stored(&mut self, now: Instant, asked: Id, durable: bool) {
-        let Some(Asked::Store { server: id, address }) = self.asked.remove(asked) else { return };
-        self.timers.cancel(Timer::Asked(id));
+        let Some(Asked::Store { server: id, address }) = self.answered(asked) else { return };
         let Some(server) = self.table.server(id) else { return };
         if !durable {
             return self.answer(now, id, &Refusal::Storage);

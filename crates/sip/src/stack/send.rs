@@ -160,6 +160,13 @@ impl Stack {
         }
     }
 
+    /// Sends a response to where its request came from, whatever it says.
+    pub(super) fn send_to_source(&mut self, now: Instant, arrival: &Arrival, bytes: Vec<u8>) {
+        if let Some(path) = self.flow_path(arrival) {
+            self.send(now, &path, bytes, None);
+        }
+    }
+
     /// A response that belongs to no transaction of ours any more goes by the Via below ours, as a datagram.
     pub(crate) fn send_stray(&mut self, to: SocketAddr, bytes: Vec<u8>) {
         let listener = self.config.listeners.towards(Transport::Udp, to.ip());

@@ -14,6 +14,8 @@ impl Stack {
             Timer::Binding(id) => self.binding_ends(now, id),
             Timer::Dialling(id) => self.refused(now, id),
             Timer::Asked(id) => self.not_answered(now, id),
+            Timer::Idle(conn) => self.perhaps_idle(now, conn),
+            Timer::Partial(conn) => self.out.push_back(Output::Close { conn }),
             Timer::A(id)
             | Timer::B(id)
             | Timer::D(id)
@@ -85,14 +87,6 @@ impl Stack {
             .is_some_and(|context| context.closing);
         let code = if closing { Refusal::Cancelled.code() } else { Refusal::Timeout.code() };
         self.client_ended(now, id, Some(code));
-    }
-
-    fn not_answered(&mut self, now: Instant, server: Id) {
-        let Some(context) = self.table.context_mut(server) else {
-            return self.answer(now, server, &Refusal::Storage);
-        };
-        context.unanswered(Refusal::Unreachable.code());
-        self.conclude(now, server);
     }
 
     fn binding_ends(&mut self, now: Instant, id: Id) {

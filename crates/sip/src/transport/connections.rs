@@ -6,6 +6,7 @@ use crate::framing::Framer;
 use crate::slab::{Id, Slab};
 use rustc_hash::FxHashMap;
 use std::net::SocketAddr;
+use std::time::Instant;
 use wire::{ConnectionId, Transport};
 
 /// The most messages that wait for one connection to open.
@@ -21,6 +22,8 @@ pub struct Connection {
     pub arrival: Arrival,
     /// Cuts its bytes into messages.
     pub framer: Framer,
+    /// When bytes last came.
+    pub heard: Instant,
     peer: Option<Peer>,
 }
 
@@ -119,20 +122,20 @@ impl Connections {
         }
     }
 
-    /// A connection is open; `dial` says which of ours it was. What waited for it comes back.
+    /// A connection is open at `now`; `dial` says which of ours it was. What waited for it comes back.
     pub fn opened(
         &mut self,
         id: ConnectionId,
         arrival: Arrival,
         framer: Framer,
-        dial: Option<Id>,
+        (now, dial): (Instant, Option<Id>),
     ) -> Vec<Waiting> {
         let dial = dial.and_then(|dial| self.dials.remove(dial));
         let (peer, waiting) = dial.map_or((None, Vec::new()), |dial| (Some(dial.peer), dial.waiting));
         if let Some(peer) = &peer {
             self.by_peer.insert(peer.clone(), Link::Open(id));
         }
-        self.open.insert(id, Connection { arrival, framer, peer });
+        self.open.insert(id, Connection { arrival, framer, heard: now, peer });
         waiting
     }
 

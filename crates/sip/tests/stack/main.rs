@@ -9,6 +9,7 @@ mod phone;
 mod policy;
 mod registration;
 mod streams;
+mod torture;
 mod workers;
 
 /// A request as a phone at `via` writes it. `more` are further header lines, each with its line end.

@@ -164,3 +164,24 @@ fn tls_says_so_and_reaches_phones_by_their_own_stream_alone() {
     assert!(sent[1].header("Via")[0].starts_with("SIP/2.0/TLS 192.0.2.1:5061;"));
     assert!(sent[1].header("Record-Route")[0].contains("@192.0.2.1:5061;transport=tls;lr>"));
 }
+
+#[test]
+fn silent_and_slow_streams_are_closed() {
+    let mut house = House::new(1);
+    let (idle, slow, busy) = (
+        house.connect(0, Transport::Tcp, BOB),
+        house.connect(0, Transport::Tcp, BOB),
+        house.connect(0, Transport::Tcp, BOB),
+    );
+    house.stream(slow, "REGISTER ");
+    house.wait(Duration::from_secs(20));
+    house.stream(slow, "sip:");
+    house.wait(Duration::from_secs(13));
+    assert!(house.is_closed(slow) && !house.is_closed(idle));
+    house.wait(Duration::from_secs(3000));
+    house.stream(busy, "\r\n\r\n");
+    house.wait(Duration::from_secs(600));
+    assert!(house.is_closed(idle) && !house.is_closed(busy));
+    house.wait(Duration::from_secs(3100));
+    assert!(house.is_closed(busy) && house.deadline().is_none());
+}

@@ -52,6 +52,7 @@ pub(super) fn config(shared: &Shared) -> Config {
             message: limits.message,
             max_forwards: limits.max_forwards,
             retry_after: RETRY_AFTER,
+            idle: limits.idle,
             answer: ANSWER,
         },
     }

@@ -1,0 +1,41 @@
+//! Questions to the world outside: each has a token, a time limit, and something that goes on when the answer comes.
+
+use super::{Asked, Stack, Token, token_of};
+use crate::proxy::Refusal;
+use crate::slab::Id;
+use crate::transaction::Timer;
+use std::time::Instant;
+
+impl Stack {
+    /// Keeps what goes on after the answer; `None` where too much is asked already.
+    pub(crate) fn ask(&mut self, now: Instant, asked: Asked) -> Option<Token> {
+        let id = self.asked.insert(asked)?;
+        self.timers.set(Timer::Asked(id), now + self.config.limits.answer);
+        Some(token_of(id))
+    }
+
+    /// The answer has come: what goes on. `None` where it came too late, or twice.
+    pub(crate) fn answered(&mut self, id: Id) -> Option<Asked> {
+        let asked = self.asked.remove(id)?;
+        self.timers.cancel(Timer::Asked(id));
+        Some(asked)
+    }
+
+    /// Nobody has answered in time.
+    pub(super) fn not_answered(&mut self, now: Instant, id: Id) {
+        match self.asked.get(id) {
+            Some(Asked::Locate(_)) => self.located(now, id, None),
+            Some(Asked::Resolve { .. } | Asked::Stateless { .. }) => self.resolved(now, id, &[]),
+            Some(Asked::Store { .. }) => self.stored(now, id, false),
+            None => {}
+        }
+    }
+
+    /// What a caller hears when nobody could be asked where a user is.
+    pub(crate) fn nobody_asked(&mut self, now: Instant, server: Id) {
+        if let Some(context) = self.table.context_mut(server) {
+            context.answered = true;
+        }
+        self.answer(now, server, &Refusal::Overload);
+    }
+}
