@@ -55,31 +55,31 @@ impl Heard {
 pub(crate) struct Agent {
     link: Link,
     pub(crate) local: SocketAddr,
-    pub(crate) user: &'static str,
+    pub(crate) user: String,
     call_id: String,
     tag: String,
     cseq: u32,
 }
 
 impl Agent {
-    pub(crate) fn udp(house: &House, user: &'static str) -> Self {
+    pub(crate) fn udp(house: &House, user: &str) -> Self {
         Self::udp_at(house, user, 0)
     }
 
-    pub(crate) fn udp_at(house: &House, user: &'static str, port: u16) -> Self {
+    pub(crate) fn udp_at(house: &House, user: &str, port: u16) -> Self {
         let socket = UdpSocket::bind(("127.0.0.1", port)).unwrap();
         let server = SocketAddr::from(([127, 0, 0, 1], house.port("sip.udp")));
         Self::new(socket.local_addr().unwrap(), user, Link::Udp(socket, server))
     }
 
-    pub(crate) fn tcp(house: &House, user: &'static str) -> Self {
+    pub(crate) fn tcp(house: &House, user: &str) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", house.port("sip.tcp"))).unwrap();
         Self::new(stream.local_addr().unwrap(), user, Link::Tcp(stream, Vec::new()))
     }
 
-    fn new(local: SocketAddr, user: &'static str, link: Link) -> Self {
+    fn new(local: SocketAddr, user: &str, link: Link) -> Self {
         let (call_id, tag) = (format!("c{}", unique()), format!("t{}", unique()));
-        Self { link, local, user, call_id, tag, cseq: 0 }
+        Self { link, local, user: user.to_owned(), call_id, tag, cseq: 0 }
     }
 
     fn transport(&self) -> &'static str {
@@ -188,7 +188,7 @@ impl Agent {
         self.acknowledge(&first, &answer);
         let challenges = answer.all(header);
         let challenge = challenges.iter().find(|c| c.contains("algorithm=MD5")).expect("an MD5 challenge");
-        let proof = proof(challenge, self.user, password, method, uri);
+        let proof = proof(challenge, &self.user, password, method, uri);
         let second = self.request(method, uri, to, &format!("{credentials}: {proof}\r\n{more}"), body);
         self.send(&second);
         let answer = self.answer();

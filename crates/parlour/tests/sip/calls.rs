@@ -21,7 +21,7 @@ fn invite(roland: &mut Agent) -> String {
     second
 }
 
-fn registered(house: &House, make: fn(&House, &'static str) -> Agent) -> Agent {
+fn registered(house: &House, make: fn(&House, &str) -> Agent) -> Agent {
     let mut joe = make(house, "joe");
     joe.register();
     joe
@@ -46,7 +46,7 @@ fn call(roland: &mut Agent, joe: &mut Agent) {
 #[test]
 fn calls_between_all_transports() {
     let house = house();
-    let kinds: [fn(&House, &'static str) -> Agent; 2] = [Agent::udp, Agent::tcp];
+    let kinds: [fn(&House, &str) -> Agent; 2] = [Agent::udp, Agent::tcp];
     for caller in kinds {
         for callee in kinds {
             let mut joe = registered(&house, callee);

@@ -5,6 +5,7 @@
 
 mod agent;
 mod calls;
+mod crash;
 mod phones;
 mod policy;
 mod sipp;
