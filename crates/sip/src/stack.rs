@@ -219,6 +219,12 @@ pub enum Parcel {
         /// The worker and transaction that want to know if the stream is gone.
         owner: Option<(WorkerId, Id)>,
     },
+    /// A datagram did not reach its peer. The kernel tells the worker that the peer's own datagrams would come to,
+    /// which need not be the one that sent.
+    Unreachable {
+        /// Whom it was for.
+        peer: SocketAddr,
+    },
     /// The stream of an earlier [`Parcel::Write`] is gone.
     Gone {
         /// The transaction that wrote.
@@ -379,12 +385,26 @@ impl Stack {
         }
     }
 
+    fn unreachable_anywhere(&mut self, now: Instant, peer: SocketAddr) {
+        self.unreachable(now, peer);
+        for to in (0..self.config.workers).map(WorkerId).filter(|to| *to != self.config.me) {
+            self.out.push_back(Output::HandOver { to, parcel: Parcel::Unreachable { peer } });
+        }
+    }
+
+    fn unreachable(&mut self, now: Instant, peer: SocketAddr) {
+        for owner in self.table.waiting_on_datagrams(peer) {
+            self.path_failed(now, owner);
+        }
+    }
+
     fn handed_over(&mut self, now: Instant, parcel: Parcel) {
         match parcel {
             Parcel::Request { arrival, bytes } => self.message(now, arrival, &bytes, None),
             Parcel::Stray { arrival, bytes, left } => self.message(now, arrival, &bytes, Some(left)),
             Parcel::Response { bytes } => self.response_bytes(now, &bytes),
             Parcel::Write { conn, peer, bytes, owner } => self.write_for(conn, peer, bytes, owner),
+            Parcel::Unreachable { peer } => self.unreachable(now, peer),
             Parcel::Gone { owner } => self.path_failed(now, owner),
         }
     }
@@ -399,11 +419,7 @@ impl Machine for Stack {
             Input::Datagram { socket, local, peer, bytes } => {
                 self.datagram(now, socket, (local, peer), bytes);
             }
-            Input::Unreachable { peer } => {
-                for owner in self.table.waiting_on_datagrams(peer) {
-                    self.path_failed(now, owner);
-                }
-            }
+            Input::Unreachable { peer } => self.unreachable_anywhere(now, peer),
             Input::Opened { conn, transport, local, peer, token } => {
                 self.opened(now, conn, transport, (local, peer), token);
             }

@@ -144,3 +144,40 @@ fn messages_and_what_nobody_knows_pass_untouched() {
         assert_eq!(roland.answer().line(), "SIP/2.0 202 Odd But Fine");
     }
 }
+
+/// Sends a MESSAGE with credentials to anybody.
+fn message(roland: &mut Agent, uri: &str) {
+    let first = roland.request("MESSAGE", uri, uri, "", "");
+    roland.send(&first);
+    let challenge = roland.answer();
+    let proof =
+        crate::agent::proof(challenge.header("Proxy-Authenticate"), "roland", PASSWORD, "MESSAGE", uri);
+    let second = roland.request("MESSAGE", uri, uri, &format!("Proxy-Authorization: {proof}\r\n"), "");
+    roland.send(second);
+}
+
+#[test]
+fn hosts_elsewhere_are_found_by_name() {
+    let house = house();
+    let (mut roland, mut peer) = (Agent::udp(&house, "roland"), Agent::udp(&house, "peer"));
+    message(&mut roland, &format!("sip:peer@localhost:{}", peer.local.port()));
+    let heard = peer.expect("MESSAGE ");
+    peer.reply(&heard, "200 OK", "");
+    assert_eq!(roland.answer().line(), "SIP/2.0 200 OK");
+    message(&mut roland, "sip:peer@nowhere.invalid");
+    assert_eq!(roland.answer().line(), "SIP/2.0 503 Destination Unreachable");
+}
+
+#[test]
+fn nobody_at_a_port_is_known_at_once() {
+    let house = house();
+    let (mut roland, peer) = (Agent::udp(&house, "roland"), Agent::udp(&house, "peer"));
+    let gone = format!("sip:peer@{}", peer.local);
+    drop(peer);
+    for uri in [gone.clone(), format!("{gone};transport=tcp")] {
+        let asked = std::time::Instant::now();
+        message(&mut roland, &uri);
+        assert_eq!(roland.answer().line(), "SIP/2.0 503 Destination Unreachable");
+        assert!(asked.elapsed() < std::time::Duration::from_millis(400), "{uri}: {:?}", asked.elapsed());
+    }
+}

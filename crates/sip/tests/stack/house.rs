@@ -316,6 +316,7 @@ fn kind(parcel: &Parcel) -> &'static str {
         Parcel::Response { .. } => "response",
         Parcel::Write { .. } => "write",
         Parcel::Gone { .. } => "gone",
+        Parcel::Unreachable { .. } => "unreachable",
     }
 }
 

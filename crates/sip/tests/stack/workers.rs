@@ -135,3 +135,12 @@ fn a_stream_of_another_worker_that_is_gone_is_known_at_once() {
     let sent = house.datagram_at(0, ALICE, &invite().replace("bK1", "bK2").replace("MESSAGE", "INVITE"));
     assert_eq!(lines(&sent).last().unwrap().0, BOB, "the connection that was opened is used again");
 }
+
+#[test]
+fn a_closed_port_is_known_to_the_worker_that_sent() {
+    let mut house = House::new(2);
+    house.datagram_at(0, BOB, &register(BOB, ""));
+    house.datagram_at(0, ALICE, &invite());
+    let sent = house.input(1, Input::Unreachable { peer: BOB.parse().unwrap() });
+    assert_eq!(lines(&sent), [(ALICE, "SIP/2.0 503 Destination Unreachable")]);
+}

@@ -24,7 +24,7 @@ impl Names {
         let (me, postbox) = (desk.net.me(), desk.shared.postbox.clone());
         // The port plays no part: the stack has its own.
         let query = (name.trim_start_matches('[').trim_end_matches(']').to_owned(), 0);
-        tokio::task::spawn_local(async move {
+        tokio::spawn(async move {
             let mut addresses: Vec<IpAddr> = Vec::new();
             for found in tokio::net::lookup_host(query).await.into_iter().flatten() {
                 if !addresses.contains(&found.ip()) {
