@@ -26,6 +26,10 @@ fn house() -> House {
 
 /// Starts a scenario of `clients/xmpp_client.py`.
 fn start(house: &House, scenario: &str) -> Program {
+    start_with(house, scenario, &[])
+}
+
+fn start_with(house: &House, scenario: &str, arguments: &[&str]) -> Program {
     let mut command = Command::new("python3");
     command
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/xmpp_client.py"))
@@ -33,13 +37,17 @@ fn start(house: &House, scenario: &str) -> Program {
         .args(["--port", &house.port("xmpp.client").to_string()])
         .args(["--tls-port", &house.port("xmpp.client-tls").to_string()])
         .arg("--ca")
-        .arg(house.dir().join("data/certs/authority.pem"));
+        .arg(house.dir().join("data/certs/authority.pem"))
+        .args(arguments);
     Program::start(&mut command, PACKAGE)
 }
 
 /// Runs a scenario to its end, which must be a good one.
 fn play(house: &House, scenario: &str) {
-    let mut program = start(house, scenario);
+    end_well(start(house, scenario), scenario);
+}
+
+fn end_well(mut program: Program, scenario: &str) {
     let code = program.wait(LIMIT);
     assert_eq!(code, Some(0), "{scenario}:\n{}", program.output());
 }
@@ -84,6 +92,33 @@ fn nothing_acknowledged_is_lost_by_kill_9() {
     play(&house, "away-receive");
     house.kill_and_restart();
     play(&house, "friends");
+}
+
+/// The last number that the load was told is kept.
+fn last_kept(output: &str, who: &str) -> Option<u32> {
+    let prefix = format!("kept {who} ");
+    output.lines().rev().find_map(|line| line.strip_prefix(&prefix)?.parse().ok())
+}
+
+/// The same in the midst of many writes, again and again at another moment.
+#[test]
+fn kill_9_under_load_loses_nothing_acknowledged() {
+    let mut house = house();
+    for round in 0..3 {
+        let mut load = start(&house, "load");
+        load.expect("kept contact 3", LIMIT);
+        load.expect("kept joe 2", LIMIT);
+        std::thread::sleep(Duration::from_millis(137 * round));
+        house.kill();
+        // What the clients were told last is still on its way through their pipes.
+        std::thread::sleep(Duration::from_millis(200));
+        load.kill();
+        let said = load.output();
+        let kept = |who| last_kept(&said, who).unwrap_or_else(|| panic!("nothing of {who}: {said}"));
+        let told = format!("joe={},nina={},contact={}", kept("joe"), kept("nina"), kept("contact"));
+        house.start();
+        end_well(start_with(&house, "after-load", &["--acknowledged", &told]), "after-load");
+    }
 }
 
 /// A client that stays signed in while others misbehave.
@@ -189,6 +224,23 @@ fn slow_and_half_open_connections() {
     witness.is_unharmed();
     slow.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
     slow.expect("id='p'");
+}
+
+/// Connections on which nobody signs in are closed in the end: at once without a byte, or amid the handshakes.
+#[test]
+fn half_open_connections_are_closed() {
+    let house = house();
+    let mut silent = Raw::plain(&house);
+    let mut silent_tls = Raw::tls(&house);
+    let mut half = Raw::plain(&house);
+    half.send(&HEADER[..40]);
+    let mut nobody = Raw::tls(&house);
+    nobody.send(HEADER);
+    let limit = Duration::from_secs(80);
+    assert!(silent.closes_within(limit) && silent_tls.closes_within(limit), "somebody silent is waited for");
+    assert!(half.closes_within(limit) && nobody.closes_within(limit), "somebody slow is waited for");
+    half.ends_with_error("connection-timeout");
+    nobody.ends_with_error("connection-timeout");
 }
 
 /// Somebody who has signed in may not send more than a stanza may be, and loses the stream, not the house.

@@ -102,12 +102,18 @@ impl Raw {
         }
     }
 
-    /// Waits for the end of the connection: the last that was said is this stream error.
-    pub(crate) fn ends_with_error(&mut self, condition: &str) {
-        let end = Instant::now() + LIMIT;
+    /// Whether the server closes the connection in time.
+    pub(crate) fn closes_within(&mut self, limit: Duration) -> bool {
+        let end = Instant::now() + limit;
         while !self.closed && Instant::now() < end {
             self.listen();
         }
+        self.closed
+    }
+
+    /// Waits for the end of the connection: the last that was said is this stream error.
+    pub(crate) fn ends_with_error(&mut self, condition: &str) {
+        self.closes_within(LIMIT);
         let heard = self.heard();
         assert!(self.closed, "the connection is still open: {heard}");
         let error = format!("<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>");
