@@ -6,7 +6,6 @@
 mod raw;
 
 use raw::Raw;
-use std::process::Command;
 use std::time::{Duration, Instant};
 use testkit::House;
 use testkit::process::Program;
@@ -30,9 +29,8 @@ fn start(house: &House, scenario: &str) -> Program {
 }
 
 fn start_with(house: &House, scenario: &str, arguments: &[&str]) -> Program {
-    let mut command = Command::new("python3");
+    let mut command = testkit::house::python("clients/xmpp_client.py");
     command
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/xmpp_client.py"))
         .arg(scenario)
         .args(["--port", &house.port("xmpp.client").to_string()])
         .args(["--tls-port", &house.port("xmpp.client-tls").to_string()])
