@@ -128,8 +128,8 @@ impl Common {
         self.id = context.entropy.token(20).into();
     }
 
-    fn write_header(&mut self, to: Option<&Jid>, out: &mut String) {
-        header::write(self.domain.as_ref(), to, &self.id, out);
+    fn write_header(&mut self, from: Option<&Domain>, to: Option<&Jid>, out: &mut String) {
+        header::write(from, to, &self.id, out);
         self.greeted = true;
     }
 
@@ -323,7 +323,8 @@ impl Stream {
         let mut said = String::new();
         if !self.common.greeted {
             self.common.id = context.entropy.token(20).into();
-            self.common.write_header(None, &mut said);
+            let domain = self.common.domain.clone();
+            self.common.write_header(domain.as_ref(), None, &mut said);
         }
         said.push_str(&error.farewell());
         out.push(Output::Write(said.into_bytes()));

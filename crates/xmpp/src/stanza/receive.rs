@@ -57,8 +57,7 @@ impl Stanza {
 
     /// Takes a stanza that we wrote ourselves earlier, with `from` and `to` as they stand in it.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        let size = u32::try_from(text.len()).map_err(|_| Fault::TooBig)?;
-        let mut walk = Walk::new(Scope::with_default(ns::CLIENT), Limits { size, ..Limits::MEMBER });
+        let mut walk = Walk::new(Scope::with_default(ns::CLIENT), Limits::OWN);
         let mut head = Head::default();
         crate::xml::text::check(text.as_bytes())?;
         if walk.go(text.as_bytes(), &mut head)? != Some(text.len()) || head.has_prefix {

@@ -153,3 +153,16 @@ fn conditions_have_names_and_types() {
     assert_eq!(Condition::RecipientUnavailable.name(), "recipient-unavailable");
     assert_eq!(Condition::RecipientUnavailable.usual_type().name(), "wait");
 }
+
+/// What is as deep as a stream may be can still be wrapped: forwarded, kept, sent back.
+#[test]
+fn what_was_read_can_be_wrapped() {
+    let depth = usize::from(Limits::MEMBER.depth) - 1;
+    let declared: String = (0..60).map(|n| format!(" xmlns:n{n}='u'")).collect();
+    let inner = format!("{}<b{declared}/>{}", "<a>".repeat(depth - 1), "</a>".repeat(depth - 1));
+    let stanza = receive(&format!("<message to='a@b'>{inner}</message>"));
+    let forwarded = Element::new("forwarded", ns::FORWARD).child(stanza.element().unwrap());
+    let wrapped = Draft::new(Kind::Message).child(&forwarded).raw(stanza.inner()).build();
+    assert_eq!(Stanza::parse(wrapped.as_str()), Ok(wrapped.clone()));
+    assert_eq!(wrapped.children(), 2);
+}

@@ -12,6 +12,8 @@ use wire::Domain;
 pub(super) struct Greeting {
     /// The main name of the domain it wants.
     pub(super) domain: Domain,
+    /// The name by which it called it: goes back as `from` (RFC 6120 §4.7.1).
+    pub(super) called: Domain,
     /// Who it says it is: goes back as `to`.
     pub(super) from: Option<Jid>,
     /// Its language.
@@ -31,19 +33,23 @@ pub(super) fn read(header: &Header<'_>, context: &Context<'_>) -> Result<Greetin
     if content != ns::CLIENT && !content.is_empty() {
         return Err(StreamCondition::InvalidNamespace.into());
     }
-    let domain = match header.get("to").as_deref() {
+    let (domain, called) = match header.get("to").as_deref() {
         None | Some("") => {
             return Err(
                 StreamError::from(StreamCondition::ImproperAddressing).saying("a stream needs a `to`")
             );
         }
-        Some(name) => context.directory.domain(name).cloned().ok_or(StreamCondition::HostUnknown)?,
+        Some(name) => {
+            let main = context.directory.domain(name).cloned().ok_or(StreamCondition::HostUnknown)?;
+            (main, Domain::new(name).map_err(|_| StreamCondition::HostUnknown)?)
+        }
     };
     if !header.get("version").is_some_and(|version| is_version(&version)) {
         return Err(StreamCondition::UnsupportedVersion.into());
     }
     Ok(Greeting {
         domain,
+        called,
         from: header.get("from").and_then(|from| from.parse().ok()),
         lang: header.get("xml:lang").filter(|lang| is_language(lang)).map(Into::into),
     })

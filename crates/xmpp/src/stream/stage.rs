@@ -127,7 +127,7 @@ impl Opening {
         }
         common.greet(&greeting, context);
         let mut said = String::with_capacity(640);
-        common.write_header(greeting.from.as_ref(), &mut said);
+        common.write_header(Some(&greeting.called), greeting.from.as_ref(), &mut said);
         let next = match self.0 {
             Layer::Plain => {
                 said.push_str(FEATURES_TLS);

@@ -262,8 +262,19 @@ fn headers_that_are_refused() {
     }
     let said = Play::new(true).send(&OPEN.replace("stream:stream to", "stream:other to"));
     assert!(ends_with(&said, "bad-format"), "{said}");
-    for alias in ["xmpp.falcot.com", "FALCOT.com."] {
-        assert_eq!(Play::new(true).send(&OPEN.replace("falcot.com", alias)), format!("{OURS}{MECHANISMS}"));
+}
+
+/// A client is answered by the name that it used; its address is at the main name.
+#[test]
+fn aliases() {
+    for (alias, from) in [("xmpp.falcot.com", "xmpp.falcot.com"), ("FALCOT.com.", "falcot.com")] {
+        let (open, ours) = (OPEN.replace("falcot.com", alias), OURS.replace("falcot.com", from));
+        let mut play = Play::new(true);
+        assert_eq!(play.send(&open), format!("{ours}{MECHANISMS}"));
+        assert_eq!(play.send(PLAIN), format!("{SUCCESS}{{Authenticated roland@falcot.com}}"));
+        play.give(Input::Settled);
+        assert!(play.send(&open).starts_with(&ours));
+        assert_eq!(play.stream.domain().map(Domain::as_str), Some("falcot.com"));
     }
 }
 

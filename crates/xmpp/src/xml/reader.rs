@@ -169,6 +169,7 @@ impl Reader {
         if std::mem::take(&mut self.spent) {
             self.partial = Vec::new();
             self.alone = String::new();
+            self.attributes = Vec::new();
             self.walk.scope.reset();
         }
         // `begin` and `inside` put it right when they go on.

@@ -17,6 +17,7 @@ pub fn escape_attribute(value: &str, out: &mut String) {
         b'\t' => "&#9;",
         b'\n' => "&#10;",
         b'\r' => "&#13;",
+        ..b' ' => NO_CHARACTER,
         _ => "",
     });
 }
@@ -28,12 +29,22 @@ pub fn escape_text(text: &str, out: &mut String) {
         b'<' => "&lt;",
         b'>' => "&gt;",
         b'\r' => "&#13;",
+        b'\t' | b'\n' => "",
+        ..b' ' => NO_CHARACTER,
         _ => "",
     });
 }
 
+/// What is written for a character that XML cannot carry.
+const NO_CHARACTER: &str = "\u{FFFD}";
+
 /// Copies `text`, replacing each byte for which `reference` is not empty. Only ASCII bytes are replaced.
 fn escape(text: &str, out: &mut String, reference: impl Fn(u8) -> &'static str) {
+    const NEITHER: [char; 2] = ['\u{FFFE}', '\u{FFFF}'];
+    // Both begin with this octet; hardly any text has it.
+    if memchr::memchr(0xEF, text.as_bytes()).is_some() && text.contains(NEITHER) {
+        return escape(&text.replace(NEITHER, NO_CHARACTER), out, reference);
+    }
     let mut copied = 0;
     for (at, byte) in text.bytes().enumerate() {
         let replacement = reference(byte);
@@ -187,6 +198,16 @@ mod tests {
         let mut w = Writer::new();
         w.open("a").attr("b", "'\"<>&\n\t").text("<&>'\"\r\n").open("c").close().close();
         assert_eq!(w.finish(), "<a b='&apos;&quot;&lt;&gt;&amp;&#10;&#9;'>&lt;&amp;&gt;'\"&#13;\n<c/></a>");
+    }
+
+    /// Whatever text comes from elsewhere, what is written can be read.
+    #[test]
+    fn characters_that_xml_does_not_have_are_replaced() {
+        let mut w = Writer::new();
+        w.open("a").attr("b", "\0x\u{FFFF}").text("\u{1}\t\n\u{FFFE}\u{FEFF}\u{1f}");
+        let written = w.finish();
+        assert_eq!(written, "<a b='\u{FFFD}x\u{FFFD}'>\u{FFFD}\t\n\u{FFFD}\u{FEFF}\u{FFFD}</a>");
+        assert!(Element::parse(&written, "").is_ok());
     }
 
     #[test]

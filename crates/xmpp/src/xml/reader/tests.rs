@@ -266,6 +266,7 @@ fn an_idle_stream_keeps_nothing() {
         }
     }
     assert_eq!((reader.partial.capacity(), reader.alone.capacity(), reader.is_amid()), (0, 0, false));
+    assert_eq!(reader.attributes.capacity(), 0);
 }
 
 fn name() -> impl Strategy<Value = String> {
