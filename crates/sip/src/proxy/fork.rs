@@ -38,7 +38,9 @@ impl Stack {
     }
 
     fn locate(&mut self, now: Instant, id: Id, address: wire::Address) {
-        let Some(token) = self.ask(now, Asked::Locate(id)) else { return self.nobody_asked(now, id) };
+        let Some(token) = self.ask(now, Asked::Locate(id)) else {
+            return self.nowhere(now, id, &Refusal::Overload);
+        };
         if let Some(context) = self.table.context_mut(id) {
             context.asking = true;
         }
@@ -53,13 +55,23 @@ impl Stack {
         if !std::mem::take(&mut context.asking) {
             return;
         }
-        let Some(contacts) = contacts else { return self.nobody_asked(now, id) };
-        let branches: Vec<Branch> = contacts.into_iter().filter_map(contact_branch).collect();
+        let Some(contacts) = contacts else { return self.nowhere(now, id, &Refusal::Overload) };
+        let mut branches: Vec<Branch> = contacts.into_iter().filter_map(contact_branch).collect();
+        if self.table.server(id).is_some_and(|server| asks_for_tls(&server.request)) {
+            branches.retain(|branch| branch.hops.iter().all(|hop| hop.transport().is_secure()));
+        }
         if branches.is_empty() {
-            context.answered = true;
-            return self.answer(now, id, &Refusal::Unavailable);
+            return self.nowhere(now, id, &Refusal::Unavailable);
         }
         self.fork(now, id, branches);
+    }
+
+    /// Answers a request that has no branch.
+    fn nowhere(&mut self, now: Instant, id: Id, refusal: &Refusal) {
+        if let Some(context) = self.table.context_mut(id) {
+            context.answered = true;
+        }
+        self.answer(now, id, refusal);
     }
 
     /// Starts every branch.
@@ -256,6 +268,12 @@ fn expand(hop: &Hop, addresses: &[IpAddr]) -> Vec<Hop> {
         name: name.clone(),
     };
     addresses.iter().map(address).collect()
+}
+
+/// Whether a request must travel by TLS to its very end: its Request-URI is sips (RFC 5630 §3.2).
+fn asks_for_tls(request: &[u8]) -> bool {
+    let is_secure = |message: Message<'_>| matches!(message.uri(), Some(Uri::Sip(uri)) if uri.secure);
+    Message::parse(request).is_ok_and(is_secure)
 }
 
 /// Whether whoever sent this is not to be reached at the Contact it names: behind NAT, or on a stream.

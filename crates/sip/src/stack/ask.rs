@@ -1,7 +1,6 @@
 //! Questions to the world outside: each has a token, a time limit, and something that goes on when the answer comes.
 
 use super::{Asked, Stack, Token, token_of};
-use crate::proxy::Refusal;
 use crate::slab::Id;
 use crate::transaction::Timer;
 use std::time::Instant;
@@ -29,13 +28,5 @@ impl Stack {
             Some(Asked::Store { .. }) => self.stored(now, id, false),
             None => {}
         }
-    }
-
-    /// What a caller hears when nobody could be asked where a user is.
-    pub(crate) fn nobody_asked(&mut self, now: Instant, server: Id) {
-        if let Some(context) = self.table.context_mut(server) {
-            context.answered = true;
-        }
-        self.answer(now, server, &Refusal::Overload);
     }
 }

@@ -63,11 +63,12 @@ impl Stack {
 
     fn flow_path(&mut self, arrival: &Arrival) -> Option<Path> {
         match arrival.flow {
-            Flow::Datagram { socket, local, peer } => Some(Path::Datagram {
-                socket,
-                local: Some(local).filter(|ip| !ip.is_unspecified()),
-                to: peer,
-            }),
+            Flow::Datagram { socket, local, peer } => {
+                // A route recorded in an earlier run may name a socket that is not SIP's any more.
+                self.config.listeners.by_socket(socket)?;
+                let local = Some(local).filter(|ip| !ip.is_unspecified());
+                Some(Path::Datagram { socket, local, to: peer })
+            }
             Flow::Stream(conn) => {
                 let here = conn.worker == self.config.me;
                 let alive = conn.worker.0 < self.config.workers

@@ -315,3 +315,61 @@ fn in_dialog_requests_need_the_route_that_was_recorded() {
         house.datagram(ALICE, &request("ACK", "sip:y@203.0.113.9", ALICE, "2", parties, forged)).is_empty()
     );
 }
+
+/// A house with a call from alice to bob under way; the recorded routes as bob got them.
+fn call_under_way(alice: &str, alice_contact: &str) -> (House, Vec<String>) {
+    let mut house = house(&[BOB]);
+    let call = invite("1").replace("alice@198.51.100.1:5060", &format!("alice@{alice_contact}"));
+    let sent = house.datagram(alice, &call);
+    let routes = sent[1].header("Record-Route").iter().map(|route| (*route).to_owned()).collect();
+    house.datagram(BOB, &answer(&sent[1].text, "200 OK", "b", "Contact: <sip:bob@198.51.100.2:5060>\r\n"));
+    (house, routes)
+}
+
+/// A BYE of the called phone in that call.
+fn bye_of_bob(uri: &str, routes: &str) -> String {
+    let parties = ("<sip:bob@falcot.com>;tag=b", "<sip:alice@falcot.com>;tag=a");
+    request("BYE", uri, BOB, "7", parties, routes)
+        .replace(&format!("call-7@{BOB}"), &format!("call-1@{ALICE}"))
+}
+
+#[test]
+fn a_caller_behind_nat_hears_the_bye() {
+    let nat = "203.0.113.50:33000";
+    let (mut house, routes) = call_under_way(nat, "10.0.0.1:5060");
+    assert_eq!(routes.len(), 2);
+    let more = format!("Route: {}\r\nRoute: {}\r\n", routes[0], routes[1]);
+    let sent = house.datagram(BOB, &bye_of_bob("sip:alice@10.0.0.1:5060", &more));
+    assert_eq!(lines(&sent), [(nat, "BYE sip:alice@10.0.0.1:5060 SIP/2.0")]);
+}
+
+#[test]
+fn what_strict_routers_do_is_undone() {
+    let (mut house, routes) = call_under_way(ALICE, "198.51.100.1:5060");
+    let own = routes[0].trim_matches(['<', '>']);
+    // RFC 3261 §16.4: our own URI stands in the Request-URI, the target is the last Route.
+    let sent = house.datagram(BOB, &bye_of_bob(own, "Route: <sip:alice@198.51.100.1:5060>\r\n"));
+    assert_eq!(lines(&sent), [(ALICE, "BYE sip:alice@198.51.100.1:5060 SIP/2.0")]);
+    assert!(sent[0].header("Route").is_empty());
+}
+
+#[test]
+fn the_next_hop_may_be_strict_or_loose() {
+    let (mut house, routes) = call_under_way(ALICE, "198.51.100.1:5060");
+    let loose = format!("Route: {}, <sip:203.0.113.8;lr>\r\n", routes[0]);
+    let sent = house.datagram(BOB, &bye_of_bob("sip:alice@198.51.100.1:5060", &loose));
+    assert_eq!(lines(&sent), [("203.0.113.8:5060", "BYE sip:alice@198.51.100.1:5060 SIP/2.0")]);
+    assert_eq!(sent[0].header("Route"), ["<sip:203.0.113.8;lr>"]);
+    let strict = format!("Route: {}\r\nRoute: <sip:203.0.113.9>, <sip:203.0.113.10;lr>\r\n", routes[0]);
+    let text = bye_of_bob("sip:alice@198.51.100.1:5060", &strict).replace("bK7", "bK8");
+    let sent = house.datagram(BOB, &text);
+    assert_eq!(lines(&sent), [("203.0.113.9:5060", "BYE sip:203.0.113.9 SIP/2.0")]);
+    assert_eq!(sent[0].header("Route"), ["<sip:203.0.113.10;lr>, <sip:alice@198.51.100.1:5060>"]);
+}
+
+#[test]
+fn sips_goes_by_tls_alone() {
+    let mut house = house(&[BOB]);
+    let sent = house.datagram(ALICE, &invite("1").replace("INVITE sip:", "INVITE sips:"));
+    assert_eq!(lines(&sent)[1], (ALICE, "SIP/2.0 480 Temporarily Unavailable"));
+}

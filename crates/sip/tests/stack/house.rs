@@ -167,10 +167,12 @@ impl House {
 
     /// A datagram comes to one worker. What leaves is in `sent` afterwards.
     pub(crate) fn datagram_at(&mut self, worker: usize, peer: &str, text: &str) -> Vec<Sent> {
-        let local = "192.0.2.1".parse().unwrap();
-        let peer = peer.parse().unwrap();
-        let input = Input::Datagram { socket: SocketId(1), local, peer, bytes: text.as_bytes() };
-        self.input(worker, input)
+        self.datagram_bytes(worker, peer, text.as_bytes())
+    }
+
+    pub(crate) fn datagram_bytes(&mut self, worker: usize, peer: &str, bytes: &[u8]) -> Vec<Sent> {
+        let (local, peer) = ("192.0.2.1".parse().unwrap(), peer.parse().unwrap());
+        self.input(worker, Input::Datagram { socket: SocketId(1), local, peer, bytes })
     }
 
     /// A datagram comes to the first worker.
@@ -203,7 +205,11 @@ impl House {
     }
 
     pub(crate) fn stream(&mut self, conn: ConnectionId, text: &str) -> Vec<Sent> {
-        self.input(usize::from(conn.worker.0), Input::Received { conn, bytes: text.as_bytes() })
+        self.stream_bytes(conn, text.as_bytes())
+    }
+
+    pub(crate) fn stream_bytes(&mut self, conn: ConnectionId, bytes: &[u8]) -> Vec<Sent> {
+        self.input(usize::from(conn.worker.0), Input::Received { conn, bytes })
     }
 
     pub(crate) fn is_closed(&self, conn: ConnectionId) -> bool {
@@ -246,7 +252,7 @@ impl House {
             Output::Write { conn, bytes } => {
                 assert_eq!(usize::from(conn.worker.0), worker, "a stream belongs to one worker");
                 let to = self.streams[&(conn.worker.0, conn.slot)].to_string();
-                self.sent.push(Sent { to, text: String::from_utf8(bytes).unwrap() });
+                self.sent.push(Sent { to, text: String::from_utf8_lossy(&bytes).into_owned() });
             }
             Output::Close { conn } => {
                 self.closed.push(conn);

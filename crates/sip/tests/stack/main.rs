@@ -5,6 +5,7 @@
 mod call;
 mod house;
 mod network;
+mod nonsense;
 mod phone;
 mod policy;
 mod registration;
