@@ -39,12 +39,9 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     build(&kinds)?;
     let cases = case::of(wish.service, wish.quick);
     let mut figures = Figures::new(&kinds);
-    for round in 0..wish.runs {
-        println!("round {} of {}", round + 1, wish.runs);
-        // Each goes first as often as the others, as far as the number of rounds allows.
-        for i in 0..kinds.len() {
-            one(kinds[(round + i) % kinds.len()], &cases, &mut figures)?;
-        }
+    for number in 0..wish.runs {
+        println!("round {} of {}", number + 1, wish.runs);
+        round(number, &kinds, &cases, &mut figures)?;
     }
     println!("\n{}", figures.markdown(&cases));
     Ok(())
@@ -81,18 +78,33 @@ fn read(arguments: &[String]) -> Result<Wish> {
     Ok(wish)
 }
 
-/// All cases on one server. What is held is measured on a server of its own, that has done nothing else.
-fn one(kind: Kind, cases: &[Case], figures: &mut Figures) -> Result<()> {
-    let (held, done): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(|case| case.is_memory());
-    let groups = std::iter::once(done).chain(held.into_iter().map(|case| vec![case]));
-    for group in groups.filter(|group| !group.is_empty()) {
-        let server = Server::start(kind)?;
-        for case in group.into_iter().filter(|case| kind.takes_part(case)) {
-            let figure = measure::case(&server, case)?;
-            println!("  {:<28} {:<44} {}", kind.name(), case.title, figure.line(case));
-            figures.add(kind, case, &figure);
+/// Every case once on every server. They run side by side, so that each case is done on one right after the other:
+/// what else the machine has to do then weighs on all alike. What is held is measured on a server that has done
+/// nothing else.
+fn round(number: usize, kinds: &[Kind], cases: &[Case], figures: &mut Figures) -> Result<()> {
+    let servers = kinds.iter().map(|kind| Server::start(*kind)).collect::<Result<Vec<_>>>()?;
+    for (i, case) in cases.iter().filter(|case| !case.is_memory()).enumerate() {
+        for j in 0..servers.len() {
+            // Each goes first as often as the others.
+            one(&servers[(number + i + j) % servers.len()], case, figures)?;
         }
-        server.stop()?;
+    }
+    servers.into_iter().try_for_each(Server::stop)?;
+    for case in cases.iter().filter(|case| case.is_memory()) {
+        for kind in kinds {
+            let server = Server::start(*kind)?;
+            one(&server, case, figures)?;
+            server.stop()?;
+        }
+    }
+    Ok(())
+}
+
+fn one(server: &Server, case: &Case, figures: &mut Figures) -> Result<()> {
+    if server.kind.takes_part(case) {
+        let figure = measure::case(server, case)?;
+        println!("  {:<30} {:<64} {}", server.kind.name(), case.title, figure.line(case));
+        figures.add(server.kind, case, &figure);
     }
     Ok(())
 }

@@ -29,7 +29,7 @@ pub(super) fn coturn(place: &Place) -> Result<Vec<String>> {
     certificate(place)?;
     let mut line = words(&format!(
         "turnserver -n -L 127.0.0.1 -E 127.0.0.1 -p {} --tls-listening-port {} --no-dtls --no-cli -m 1 -a -r {DOMAIN} \
-         --allow-loopback-peers --min-port 10000 --max-port 32000 -l stdout --no-stdout-log",
+         --allow-loopback-peers --min-port 21000 --max-port 31999 -l stdout --no-stdout-log",
         place.plain, place.tls
     ));
     line.extend(["--cert".into(), place.text("chain.pem"), "--pkey".into(), place.text("key.pem")]);
