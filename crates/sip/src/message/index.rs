@@ -86,13 +86,14 @@ impl Index {
     /// Reads one header field. Says where the next line begins.
     fn field(&mut self, bytes: &[u8], at: usize) -> Result<usize, Fault> {
         let line = &bytes[at..];
-        let name_end = lex::token(line);
-        let mut colon = name_end;
-        while matches!(line.get(colon), Some(b' ' | b'\t')) {
-            colon += 1;
+        let colon = memchr::memchr(b':', line).ok_or_else(|| without_colon(line))?;
+        let mut name_end = colon;
+        while name_end > 0 && matches!(line[name_end - 1], b' ' | b'\t') {
+            name_end -= 1;
         }
-        if name_end == 0 || line.get(colon) != Some(&b':') {
-            return Err(if colon == line.len() { Fault::NoEmptyLine } else { Fault::HeaderField });
+        let name = HeaderName::of(&line[..name_end]);
+        if name == HeaderName::Other && !lex::all_token(&line[..name_end]) {
+            return Err(without_colon(line));
         }
         let mut value = at + colon + 1;
         while matches!(bytes.get(value), Some(b' ' | b'\t')) {
@@ -103,16 +104,17 @@ impl Index {
             return Err(Fault::HeadTooLarge);
         }
         // A value that begins on the next line, or nothing at all.
-        value += lex::lws(&bytes[value..end]);
-        let value_end = value + lex::trim_end(&bytes[value..end]).len();
-        let small = |n: usize| u16::try_from(n).expect("at most MAX_HEAD");
-        self.push(Entry {
-            start: small(at),
-            name_end: small(at + name_end),
-            value: small(value),
-            value_end: small(value_end),
-            name: HeaderName::of(&line[..name_end]),
-        })?;
+        while value < end && lex::is_lws(bytes[value]) {
+            value += 1;
+        }
+        let mut value_end = end;
+        while value_end > value && lex::is_lws(bytes[value_end - 1]) {
+            value_end -= 1;
+        }
+        // Nothing is cut off: all of them are at most `end`.
+        let small = |n: usize| n as u16;
+        let (start, name_end) = (small(at), small(at + name_end));
+        self.push(Entry { start, name_end, value: small(value), value_end: small(value_end), name })?;
         Ok(end + 2)
     }
 
@@ -167,6 +169,15 @@ impl Index {
             _ => from + 1,
         };
         (from..to).map(|place| self.get(place)).filter(move |entry| entry.name == name)
+    }
+}
+
+/// What is wrong with a line that does not begin with a token and a colon.
+#[cold]
+fn without_colon(line: &[u8]) -> Fault {
+    match line.get(lex::token(line)) {
+        None => Fault::NoEmptyLine,
+        Some(_) => Fault::HeaderField,
     }
 }
 

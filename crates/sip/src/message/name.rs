@@ -63,7 +63,8 @@ impl HeaderName {
     /// How many names there are, `Other` included.
     pub(crate) const COUNT: usize = Self::Other as usize + 1;
 
-    /// Reads a token as a name, in its long or compact form, without regard to case.
+    /// Reads a name, in its long or compact form, without regard to case.
+    #[inline]
     pub fn of(name: &[u8]) -> Self {
         match name {
             [letter] => compact(letter | 0x20),
@@ -104,7 +105,7 @@ fn compact(letter: u8) -> HeaderName {
 }
 
 /// Every name in its long form.
-const TABLE: [(HeaderName, &str); HeaderName::COUNT - 1] = [
+static TABLE: [(HeaderName, &str); HeaderName::COUNT - 1] = [
     (HeaderName::Via, "Via"),
     (HeaderName::From, "From"),
     (HeaderName::To, "To"),
@@ -157,10 +158,9 @@ const TABLE: [(HeaderName, &str); HeaderName::COUNT - 1] = [
     (HeaderName::Identity, "Identity"),
 ];
 
-/// A name of 2 to [`LONGEST`] bytes in lower case, as numbers that compare at once. `| 0x20` makes no token look
-/// like a name that it is not: no token byte but a capital letter becomes a small letter or a hyphen by it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Folded {
+/// A name of 2 to [`LONGEST`] bytes as numbers that compare at once.
+#[derive(Clone, Copy)]
+struct Words {
     length: usize,
     first: u64,
     middle: u64,
@@ -169,9 +169,12 @@ struct Folded {
 
 const LONGEST: usize = 24;
 
-impl Folded {
+/// Makes capital letters small, and spoils what is no letter.
+const SMALL: u64 = 0x2020_2020_2020_2020;
+
+impl Words {
+    #[inline]
     const fn of(name: &[u8]) -> Self {
-        const SMALL: u64 = 0x2020_2020_2020_2020;
         let length = name.len();
         let (first, middle, last) = if length >= 8 {
             let middle = if length > 16 { load(name, 8) } else { 0 };
@@ -179,14 +182,42 @@ impl Folded {
         } else {
             (load_short(name), 0, 0)
         };
-        Self { length, first: first | SMALL, middle: middle | SMALL, last: last | SMALL }
+        Self { length, first, middle, last }
     }
 
-    /// Spreads the names in [`TABLE`] over [`SLOTS`].
+    /// Spreads the names in [`TABLE`] over [`SLOTS`], without regard to case.
+    #[inline]
     const fn slot(self) -> usize {
-        let mixed = (self.first ^ self.last.rotate_left(23)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed =
+            ((self.first | SMALL) ^ (self.last | SMALL).rotate_left(23)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (mixed >> 56) as usize
     }
+
+    /// For each letter the bit that its case does not count for; all bits of what is no letter count.
+    const fn case(self) -> Self {
+        let Self { length, first, middle, last } = self;
+        Self { length, first: letters(first), middle: letters(middle), last: letters(last) }
+    }
+
+    /// Whether both are the same but for the bits in `case`.
+    #[inline]
+    const fn is(self, other: Self, case: Self) -> bool {
+        let differ = ((self.first ^ other.first) & !case.first)
+            | ((self.middle ^ other.middle) & !case.middle)
+            | ((self.last ^ other.last) & !case.last);
+        differ == 0 && self.length == other.length
+    }
+}
+
+/// `0x20` for each byte that is a letter.
+const fn letters(word: u64) -> u64 {
+    let mut bytes = word.to_le_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        bytes[at] = if bytes[at].is_ascii_alphabetic() { 0x20 } else { 0 };
+        at += 1;
+    }
+    u64::from_le_bytes(bytes)
 }
 
 /// Eight bytes as a number.
@@ -211,28 +242,30 @@ const fn load_short(name: &[u8]) -> u64 {
 
 const SLOTS: usize = 256;
 
-/// Every name in [`TABLE`], ready to compare.
-const FOLDED: [Folded; TABLE.len()] = folded();
+/// Every name in [`TABLE`], ready to compare, and where its case does not count.
+static WORDS: [(Words, Words); TABLE.len()] = words();
 
-const fn folded() -> [Folded; TABLE.len()] {
-    let mut all = [Folded::of(b""); TABLE.len()];
+const fn words() -> [(Words, Words); TABLE.len()] {
+    let none = Words::of(b"");
+    let mut all = [(none, none); TABLE.len()];
     let mut row = 0;
     while row < TABLE.len() {
-        all[row] = Folded::of(TABLE[row].1.as_bytes());
+        let words = Words::of(TABLE[row].1.as_bytes());
+        all[row] = (words, words.case());
         row += 1;
     }
     all
 }
 
 /// Which row of [`TABLE`] each slot holds, counted from 1; up to two fall into one.
-const BY_SLOT: [[u8; 2]; SLOTS] = by_slot();
+static BY_SLOT: [[u8; 2]; SLOTS] = by_slot();
 
 const fn by_slot() -> [[u8; 2]; SLOTS] {
     let mut slots = [[0; 2]; SLOTS];
     let mut row = 0;
     while row < TABLE.len() {
         assert!(matches!(TABLE[row].1.len(), 2..=LONGEST));
-        let at = FOLDED[row].slot();
+        let at = WORDS[row].0.slot();
         let second = if slots[at][0] == 0 { 0 } else { 1 };
         assert!(slots[at][second] == 0, "three names fall into one slot: choose another factor");
         slots[at][second] = row as u8 + 1;
@@ -245,10 +278,11 @@ fn long(name: &[u8]) -> HeaderName {
     if !matches!(name.len(), 2..=LONGEST) {
         return HeaderName::Other;
     }
-    let name = Folded::of(name);
+    let name = Words::of(name);
     for row in BY_SLOT[name.slot()] {
         let Some(row) = usize::from(row).checked_sub(1) else { break };
-        if FOLDED[row] == name {
+        let (words, case) = WORDS[row];
+        if name.is(words, case) {
             return TABLE[row].0;
         }
     }
@@ -276,7 +310,18 @@ mod tests {
         {
             assert_eq!(HeaderName::of(compact.as_bytes()), HeaderName::of(long.as_bytes()));
         }
-        for other in ["", "z", "X-Foo", "Viaa", "Vi", "Call_ID", "Max-Forwardz", "Proxy-Xuthorization"] {
+        for other in [
+            "",
+            "z",
+            "X-Foo",
+            "Viaa",
+            "Vi",
+            "Call_ID",
+            "Call\rID",
+            "Max\rForwards",
+            "Max-Forwardz",
+            "Proxy-Xuthorization",
+        ] {
             assert_eq!(HeaderName::of(other.as_bytes()), HeaderName::Other);
         }
     }

@@ -78,14 +78,23 @@ impl<'a> Host<'a> {
 
 /// Four numbers below 256 without leading zeros, dots between them.
 fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
-    let mut octets = [0; 4];
-    let mut parts = text.split(|&b| b == b'.');
-    for octet in &mut octets {
-        let part = parts.next().filter(|part| matches!(part.len(), 1..=3) && lex::all(part, lex::DIGIT))?;
-        let number = part.iter().fold(0, |n, b| n * 10 + u16::from(b - b'0'));
-        *octet = u8::try_from(number).ok().filter(|_| part.len() == 1 || part[0] != b'0')?;
+    let mut octets = [0_u8; 4];
+    let (mut place, mut digits, mut number) = (0, 0, 0_u16);
+    for &b in text {
+        match b {
+            b'0'..=b'9' if digits < 3 && (digits == 0 || number > 0) => {
+                number = number * 10 + u16::from(b - b'0');
+                digits += 1;
+            }
+            b'.' if digits > 0 && place < 3 => {
+                octets[place] = u8::try_from(number).ok()?;
+                (place, digits, number) = (place + 1, 0, 0);
+            }
+            _ => return None,
+        }
     }
-    parts.next().is_none().then(|| octets.into())
+    octets[3] = u8::try_from(number).ok()?;
+    (place == 3 && digits > 0).then(|| octets.into())
 }
 
 fn ipv6(text: &[u8]) -> Option<IpAddr> {
