@@ -301,6 +301,25 @@ fn two_sessions_of_one_name() {
     }
 }
 
+/// A client that does not wait for answers loses nothing, though its connection moves to another worker meanwhile.
+#[test]
+fn a_hasty_client() {
+    let house = house();
+    for user in ["roland", "joe", "nina"] {
+        for n in 0..5 {
+            let mut raw = Raw::tls(&house);
+            raw.send(HEADER);
+            raw.expect("</stream:features>");
+            let (auth, bind) =
+                (raw::plain_auth(user, &format!("secret-{user}")), raw::bind(&format!("hasty{n}")));
+            let ping = "<iq type='get' id='ping'><ping xmlns='urn:xmpp:ping'/></iq>";
+            raw.send(&format!("{auth}{HEADER}{bind}<presence/>{ping}"));
+            raw.expect(&format!("<jid>{user}@falcot.com/hasty{n}</jid>"));
+            raw.hears("id='ping' type='result'/>");
+        }
+    }
+}
+
 /// Many logins at once, over both ways, on two workers: every session is at its account's home.
 #[test]
 fn messages_between_workers() {
