@@ -1,6 +1,8 @@
 //! The accounts at home on this worker that have a session, pending work or a roster in the cache.
 
 use super::Work;
+use super::ask::Token;
+use crate::jid::Bare;
 use crate::offline::Delivery;
 use crate::roster::Roster;
 use rustc_hash::FxHashMap;
@@ -38,6 +40,8 @@ pub(crate) struct Account {
     pub(crate) waiting: VecDeque<Work>,
     /// Where the delivery of its kept messages stands.
     pub(crate) delivery: Delivery,
+    /// Contacts whose item is being written, by the question of the last change.
+    pub(crate) changing: FxHashMap<Bare, Token>,
     /// Questions about it that the store has not answered.
     pub(crate) asks: usize,
     /// Whether it stands in the list of idle accounts.

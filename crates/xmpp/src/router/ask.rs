@@ -104,6 +104,11 @@ impl<T> Asks<T> {
         token
     }
 
+    /// What is to be done when the question is answered.
+    pub(crate) fn get_mut(&mut self, token: Token) -> Option<&mut T> {
+        self.open.get_mut(&token)
+    }
+
     /// What is to be done now that the question is answered.
     pub(crate) fn close(&mut self, token: Token) -> Option<T> {
         self.open.remove(&token)

@@ -117,7 +117,8 @@ impl Router {
             return self.probed(account, &parcel);
         }
         if parcel.to().is_bare() {
-            return self.fan_out(account, &parcel, |_| true);
+            let parcel = self.behind_change(account, parcel);
+            return parcel.iter().for_each(|parcel| self.fan_out(account, parcel, |_| true));
         }
         if let Some(connection) = self.connected(account, parcel.to()) {
             self.hand(connection, parcel);

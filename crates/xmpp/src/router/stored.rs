@@ -28,6 +28,7 @@ pub(crate) enum Then {
 #[derive(Debug)]
 pub(crate) struct Changed {
     pub(crate) account: Address,
+    pub(crate) contact: Bare,
     /// In order.
     pub(crate) effects: Vec<Effect>,
     /// Who must hear if it fails.
@@ -64,9 +65,10 @@ pub(crate) enum Effect {
 }
 
 impl Router {
-    pub(crate) fn ask(&mut self, query: Query, then: Then) {
+    pub(crate) fn ask(&mut self, query: Query, then: Then) -> Token {
         let token = self.asks.open(then);
         self.output(Output::Ask { token, query });
+        token
     }
 
     /// An account's roster, if it is at hand.
@@ -127,15 +129,30 @@ impl Router {
             Asked::Session(connection, _) => Some(*connection),
             Asked::Contact(parcel) => parcel.origin,
         });
-        let changed = Changed { account: account.clone(), effects, asked, debt };
-        self.ask(query, Then::Changed(Box::new(changed)));
+        let changed = Changed { account: account.clone(), contact: contact.clone(), effects, asked, debt };
+        let token = self.ask(query, Then::Changed(Box::new(changed)));
+        self.accounts.entry(account).changing.insert(contact.clone(), token);
+    }
+
+    /// Puts presence behind a change that the same contact has caused and that is not durable yet: nobody is to
+    /// see a contact come before it was seen to agree. Gives the parcel back where nothing is being changed.
+    pub(super) fn behind_change(&mut self, account: &Address, parcel: Parcel) -> Option<Parcel> {
+        let entry = self.accounts.get(account);
+        let token = entry.and_then(|entry| entry.changing.get(parcel.from().bare()).copied());
+        match token.and_then(|token| self.asks.get_mut(token)) {
+            Some(Then::Changed(changed)) if changed.effects.len() < self.limits.waiting => {
+                changed.effects.push(Effect::Route(parcel));
+                None
+            }
+            _ => Some(parcel),
+        }
     }
 
     pub(super) fn answered(&mut self, token: Token, outcome: Result<Answer, Fault>) {
         let Some(then) = self.asks.close(token) else { return };
         match then {
             Then::Roster(address) => self.roster_read(&address, outcome),
-            Then::Changed(changed) => self.changed(*changed, outcome),
+            Then::Changed(changed) => self.changed(token, *changed, outcome),
             Then::Kept { parcel, debt } => self.through(debt, |router| {
                 if let Err(fault) = outcome {
                     router.bounce(*parcel, condition(fault));
@@ -172,9 +189,14 @@ impl Router {
         self.accounts.rest(address, self.limits.cached);
     }
 
-    fn changed(&mut self, changed: Changed, outcome: Result<Answer, Fault>) {
-        let Changed { account, effects, asked, debt } = changed;
+    fn changed(&mut self, token: Token, changed: Changed, outcome: Result<Answer, Fault>) {
+        let Changed { account, contact, effects, asked, debt } = changed;
         self.one_ask_less(&account);
+        if let Some(entry) = self.accounts.get_mut(&account)
+            && entry.changing.get(&contact) == Some(&token)
+        {
+            entry.changing.remove(&contact);
+        }
         self.through(debt, |router| match outcome {
             Ok(_) => effects.into_iter().for_each(|effect| router.effect(&account, effect)),
             Err(fault) => router.unchanged(&account, asked, fault),
