@@ -43,10 +43,10 @@ impl Router {
 
     /// Sends an answer of the server to a session: to an IQ, behind all that the session caused before.
     pub(crate) fn answer(&mut self, connection: ConnectionId, stanza: Stanza) {
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
         if stanza.kind() != Kind::Iq {
             return self.deliver(connection, stanza);
         }
-        let Some(session) = self.sessions.get_mut(&connection) else { return };
         let mark = self.ledger.mark(connection);
         if session.held.is_empty() && session.abroad.is_clear() && self.ledger.is_clear(connection, mark) {
             return self.deliver(connection, stanza);

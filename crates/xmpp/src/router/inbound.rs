@@ -50,7 +50,7 @@ impl Router {
     }
 
     fn message(&mut self, account: &Address, parcel: Parcel) {
-        if self.is_delivering(account) {
+        if !parcel.answer && self.is_delivering(account) {
             return self.hold_message(account, parcel);
         }
         let connected = self.connected(account, parcel.to());

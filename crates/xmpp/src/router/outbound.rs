@@ -40,7 +40,9 @@ impl Router {
         let account = self.accounts.get(&address);
         let waits = account.is_some_and(|account| !account.waiting.is_empty());
         let read = account.is_some_and(|account| matches!(account.contacts, Contacts::Read(_)));
-        if waits || (needs && !read) {
+        // What the server itself answers has its place by `hold`, not here.
+        let answer = matches!(&work, Work::Arrived { parcel, .. } if parcel.answer);
+        if (waits && !answer) || (needs && !read) {
             self.wait(&address, work);
         } else {
             let seated = account.is_some_and(|account| !account.seats.is_empty());
@@ -143,18 +145,23 @@ impl Router {
 
     /// Gives up on some work; whoever wanted it is told.
     pub(crate) fn refuse(&mut self, work: Work, condition: Condition) {
-        let debt = match work {
+        match work {
             Work::Sent { connection, stanza, debt } => {
-                self.answer_error(connection, &stanza, condition);
-                debt
+                self.through(debt, |router| router.answer_error(connection, &stanza, condition));
             }
-            Work::Arrived { parcel, debt } => {
-                self.bounce(parcel, condition);
-                debt
-            }
-            Work::Gone(_) => None,
-        };
-        self.settle(debt);
+            Work::Arrived { parcel, debt } => self.through(debt, |router| router.bounce(parcel, condition)),
+            Work::Gone(_) => {}
+        }
+    }
+
+    /// Gives up on what needs the roster, which cannot be read.
+    pub(super) fn give_up(&mut self, work: Work) {
+        if self.needs(&work).1 {
+            self.refuse(work, Condition::InternalServerError);
+        } else {
+            self.later(work);
+            self.run();
+        }
     }
 }
 

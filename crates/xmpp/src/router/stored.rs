@@ -184,7 +184,7 @@ impl Router {
             self.run();
         } else {
             account.contacts = Contacts::Unread;
-            waiting.into_iter().for_each(|work| self.refuse(work, Condition::InternalServerError));
+            waiting.into_iter().for_each(|work| self.give_up(work));
         }
         self.accounts.rest(address, self.limits.cached);
     }

@@ -6,6 +6,7 @@
 
 mod script;
 mod store;
+mod storm;
 mod world;
 
 use std::path::Path;

@@ -54,6 +54,17 @@ impl Store {
         self.kept.get(account).map_or(0, Vec::len)
     }
 
+    /// Whether a message of this number is kept for anybody.
+    pub(crate) fn keeps(&self, message: u32) -> bool {
+        let id = format!("id='m{message}'");
+        self.kept.values().flatten().any(|(_, text)| text.contains(&id))
+    }
+
+    /// Every roster item: whose, of whom, what.
+    pub(crate) fn items(&self) -> impl Iterator<Item = (&Address, &Bare, &Item)> {
+        self.rosters.iter().flat_map(|(account, roster)| roster.iter().map(move |(c, i)| (account, c, i)))
+    }
+
     /// How many contacts are kept for an account.
     pub(crate) fn contacts(&self, account: &Address) -> usize {
         self.rosters.get(account).map_or(0, BTreeMap::len)

@@ -27,6 +27,13 @@ pub(crate) struct Client {
     receipts: Vec<Receipt>,
 }
 
+impl Client {
+    /// Whether it has said something that nobody reads. Who was thrown out waits for nothing.
+    fn is_waiting(&self) -> bool {
+        self.evicted.is_none() && (self.paused || !self.unread.is_empty())
+    }
+}
+
 /// The house.
 pub(crate) struct World {
     pub(crate) now: Instant,
@@ -41,8 +48,47 @@ pub(crate) struct World {
     mail: VecDeque<(WorkerId, Between)>,
     clients: BTreeMap<ConnectionId, Client>,
     last: u32,
-    /// How often a session was asked to wait.
-    pub(crate) pauses: usize,
+    /// What is remembered of everybody, where a test asks for it.
+    pub(crate) witness: Option<Witness>,
+}
+
+/// Remembers who sent and heard what.
+#[derive(Debug, Default)]
+pub(crate) struct Witness {
+    /// The messages of each connection, by number, in order.
+    pub(crate) sent: BTreeMap<ConnectionId, Vec<u32>>,
+    /// Each connection's pings: how many messages it had sent before.
+    pub(crate) pings: BTreeMap<ConnectionId, VecDeque<usize>>,
+    /// Messages that were delivered, or answered with an error.
+    pub(crate) heard: BTreeSet<u32>,
+    /// The messages that each connection was delivered, in order, the second time left out.
+    pub(crate) delivered: BTreeMap<ConnectionId, Vec<u32>>,
+}
+
+/// The number in `id='m7'`.
+pub(crate) fn number(xml: &str, kind: char) -> Option<u32> {
+    let (_, rest) = xml.split_once(&format!("id='{kind}"))?;
+    rest.split_once('\'')?.0.parse().ok()
+}
+
+impl Witness {
+    fn see(&mut self, connection: ConnectionId, xml: &str, store: &Store) {
+        if let Some(message) = number(xml, 'm') {
+            self.heard.insert(message);
+            let before = self.delivered.entry(connection).or_default();
+            if !xml.contains("type='error'") && !before.contains(&message) {
+                before.push(message);
+            }
+        }
+        if number(xml, 'p').is_some() {
+            let before = self.pings.get_mut(&connection).and_then(VecDeque::pop_front);
+            let before = before.expect("every ping is answered once");
+            for message in self.sent.get(&connection).map_or(&[][..], |sent| &sent[..before]) {
+                let safe = self.heard.contains(message) || store.keeps(*message);
+                assert!(safe, "a ping was answered before message {message} was safe");
+            }
+        }
+    }
 }
 
 impl World {
@@ -62,7 +108,7 @@ impl World {
             mail: VecDeque::new(),
             clients: BTreeMap::new(),
             last: 0,
-            pauses: 0,
+            witness: None,
         };
         world.start(workers);
         world
@@ -115,6 +161,9 @@ impl World {
             Output::Deliver { connection, stanza, receipt } => {
                 let client = self.clients.get_mut(&connection).expect("a connection that is there");
                 assert!(client.evicted.is_none(), "delivered behind the end");
+                if let Some(witness) = &mut self.witness {
+                    witness.see(connection, stanza.as_str(), &self.store);
+                }
                 client.inbox.push_back(stanza.as_str().to_owned());
                 client.receipts.extend(receipt);
             }
@@ -124,10 +173,13 @@ impl World {
             Output::HandOver { to, what } => self.mail.push_back((to, what)),
             Output::Ask { token, query } => self.store.ask((worker, token, query)),
             Output::Close { connection, why } => {
-                self.clients.get_mut(&connection).expect("a connection that is there").evicted = Some(why);
+                let client = self.clients.get_mut(&connection).expect("a connection that is there");
+                client.evicted = Some(why);
+                if let Some(witness) = &mut self.witness {
+                    witness.heard.extend(client.unread.drain(..).filter_map(|xml| number(&xml, 'm')));
+                }
             }
             Output::Pause(connection) => {
-                self.pauses += 1;
                 self.clients.get_mut(&connection).expect("a connection that is there").paused = true;
             }
             Output::Resume(connection) => {
@@ -202,7 +254,11 @@ impl World {
 
     /// Somebody's connection is gone.
     pub(crate) fn disconnect(&mut self, connection: ConnectionId) {
-        self.clients.remove(&connection);
+        let client = self.clients.remove(&connection);
+        if let (Some(witness), Some(client)) = (&mut self.witness, client) {
+            // Nobody has read it: it was never said.
+            witness.heard.extend(client.unread.iter().filter_map(|xml| number(xml, 'm')));
+        }
         self.handle(connection.worker, Input::Closed(connection));
         self.settle();
     }
@@ -258,6 +314,21 @@ impl World {
         let all = (0..u16::try_from(self.routers.len()).unwrap()).map(WorkerId);
         self.full = all.filter(|_| full).collect();
         self.settle();
+    }
+
+    /// Whether nothing is under way anywhere.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.clients.values().all(|client| !client.is_waiting())
+            && self.mail.is_empty()
+            && self.routers.iter().all(Router::is_idle)
+    }
+
+    /// What is under way.
+    pub(crate) fn under_way(&self) -> Vec<String> {
+        let paused = self.clients.values().filter(|client| client.is_waiting());
+        let paused = paused.map(|client| format!("{:?} is read no further", client.jid));
+        let busy = self.routers.iter().filter(|router| !router.is_idle()).map(|router| format!("{router:?}"));
+        paused.chain(busy).collect()
     }
 
     pub(crate) fn pass(&mut self, time: Duration) {
