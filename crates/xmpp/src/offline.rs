@@ -5,7 +5,7 @@
 //! the account wait, so that nothing overtakes them.
 
 use crate::ns;
-use crate::router::ask::{Answer, Fault, Query};
+use crate::router::ask::{Answer, Fault, Query, Token};
 use crate::router::ledger::Debt;
 use crate::router::stored::Then;
 use crate::router::{Output, Parcel, Receipt, Router, Work};
@@ -34,8 +34,8 @@ struct Run {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Stage {
-    /// The store was asked.
-    Asked,
+    /// The store was asked; the answer to any other question is an old one.
+    Asked(Token),
     /// All up to this one were given to the connection.
     Given {
         up_to: i64,
@@ -103,29 +103,24 @@ impl Router {
 
     /// Begins to deliver what was kept to a session, unless another gets it already.
     pub(crate) fn deliver_kept(&mut self, account: &Address, to: ConnectionId) {
-        let delivery = &mut self.accounts.entry(account).delivery;
-        if delivery.is_idle() {
-            delivery.0 = Some(Box::new(Run { to, stage: Stage::Asked, held: VecDeque::new() }));
-            self.list(account, to, 0);
+        if !self.is_delivering(account) {
+            let stage = Stage::Asked(self.list(account, 0));
+            let run = Run { to, stage, held: VecDeque::new() };
+            self.accounts.entry(account).delivery.0 = Some(Box::new(run));
         }
     }
 
-    fn list(&mut self, account: &Address, connection: ConnectionId, after: i64) {
+    fn list(&mut self, account: &Address, after: i64) -> Token {
         self.accounts.entry(account).asks += 1;
         let query = Query::ListKept { account: account.clone(), after, limit: PAGE };
-        self.ask(query, Then::Listed { account: account.clone(), connection });
+        self.ask(query, Then::Listed(account.clone()))
     }
 
     /// The store has said what it keeps.
-    pub(crate) fn listed(
-        &mut self,
-        account: &Address,
-        connection: ConnectionId,
-        outcome: Result<Answer, Fault>,
-    ) {
-        let Some(run) = self.run_of(account, connection).filter(|run| run.stage == Stage::Asked) else {
-            return;
-        };
+    pub(crate) fn listed(&mut self, account: &Address, token: Token, outcome: Result<Answer, Fault>) {
+        let run = self.accounts.get_mut(account).and_then(|entry| entry.delivery.0.as_deref_mut());
+        let Some(run) = run.filter(|run| run.stage == Stage::Asked(token)) else { return };
+        let connection = run.to;
         let messages = match outcome {
             Ok(Answer::Kept(messages)) => messages,
             // They stay where they are, for the next login.
@@ -159,12 +154,20 @@ impl Router {
         if given != up_to {
             return;
         }
-        run.stage = Stage::Asked;
         self.ask(Query::Forget { account: account.clone(), up_to }, Then::Forgotten);
         if more {
-            self.list(&account, connection, up_to);
+            self.list_on(&account, connection, up_to);
         } else {
             self.delivery_done(&account);
+        }
+    }
+
+    /// Asks for what is kept behind a number, for this session.
+    fn list_on(&mut self, account: &Address, to: ConnectionId, after: i64) {
+        let stage = Stage::Asked(self.list(account, after));
+        if let Some(run) = &mut self.accounts.entry(account).delivery.0 {
+            run.to = to;
+            run.stage = stage;
         }
     }
 
@@ -182,15 +185,11 @@ impl Router {
         if self.run_of(account, connection).is_none() {
             return;
         }
-        let Some(entry) = self.accounts.get_mut(account) else { return };
-        let next = entry.seats.iter().find(|seat| seat.priority.is_some_and(|p| p >= 0));
-        match (next.map(|seat| seat.connection), &mut entry.delivery.0) {
-            (Some(next), Some(run)) => {
-                run.to = next;
-                run.stage = Stage::Asked;
-                self.list(account, next, 0);
-            }
-            _ => self.delivery_done(account),
+        let seats = self.accounts.get(account).map(|entry| &entry.seats[..]).unwrap_or_default();
+        let next = seats.iter().find(|seat| seat.priority.is_some_and(|p| p >= 0));
+        match next.map(|seat| seat.connection) {
+            Some(next) => self.list_on(account, next, 0),
+            None => self.delivery_done(account),
         }
     }
 }

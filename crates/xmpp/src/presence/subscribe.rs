@@ -86,7 +86,7 @@ impl Router {
         self.roster(account).map_or(0, Roster::len) >= self.limits.roster
     }
 
-    /// What changes is kept first; what changes nothing is done at once.
+    /// What changes is kept first; what changes nothing is done at once, but behind what changes.
     fn change_or_do(
         &mut self,
         account: &Address,
@@ -97,7 +97,8 @@ impl Router {
         asked: Asked,
     ) {
         if *old == new {
-            effects.into_iter().for_each(|effect| self.effect(account, effect));
+            let now = self.behind_change(account, contact, effects);
+            now.into_iter().for_each(|effect| self.effect(account, effect));
         } else {
             self.change(account, contact, new, effects, asked);
         }

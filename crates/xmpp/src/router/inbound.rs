@@ -2,6 +2,7 @@
 
 use super::deliver::{Addressed, Verdict, verdict};
 use super::outbound::request;
+use super::stored::Effect;
 use super::{Parcel, Router, Work};
 use crate::jid::Jid;
 use crate::ns;
@@ -117,11 +118,21 @@ impl Router {
             return self.probed(account, &parcel);
         }
         if parcel.to().is_bare() {
-            let parcel = self.behind_change(account, parcel);
-            return parcel.iter().for_each(|parcel| self.fan_out(account, parcel, |_| true));
+            return self.show_presence(account, parcel);
         }
         if let Some(connection) = self.connected(account, parcel.to()) {
             self.hand(connection, parcel);
         }
+    }
+
+    /// Presence for all available resources, behind a consent of the same contact that is not durable yet.
+    fn show_presence(&mut self, account: &Address, parcel: Parcel) {
+        let entry = self.accounts.get(account);
+        if entry.is_none_or(|entry| entry.changing.is_empty()) {
+            return self.fan_out(account, &parcel, |_| true);
+        }
+        let contact = parcel.from().bare().clone();
+        let now = self.behind_change(account, &contact, vec![Effect::ShowAvailable(parcel.stanza)]);
+        now.into_iter().for_each(|effect| self.effect(account, effect));
     }
 }

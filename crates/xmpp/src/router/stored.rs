@@ -18,8 +18,8 @@ pub(crate) enum Then {
     Changed(Box<Changed>),
     /// A message is kept.
     Kept { parcel: Box<Parcel>, debt: Option<Debt> },
-    /// The messages that were kept for an account go to this session.
-    Listed { account: Address, connection: ConnectionId },
+    /// Some of the messages that were kept for an account.
+    Listed(Address),
     /// Messages were forgotten.
     Forgotten,
 }
@@ -134,17 +134,23 @@ impl Router {
         self.accounts.entry(account).changing.insert(contact.clone(), token);
     }
 
-    /// Puts presence behind a change that the same contact has caused and that is not durable yet: nobody is to
-    /// see a contact come before it was seen to agree. Gives the parcel back where nothing is being changed.
-    pub(super) fn behind_change(&mut self, account: &Address, parcel: Parcel) -> Option<Parcel> {
+    /// Puts effects behind a change of the same contact's item that is not durable yet, so that nothing overtakes
+    /// what it has to say: what somebody says later, and presence that is to be seen behind the consent. Gives
+    /// them back where nothing is being changed.
+    pub(crate) fn behind_change(
+        &mut self,
+        account: &Address,
+        contact: &Bare,
+        effects: Vec<Effect>,
+    ) -> Vec<Effect> {
         let entry = self.accounts.get(account);
-        let token = entry.and_then(|entry| entry.changing.get(parcel.from().bare()).copied());
+        let token = entry.and_then(|entry| entry.changing.get(contact).copied());
         match token.and_then(|token| self.asks.get_mut(token)) {
             Some(Then::Changed(changed)) if changed.effects.len() < self.limits.waiting => {
-                changed.effects.push(Effect::Route(parcel));
-                None
+                changed.effects.extend(effects);
+                Vec::new()
             }
-            _ => Some(parcel),
+            _ => effects,
         }
     }
 
@@ -158,9 +164,9 @@ impl Router {
                     router.bounce(*parcel, condition(fault));
                 }
             }),
-            Then::Listed { account, connection } => {
+            Then::Listed(account) => {
                 self.one_ask_less(&account);
-                self.listed(&account, connection, outcome);
+                self.listed(&account, token, outcome);
                 self.accounts.rest(&account, self.limits.cached);
             }
             // What could not be forgotten is delivered twice rather than never.
