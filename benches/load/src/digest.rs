@@ -49,3 +49,27 @@ impl Answer<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_rfc_2069() {
+        let answer = Answer {
+            user: "Mufasa",
+            realm: "testrealm@host.com",
+            password: "CircleOfLife",
+            nonce: "dcd98b7102dd2f0e8b11d0f600bfb0c093",
+            method: "GET",
+            uri: "/dir/index.html",
+            qop: false,
+        };
+        // As RFC 2069 §2.4 has it with the erratum 749.
+        assert!(
+            answer.header().ends_with("response=\"1949323746fe6a43ef61f9606e7febea\""),
+            "{}",
+            answer.header()
+        );
+    }
+}

@@ -109,3 +109,27 @@ impl<'a> Message<'a> {
         Some(u16::from(*value.get(2)?) * 100 + u16::from(*value.get(3)?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let bytes =
+            Writer::new(ALLOCATE, 7).attribute(REALM, b"bench").attribute(NONCE, b"12").signed(b"key");
+        let message = Message::read(&bytes).unwrap();
+        assert_eq!((message.kind(), message.transaction(), message.error()), (ALLOCATE, 7, None));
+        assert_eq!(message.attribute(REALM), Some(&b"bench"[..]));
+        assert_eq!(message.attribute(NONCE), Some(&b"12"[..]));
+        assert_eq!(message.attribute(MESSAGE_INTEGRITY).map(<[u8]>::len), Some(20));
+        assert_eq!(message.attribute(USERNAME), None);
+        assert_eq!(usize::from(u16::from_be_bytes([bytes[2], bytes[3]])), bytes.len() - 20);
+    }
+
+    #[test]
+    fn an_error_has_its_code() {
+        let bytes = Writer::new(ALLOCATE | 0x110, 7).attribute(ERROR_CODE, &[0, 0, 4, 38, b'x']).plain();
+        assert_eq!(Message::read(&bytes).and_then(|message| message.error()), Some(438));
+    }
+}

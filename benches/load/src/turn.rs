@@ -272,3 +272,16 @@ fn frame(bytes: &[u8]) -> Option<usize> {
     let whole = if head[0] < 0x40 { 20 + length } else { 4 + length.next_multiple_of(4) };
     (bytes.len() >= whole).then_some(whole)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::frame;
+
+    #[test]
+    fn messages_of_a_stream_are_told_apart() {
+        assert_eq!(frame(&[0x40, 0, 0]), None);
+        assert_eq!(frame(&[0x40, 0, 0, 5, 1, 2, 3, 4, 5]), None, "its padding has not come yet");
+        assert_eq!(frame(&[0x40, 0, 0, 5, 1, 2, 3, 4, 5, 0, 0, 0, 9]), Some(12));
+        assert_eq!(frame(&[[1, 3, 0, 0].as_slice(), &[0; 16]].concat()), Some(20));
+    }
+}

@@ -63,3 +63,23 @@ pub(crate) fn challenge(text: &str) -> Option<Challenge<'_>> {
     let quoted = |name: &str| text.split_once(&format!("{name}=\""))?.1.split('"').next();
     Some(Challenge { realm: quoted("realm")?, nonce: quoted("nonce")?, qop: text.contains("qop") })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REFUSAL: &str = "SIP/2.0 407 Proxy Authentication Required\r\nCall-ID: 12-99@load\r\nCSeq: 1 INVITE\r\n\
+        proxy-authenticate: Digest realm=\"a\", nonce=\"b\", algorithm=SHA-256\r\n\
+        Proxy-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\", algorithm=MD5\r\n\
+        Contact: \"x\" <sip:load1@127.0.0.1:5>;q=1\r\n\r\nX: body";
+
+    #[test]
+    fn a_refusal_is_read() {
+        let message = Message(REFUSAL);
+        assert_eq!((message.status(), message.number(), message.cseq()), (Some(407), Some(12), Some(1)));
+        assert_eq!((message.cseq_method(), message.contact()), ("INVITE", "sip:load1@127.0.0.1:5"));
+        assert_eq!((message.header("X"), message.headers("Proxy-Authenticate").count()), ("", 2));
+        let challenge = challenge(REFUSAL).unwrap();
+        assert_eq!((challenge.realm, challenge.nonce, challenge.qop), ("r", "n", true));
+    }
+}

@@ -54,3 +54,22 @@ fn mac(key: &[u8], text: &[u8]) -> [u8; 20] {
     mac.update(text);
     mac.finalize().into_bytes().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_salted_password_of_rfc_5802() {
+        // RFC 5802 §5: its proof is made of this salt and these iterations.
+        let mut cache = Cache::default();
+        let salted = cache.salted("pencil", "QSXCR+Q6sek8bf92", 4096).unwrap();
+        let client_key = mac(&salted, b"Client Key");
+        let stored: [u8; 20] = Sha1::digest(client_key).into();
+        let text = "n=user,r=fyko+d2lbbFgONRv9qkxdawL,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,\
+                    s=QSXCR+Q6sek8bf92,i=4096,c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j";
+        let signature = mac(&stored, text.as_bytes());
+        let proof: Vec<u8> = client_key.iter().zip(signature).map(|(key, bit)| key ^ bit).collect();
+        assert_eq!(STANDARD.encode(proof), "v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=");
+    }
+}
