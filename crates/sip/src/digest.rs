@@ -13,6 +13,7 @@ use crate::uri::{Host, SipUri, Uri, unescape};
 pub use credentials::Credentials;
 pub use hash::Algorithm;
 use hash::Hex;
+use std::net::Ipv6Addr;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 use wire::{Account, Address, Directory, Domain, Keys, Secret};
@@ -268,8 +269,15 @@ fn is_for(request: &Message<'_>, uri: &[u8], directory: &Directory) -> bool {
             asked.host == uri.host && user(asked) == user(&uri)
         }
         (asked, Ok(uri)) => asked.matches(&uri),
-        (_, Err(_)) => false,
+        (_, Err(_)) => is_bare_ipv6(uri),
     }
+}
+
+/// Whether this is an IPv6 address without its brackets, as sipp names whom it sends to.
+fn is_bare_ipv6(uri: &[u8]) -> bool {
+    let text = std::str::from_utf8(uri).unwrap_or_default();
+    let host = text.strip_prefix("sip:").and_then(|rest| rest.rsplit_once(':'));
+    host.is_some_and(|(host, port)| host.parse::<Ipv6Addr>().is_ok() && port.parse::<u16>().is_ok())
 }
 
 fn is_server(host: &Host<'_>, directory: &Directory) -> bool {

@@ -160,9 +160,13 @@ fn refused() {
 
 #[test]
 fn the_uri_may_lack_what_proxies_add() {
-    for uri in
-        ["sip:FALCOT.com:5060;transport=udp", "sips:falcot.com", "sip:192.0.2.1:5060", "sip:sip.falcot.com"]
-    {
+    for uri in [
+        "sip:FALCOT.com:5060;transport=udp",
+        "sips:falcot.com",
+        "sip:192.0.2.1:5060",
+        "sip:2001:db8::1:15060",
+        "sip:sip.falcot.com",
+    ] {
         assert_eq!(Client { uri, ..Client::default() }.verdict(), Verdict::Granted(roland()), "{uri}");
     }
 }
