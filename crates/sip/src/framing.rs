@@ -202,10 +202,5 @@ fn line_ends_are_whole(head: &[u8]) -> bool {
     })
 }
 
-/// Whether a datagram is a keep-alive and no message: phones send line ends or zeros to keep a NAT open.
-pub fn is_keep_alive(datagram: &[u8]) -> bool {
-    datagram.len() <= 8 && datagram.iter().all(|b| matches!(b, b'\r' | b'\n' | 0))
-}
-
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use sip::digest::{Algorithms, Digest, Role};
 use sip::framing::{Frame, Framer, Limits};
 use sip::message::{Contact, Edit, List, NameAddr, Reply, Via, build};
-use sip::{HeaderName, Message, Uri, framing};
+use sip::{HeaderName, Message, Uri};
 use std::path::Path;
 use std::time::Duration;
 use wire::{Directory, Domain, Secret};
@@ -41,7 +41,6 @@ fn exercise(bytes: &[u8]) {
     for text in List::new(bytes) {
         let _ = (Uri::parse(text), NameAddr::parse(text).map(|n| (n.q(), n.expires())), Via::parse(text));
     }
-    let _ = framing::is_keep_alive(bytes);
 }
 
 fn views(message: &Message<'_>) {

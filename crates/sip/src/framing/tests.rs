@@ -107,9 +107,3 @@ fn memory_is_bounded_and_given_back() {
     assert!(framer.next(&mut &b"\r"[..]).is_none() && framer.kept.capacity() <= KEPT);
     assert!(framer.is_partial());
 }
-
-#[test]
-fn keep_alives_in_datagrams() {
-    assert!(is_keep_alive(b"\r\n\r\n") && is_keep_alive(b"\0\0\0\0") && is_keep_alive(b""));
-    assert!(!is_keep_alive(b"\r\n\r\nINVITE") && !is_keep_alive(b"x"));
-}

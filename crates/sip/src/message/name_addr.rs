@@ -94,11 +94,13 @@ fn bracketed<'a>(display: &'a [u8], text: &'a [u8]) -> Result<Parts<'a>, Fault> 
     Ok((display, uri, &text[end + 1..]))
 }
 
-/// A display name of tokens before a bracket, or a URI that stands alone: then every parameter is the header's.
+/// A display name without quotes before a bracket, or a URI that stands alone: then every parameter is the header's.
+/// The grammar wants tokens; of what it forbids, only what would mislead somebody is refused: quotes, commas and
+/// control characters.
 fn unquoted(value: &[u8]) -> Result<Parts<'_>, Fault> {
     if let Some(open) = memchr::memchr2(b'<', b';', value).filter(|&at| value[at] == b'<') {
         let display = lex::trim_end(&value[..open]);
-        let proper = |&b: &u8| lex::is_token(b) || lex::is_lws(b) || b >= 0x80;
+        let proper = |&b: &u8| lex::is_lws(b) || (b > b' ' && !matches!(b, b'"' | b',' | 0x7f));
         if !display.iter().all(proper) {
             return Err(Fault::Address);
         }
@@ -149,6 +151,7 @@ mod tests {
         check("The Big  One <tel:+1;x>", "The Big  One", "tel:+1;x", "");
         check("\"<sip:x@y>\" <sip:a@b,c>", "<sip:x@y>", "sip:a@b,c", "");
         check("J\u{fc}rg <sip:a@b>", "J\u{fc}rg", "sip:a@b", "");
+        check("j@b (home) <sip:a@b>", "j@b (home)", "sip:a@b", "");
         check("sip:a@b;p=\"<\"", "", "sip:a@b", ";p=\"<\"");
     }
 
@@ -172,6 +175,8 @@ mod tests {
             "sip:a@b?x=y",
             "<<sip:a@b>>",
             "x sip:a@b",
+            "x \"y\" <sip:a@b>",
+            "x\0 <sip:a@b>",
             "<sip:a@b>;tag=",
         ] {
             assert!(NameAddr::parse(bad.as_bytes()).is_err(), "{bad}");
