@@ -80,12 +80,11 @@ impl Algorithms {
     }
 
     /// What to offer whoever sent `request`, for an account with these keys, where there is one. A client that
-    /// fails where it should pass over an algorithm it does not know (RFC 7616 §3.7) is offered MD5 alone, and so
-    /// is one that does not say what it is.
+    /// fails where it should pass over an algorithm it does not know (RFC 7616 §3.7) is offered MD5 alone.
     pub fn offer(request: &Message<'_>, keys: Option<&Keys>) -> Self {
         let possible = keys.map_or(Self::ALL, Self::of);
         let client = request.header(HeaderName::UserAgent).unwrap_or_default();
-        let stumbles = client.is_empty() || STUMBLING.iter().any(|name| client.starts_with(name.as_bytes()));
+        let stumbles = STUMBLING.iter().any(|name| client.starts_with(name.as_bytes()));
         if possible.md5 && stumbles { Self::MD5 } else { possible }
     }
 }
@@ -121,8 +120,9 @@ impl Digest {
         Self { secret, lifetime }
     }
 
-    /// Appends the challenges, one whole header line each, the better algorithm first (RFC 8760 §2.4).
-    /// `unix` is now, since 1970.
+    /// Appends the challenges, one whole header line each. `unix` is now, since 1970. MD5 comes first: many clients
+    /// look at the first challenge alone, and those that choose do so by strength (RFC 8760 §2.4 lets the server
+    /// say what it prefers: what works).
     pub fn challenge(
         &self,
         out: &mut Vec<u8>,
@@ -140,11 +140,11 @@ impl Digest {
                 format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={name}, qop=\"auth\"{stale}");
             push_field(out, role.challenge(), value.as_bytes());
         };
-        if algorithms.sha256 {
-            line(Algorithm::Sha256);
-        }
         if algorithms.md5 {
             line(Algorithm::Md5);
+        }
+        if algorithms.sha256 {
+            line(Algorithm::Sha256);
         }
     }
 

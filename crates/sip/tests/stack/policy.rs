@@ -51,12 +51,12 @@ fn last(sent: Vec<Sent>) -> Sent {
 #[test]
 fn a_registration_proves_who_asks() {
     let mut house = house();
-    let contact = "Contact: <sip:alice@198.51.100.1:5060>\r\nUser-Agent: phone\r\n";
+    let contact = "Contact: <sip:alice@198.51.100.1:5060>\r\n";
     let challenge = last(house.datagram(ALICE, &register("1", "alice@sip.falcot.com", contact)));
     assert_eq!(challenge.first_line(), "SIP/2.0 401 Unauthorized");
     let challenges = challenge.header("WWW-Authenticate");
     assert_eq!(challenges.len(), 2);
-    assert!(challenges[0].contains("algorithm=SHA-256") && challenges[1].contains("algorithm=MD5"));
+    assert!(challenges[0].contains("algorithm=MD5") && challenges[1].contains("algorithm=SHA-256"));
     let mut tries = 1;
     let mut attempt = |to: &str, user: &str, password: &str, challenge: &str| {
         tries += 1;
