@@ -122,19 +122,18 @@ pub fn host_text(ip: IpAddr) -> String {
     Host::Ip(ip.to_canonical()).to_string()
 }
 
-/// The `received` and `rport` that a request's top Via lacks (RFC 3261 §18.2.1, RFC 3581 §4): what to write.
-/// `received` is always written where `rport` is asked for.
-pub fn marks(via: &Via<'_>, peer: SocketAddr) -> (Option<IpAddr>, Option<u16>) {
-    let ip = peer.ip().to_canonical();
-    let wants_port = via.wants_rport();
-    let differs = via.host().ip().map(|written| written.to_canonical()) != Some(ip);
-    ((wants_port || differs).then_some(ip), wants_port.then_some(peer.port()))
+/// Where the response to a request goes if not over the stream that it came by.
+pub fn return_address(via: &Via<'_>, arrival: &Arrival) -> SocketAddr {
+    match arrival.flow {
+        Flow::Datagram { peer, .. } => datagram_return(via, peer),
+        Flow::Stream(_) => stream_return(via, arrival),
+    }
 }
 
 /// Where a response goes when the request came as a datagram: back to where it came from if the sender asked for
 /// that (RFC 3581 §4), else to the port it wrote (RFC 3261 §18.2.2). `maddr` is not followed: it would let
 /// strangers aim our responses at third parties.
-pub fn datagram_return(via: &Via<'_>, peer: SocketAddr) -> SocketAddr {
+fn datagram_return(via: &Via<'_>, peer: SocketAddr) -> SocketAddr {
     match via.wants_rport() {
         true => peer,
         false => SocketAddr::new(peer.ip(), via.port().filter(|port| *port != 0).unwrap_or(5060)),
@@ -142,7 +141,7 @@ pub fn datagram_return(via: &Via<'_>, peer: SocketAddr) -> SocketAddr {
 }
 
 /// Where to connect when the connection that a request came by is gone (RFC 3261 §18.2.2).
-pub fn stream_return(via: &Via<'_>, arrival: &Arrival) -> SocketAddr {
+fn stream_return(via: &Via<'_>, arrival: &Arrival) -> SocketAddr {
     let port = via.port().filter(|port| *port != 0).unwrap_or(default_port(arrival.transport));
     SocketAddr::new(arrival.peer.ip(), port)
 }
@@ -202,18 +201,16 @@ mod tests {
     }
 
     #[test]
-    fn what_the_top_via_lacks_and_where_answers_go() {
+    fn where_answers_to_datagrams_go() {
         let peer: SocketAddr = "192.0.2.1:7000".parse().expect("valid");
-        let check = |via: &str, received: Option<&str>, rport, answer: &str| {
+        let check = |via: &str, answer: &str| {
             let via = Via::parse(via.as_bytes()).expect("valid");
-            let received = received.map(|ip| ip.parse().expect("valid"));
-            assert_eq!(marks(&via, peer), (received, rport), "{via:?}");
             assert_eq!(datagram_return(&via, peer).to_string(), answer, "{via:?}");
         };
-        check("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa", None, None, "192.0.2.1:5060");
-        check("SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bKa", Some("192.0.2.1"), None, "192.0.2.1:5070");
-        check("SIP/2.0/UDP 192.0.2.1:5070;rport", Some("192.0.2.1"), Some(7000), "192.0.2.1:7000");
-        check("SIP/2.0/UDP a.example;rport;maddr=224.0.0.1", Some("192.0.2.1"), Some(7000), "192.0.2.1:7000");
-        check("SIP/2.0/UDP a.example;maddr=224.0.0.1", Some("192.0.2.1"), None, "192.0.2.1:5060");
+        check("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa", "192.0.2.1:5060");
+        check("SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bKa", "192.0.2.1:5070");
+        check("SIP/2.0/UDP 192.0.2.1:5070;rport", "192.0.2.1:7000");
+        check("SIP/2.0/UDP a.example;rport;maddr=224.0.0.1", "192.0.2.1:7000");
+        check("SIP/2.0/UDP a.example;maddr=224.0.0.1", "192.0.2.1:5060");
     }
 }

@@ -29,7 +29,7 @@ impl Stack {
         };
         let Some(id) = self.begin(now, arrival, request, Some(Box::new(Context::new(plan)))) else { return };
         if request.method() == Method::Invite {
-            self.trying(now, id);
+            self.trying(now, id, request);
         }
         match target {
             Target::Account(address) => self.locate(now, id, address),
@@ -56,8 +56,9 @@ impl Stack {
             return;
         }
         let Some(contacts) = contacts else { return self.nowhere(now, id, &Refusal::Overload) };
+        let secure = context.plan.secure;
         let mut branches: Vec<Branch> = contacts.into_iter().filter_map(contact_branch).collect();
-        if self.table.server(id).is_some_and(|server| asks_for_tls(&server.request)) {
+        if secure {
             branches.retain(|branch| branch.hops.iter().all(|hop| hop.transport().is_secure()));
         }
         if branches.is_empty() {
@@ -259,6 +260,9 @@ fn branch(uri: Option<Box<[u8]>>, path: Box<[u8]>, hops: VecDeque<Hop>) -> Branc
     Branch { uri, path, hops, state: State::Resolving }
 }
 
+/// The most addresses of one name that are tried.
+const MAX_ADDRESSES: usize = 8;
+
 /// A name's hop as one hop per address.
 fn expand(hop: &Hop, addresses: &[IpAddr]) -> Vec<Hop> {
     let Hop::Name { transport, name, port } = hop else { return Vec::new() };
@@ -267,13 +271,7 @@ fn expand(hop: &Hop, addresses: &[IpAddr]) -> Vec<Hop> {
         to: SocketAddr::new(*ip, *port),
         name: name.clone(),
     };
-    addresses.iter().map(address).collect()
-}
-
-/// Whether a request must travel by TLS to its very end: its Request-URI is sips (RFC 5630 §3.2).
-fn asks_for_tls(request: &[u8]) -> bool {
-    let is_secure = |message: Message<'_>| matches!(message.uri(), Some(Uri::Sip(uri)) if uri.secure);
-    Message::parse(request).is_ok_and(is_secure)
+    addresses.iter().take(MAX_ADDRESSES).map(address).collect()
 }
 
 /// Whether whoever sent this is not to be reached at the Contact it names: behind NAT, or on a stream.

@@ -34,6 +34,8 @@ pub struct Plan {
     pub flow: Option<Arrival>,
     /// A Route of ours, sealed for this dialog, led here: the dialog was let through when it began.
     pub in_dialog: bool,
+    /// It must travel by TLS to its very end: the Request-URI is sips (RFC 5630 §3.2).
+    pub secure: bool,
     /// The hash by which loops are seen.
     pub looped: u64,
 }
@@ -80,6 +82,7 @@ impl Place<'_> {
             plan.in_dialog |= own.sealed;
             plan.flow = own.flow;
         }
+        plan.secure = request_uri.secure;
         let remaining = &routes[plan.popped..];
         plan.routes = remaining
             .iter()

@@ -4,7 +4,7 @@ use super::{Output, Parcel, Stack};
 use crate::framing::{self, Frame, Framer};
 use crate::message::{List, Malformed, Message, Via};
 use crate::transaction::Timer;
-use crate::transport::{Arrival, Branch};
+use crate::transport::{Arrival, Branch, return_address};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use wire::{ConnectionId, Flow, SocketId, Transport};
@@ -119,7 +119,7 @@ impl Stack {
         let value = line.splitn(2, |&b| b == b':').nth(1).unwrap_or_default();
         let first = List::new(value).next().unwrap_or_default().to_vec();
         match Via::parse(&first) {
-            Ok(via) => self.send_back(now, arrival, &via, bytes),
+            Ok(via) => self.send_back(now, arrival, return_address(&via, arrival), bytes),
             Err(_) => self.send_to_source(now, arrival, bytes),
         }
     }

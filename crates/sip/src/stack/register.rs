@@ -7,7 +7,7 @@ use crate::proxy::{Refusal, validate};
 use crate::registrar::{Binding, Changes, Origin, Row, request};
 use crate::slab::Id;
 use crate::transaction::Timer;
-use crate::transport::Arrival;
+use crate::transport::{Arrival, return_address};
 use crate::uri::Uri;
 use std::sync::Arc;
 use std::time::Instant;
@@ -52,7 +52,7 @@ impl Stack {
         let changes = request::read(request, &scratch, &self.config.rules, &arrival)?;
         if let Changes::Query = changes {
             let bytes = self.registered(now, &arrival, request, address);
-            self.send_back(now, &arrival, request.via(), bytes);
+            self.send_back(now, &arrival, return_address(request.via(), &arrival), bytes);
             return Ok(());
         }
         let path = request.list(HeaderName::Path).collect::<Vec<_>>().join(&b", "[..]);

@@ -1,10 +1,10 @@
 //! Answers: of this server's own, with a transaction or without (RFC 3261 §8.2.6, §8.2.7), and those passed on.
 
-use super::{ServerKind, Stack};
+use super::{Server, ServerKind, Stack};
 use crate::message::{Message, Reply};
 use crate::proxy::Refusal;
 use crate::slab::Id;
-use crate::transport::Arrival;
+use crate::transport::{Arrival, return_address};
 use std::time::Instant;
 
 /// What this server answers itself; everything else is somebody else's to answer.
@@ -29,7 +29,7 @@ impl Stack {
         refusal: &Refusal,
     ) {
         let bytes = self.refusal(now, arrival, request, refusal);
-        self.send_back(now, arrival, request.via(), bytes);
+        self.send_back(now, arrival, return_address(request.via(), arrival), bytes);
     }
 
     /// The bytes of a refusal.
@@ -70,7 +70,7 @@ impl Stack {
     ) {
         let mut out = Vec::new();
         Reply::begin(&mut out, request, Some(arrival.peer), code, &self.tag(request)).end();
-        self.send_back(now, arrival, request.via(), out);
+        self.send_back(now, arrival, return_address(request.via(), arrival), out);
     }
 
     /// OPTIONS to this server: what it can (RFC 3261 §11.2).
@@ -79,7 +79,7 @@ impl Stack {
         let mut reply = Reply::begin(&mut out, request, Some(arrival.peer), 200, &self.tag(request));
         reply.header("Allow", ALLOW).header("Supported", "path").header("Accept", "application/sdp");
         reply.end();
-        self.send_back(now, arrival, request.via(), out);
+        self.send_back(now, arrival, return_address(request.via(), arrival), out);
     }
 
     /// Answers a server transaction with a bare status of our own.
@@ -91,15 +91,20 @@ impl Stack {
         self.respond(now, id, refusal.code(), bytes);
     }
 
-    /// 100 Trying for a server transaction.
-    pub(crate) fn trying(&mut self, now: Instant, id: Id) {
+    /// 100 Trying for a server transaction, by its request.
+    pub(crate) fn trying(&mut self, now: Instant, id: Id, request: &Message<'_>) {
         let Some(server) = self.table.server(id) else { return };
-        let request = server.request.clone();
-        let peer = server.arrival.peer;
-        let Ok(message) = Message::parse(&request) else { return };
         let mut out = Vec::new();
-        Reply::begin(&mut out, &message, Some(peer), 100, "").end();
+        Reply::begin(&mut out, request, Some(server.arrival.peer), 100, "").end();
         self.respond(now, id, 100, out);
+    }
+
+    /// The same for a request that has waited.
+    pub(super) fn trying_late(&mut self, now: Instant, id: Id) {
+        let Some(request) = self.table.server(id).map(|server| server.request.clone()) else { return };
+        if let Ok(request) = Message::parse(&request) {
+            self.trying(now, id, &request);
+        }
     }
 
     /// Answers a server transaction. A 2xx to INVITE leaves even when its machine is past that (RFC 3261 §16.7
@@ -137,16 +142,9 @@ impl Stack {
         }
     }
 
-    /// Sends a response the way its request came; its topmost Via is the request's, with our marks.
     fn send_response(&mut self, now: Instant, id: Id, bytes: Vec<u8>) {
-        let Some(server) = self.table.server(id) else { return };
-        let arrival = server.arrival;
-        let request = server.request.clone();
-        if let Ok(message) = Message::parse(if request.is_empty() { &bytes } else { &request }) {
-            let via = message.via().as_bytes().to_vec();
-            if let Ok(via) = crate::message::Via::parse(&via) {
-                self.send_back(now, &arrival, &via, bytes);
-            }
-        }
+        let Some(Server { arrival, back, .. }) = self.table.server(id) else { return };
+        let (arrival, back) = (*arrival, *back);
+        self.send_back(now, &arrival, back, bytes);
     }
 }

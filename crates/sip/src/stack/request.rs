@@ -8,7 +8,7 @@ use crate::slab::Id;
 use crate::transaction::Key;
 use crate::transaction::server_invite::{Repeated, ServerInvite};
 use crate::transaction::server_request::ServerRequest;
-use crate::transport::Arrival;
+use crate::transport::{Arrival, return_address};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -123,6 +123,7 @@ impl Stack {
             kind,
             key: self.key(request),
             arrival,
+            back: return_address(request.via(), &arrival),
             request: Arc::from(request.bytes()),
             last: Vec::new(),
             context,

@@ -1,11 +1,10 @@
 //! Sending: by datagram, over a stream of ours, over one of another worker, or over one that has to be opened first.
 
 use super::{Output, Parcel, Stack, token_of};
-use crate::message::Via;
 use crate::slab::Id;
 use crate::transaction::Timer;
 use crate::transport::connections::{Peer, Route};
-use crate::transport::{Arrival, Hop, datagram_return, stream_return};
+use crate::transport::{Arrival, Hop};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use wire::{ConnectionId, Flow, SocketId, Transport, WorkerId};
@@ -140,12 +139,12 @@ impl Stack {
         }
     }
 
-    /// Sends a response back the way its request came (RFC 3261 §18.2.2). `via` is the request's topmost.
-    pub(crate) fn send_back(&mut self, now: Instant, arrival: &Arrival, via: &Via<'_>, bytes: Vec<u8>) {
+    /// Sends a response back the way its request came (RFC 3261 §18.2.2). `to` is its
+    /// [`return_address`](crate::transport::return_address).
+    pub(crate) fn send_back(&mut self, now: Instant, arrival: &Arrival, to: SocketAddr, bytes: Vec<u8>) {
         match arrival.flow {
-            Flow::Datagram { socket, local, peer } => {
+            Flow::Datagram { socket, local, .. } => {
                 let local = Some(local).filter(|ip| !ip.is_unspecified());
-                let to = datagram_return(via, peer);
                 self.out.push_back(Output::Send { socket, local, to, bytes });
             }
             Flow::Stream(conn) if conn.worker != self.config.me => {
@@ -155,7 +154,6 @@ impl Stack {
                 self.out.push_back(Output::Write { conn, bytes });
             }
             Flow::Stream(_) => {
-                let to = stream_return(via, arrival);
                 self.dial(now, (arrival.transport, to, to.ip().to_string().into()), bytes, None);
             }
         }

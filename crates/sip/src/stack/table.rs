@@ -36,6 +36,8 @@ pub(crate) struct Server {
     pub(crate) kind: ServerKind,
     pub(crate) key: Key,
     pub(crate) arrival: Arrival,
+    /// Where its responses go if not over the stream it came by.
+    pub(crate) back: SocketAddr,
     /// The request as it came; empty once nobody needs it.
     pub(crate) request: Arc<[u8]>,
     /// The last response as it left; empty before.

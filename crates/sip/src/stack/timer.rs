@@ -38,7 +38,7 @@ impl Stack {
         match (fired, is_server) {
             (Fired::Resend, true) => self.resend_response(now, id),
             (Fired::Resend, false) => self.resend_request(now, id),
-            (Fired::Trying, _) => self.trying(now, id),
+            (Fired::Trying, _) => self.trying_late(now, id),
             (Fired::TimedOut, _) => self.client_ended(now, id, Some(Refusal::Timeout.code())),
             (Fired::Ended, true) => self.end_server(now, id),
             (Fired::Ended, false) => self.client_ended(now, id, None),
