@@ -2,6 +2,7 @@
 //! as the later Allocate comes from another client port and so may reach another worker.
 
 use crate::config::RESERVATION;
+use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -16,9 +17,12 @@ pub(crate) struct Reserved {
     pub(crate) user: Address,
 }
 
-/// The ports kept; each belongs to an allocation just made, so that the limit of allocations bounds them.
+/// The ports kept; they count among the allocations of the account and of the server, whose limits bound them.
 #[derive(Debug, Default)]
-pub(crate) struct Reservations(BTreeMap<ReservationToken, Reserved>);
+pub(crate) struct Reservations {
+    by_token: BTreeMap<ReservationToken, Reserved>,
+    by_user: FxHashMap<Address, usize>,
+}
 
 impl Reservations {
     /// Keeps a port and says under which token, and until when.
@@ -32,23 +36,36 @@ impl Reservations {
         let mut token = [0; 8];
         entropy.fill(&mut token);
         token[..2].copy_from_slice(&me.0.to_be_bytes());
-        self.0.insert(ReservationToken(token), reserved);
+        *self.by_user.entry(reserved.user.clone()).or_default() += 1;
+        self.by_token.insert(ReservationToken(token), reserved);
         (ReservationToken(token), now + RESERVATION)
     }
 
     /// Takes a port out, for the account that had it reserved.
     pub(crate) fn take(&mut self, token: ReservationToken, user: &Address) -> Option<Reserved> {
-        self.0.get(&token).filter(|reserved| reserved.user == *user)?;
-        self.0.remove(&token)
+        self.by_token.get(&token).filter(|reserved| reserved.user == *user)?;
+        self.expire(token)
     }
 
     /// Takes a port out as nobody came for it.
     pub(crate) fn expire(&mut self, token: ReservationToken) -> Option<Reserved> {
-        self.0.remove(&token)
+        let reserved = self.by_token.remove(&token)?;
+        if let Some(count) = self.by_user.get_mut(&reserved.user) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_user.remove(&reserved.user);
+            }
+        }
+        Some(reserved)
+    }
+
+    /// How many are kept for an account.
+    pub(crate) fn count(&self, user: &Address) -> usize {
+        self.by_user.get(user).copied().unwrap_or(0)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.by_token.len()
     }
 }
 

@@ -30,7 +30,7 @@ impl Server {
         requested_transport(call)?;
         let wish = wish(call)?;
         let bind = self.relay_address(call, &wish)?;
-        self.within_quota(call)?;
+        self.within_quota(call, &wish)?;
         self.open(call, &wish, bind)
     }
 
@@ -49,16 +49,21 @@ impl Server {
         Ok(true)
     }
 
-    /// Where to bind a relay of the family that is wished for: 440 where there is none.
+    /// Where to bind a relay of the family that is wished for: 440 where there is none. A reserved port has its own place.
     fn relay_address(&self, call: &Call<'_>, wish: &Wish) -> Result<IpAddr, Refusal> {
         let local = call.exchange.client.local;
+        if wish.token.is_some() {
+            return Ok(local);
+        }
         self.config.relays.bind(local, wish.family).ok_or(Refusal::AddressFamilyNotSupported)
     }
 
-    /// Step 9: has the account all it may have (486), or the server (508)?
-    fn within_quota(&self, call: &Call<'_>) -> Result<(), Refusal> {
+    /// Step 9: has the account all it may have (486), or the server (508)? Ports kept for it count, but for the one that
+    /// it comes for now.
+    fn within_quota(&self, call: &Call<'_>, wish: &Wish) -> Result<(), Refusal> {
         let limits = &self.config.limits;
-        if self.allocations.count(&call.user) >= limits.per_user {
+        let kept = self.reservations.count(&call.user).saturating_sub(usize::from(wish.token.is_some()));
+        if self.allocations.count(&call.user) + kept >= limits.per_user {
             return Err(Refusal::AllocationQuotaReached);
         }
         let all = self.allocations.len() + self.openings.len() + self.reservations.len();

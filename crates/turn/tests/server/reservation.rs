@@ -1,9 +1,9 @@
 //! EVEN-PORT and RESERVATION-TOKEN: RFC 8656 §7.2, within one worker and across two.
 
-use crate::bench::{Bench, User, config, show, to, transport, user};
+use crate::bench::{Attribute, Bench, User, config, ip, lifetime, show, to, transport, user};
 use stun::attribute::ReservationToken;
 use stun::{Kind, Message, Method};
-use turn::{Config, Input, Output};
+use turn::{Config, Input, Output, Relays};
 use wire::{Machine, WorkerId};
 
 const EVEN: u8 = 0;
@@ -12,8 +12,11 @@ const EVEN_AND_NEXT: u8 = 0x80;
 /// Makes an allocation with a reserved neighbour and returns the token.
 fn reserve(bench: &mut Bench, user: &mut User) -> Vec<u8> {
     bench.challenge(user);
-    let attributes = [transport(17), (Kind::EVEN_PORT, vec![EVEN_AND_NEXT])];
-    let request = bench.signed(user, Method::ALLOCATE, &attributes);
+    reserve_with(bench, user, &[transport(17), (Kind::EVEN_PORT, vec![EVEN_AND_NEXT])])
+}
+
+fn reserve_with(bench: &mut Bench, user: &User, attributes: &[Attribute]) -> Vec<u8> {
+    let request = bench.signed(user, Method::ALLOCATE, attributes);
     bench.message(user.client, &request);
     // The answer is gone by now; a retransmission gets it again.
     bench.server.handle(bench.now, Input::Message { client: user.client, bytes: &request });
@@ -162,4 +165,39 @@ fn an_answer_that_never_comes() {
     assert_eq!(lines, ["claim from 9 for roland@falcot.com"]);
     assert_eq!(bench.after(5), [to(&roland, "Allocate 508 Insufficient Capacity signed")]);
     assert_eq!(bench.server.deadline(), None);
+}
+
+#[test]
+fn reserved_ports_count_among_an_accounts_allocations() {
+    let mut bench = Bench::new();
+    let mut roland = user("roland", "192.0.2.1:5000");
+    let token = reserve(&mut bench, &mut roland);
+    let second = bench.allocated("roland", "192.0.2.1:5001");
+    let mut third = user("roland", "192.0.2.1:5002");
+    bench.challenge(&mut third);
+    let lines = bench.ask(&third, Method::ALLOCATE, &[transport(17)]);
+    assert_eq!(
+        lines,
+        [to(&third, "Allocate 486 Allocation Quota Reached signed")],
+        "two and one kept are three"
+    );
+    bench.ask(&third, Method::ALLOCATE, &[transport(17), (Kind::RESERVATION_TOKEN, token)]);
+    assert_eq!(bench.server.allocations(), 3, "the kept one may be had");
+    bench.ask(&second, Method::REFRESH, &[lifetime(0)]);
+    assert_eq!(bench.allocated("roland", "192.0.2.1:5003").name, "roland", "and counts once");
+}
+
+#[test]
+fn a_reserved_port_of_a_family_that_is_not_named_again() {
+    let relays = Relays { addresses: vec![ip("2001:db8::1")], anywhere: false, external: vec![] };
+    let mut bench = Bench::with(Config { relays, ..config() });
+    let mut roland = user("roland", "192.0.2.1:5000");
+    bench.challenge(&mut roland);
+    let ipv6 = (Kind::REQUESTED_ADDRESS_FAMILY, vec![2, 0, 0, 0]);
+    let attributes = [transport(17), ipv6, (Kind::EVEN_PORT, vec![EVEN_AND_NEXT])];
+    let token = reserve_with(&mut bench, &roland, &attributes);
+    let mut second = user("roland", "192.0.2.1:5001");
+    bench.challenge(&mut second);
+    bench.ask(&second, Method::ALLOCATE, &[transport(17), (Kind::RESERVATION_TOKEN, token)]);
+    assert_eq!(port_of(&bench, &second), port_of(&bench, &roland) + 1);
 }
