@@ -40,6 +40,8 @@ pub struct Allocation {
     pub transaction: TransactionId,
     /// The port reserved together with it.
     pub token: Option<ReservationToken>,
+    /// A second family that was asked for and is not to be had.
+    pub missing: Option<Family>,
     /// Whom traffic flows with.
     pub permissions: Permissions,
     /// Channels bound.

@@ -144,6 +144,7 @@ impl Server {
             expires: now + opening.lifetime,
             transaction: opening.exchange.transaction,
             token,
+            missing: opening.missing,
             permissions: Permissions::default(),
             channels: Channels::default(),
             traffic: Traffic::default(),
@@ -151,7 +152,7 @@ impl Server {
         self.output(Output::Began(allocation.session()));
         let slot = self.allocations.insert(allocation);
         self.timers.set(Timer::Allocation(slot), now + opening.lifetime);
-        self.granted(&opening.exchange, opening.lifetime, opening.missing);
+        self.granted(&opening.exchange, opening.lifetime);
     }
 
     /// Keeps a port for a later Allocate.
@@ -163,11 +164,11 @@ impl Server {
     }
 
     /// Answers an Allocate from the allocation that the client has (RFC 8656 §7.2, success response).
-    pub(crate) fn granted(&mut self, exchange: &Exchange, lifetime: Duration, missing: Option<Family>) {
+    pub(crate) fn granted(&mut self, exchange: &Exchange, lifetime: Duration) {
         let buffer = self.buffer();
         let flow = exchange.client.flow;
         let Some(allocation) = self.allocations.of_client(flow) else { return };
-        let missing = missing.map(|family| {
+        let missing = allocation.missing.map(|family| {
             let refusal = Refusal::AddressFamilyNotSupported;
             AddressErrorCode { family, code: refusal.code(), reason: refusal.reason() }
         });

@@ -87,7 +87,7 @@ impl Server {
     }
 
     /// What to do with a datagram that a peer sent to a relay: `frame` holds `headroom` octets and then the datagram, and
-    /// is changed in place so that the verdict's range is what the client is to get (RFC 8656 §11.4, §12.7).
+    /// is changed in place so that the verdict's range is what the client is to get (RFC 8656 §11.3, §12.7).
     pub fn from_peer(
         &mut self,
         now: Instant,

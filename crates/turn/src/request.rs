@@ -115,7 +115,7 @@ impl Server {
         requested.min(self.config.lifetime_max).max(self.config.lifetime)
     }
 
-    /// RFC 8656 §9.2, §12.2: whether a relay may write to a peer at all (403).
+    /// RFC 8656 §10.2, §12.2: whether a relay may write to a peer at all (403).
     fn scope(&self, peer: IpAddr) -> Result<Scope, Refusal> {
         self.config.peers.scope(peer).ok_or(Refusal::Forbidden)
     }

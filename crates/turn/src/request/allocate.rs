@@ -45,7 +45,7 @@ impl Server {
             return Err(Refusal::AllocationMismatch);
         }
         let left = allocation.expires.saturating_duration_since(call.now);
-        self.granted(&call.exchange, left, None);
+        self.granted(&call.exchange, left);
         Ok(true)
     }
 

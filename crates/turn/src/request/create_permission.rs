@@ -1,4 +1,4 @@
-//! CreatePermission (RFC 8656 §9.2): all of the addresses it names, or none.
+//! CreatePermission (RFC 8656 §10.2): all of the addresses it names, or none.
 
 use super::{Answer, Call};
 use crate::allocation::Slot;

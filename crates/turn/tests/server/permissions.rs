@@ -1,4 +1,4 @@
-//! CreatePermission and ChannelBind: RFC 8656 §9.2, §12.2, and the peers that are refused.
+//! CreatePermission and ChannelBind: RFC 8656 §10.2, §12.2, and the peers that are refused.
 
 use crate::bench::{Attribute, Bench, address, channel, family, peer_address, to, transport, user};
 use stun::attribute::XorPeerAddress;
