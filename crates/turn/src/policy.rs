@@ -60,11 +60,15 @@ impl Policy {
             Some(Scope::Any)
         } else if is_special(peer) {
             None
-        } else if self.own.contains(&peer) {
+        } else if self.is_own(peer) {
             Some(Scope::Relays)
         } else {
             Some(Scope::Any)
         }
+    }
+
+    fn is_own(&self, peer: IpAddr) -> bool {
+        self.own.contains(&peer) || embedded(peer).is_some_and(|inner| self.own.contains(&inner.into()))
     }
 }
 
@@ -75,12 +79,17 @@ impl Scope {
     }
 }
 
-/// Whether an address is anything but an ordinary public unicast one.
+/// Whether an address is anything but an ordinary public unicast one, or leads to one that is not.
 fn is_special(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => SPECIAL4.iter().any(|(range, prefix)| within4(ip, Ipv4Addr::from(*range), *prefix)),
+    let is_special_itself = match ip {
+        IpAddr::V4(ip) => is_special4(ip),
         IpAddr::V6(ip) => is_special6(ip),
-    }
+    };
+    is_special_itself || embedded(ip).is_some_and(is_special4)
+}
+
+fn is_special4(ip: Ipv4Addr) -> bool {
+    SPECIAL4.iter().any(|(range, prefix)| within4(ip, Ipv4Addr::from(*range), *prefix))
 }
 
 const SPECIAL4: [([u8; 4], u8); 15] = [
@@ -103,21 +112,28 @@ const SPECIAL4: [([u8; 4], u8); 15] = [
 
 fn is_special6(ip: Ipv6Addr) -> bool {
     match ip.segments() {
-        // NAT64 (RFC 6052) and 6to4 (RFC 3056) are as special as the IPv4 address they lead to.
-        [0x64, 0xFF9B, 0, 0, 0, 0, high, low] => is_special(embedded(high, low)),
-        [0x2002, high, low, ..] => is_special(embedded(high, low)),
+        // NAT64's well-known prefix (RFC 6052): as special as what it leads to.
+        [0x64, 0xFF9B, 0, 0, 0, 0, ..] => false,
         // Protocol assignments: Teredo, benchmarks, ORCHID …; then documentation.
         [0x2001, 0..=0x1FF, ..] | [0x2001, 0xDB8, ..] | [0x3FFF, 0..=0xFFF, ..] => true,
-        // ISATAP (RFC 5214): an IPv4 address behind the interface part 0000:5efe or 0200:5efe.
-        [_, _, _, _, 0 | 0x200, 0x5EFE, high, low] => is_special(embedded(high, low)),
         // Only 2000::/3 is public unicast. The rest: loopback, v4-mapped, v4-compatible, ULA, link-local,
         // site-local, multicast, local NAT64 …
         [first, ..] => first & 0xE000 != 0x2000,
     }
 }
 
-fn embedded(high: u16, low: u16) -> IpAddr {
-    Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)).into()
+/// The IPv4 address that an IPv6 address leads to: by NAT64 (RFC 6052), 6to4 (RFC 3056), or ISATAP (RFC 5214: behind the
+/// interface part 0000:5efe or 0200:5efe).
+fn embedded(ip: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(ip) = ip else { return None };
+    match ip.segments() {
+        [0x64, 0xFF9B, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..]
+        | [_, _, _, _, 0 | 0x200, 0x5EFE, high, low] => {
+            Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -210,6 +226,10 @@ mod tests {
             "2001:0:7f00:1::",
             "2a01::5efe:127.0.0.1",
             "2a01::200:5efe:10.0.0.1",
+            "2002:7f00:1::5efe:8.8.8.8",
+            "fd00::5efe:8.8.8.8",
+            "fe80::200:5efe:8.8.8.8",
+            "::5efe:8.8.8.8",
         ];
         check(&Policy::default(), &special, None);
     }
@@ -229,7 +249,7 @@ mod tests {
     fn our_own_addresses_serve_relays_only() {
         let own = ["9.9.9.9", "10.0.0.1"].map(|ip| ip.parse().unwrap()).to_vec();
         let policy = Policy { allow: vec![], own };
-        check(&policy, &["9.9.9.9"], Some(Scope::Relays));
+        check(&policy, &["9.9.9.9", "64:ff9b::909:909", "2002:909:909::1"], Some(Scope::Relays));
         check(&policy, &["10.0.0.1"], None);
         let relays = 49152..=65535;
         assert!(Scope::Relays.includes(50000, &relays) && !Scope::Relays.includes(53, &relays));
