@@ -17,7 +17,7 @@ use sd_notify::NotifyState;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use store::{Store, StoreHandle};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use wire::{Address, Directory, Secret, WorkerId};
 
 /// How often the accounts' version and the certificate's files are looked at.
@@ -37,16 +37,35 @@ pub fn run(plan: Plan) -> Result<()> {
 }
 
 async fn serve(plan: Arc<Plan>) -> Result<()> {
+    // Before anything else: until they are listened to, a signal ends the process, a reload's too.
+    let signals = Signals::listen().context("the signals")?;
     let lock = secret::lock(&plan)?;
     let secret = Arc::new(secret::load(&plan)?);
     let store = accounts::open_store(&plan, store::Settings::default()).context("the database")?;
     let (running, office) = start(&plan, &store, secret)?;
-    let running = serve_open(running, office).await?;
+    let running = serve_open(running, office, signals).await?;
     stop(running, &plan).await;
     store.close();
     drop(lock);
     tracing::info!("ended");
     Ok(())
+}
+
+/// What the service manager, or somebody at the terminal, tells the process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
 }
 
 /// Binds everything and starts the workers.
@@ -103,7 +122,11 @@ impl Base {
 }
 
 /// Serves until it is time to end.
-async fn serve_open(mut running: Running<Mail>, opening: Opening) -> Result<Running<Mail>> {
+async fn serve_open(
+    mut running: Running<Mail>,
+    opening: Opening,
+    mut signals: Signals,
+) -> Result<Running<Mail>> {
     let Opening { plan, store, bound, identities } = opening;
     let postbox = running.postbox();
     let accounts = Accounts::load(store, &plan, Box::new(publisher(postbox.clone()))).await?;
@@ -115,16 +138,13 @@ async fn serve_open(mut running: Running<Mail>, opening: Opening) -> Result<Runn
     let house: Arc<dyn Backend> = office.clone();
     tokio::spawn(socket::serve(door, house, plan.admin.limits.clone()));
     announce(&office);
-    let mut ends = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
-    let [terminate, interrupt] = &mut ends;
-    let mut hangup = signal(SignalKind::hangup())?;
     let mut look = tokio::time::interval(LOOK);
     let mut written = office.certificate_written();
     loop {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hangup.recv() => reload(&office).await,
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+            _ = signals.hangup.recv() => reload(&office).await,
             ended = running.ended() => bail!("worker {} has failed", ended.worker.0),
             _ = look.tick() => written = look_around(&office, written).await,
         }

@@ -214,6 +214,22 @@ fn a_server_that_cannot_have_a_port_does_not_half_start() {
 }
 
 #[test]
+fn a_signal_to_reload_does_not_end_a_server_that_still_starts() {
+    let house = House::of(BINARY).prepare();
+    let mut command = Command::new(BINARY);
+    command.arg("--config").arg(house.config()).arg("serve");
+    let mut server = Program::start(&mut command, "cargo build");
+    let (lock, end) = (house.dir().join("data/server.lock"), Instant::now() + Duration::from_secs(20));
+    while !lock.exists() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    server.signal("HUP");
+    server.expect("the configuration was read again", Duration::from_secs(20));
+    server.terminate();
+    assert_eq!(server.wait(Duration::from_secs(20)), Some(0));
+}
+
+#[test]
 fn a_house_in_a_deep_folder() {
     let top = scratch();
     let dir = top.join("d".repeat(120));
