@@ -83,16 +83,19 @@ fn everything_that_can_be_written() {
     let network = &plan.network;
     assert_eq!(network.public(ip("192.0.2.5")), ip("203.0.113.5"));
     assert_eq!(network.public_addresses(), [ip("203.0.113.5"), ip("2001:db8::5")]);
-    assert_eq!(network.relay_address(ip("127.0.0.1"), false), Some(ip("192.0.2.5")));
-    assert_eq!(network.relay_address(ip("::ffff:192.0.2.5"), true), Some(ip("2001:db8::5")));
+    assert!(
+        network.listed && network.own.contains(&ip("192.0.2.5")) && network.own.contains(&ip("203.0.113.5"))
+    );
+    let every = parlour::config::host::all_addresses();
+    assert!(every.iter().all(|address| network.own.contains(address)), "listed or not, they are ours");
     assert!(plan.tls.is_some_and(|tls| tls.names == ["falcot.com"]));
 }
 
 #[test]
-fn relays_are_bound_where_the_client_came_in_unless_addresses_are_listed() {
+fn without_a_list_the_addresses_are_those_of_the_host() {
     let network = plan(DOMAIN).network;
-    let loopback: IpAddr = "127.0.0.1".parse().expect("valid");
-    assert_eq!(network.relay_address(loopback, false), Some(loopback));
+    assert!(!network.listed);
+    assert_eq!(network.addresses, parlour::config::host::addresses());
 }
 
 #[test]

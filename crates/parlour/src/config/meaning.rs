@@ -187,7 +187,8 @@ impl<'a> Judge<'a> {
         for pair in external.iter().filter(|pair| !addresses.contains(&pair.private)) {
             self.warnings.push(format!("network.external: {} is not an address of this host", pair.private));
         }
-        NetworkPlan { workers, addresses, listed, external, limits: NetworkLimits::default() }
+        let own = own_addresses(&addresses, &external);
+        NetworkPlan { workers, addresses, listed, own, external, limits: NetworkLimits::default() }
     }
 
     fn services(&mut self) -> (TurnPlan, SipPlan, XmppPlan) {
@@ -322,6 +323,15 @@ fn workers(typed: &Typed<i64>) -> Result<u16, Fault> {
             .fault(format!("{} workers cannot be had", typed.value))
             .help("a number from 1 to 1024, or 0 for one per core")),
     }
+}
+
+fn own_addresses(listed: &[IpAddr], external: &[External]) -> Vec<IpAddr> {
+    let mut own = host::all_addresses();
+    own.extend(listed);
+    own.extend(external.iter().flat_map(|pair| [pair.public, pair.private]));
+    own.sort_unstable();
+    own.dedup();
+    own
 }
 
 fn cores() -> u16 {

@@ -99,6 +99,8 @@ pub struct NetworkPlan {
     pub addresses: Vec<IpAddr>,
     /// Whether the file lists `addresses`; if not, a relay is also bound wherever its client came in.
     pub listed: bool,
+    /// Every address that leads to this host, whether it is listed, steady, public or none of these.
+    pub own: Vec<IpAddr>,
     /// One-to-one NAT in front of us: what the world writes to, and which of our addresses that reaches.
     pub external: Vec<External>,
     /// What connections may cost.
@@ -106,15 +108,6 @@ pub struct NetworkPlan {
 }
 
 impl NetworkPlan {
-    /// The address to bind a relay on, for a client that came in at `local` and wants IPv6 (or else IPv4).
-    pub fn relay_address(&self, local: IpAddr, ipv6: bool) -> Option<IpAddr> {
-        let local = local.to_canonical();
-        if local.is_ipv6() == ipv6 && (!self.listed || self.addresses.contains(&local)) {
-            return Some(local);
-        }
-        self.addresses.iter().copied().find(|address| address.is_ipv6() == ipv6)
-    }
-
     /// What the world calls one of our addresses.
     pub fn public(&self, private: IpAddr) -> IpAddr {
         let private = private.to_canonical();

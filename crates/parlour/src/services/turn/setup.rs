@@ -40,11 +40,9 @@ fn relays(plan: &Plan) -> Relays {
 }
 
 fn peers(plan: &Plan) -> Policy {
-    let network = &plan.network;
     let ranges = plan.turn.allow_peers.iter();
     let allow = ranges.map(|range| Range { address: range.address, prefix: range.prefix }).collect();
-    let own = network.addresses.iter().copied().chain(network.public_addresses()).collect();
-    Policy { allow, own }
+    Policy { allow, own: plan.network.own.clone() }
 }
 
 fn count(number: u32) -> usize {
