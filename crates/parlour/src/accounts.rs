@@ -9,6 +9,7 @@ pub mod import;
 use crate::config::Plan;
 use arc_swap::ArcSwap;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use store::{AccountRecord, Answer, Changes, Fault, Query, Store, StoreHandle};
@@ -28,8 +29,17 @@ pub fn open_store(plan: &Plan, settings: store::Settings) -> Result<Store, store
     }
 }
 
-/// Told of every new snapshot, once it is in force.
-pub type Publish = Box<dyn Fn(&Arc<Directory>) + Send + Sync>;
+/// Told of every new snapshot, once it is in force. Each call is waited for before the next, so that nobody is left with
+/// an old one.
+pub type Publish = Box<dyn Fn(Arc<Directory>) -> Told + Send + Sync>;
+
+/// Done when everybody has been told.
+pub type Told = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// For a process in which nobody else needs to know.
+pub fn nobody() -> Publish {
+    Box::new(|_| Box::pin(async {}))
+}
 
 /// The accounts of one process.
 pub struct Accounts {
@@ -81,7 +91,7 @@ impl Accounts {
             current: ArcSwap::from_pointee(Directory::new(plan.domain_names())),
             version: AtomicI64::new(0),
             changing: tokio::sync::Mutex::new(()),
-            publish: Box::new(|_| ()),
+            publish: nobody(),
         };
         accounts.refresh().await?;
         Ok(Self { publish, ..accounts })
@@ -144,7 +154,7 @@ impl Accounts {
     /// The same accounts under the domains of another plan.
     pub async fn replan(&self, plan: &Plan) {
         let _one_at_a_time = self.changing.lock().await;
-        self.swap(self.directory().with_domains(plan.domain_names()));
+        self.swap(self.directory().with_domains(plan.domain_names())).await;
     }
 
     async fn catch_up(&self) -> Result<(), Fault> {
@@ -155,15 +165,15 @@ impl Accounts {
         };
         self.version.store(changes.version, Ordering::Relaxed);
         if !changes.put.is_empty() || !changes.removed.is_empty() {
-            self.swap(apply(&self.directory(), changes));
+            self.swap(apply(&self.directory(), changes)).await;
         }
         Ok(())
     }
 
-    fn swap(&self, directory: Directory) {
+    async fn swap(&self, directory: Directory) {
         let directory = Arc::new(directory);
         self.current.store(Arc::clone(&directory));
-        (self.publish)(&directory);
+        (self.publish)(directory).await;
     }
 }
 
@@ -176,5 +186,38 @@ fn apply(directory: &Directory, changes: Changes) -> Directory {
 impl std::fmt::Debug for Accounts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Accounts({:?})", self.current.load())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn snapshots_are_told_in_their_order_and_before_the_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "[[domains]]\nname = \"falcot.com\"\n[storage]\nurl = \"sqlite:parlour.db\"\n";
+        let plan = crate::config::parse(&folder.path().join("parlour.toml"), text.into()).unwrap();
+        let store = open_store(&plan, store::Settings::default()).unwrap();
+        let told: Arc<Mutex<Vec<usize>>> = Arc::default();
+        let hears = Arc::clone(&told);
+        let publish: Publish = Box::new(move |directory| {
+            let told = Arc::clone(&hears);
+            Box::pin(async move {
+                // The more there are, the sooner it comes: unless each is waited for, the last would be the first's.
+                tokio::time::sleep(Duration::from_millis(40 / directory.len() as u64)).await;
+                told.lock().unwrap().push(directory.len());
+            })
+        });
+        let accounts = Accounts::load(store.handle(), &plan, publish).await.unwrap();
+        let add = |name: &str| {
+            let address = format!("{name}@falcot.com").parse().unwrap();
+            accounts.put(vec![Account { address, keys: wire::Keys::default() }], Put::New)
+        };
+        let (first, second) = tokio::join!(add("roland"), add("joe"));
+        first.and(second).unwrap();
+        assert_eq!(*told.lock().unwrap(), [1, 2]);
     }
 }

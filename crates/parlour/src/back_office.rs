@@ -1,7 +1,7 @@
 //! What stands beside the workers: the accounts' snapshot, the plan in force, the certificate, and the questions of the
 //! administrator. It has a thread of its own and reaches the workers by mail alone.
 
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, Publish};
 use crate::admin::answers::{Listening, Reloaded, Status};
 use crate::admin::command::Reply;
 use crate::admin::{Backend, Failure};
@@ -15,7 +15,7 @@ use net::{Bound, Postbox};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 use tokio::sync::oneshot;
-use wire::{Directory, WorkerId};
+use wire::WorkerId;
 
 /// The administrator's view of the running server.
 #[derive(Debug)]
@@ -187,14 +187,15 @@ fn same_listeners(old: &Plan, new: &Plan) -> bool {
     names(old) == names(new)
 }
 
-/// Tells every worker of a new snapshot of the accounts. For [`Accounts::load`].
-pub fn publisher(postbox: Postbox<Mail>) -> impl Fn(&Arc<Directory>) + Send + Sync {
-    move |directory| {
-        for worker in (0..postbox.workers()).map(WorkerId) {
-            if let Err(mail) = postbox.post(worker, Mail::Directory(Arc::clone(directory))) {
-                let postbox = postbox.clone();
-                tokio::spawn(async move { drop(postbox.deliver(worker, mail).await) });
+/// Tells every worker of a new snapshot of the accounts, and waits for room in their queues. For [`Accounts::load`].
+pub fn publisher(postbox: Postbox<Mail>) -> Publish {
+    Box::new(move |directory| {
+        let postbox = postbox.clone();
+        Box::pin(async move {
+            for worker in (0..postbox.workers()).map(WorkerId) {
+                // A worker that has ended needs no accounts.
+                drop(postbox.deliver(worker, Mail::Directory(Arc::clone(&directory))).await);
             }
-        }
-    }
+        })
+    })
 }

@@ -129,9 +129,9 @@ async fn serve_open(
 ) -> Result<Running<Mail>> {
     let Opening { plan, store, bound, identities } = opening;
     let postbox = running.postbox();
-    let accounts = Accounts::load(store, &plan, Box::new(publisher(postbox.clone()))).await?;
+    let accounts = Accounts::load(store, &plan, publisher(postbox.clone())).await?;
     // Between the workers' first snapshot and this one an account may have been added by another process.
-    publisher(postbox.clone())(&accounts.directory());
+    publisher(postbox.clone())(accounts.directory()).await;
     let office =
         Arc::new(BackOffice::new(Parts { accounts, plan: Arc::clone(&plan), postbox, bound, identities }));
     let door = socket::bind(&plan.admin.socket).with_context(|| plan.admin.socket.display().to_string())?;

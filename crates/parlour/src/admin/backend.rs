@@ -4,7 +4,7 @@ use super::answers::{Reloaded, Status};
 use super::arguments::Arguments;
 use super::command::{Command, Reply, Run};
 use super::failure::{Failure, Kind};
-use crate::accounts::Accounts;
+use crate::accounts::{self, Accounts};
 use crate::config::Plan;
 use serde_json::Value;
 use std::sync::Arc;
@@ -36,8 +36,8 @@ pub struct Offline {
 impl Offline {
     /// Opens the plan's database.
     pub async fn open(plan: Plan) -> Result<Self, Failure> {
-        let store = crate::accounts::open_store(&plan, store::Settings::default())?;
-        let accounts = Accounts::load(store.handle(), &plan, Box::new(|_| ())).await?;
+        let store = accounts::open_store(&plan, store::Settings::default())?;
+        let accounts = Accounts::load(store.handle(), &plan, accounts::nobody()).await?;
         Ok(Self { plan: Arc::new(plan), accounts, _store: store })
     }
 }
