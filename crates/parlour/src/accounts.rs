@@ -71,6 +71,14 @@ pub enum ChangeError {
     /// This one is not there.
     #[error("there is no account {0}")]
     Unknown(Address),
+    /// The store took the first so many, and then no more.
+    #[error("{fault}; the first {written} accounts are written, the others are not")]
+    Partly {
+        /// How many are durable.
+        written: usize,
+        /// Why the next were not taken.
+        fault: Fault,
+    },
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] Fault),
@@ -110,7 +118,8 @@ impl Accounts {
         }
     }
 
-    /// Adds accounts or sets their keys. Nothing is written unless `which` allows all of them.
+    /// Adds accounts or sets their keys. Nothing is written unless `which` allows all of them. Many go into several
+    /// transactions: where the store fails, those before are written ([`ChangeError::Partly`]).
     pub async fn put(&self, accounts: Vec<Account>, which: Put) -> Result<(), ChangeError> {
         let _one_at_a_time = self.changing.lock().await;
         self.catch_up().await?;
@@ -128,11 +137,24 @@ impl Accounts {
         {
             return Err(ChangeError::Unknown(account.address.clone()));
         }
+        let written = self.write(accounts).await;
+        let seen = self.catch_up().await;
+        written.and(seen.map_err(ChangeError::from))
+    }
+
+    async fn write(&self, accounts: Vec<Account>) -> Result<(), ChangeError> {
+        let mut written = 0;
         let mut accounts = accounts.into_iter().peekable();
         while accounts.peek().is_some() {
-            self.store.query(Query::PutAccounts(accounts.by_ref().take(BATCH).collect())).await?;
+            let some: Vec<_> = accounts.by_ref().take(BATCH).collect();
+            let number = some.len();
+            match self.store.query(Query::PutAccounts(some)).await {
+                Ok(_) => written += number,
+                Err(fault) if written > 0 => return Err(ChangeError::Partly { written, fault }),
+                Err(fault) => return Err(fault.into()),
+            }
         }
-        Ok(self.catch_up().await?)
+        Ok(())
     }
 
     /// Removes an account with all that is its own.

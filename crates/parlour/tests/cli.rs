@@ -339,6 +339,28 @@ fn a_file_with_a_bad_row_is_refused_whole() {
 }
 
 #[test]
+fn an_import_that_the_disk_cannot_take_says_how_far_it_came() {
+    let house = House::new();
+    let mut text = String::from("address,ha1-md5\n");
+    (0..20_000).for_each(|n| text.push_str(&format!("user{n}@falcot.com,{n:032x}\n")));
+    house.write("many.csv", &text);
+    // No file may grow beyond half a mebibyte; the signal for it is ignored, so that the write fails as on a full disk.
+    let limited = "trap '' XFSZ; ulimit -f 1024; exec \"$0\" user import many.csv";
+    let output = Command::new("sh")
+        .args(["-c", limited, env!("CARGO_BIN_EXE_parlour")])
+        .current_dir(house.0.path())
+        .output()
+        .expect("a shell");
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    let written = said.split_once("the first ").and_then(|(_, rest)| rest.split(' ').next());
+    let written: usize = written.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(output.status.code(), Some(1));
+    let users = house.run(&["user", "list", "--json"], "").json()["users"].as_array().map(Vec::len);
+    assert!(written > 0 && users == Some(written), "{said} {users:?}");
+    house.run(&["user", "import", "--replace", "many.csv"], "").done();
+}
+
+#[test]
 fn without_a_server() {
     let house = House::new();
     house.run(&["status"], "").refused(1, "the server does not run");

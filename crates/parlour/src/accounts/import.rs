@@ -1,6 +1,6 @@
 //! Many accounts from a CSV file, with a password each or with the keys that another server kept.
 //!
-//! A file is taken whole or not at all: every row is judged before the first account is written.
+//! Every row is judged before the first account is written: a file with a bad row changes nothing.
 
 use super::derive;
 use base64::Engine;

@@ -103,7 +103,7 @@ impl From<ChangeError> for Failure {
         let kind = match &error {
             ChangeError::Exists(_) => Kind::Conflict,
             ChangeError::Unknown(_) => Kind::NotFound,
-            ChangeError::Store(_) => Kind::Failed,
+            ChangeError::Partly { .. } | ChangeError::Store(_) => Kind::Failed,
         };
         Self::new(kind, error.to_string())
     }
