@@ -145,12 +145,12 @@ limits! {
         contacts: usize = 5_000,
         /// Messages kept for one account while it is away.
         offline: usize = 1_000,
-        /// Answers held back in one session until earlier writes are durable.
-        held_back: usize = 1_024,
-        /// After this silence a client is asked whether it is still there.
+        /// What one session may have under way (writes not durable yet, answers held back) before it is read no further.
+        pending: usize = 64,
+        /// Stanzas that wait for one account's roster to be read, or for its kept messages to be delivered.
+        waiting: usize = 1_000,
+        /// After this silence a client is sent a space, so that nobody on the way forgets the connection.
         idle: Duration = Duration::from_secs(300),
-        /// How long it may take to answer.
-        pong: Duration = Duration::from_secs(60),
     }
 }
 

@@ -40,7 +40,8 @@ pub(super) fn limits(plan: &Plan) -> router::Limits {
         sessions: limits.sessions,
         roster: limits.contacts,
         offline: u32::try_from(limits.offline).unwrap_or(u32::MAX),
-        waiting: limits.held_back,
+        pending: limits.pending,
+        waiting: limits.waiting,
         ..router::Limits::default()
     }
 }
