@@ -104,6 +104,10 @@ impl Stack {
             _ => return,
         };
         let owner = client.owner;
+        // What is finally answered is not sent again; only the ACK of a refusal is made of it.
+        if code >= 200 && !(invite && code >= 300) {
+            client.request = Vec::new();
+        }
         if matches!(verdict, Received::Ack | Received::PassAndAck) {
             self.acknowledge(now, id, response);
         }

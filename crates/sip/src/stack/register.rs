@@ -1,6 +1,6 @@
 //! REGISTER at the home of its address (RFC 3261 §10.3, its steps in order). Its 200 follows the disk.
 
-use super::{Asked, Output, Parcel, ServerKind, Stack};
+use super::{Asked, Output, Parcel, Stack};
 use crate::digest::Role;
 use crate::message::{HeaderName, Message, Reply};
 use crate::proxy::{Refusal, validate};
@@ -9,7 +9,6 @@ use crate::slab::Id;
 use crate::transaction::Timer;
 use crate::transport::{Arrival, return_address};
 use crate::uri::Uri;
-use std::sync::Arc;
 use std::time::Instant;
 use wire::Address;
 
@@ -93,12 +92,6 @@ impl Stack {
         let Ok(message) = Message::parse(&request) else { return };
         let bytes = self.registered(now, &arrival, &message, &address);
         self.respond(now, id, 200, bytes);
-        // All that is needed from now on is the answer, should the request come again.
-        if let Some(server) = self.table.server_mut(id)
-            && let ServerKind::Request(_) = server.kind
-        {
-            server.request = Arc::default();
-        }
     }
 
     /// 200 with every binding (RFC 3261 §10.3 step 8).

@@ -5,6 +5,7 @@ use crate::message::{Message, Reply};
 use crate::proxy::Refusal;
 use crate::slab::Id;
 use crate::transport::{Arrival, return_address};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What this server answers itself; everything else is somebody else's to answer.
@@ -126,6 +127,8 @@ impl Stack {
             server.last.clone_from(&bytes);
         }
         if leaves && code >= 200 {
+            // All that is needed from now on is the answer: most transactions spend most of their life like this.
+            server.request = Arc::default();
             self.table.settle(id);
         }
         if leaves {
