@@ -4,6 +4,8 @@
 
 #[path = "xmpp/raw.rs"]
 mod raw;
+#[path = "xmpp/sessions.rs"]
+mod sessions;
 
 use raw::Raw;
 use std::time::{Duration, Instant};

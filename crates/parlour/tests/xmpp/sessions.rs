@@ -1,0 +1,96 @@
+//! Sessions from the administrator's side, and clients that take more than their turn.
+
+use super::raw::{self, Raw};
+use super::{HEADER, house};
+use std::time::{Duration, Instant};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A message to an account.
+fn message(to: &str, number: usize, body: &str) -> String {
+    format!("<message to='{to}@falcot.com' type='chat' id='m{number}'><body>{body}</body></message>")
+}
+
+/// An account that is removed loses its sessions at once, and nobody signs in to it; a new one is there at once.
+#[test]
+fn accounts_come_and_go_while_it_runs() {
+    let house = house();
+    let mut joe = Raw::session(&house, "joe", "desk");
+    let mut nina = Raw::session(&house, "nina", "desk");
+    assert!(house.cli(&["user", "remove", "joe@falcot.com"], "").status.success());
+    joe.ends_with_error("not-authorized");
+    let mut again = Raw::tls(&house);
+    again.send(HEADER);
+    again.expect("</stream:features>");
+    again.send(&raw::plain_auth("joe", "secret-joe"));
+    again.expect("<not-authorized/>");
+    nina.send(&message("joe", 1, "Where art thou?"));
+    nina.expect("<service-unavailable");
+    house.add("lucie@falcot.com", "secret-lucie");
+    let mut lucie = Raw::session(&house, "lucie", "desk");
+    lucie.send("<presence/>");
+    lucie.expect("<presence");
+    nina.send(&message("lucie", 2, "Welcome"));
+    lucie.expect("<body>Welcome</body>");
+}
+
+/// Ending in order tells every client, and what was accepted before is kept.
+#[test]
+fn the_server_takes_its_leave() {
+    let mut house = house();
+    let mut joe = Raw::session(&house, "joe", "desk");
+    let mut roland = Raw::session(&house, "roland", "desk");
+    let many: String = (1..=50).map(|number| message("nina", number, "kept")).collect();
+    joe.send(&many);
+    joe.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
+    joe.expect("id='p' type='result'/>");
+    house.server().terminate();
+    joe.ends_with_error("system-shutdown");
+    roland.ends_with_error("system-shutdown");
+    assert_eq!(house.server().wait(LIMIT), Some(0));
+    house.start();
+    let mut nina = Raw::session(&house, "nina", "desk");
+    nina.send("<presence/>");
+    (1..=50).for_each(|number| nina.expect(&format!("id='m{number}'>")));
+}
+
+/// Who sends far faster than the disk can follow is read no faster than that: everything is kept, in order, also
+/// when the stream is closed right behind it.
+#[test]
+fn a_flood_is_kept_to_the_last_word() {
+    let house = house();
+    let mut joe = Raw::session(&house, "joe", "desk");
+    let many: String = (1..=900).map(|number| message("nina", number, "flood")).collect();
+    joe.send(&format!("{many}</stream:stream>"));
+    assert!(joe.closes_within(LIMIT));
+    assert!(!joe.heard().contains("type='error'"), "{}", joe.heard());
+    let mut nina = Raw::session(&house, "nina", "desk");
+    nina.send("<presence/>");
+    (1..=900).for_each(|number| nina.expect(&format!("id='m{number}'>")));
+}
+
+/// A client that reads nothing is given up, and costs others nothing.
+#[test]
+fn a_client_that_does_not_listen() {
+    let house = house();
+    let mut deaf = Raw::session(&house, "joe", "deaf");
+    deaf.send("<presence/>");
+    deaf.expect("<presence");
+    let mut roland = Raw::session(&house, "roland", "desk");
+    let body = "x".repeat(8_000);
+    let (end, mut sent) = (Instant::now() + LIMIT, 0);
+    let mut given_up = false;
+    while !given_up && Instant::now() < end {
+        let many: String = (0..100).map(|n| message("joe/deaf", sent + n, &body)).collect();
+        let many = many.replace("joe/deaf@falcot.com", "joe@falcot.com/deaf");
+        sent += 100;
+        roland.send(&format!("{many}<iq type='get' id='p{sent}'><ping xmlns='urn:xmpp:ping'/></iq>"));
+        roland.expect(&format!("id='p{sent}' type='result'/>"));
+        let status = house.cli(&["status", "--json"], "");
+        let status = String::from_utf8_lossy(&status.stdout).replace(char::is_whitespace, "");
+        given_up = status.contains("\"xmpp.sessions\":1");
+    }
+    assert!(given_up, "a deaf client holds {sent} messages of 8 kB");
+    roland.send("<iq type='get' id='last'><ping xmlns='urn:xmpp:ping'/></iq>");
+    roland.expect("id='last'");
+}
