@@ -11,9 +11,10 @@ use crate::policy::Scope;
 use crate::{Client, Refusal, Server};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+use stun::attribute::Username;
 use stun::credential::{self, Credential};
 use stun::{Class, Key, Kind, Message, Method};
-use wire::{Address, Directory};
+use wire::{Address, Directory, Domain};
 
 /// An authenticated request.
 struct Call<'a> {
@@ -45,7 +46,9 @@ impl Server {
     /// Lets only those in who show a credential; then sees to what must be understood; then hands over.
     fn authenticated(&mut self, now: Instant, client: Client, request: Message<'_>) {
         let mut exchange = Exchange::new(client, &request);
-        let answer = match self.authenticate(now, client, &request) {
+        let realm = self.realm(&request);
+        let realm = realm.as_ref().map_or("", Domain::as_str);
+        let answer = match self.authenticate(now, client, &request, realm) {
             Ok((user, credential)) => {
                 exchange.signature = Some((credential.algorithm, credential.key));
                 self.call(&Call { now, request, exchange, user })
@@ -55,7 +58,7 @@ impl Server {
         match answer {
             Ok(Some(bytes)) => self.send(client.flow, bytes),
             Ok(None) => {}
-            Err(refusal) => self.refuse(now, &exchange, &refusal),
+            Err(refusal) => self.refuse(now, &exchange, &refusal, realm),
         }
     }
 
@@ -78,8 +81,9 @@ impl Server {
         now: Instant,
         client: Client,
         request: &Message<'a>,
+        realm: &str,
     ) -> Result<(Address, Credential<'a>), Refusal> {
-        let (realm, unix) = (self.realm(), self.epoch.unix(now));
+        let unix = self.epoch.unix(now);
         let mut user = None;
         let credential = credential::check(
             request,
@@ -96,15 +100,18 @@ impl Server {
         Ok((user, credential))
     }
 
-    /// The realm of every credential: the first domain.
-    fn realm(&self) -> &str {
-        self.directory.first_domain().map_or("", |domain| domain.as_str())
+    /// The realm of a credential: the domain of a username that names one of ours, else the first. A client that began
+    /// with the first is challenged anew with its own, and comes again with that (RFC 8489 §9.2.5).
+    fn realm(&self, request: &Message<'_>) -> Option<Domain> {
+        let username = request.get().ok().flatten().map(|Username(name)| name);
+        let named = username.and_then(|name| self.directory.domain(name.split_once('@')?.1));
+        named.or(self.directory.first_domain()).cloned()
     }
 
-    fn refuse(&mut self, now: Instant, exchange: &Exchange, refusal: &Refusal) {
+    fn refuse(&mut self, now: Instant, exchange: &Exchange, refusal: &Refusal, realm: &str) {
         let buffer = self.buffer();
         let nonce = self.nonces.make(self.epoch.unix(now), exchange.client.peer);
-        let challenge = Challenge { realm: self.realm(), nonce: nonce.as_str() };
+        let challenge = Challenge { realm, nonce: nonce.as_str() };
         let bytes = exchange.error(buffer, refusal, refusal.is_challenge().then_some(challenge));
         self.send(exchange.client.flow, bytes);
     }

@@ -18,6 +18,9 @@ use wire::{
 
 pub(crate) const REALM: &str = "falcot.com";
 
+/// Another domain of the house.
+pub(crate) const SECOND_REALM: &str = "falcot.org";
+
 /// An attribute of a request, as raw bytes.
 pub(crate) type Attribute = (Kind, Vec<u8>);
 
@@ -90,20 +93,20 @@ pub(crate) fn config() -> Config {
 }
 
 fn directory() -> Arc<Directory> {
-    let account = |name: &str| {
-        let address: wire::Address = format!("{name}@{REALM}").parse().unwrap();
+    let account = |name: &str, realm: &str| {
+        let address: wire::Address = format!("{name}@{realm}").parse().unwrap();
         let md5 = |user: &str| {
             use md5::Digest;
-            Some(md5::Md5::digest(format!("{user}:{REALM}:tr0mbone")).into())
+            Some(md5::Md5::digest(format!("{user}:{realm}:tr0mbone")).into())
         };
-        let keys = Keys { md5: md5(name), md5_whole: md5(&format!("{name}@{REALM}")), ..Keys::default() };
+        let keys = Keys { md5: md5(name), md5_whole: md5(&format!("{name}@{realm}")), ..Keys::default() };
         (address.clone(), Some(Arc::new(Account { address, keys })))
     };
-    let mut accounts = vec![account("roland"), account("joe")];
+    let mut accounts = vec![account("roland", REALM), account("joe", REALM), account("zoe", SECOND_REALM)];
     let address: wire::Address = "imported@falcot.com".parse().unwrap();
     accounts.push((address.clone(), Some(Arc::new(Account { address, keys: Keys::default() }))));
-    let domain = Domain::new(REALM).unwrap();
-    Arc::new(Directory::new([(&domain, &[][..])]).with(accounts))
+    let [first, second] = [REALM, SECOND_REALM].map(|name| Domain::new(name).unwrap());
+    Arc::new(Directory::new([(&first, &[][..]), (&second, &[][..])]).with(accounts))
 }
 
 impl Bench {
@@ -249,11 +252,21 @@ pub(crate) fn signed(
     transaction: TransactionId,
     attributes: &[Attribute],
 ) -> Vec<u8> {
+    signed_for(REALM, user, method, transaction, attributes)
+}
+
+pub(crate) fn signed_for(
+    realm: &str,
+    user: &User,
+    method: Method,
+    transaction: TransactionId,
+    attributes: &[Attribute],
+) -> Vec<u8> {
     let mut bytes = Vec::new();
     let writer = Writer::new(&mut bytes, Class::Request, method, transaction);
     let writer = attributes.iter().fold(writer, |writer, (kind, value)| writer.raw(*kind, value));
-    let key = Key::md5(&user.name, REALM, &user.password);
-    let writer = writer.with(&Username(&user.name)).with(&Realm(REALM)).with(&Nonce(&user.nonce));
+    let key = Key::md5(&user.name, realm, &user.password);
+    let writer = writer.with(&Username(&user.name)).with(&Realm(realm)).with(&Nonce(&user.nonce));
     writer.sign(Algorithm::Sha1, &key).finish();
     bytes
 }

@@ -1,6 +1,9 @@
 //! Who may come in: RFC 8489 §9.2.4 and RFC 8656 §5.
 
-use crate::bench::{Bench, REALM, User, lifetime, signed, stream_user, to, transport, unsigned, user};
+use crate::bench::{
+    Bench, REALM, SECOND_REALM, User, lifetime, signed, signed_for, stream_user, to, transport, unsigned,
+    user,
+};
 use stun::attribute::{Nonce, Realm, Username};
 use stun::{Algorithm, Class, Key, Kind, Message, Method, TransactionId, Writer};
 use turn::Input;
@@ -45,6 +48,23 @@ fn the_user_part_or_the_whole_address() {
         let roland = bench.allocated(name, "192.0.2.1:5000");
         assert_eq!(roland.name, name);
     }
+}
+
+#[test]
+fn an_account_of_a_further_domain_is_challenged_with_its_own_realm() {
+    let mut bench = Bench::new();
+    let mut zoe = user("zoe@falcot.org", "192.0.2.1:5000");
+    bench.challenge(&mut zoe);
+    refused(&mut bench, &zoe, "Allocate 401  realm=falcot.org nonce");
+    let request = signed_for(SECOND_REALM, &zoe, Method::ALLOCATE, TransactionId([9; 12]), &[transport(17)]);
+    let lines = bench.message(zoe.client, &request);
+    assert_eq!(lines[1], "began zoe@falcot.org 192.0.2.1:5000");
+
+    let roland = User { nonce: zoe.nonce, ..user("roland@falcot.com", "192.0.2.1:5000") };
+    let request =
+        signed_for(SECOND_REALM, &roland, Method::ALLOCATE, TransactionId([8; 12]), &[transport(17)]);
+    let lines = bench.message(roland.client, &request);
+    assert_eq!(lines, [to(&roland, "Allocate 401  realm=falcot.com nonce")], "each in its own only");
 }
 
 #[test]
