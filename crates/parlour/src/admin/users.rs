@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use store::AccountRecord;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use wire::{Account, Address, Keys, Secret};
+use wire::{Account, Address, Directory, Keys, Secret};
 
 pub(super) fn add<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(set(house, arguments, Put::New, "added"))
@@ -75,7 +75,7 @@ pub(super) fn list<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Repl
         accounts.sort_by_key(|account| (account.address.domain(), account.address.user()));
         let user = |account: &&std::sync::Arc<Account>| User {
             address: account.address.to_string(),
-            works: works(&account.keys),
+            works: works(account, &directory),
         };
         reply(&Users { users: accounts.iter().map(user).collect() })
     })
@@ -85,11 +85,12 @@ pub(super) fn show<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Repl
     Box::pin(async move {
         let address = arguments.address("address", &house.accounts().directory())?;
         let record = house.accounts().record(&address).await?;
-        reply(&details(record.ok_or_else(|| no_account(&address))?))
+        reply(&details(record.ok_or_else(|| no_account(&address))?, &house.accounts().directory()))
     })
 }
 
-fn details(record: AccountRecord) -> UserDetails {
+fn details(record: AccountRecord, directory: &Directory) -> UserDetails {
+    let works = works(&record.account, directory);
     let AccountRecord { account: Account { address, keys }, created, changed } = record;
     let (there, missing): (Vec<_>, Vec<_>) = key_list(&keys).into_iter().partition(|(_, there)| *there);
     let names = |list: Vec<(&str, bool)>| list.into_iter().map(|(name, _)| name.to_owned()).collect();
@@ -99,7 +100,7 @@ fn details(record: AccountRecord) -> UserDetails {
         changed: date(changed),
         keys: names(there),
         missing: names(missing),
-        works: works(&keys),
+        works,
         limits: limits(&keys),
     }
 }
@@ -120,19 +121,23 @@ fn key_list(keys: &Keys) -> [(&'static str, bool); 6] {
     ]
 }
 
-/// The protocols that keys suffice for.
-fn works(keys: &Keys) -> Vec<String> {
-    let digest = keys.md5.is_some() || keys.sha256.is_some();
-    let scram = keys.scram_sha1.is_some() || keys.scram_sha256.is_some();
-    let rows = [("sip", digest), ("turn", digest), ("xmpp", scram)];
+/// The protocols that an account's keys suffice for. TURN knows MD5 alone, and takes a user part without a domain for one
+/// of the first domain.
+fn works(account: &Account, directory: &Directory) -> Vec<String> {
+    let keys = &account.keys;
+    let is_first = directory.first_domain().is_some_and(|first| first.as_str() == account.address.domain());
+    let sip = keys.md5.is_some() || keys.sha256.is_some();
+    let turn = keys.md5_whole.is_some() || (is_first && keys.md5.is_some());
+    let xmpp = keys.scram_sha1.is_some() || keys.scram_sha256.is_some();
+    let rows = [("sip", sip), ("turn", turn), ("xmpp", xmpp)];
     rows.into_iter().filter(|(_, works)| *works).map(|(name, _)| name.to_owned()).collect()
 }
 
 /// What does not work for want of a key.
 fn limits(keys: &Keys) -> Vec<String> {
     let rows = [
-        (keys.md5.is_none(), "SIP and TURN clients that know MD5 only cannot log in (ha1-md5)"),
-        (keys.sha256.is_none(), "SIP and TURN clients that insist on SHA-256 cannot log in (ha1-sha256)"),
+        (keys.md5.is_none(), "TURN clients, and SIP clients that know MD5 only, cannot log in (ha1-md5)"),
+        (keys.sha256.is_none(), "SIP clients that insist on SHA-256 cannot log in (ha1-sha256)"),
         (
             keys.md5_whole.is_none() && keys.md5.is_some(),
             "SIP and TURN clients must log in as the user part alone (ha1-md5-whole)",
@@ -179,4 +184,25 @@ fn refused_rows(rows: Vec<RowFault>) -> Failure {
     }
     let faults = rows.into_iter().map(|row| json!({ "line": row.line, "message": row.message })).collect();
     Failure { kind: Kind::Input, message, faults }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::Domain;
+
+    #[test]
+    fn what_works() {
+        let [first, second] = ["falcot.com", "falcot.org"].map(|name| Domain::new(name).unwrap());
+        let directory = Directory::new([(&first, &[][..]), (&second, &[][..])]);
+        let check = |address: &str, keys: Keys, expected: &[&str]| {
+            let account = Account { address: address.parse().unwrap(), keys };
+            assert_eq!(works(&account, &directory), expected, "{address}");
+        };
+        let md5 = Keys { md5: Some([0; 16]), ..Keys::default() };
+        check("roland@falcot.com", md5.clone(), &["sip", "turn"]);
+        check("zoe@falcot.org", md5.clone(), &["sip"]);
+        check("zoe@falcot.org", Keys { md5_whole: Some([0; 16]), ..md5 }, &["sip", "turn"]);
+        check("roland@falcot.com", Keys { sha256: Some([0; 32]), ..Keys::default() }, &["sip"]);
+    }
 }
