@@ -9,6 +9,7 @@ mod bind;
 mod header;
 mod sign_in;
 mod stage;
+mod watch;
 
 pub use error::{StreamCondition, StreamError};
 
@@ -19,6 +20,7 @@ use crate::stanza::{Condition, Stanza, StanzaError};
 use crate::xml::{Limits, Reader};
 use stage::{Active, Binding, Layer, Opening, Stage};
 use std::time::{Duration, Instant};
+use watch::{Verdict, Watch};
 use wire::{Address, Directory, Domain, Entropy, Secret};
 
 /// The end of a stream.
@@ -37,8 +39,11 @@ pub struct Policy {
     pub attempts: u8,
     /// How long it may take from the first byte to a bound resource.
     pub login: Duration,
-    /// After how much silence a space is sent, so that nobody in between forgets the connection (§4.6.1).
-    pub keepalive: Duration,
+    /// After how much silence a session's client is asked whether it is there (XEP-0199 §4.3), which also reminds
+    /// whatever stands in between of the connection; how long one stanza may take.
+    pub idle: Duration,
+    /// How long it may then stay silent.
+    pub pong: Duration,
     /// Further features of a stream that is signed in, as XML for surroundings of `jabber:client`.
     pub features: String,
     /// Known to this server alone: makes the salts of accounts that do not exist.
@@ -156,8 +161,7 @@ pub struct Stream {
     held: Vec<u8>,
     /// The end of the time to sign in; later, when silence is looked at next.
     deadline: Instant,
-    /// When bytes came last.
-    heard: Instant,
+    watch: Watch,
 }
 
 impl Stream {
@@ -177,7 +181,7 @@ impl Stream {
             common,
             held: Vec::new(),
             deadline: now + policy.login,
-            heard: now,
+            watch: Watch::new(now),
         }
     }
 
@@ -245,14 +249,23 @@ impl Stream {
         if self.is_over() || context.now < self.deadline {
             return;
         }
-        if !self.stage.is_active() {
+        let Stage::Active(active) = &self.stage else {
             return self.end(&StreamCondition::ConnectionTimeout.into(), context, out);
+        };
+        match self.watch.look(context.now, context.policy) {
+            Verdict::Well => {}
+            Verdict::Ask => out.push(Output::write(active.ask().as_str())),
+            Verdict::Gone(why) => return self.end(&why, context, out),
         }
-        if context.now >= self.heard + context.policy.keepalive {
-            out.push(Output::write(" "));
-            self.heard = context.now;
+        self.deadline = self.watch.next(context.policy);
+    }
+
+    /// Nobody has listened to the client for a while: its silence meanwhile tells nothing.
+    pub fn excuse(&mut self, context: &Context<'_>) {
+        if matches!(self.stage, Stage::Active(_)) {
+            self.watch.excuse(context.now);
+            self.deadline = self.watch.next(context.policy);
         }
-        self.deadline = self.heard + context.policy.keepalive;
     }
 
     /// A new stream on the same connection (RFC 6120 §4.3.3): nothing of the old one holds.
@@ -264,12 +277,17 @@ impl Stream {
 
     fn bound(&mut self, stage: Binding, jid: Jid, context: &Context<'_>, out: &mut Vec<Output>) -> Stage {
         self.reader.set_limits(context.policy.member);
-        self.deadline = context.now + context.policy.keepalive;
+        self.watch = Watch::new(context.now);
+        self.deadline = self.watch.next(context.policy);
         stage.bound(jid, out)
     }
 
     fn bytes(&mut self, bytes: &[u8], context: &mut Context<'_>, out: &mut Vec<Output>) {
-        self.heard = context.now;
+        if bytes.is_empty() {
+            return;
+        }
+        self.watch.hear(context.now);
+        let mut finished = false;
         let mut rest = bytes;
         while !rest.is_empty() {
             if self.stage.waits() {
@@ -277,31 +295,36 @@ impl Stream {
             }
             match self.take(rest, context, out) {
                 Ok(_) if matches!(self.stage, Stage::Over | Stage::Securing) => return,
-                Ok(used) => rest = &rest[used..],
+                Ok((used, event)) => {
+                    finished |= event;
+                    rest = &rest[used..];
+                }
                 Err(error) => return self.end(&error, context, out),
             }
         }
+        self.watch.note(context.now, self.reader.is_amid(), finished);
     }
 
-    /// Reads as far as one event: how many bytes were used.
+    /// Reads as far as one event: how many bytes were used, and whether there was an event.
     fn take(
         &mut self,
         bytes: &[u8],
         context: &mut Context<'_>,
         out: &mut Vec<Output>,
-    ) -> Result<usize, StreamError> {
+    ) -> Result<(usize, bool), StreamError> {
         // What comes between `<proceed/>` and TLS was never encrypted: nobody may smuggle it in.
         if matches!(self.stage, Stage::Securing) {
-            return Ok(bytes.len());
+            return Ok((bytes.len(), false));
         }
         let (used, event) = self.reader.next(bytes)?;
+        let finished = event.is_some();
         if let (Stage::Active(stage), Some(crate::xml::Event::Element(element))) = (&self.stage, &event) {
             stage.element(element, &self.common, out)?;
         } else if let Some(event) = event {
             let stage = std::mem::replace(&mut self.stage, Stage::Over);
             self.stage = stage.event(&event, &mut self.common, context, out)?;
         }
-        Ok(used)
+        Ok((used, finished))
     }
 
     /// Keeps bytes until an answer has come. A client that waits for its turn sends next to nothing here.

@@ -167,6 +167,19 @@ impl Xmpp {
         self.with_stream(desk, conn, |stream, context, outputs| stream.handle(input, context, outputs));
     }
 
+    fn tick_stream(&mut self, desk: &Desk<'_, '_>, conn: ConnectionId) {
+        let Some(client) = self.clients.get_mut(&conn) else { return };
+        client.due = None;
+        let paused = client.paused;
+        self.with_stream(desk, conn, |stream, context, outputs| {
+            // Who is not listened to cannot answer.
+            if paused {
+                stream.excuse(context);
+            }
+            stream.tick(context, outputs);
+        });
+    }
+
     fn end(&mut self, desk: &Desk<'_, '_>, conn: ConnectionId, error: StreamError) {
         self.feed(desk, conn, stream::Input::End(error));
     }
@@ -272,6 +285,7 @@ impl Xmpp {
 
     fn resume(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
         self.unpause(conn);
+        self.with_stream(desk, conn, |stream, context, _| stream.excuse(context));
         desk.net.resume(conn);
     }
 
@@ -494,10 +508,7 @@ impl Service for Xmpp {
         while let Some(timer) = self.timers.pop(now) {
             match timer {
                 Timer::Stream(conn) => {
-                    if let Some(client) = self.clients.get_mut(&conn) {
-                        client.due = None;
-                    }
-                    self.with_stream(desk, conn, |stream, context, outputs| stream.tick(context, outputs));
+                    self.tick_stream(desk, conn);
                 }
                 Timer::Flushed(conn) => self.confirm(desk, conn),
                 Timer::Ask => self.ask_again(desk),

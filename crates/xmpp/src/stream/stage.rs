@@ -6,8 +6,8 @@ use super::{Common, Context, Output, StreamCondition, StreamError, bind, header,
 use crate::jid::Jid;
 use crate::ns;
 use crate::sasl::{Exchange, plain};
-use crate::stanza::{Refused, Stanza};
-use crate::xml::{Event, Fragment};
+use crate::stanza::{Draft, Kind, Refused, Stanza};
+use crate::xml::{Element, Event, Fragment};
 use wire::Address;
 
 /// Where a stream stands.
@@ -74,11 +74,6 @@ impl Stage {
     /// Whether bytes must wait until an answer has come.
     pub(super) fn waits(&self) -> bool {
         matches!(self, Self::Deriving(_) | Self::Settling(_) | Self::Binding(_))
-    }
-
-    /// Whether nobody is bound yet, so that time runs out.
-    pub(super) fn is_active(&self) -> bool {
-        matches!(self, Self::Active(_))
     }
 
     pub(super) fn event(
@@ -168,6 +163,13 @@ impl Tls {
 }
 
 impl Active {
+    /// Asks the client whether it is there (XEP-0199 §4.3): any byte is answer enough.
+    pub(super) fn ask(&self) -> Stanza {
+        let domain = self.0.to_bare().domain().parse().ok();
+        let ping = Draft::new(Kind::Iq).from(domain.as_ref()).to(Some(&self.0)).id(Some("still-there"));
+        ping.type_("get").child(&Element::new("ping", ns::PING)).build()
+    }
+
     pub(super) fn element(
         &self,
         element: &Fragment<'_>,

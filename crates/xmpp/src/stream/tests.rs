@@ -22,7 +22,8 @@ fn policy() -> Policy {
         mechanisms: Mechanism::ALL.to_vec(),
         attempts: 3,
         login: Duration::from_secs(60),
-        keepalive: Duration::from_secs(300),
+        idle: Duration::from_secs(300),
+        pong: Duration::from_secs(60),
         features: "<ver xmlns='urn:xmpp:features:rosterver'/>".into(),
         secret: Secret::new("house"),
     }
@@ -412,16 +413,52 @@ fn time_runs_out_for_strangers_only() {
     assert_eq!(play.later(60), "{Close}", "amid a TLS handshake nothing can be said");
 }
 
+const ASKED: &str = "<iq from='falcot.com' to='roland@falcot.com/desk' id='still-there' type='get'><ping xmlns='urn:xmpp:ping'/></iq>";
+
 #[test]
-fn silence_is_filled_with_a_space_now_and_then() {
+fn who_is_silent_is_asked_and_who_does_not_answer_is_gone() {
     let mut play = Play::active();
     assert_eq!(play.later(299), "");
-    assert_eq!(play.later(1), " ");
-    play.later(100);
+    assert_eq!(play.later(1), ASKED);
+    // Any byte will do.
+    assert_eq!(play.later(59), "");
     play.send(" ");
     assert_eq!(play.later(299), "");
-    assert_eq!(play.later(1), " ");
-    assert_eq!(play.stream.deadline(), Some(play.now + Duration::from_secs(300)));
+    assert_eq!(play.later(1), ASKED);
+    assert_eq!(play.stream.deadline(), Some(play.now + Duration::from_secs(60)));
+    assert_eq!(play.later(59), "");
+    assert!(ends_with(&play.later(1), "connection-timeout"));
+    assert_eq!(play.stream.deadline(), None);
+}
+
+#[test]
+fn who_was_not_listened_to_was_not_silent() {
+    let mut play = Play::active();
+    assert_eq!(play.later(300), ASKED);
+    play.now += Duration::from_secs(600);
+    play.with(|stream, context, _| stream.excuse(context));
+    assert_eq!(play.later(299), "");
+    assert_eq!(play.later(1), ASKED);
+}
+
+#[test]
+fn a_stanza_may_not_take_for_ever() {
+    let mut play = Play::active();
+    play.send("<message to='joe@falcot.com'><body>");
+    for _ in 0..29 {
+        assert_eq!(play.later(10), "");
+        play.send("x");
+    }
+    assert!(ends_with(&play.later(10), "connection-timeout"));
+    // Many stanzas, none of which takes long, are another matter.
+    let mut play = Play::active();
+    for _ in 0..100 {
+        play.send("<message to='joe@falcot.com'><body>");
+        assert_eq!(play.later(10), "");
+        assert!(play.send("x</body></message><mes").starts_with("[<message "));
+        assert_eq!(play.later(10), "");
+        assert!(play.send("sage to='joe@falcot.com'/>").starts_with("[<message "));
+    }
 }
 
 #[test]

@@ -149,8 +149,10 @@ limits! {
         pending: usize = 64,
         /// Stanzas that wait for one account's roster to be read, or for its kept messages to be delivered.
         waiting: usize = 1_000,
-        /// After this silence a client is sent a space, so that nobody on the way forgets the connection.
+        /// After this silence a client is asked whether it is still there; one stanza may take as long.
         idle: Duration = Duration::from_secs(300),
+        /// How long it may take to answer.
+        pong: Duration = Duration::from_secs(60),
     }
 }
 

@@ -27,7 +27,8 @@ pub(super) fn policy(shared: &Shared) -> Policy {
         mechanisms: Mechanism::ALL.to_vec(),
         attempts: limits.attempts,
         login: limits.login,
-        keepalive: limits.idle,
+        idle: limits.idle,
+        pong: limits.pong,
         features: String::new(),
         secret: Secret::new(shared.key("xmpp salts of accounts that do not exist")),
     }
