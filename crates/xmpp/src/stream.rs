@@ -302,6 +302,7 @@ impl Stream {
                 Err(error) => return self.end(&error, context, out),
             }
         }
+        self.reader.rest();
         self.watch.note(context.now, self.reader.is_amid(), finished);
     }
 

@@ -479,6 +479,16 @@ fn too_much_before_its_time() {
 }
 
 #[test]
+fn a_session_that_waits_keeps_nothing_of_what_it_sent() {
+    let mut play = Play::active();
+    let large = format!("<message to='joe@falcot.com'><body>{}</body></message>", "x".repeat(100_000));
+    let (one, other) = large.split_at(50_000);
+    play.send(one);
+    assert!(play.send(other).starts_with("[<message "));
+    assert_eq!(play.stream.reader.held(), 0);
+}
+
+#[test]
 fn a_stream_may_go_on_elsewhere() {
     fn sent<T: Send>() {}
     sent::<Stream>();

@@ -163,21 +163,32 @@ impl Reader {
         !self.spent && !self.partial.is_empty()
     }
 
+    /// Octets of memory in which bytes of the stream stand.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.partial.capacity() + self.alone.capacity()
+    }
+
     /// Reads from `input`: how many bytes were taken, and what came of them. Call again with the rest until it
     /// is empty.
     pub fn next<'a>(&'a mut self, input: &'a [u8]) -> Result<(usize, Option<Event<'a>>), Fault> {
-        if std::mem::take(&mut self.spent) {
-            self.partial = Vec::new();
-            self.alone = String::new();
-            self.attributes = Vec::new();
-            self.walk.scope.reset();
-        }
+        self.rest();
         // `begin` and `inside` put it right when they go on.
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         match stage {
             Stage::Start => self.begin(input),
             Stage::Inside => self.inside(input),
             Stage::Over => Ok((input.len(), None)),
+        }
+    }
+
+    /// Gives back the memory of what was handed out; `next` does it as well. For a stream that waits.
+    pub fn rest(&mut self) {
+        if std::mem::take(&mut self.spent) {
+            self.partial = Vec::new();
+            self.alone = String::new();
+            self.attributes = Vec::new();
+            self.walk.scope.reset();
         }
     }
 
