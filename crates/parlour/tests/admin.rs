@@ -199,6 +199,21 @@ fn one_server_for_one_house_and_it_ends_when_told() {
 }
 
 #[test]
+#[expect(clippy::disallowed_types, reason = "the test is a client")]
+fn a_turn_client_on_a_stream_does_not_hold_up_the_end() {
+    let mut house = started();
+    let mut client = std::net::TcpStream::connect(("127.0.0.1", house.port("turn.tcp"))).expect("it listens");
+    client.set_read_timeout(Some(Duration::from_secs(20))).expect("a time");
+    done(&house, &["status"], "");
+    let begin = Instant::now();
+    house.server().terminate();
+    assert_eq!(client.read(&mut [0; 64]).expect("an orderly end"), 0);
+    drop(client);
+    assert_eq!(house.server().wait(Duration::from_secs(20)), Some(0));
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+}
+
+#[test]
 #[expect(clippy::disallowed_types, reason = "the test takes the port away from the server")]
 fn a_server_that_cannot_have_a_port_does_not_half_start() {
     let house = House::of(BINARY).prepare();

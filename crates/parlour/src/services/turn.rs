@@ -265,6 +265,9 @@ impl Service for Turn {
 
     fn opened(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, info: &ConnectionInfo) {
         self.streams.open(desk.net.now(), conn, info);
+        if self.draining {
+            desk.net.close(conn);
+        }
     }
 
     fn refused(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _tag: Tag, _error: &io::Error) {
@@ -312,10 +315,11 @@ impl Service for Turn {
     fn drain(&mut self, desk: &mut Desk<'_, '_>, _until: Instant) {
         self.draining = true;
         self.refresh(desk);
+        // Allocations live for as long as their clients refresh them: nothing would be won by waiting a little.
+        self.streams.connections().for_each(|conn| desk.net.close(conn));
     }
 
     fn drained(&self) -> bool {
-        // Allocations live for as long as their clients refresh them: nothing would be won by waiting a little.
         true
     }
 

@@ -26,6 +26,11 @@ impl Streams {
         self.watch(now, conn);
     }
 
+    /// Every stream, in no order.
+    pub(super) fn connections(&self) -> impl Iterator<Item = ConnectionId> {
+        self.clients.keys().copied()
+    }
+
     /// Who is at the other end.
     pub(super) fn client(&self, conn: ConnectionId) -> Option<Client> {
         self.clients.get(&conn).copied()
