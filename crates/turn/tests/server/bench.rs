@@ -92,12 +92,13 @@ pub(crate) fn config() -> Config {
     }
 }
 
-fn directory() -> Arc<Directory> {
+/// The accounts, all with this password but for one that was imported without keys.
+pub(crate) fn accounts(password: &str) -> Arc<Directory> {
     let account = |name: &str, realm: &str| {
         let address: wire::Address = format!("{name}@{realm}").parse().unwrap();
         let md5 = |user: &str| {
             use md5::Digest;
-            Some(md5::Md5::digest(format!("{user}:{realm}:tr0mbone")).into())
+            Some(md5::Md5::digest(format!("{user}:{realm}:{password}")).into())
         };
         let keys = Keys { md5: md5(name), md5_whole: md5(&format!("{name}@{realm}")), ..Keys::default() };
         (address.clone(), Some(Arc::new(Account { address, keys })))
@@ -122,7 +123,8 @@ impl Bench {
         let now = testkit::start();
         let nonce = NonceRule { secret: Secret::new("nonce"), lifetime: Duration::from_secs(3600) };
         let entropy = Box::new(Seeded::new(u64::from(number) + 1));
-        let server = Server::new(WorkerId(number), config, &nonce, directory(), testkit::epoch(now), entropy);
+        let server =
+            Server::new(WorkerId(number), config, &nonce, accounts("tr0mbone"), testkit::epoch(now), entropy);
         Self { server, now, taken: HashSet::new(), exhausted: false, sockets: 0, transactions: 0 }
     }
 

@@ -1,8 +1,8 @@
 //! Who may come in: RFC 8489 §9.2.4 and RFC 8656 §5.
 
 use crate::bench::{
-    Bench, REALM, SECOND_REALM, User, lifetime, signed, signed_for, stream_user, to, transport, unsigned,
-    user,
+    Bench, REALM, SECOND_REALM, User, accounts, lifetime, signed, signed_for, stream_user, to, transport,
+    unsigned, user,
 };
 use stun::attribute::{Nonce, Realm, Username};
 use stun::{Algorithm, Class, Key, Kind, Message, Method, TransactionId, Writer};
@@ -172,4 +172,26 @@ fn a_stream_client_is_treated_alike() {
             "0.5000.0: Allocate ok relayed=203.0.113.99 lifetime=600 mapped=192.0.2.1:5000 signed"
         ]
     );
+}
+
+#[test]
+fn a_removed_account_keeps_nothing_alive_and_a_new_password_counts_at_once() {
+    let mut bench = Bench::new();
+    let roland = bench.allocated("roland", "192.0.2.1:5000");
+    bench.input(Input::Directory(accounts("changed")));
+    assert_eq!(
+        bench.ask(&roland, Method::REFRESH, &[]),
+        [to(&roland, "Refresh 401  realm=falcot.com nonce")]
+    );
+    let changed = User { password: "changed".into(), ..roland };
+    let extended = "Refresh ok lifetime=600 signed";
+    assert_eq!(bench.ask(&changed, Method::REFRESH, &[]), [to(&changed, extended)]);
+
+    let domain = wire::Domain::new(REALM).unwrap();
+    bench.input(Input::Directory(std::sync::Arc::new(wire::Directory::new([(&domain, &[][..])]))));
+    for method in [Method::REFRESH, Method::CREATE_PERMISSION, Method::CHANNEL_BIND] {
+        let refused = format!("{method:?} 401  realm=falcot.com nonce");
+        assert_eq!(bench.ask(&changed, method, &[]), [to(&changed, &refused)]);
+    }
+    assert_eq!(bench.after(600), ["close 1", "ended roland@falcot.com sent 0 received 0"]);
 }
