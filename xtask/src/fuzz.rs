@@ -10,6 +10,22 @@ pub(crate) fn fuzz(arguments: &[String]) -> Result<()> {
         bail!("cargo-fuzz is not installed: cargo install cargo-fuzz (and rustup toolchain install nightly)");
     }
     let limit = format!("-max_total_time={}", rest.first().map_or("60", String::as_str));
+    // What is found goes to the first folder; the committed corpus behind it is only read.
+    let found = format!("fuzz/run/corpus/{target}");
     let corpus = format!("fuzz/corpus/{target}");
-    run("cargo", &["+nightly", "fuzz", "run", target, &corpus, "--", &limit, "-rss_limit_mb=1024"])
+    std::fs::create_dir_all(&found)?;
+    let line = [
+        "+nightly",
+        "fuzz",
+        "run",
+        "--fuzz-dir",
+        "fuzz/run",
+        target,
+        &found,
+        &corpus,
+        "--",
+        &limit,
+        "-rss_limit_mb=1024",
+    ];
+    run("cargo", &line)
 }
