@@ -314,9 +314,12 @@ impl Xmpp {
         }
     }
 
-    /// Confirms what the kernel has taken.
+    /// Confirms what the kernel has taken while the connection was whole: that counts as received, as long as
+    /// clients do not acknowledge stanzas themselves (XEP-0198). What was in doubt when it broke comes again.
     fn confirm(&mut self, desk: &Desk<'_, '_>, conn: ConnectionId) {
-        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let Some(client) = self.clients.get_mut(&conn).filter(|client| !client.receipts.is_empty()) else {
+            return;
+        };
         if desk.net.queued(conn) > 0 {
             return self.timers.set(Timer::Flushed(conn), desk.net.now() + SLOW_FLUSH);
         }
@@ -460,6 +463,8 @@ impl Service for Xmpp {
         if self.clients.get(&conn).is_some_and(|client| client.paused) {
             return 0;
         }
+        // It may say good-bye now: first what it has had.
+        self.confirm(desk, conn);
         self.feed(desk, conn, stream::Input::Bytes(data));
         self.settle(desk);
         data.len()
@@ -467,6 +472,9 @@ impl Service for Xmpp {
 
     fn closed(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, reason: CloseReason) {
         tracing::debug!(%conn, ?reason, "closed");
+        if reason == CloseReason::Peer {
+            self.confirm(desk, conn);
+        }
         // What it said before, though it was not its turn yet, is done first.
         if self.clients.get(&conn).is_some_and(|client| client.paused) {
             self.unpause(conn);

@@ -74,6 +74,15 @@ impl Raw {
         drop(sent);
     }
 
+    /// Closes the connection from this side, without a word.
+    pub(crate) fn hang_up(&mut self) {
+        let tcp = match &self.way {
+            Way::Plain(tcp) => tcp,
+            Way::Tls(tls) => &tls.sock,
+        };
+        tcp.shutdown(std::net::Shutdown::Write).expect("a connection that is open");
+    }
+
     /// Everything heard so far.
     pub(crate) fn heard(&self) -> String {
         String::from_utf8_lossy(&self.heard).into_owned()

@@ -94,3 +94,26 @@ fn a_client_that_does_not_listen() {
     roland.send("<iq type='get' id='last'><ping xmlns='urn:xmpp:ping'/></iq>");
     roland.expect("id='last'");
 }
+
+/// Who leaves in the same instant as a kept message comes has had it: it does not come again.
+#[test]
+fn a_kept_message_comes_once_however_soon_its_reader_leaves() {
+    let house = house();
+    let mut joe = Raw::session(&house, "joe", "desk");
+    for round in 1..=20 {
+        joe.send(&message("nina", round, "kept"));
+        joe.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
+        joe.expect("id='p' type='result'/>");
+        let mut nina = Raw::session(&house, "nina", "desk");
+        nina.send("<presence/>");
+        nina.expect(&format!("id='m{round}'>"));
+        if round % 2 == 0 {
+            nina.send("</stream:stream>");
+        } else {
+            nina.hang_up();
+        }
+        assert!(nina.closes_within(LIMIT));
+        let before = format!("id='m{}'>", round - 1);
+        assert!(!nina.heard().contains(&before), "twice: {}", nina.heard());
+    }
+}
