@@ -8,12 +8,13 @@ pub use item::Item;
 
 use crate::jid::Bare;
 use crate::presence::subscription::Side;
-use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 
 /// The contacts of one account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roster {
-    items: FxHashMap<Bare, Item>,
+    /// In order, not hashed: users choose the names, and no choice of theirs may make this slow.
+    items: BTreeMap<Bare, Item>,
 }
 
 impl Roster {

@@ -136,4 +136,13 @@ mod tests {
         let groups = "<group>1</group><group>2</group><group>3</group><group>4</group>";
         check(&format!("<item jid='a@b'>{groups}</item>"), Err(Condition::NotAcceptable));
     }
+
+    #[test]
+    fn a_roster_is_told_in_order() {
+        let names = (0..100).map(|n| format!("friend{:02}@falcot.com", n * 37 % 100));
+        let items = names.map(|name| (name.parse().unwrap(), Item { listed: true, ..Item::default() }));
+        let told = whole(&items.collect::<Roster>());
+        let told: Vec<&str> = told.children().filter_map(|item| item.get("jid")).collect();
+        assert!(told.len() == 100 && told.is_sorted(), "{told:?}");
+    }
 }

@@ -6,7 +6,7 @@ use crate::jid::Bare;
 use crate::offline::Delivery;
 use crate::roster::Roster;
 use rustc_hash::FxHashMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use wire::{Address, ConnectionId};
 
 /// A connected resource in the eyes of whoever delivers.
@@ -41,7 +41,7 @@ pub(crate) struct Account {
     /// Where the delivery of its kept messages stands.
     pub(crate) delivery: Delivery,
     /// Contacts whose item is being written, by the question of the last change.
-    pub(crate) changing: FxHashMap<Bare, Token>,
+    pub(crate) changing: BTreeMap<Bare, Token>,
     /// Questions about it that the store has not answered.
     pub(crate) asks: usize,
     /// Whether it stands in the list of idle accounts.
@@ -72,6 +72,7 @@ impl Account {
 /// All that are in memory. Those with nothing to do are let go, the first first, when they are too many.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
+    /// Hashed without a key: only an administrator makes accounts.
     map: FxHashMap<Address, Account>,
     idle: VecDeque<Address>,
 }

@@ -3,8 +3,7 @@
 use super::ledger::Debt;
 use crate::jid::Jid;
 use crate::stanza::Stanza;
-use rustc_hash::FxHashSet;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use wire::{ConnectionId, WorkerId};
 
 /// An answer of the server that waits until everything the session caused before it is durable.
@@ -94,7 +93,7 @@ pub(crate) struct Session {
     /// Whether it asked for the roster and so hears of its changes (RFC 6121 §2.1.6).
     pub(crate) interested: bool,
     /// Whom it sent directed presence and must tell when it goes (RFC 6121 §4.6.3).
-    pub(crate) directed: FxHashSet<Jid>,
+    pub(crate) directed: BTreeSet<Jid>,
     /// Answers in order.
     pub(crate) held: VecDeque<Held>,
     /// What it has under way at other workers.
@@ -110,7 +109,7 @@ impl Session {
             jid,
             presence: None,
             interested: false,
-            directed: FxHashSet::default(),
+            directed: BTreeSet::new(),
             held: VecDeque::new(),
             abroad: Abroad::default(),
             slow: 0,
