@@ -362,8 +362,9 @@ impl Machine for Router {
 
     fn tick(&mut self, now: Instant) {
         self.now = now;
-        for (to, what) in self.links.flush(now) {
-            self.output(Output::HandOver { to, what });
+        // In front of all that came meanwhile.
+        for (to, what) in self.links.flush(now).into_iter().rev() {
+            self.outputs.push_front(Output::HandOver { to, what });
         }
     }
 }

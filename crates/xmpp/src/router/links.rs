@@ -75,3 +75,36 @@ impl Router {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::router::{Between, Input, Limits, Output, Router, Setting};
+    use std::sync::Arc;
+    use std::time::Duration;
+    use wire::{ConnectionId, Directory, Machine, WorkerId};
+
+    #[test]
+    fn what_waited_goes_before_what_came_in_the_same_moment() {
+        let now = testkit::start();
+        let mut router = Router::new(Setting {
+            me: WorkerId(0),
+            workers: 2,
+            limits: Limits::default(),
+            directory: Arc::new(Directory::new([])),
+            rooms: Vec::new(),
+            epoch: testkit::epoch(now),
+            entropy: Box::new(testkit::Seeded::new(0)),
+        });
+        let of = |slot| ConnectionId { worker: WorkerId(1), slot, generation: 0 };
+        router.handle(now, Input::HandedOver(Between::Barrier(of(1))));
+        let Some(Output::HandOver { to, what }) = router.poll() else { panic!("an answer") };
+        router.handle(now, Input::NoRoom { to, what });
+        router.handle(now, Input::HandedOver(Between::Barrier(of(2))));
+        router.tick(now + Duration::from_secs(1));
+        for slot in [1, 2] {
+            let what = Between::Cleared(of(slot));
+            assert_eq!(router.poll(), Some(Output::HandOver { to: WorkerId(1), what }));
+        }
+        assert_eq!(router.poll(), None);
+    }
+}
