@@ -83,7 +83,7 @@ impl Message<'_> {
                 matches!(value.len(), 16 | 20 | 24 | 28 | 32)
                     && sha256(key, self.bytes(), at, value.len())[..value.len()].ct_eq(value).into()
             }
-            (None, Some((at, value))) => sha1(key, self.bytes(), at).ct_eq(value).into(),
+            (None, Some((at, value))) => value.len() == 20 && sha1(key, self.bytes(), at).ct_eq(value).into(),
             (None, None) => false,
         }
     }

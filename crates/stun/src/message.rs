@@ -264,7 +264,8 @@ impl<'a> Message<'a> {
 
     /// Whether there is a FINGERPRINT, and whether it is right (RFC 8489 §14.7).
     pub fn fingerprint(&self) -> Option<bool> {
-        self.guard(self.fingerprint).map(|(at, value)| value == fingerprint::of(self.bytes, at))
+        let (at, value) = self.guard(self.fingerprint)?;
+        Some(value.len() == 4 && value == fingerprint::of(self.bytes, at))
     }
 }
 

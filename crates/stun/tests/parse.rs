@@ -27,6 +27,19 @@ fn refuses(bytes: &[u8], expected: ParseError) {
 }
 
 #[test]
+fn a_guard_without_its_value_at_the_end_of_the_longest_messages() {
+    for length in (65_480..=65_524).step_by(4) {
+        let filling = vec![0; length];
+        for guard in [Kind::MESSAGE_INTEGRITY, Kind::MESSAGE_INTEGRITY_SHA256, Kind::FINGERPRINT] {
+            let bytes = request(&[(Kind::DATA, &filling), (guard, &[])]);
+            let message = Message::parse(&bytes).unwrap();
+            assert!(!message.is_signed(&Key::md5("roland", "falcot.com", "tr0mbone")));
+            assert_ne!(message.fingerprint(), Some(true));
+        }
+    }
+}
+
+#[test]
 fn what_is_not_stun() {
     let good = request(&[]);
     for (at, value) in [(0, 0x40), (0, 0x80), (0, 0xFF), (3, 1), (3, 2), (4, 0x20), (7, 0x43)] {
