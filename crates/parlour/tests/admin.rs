@@ -199,7 +199,6 @@ fn one_server_for_one_house_and_it_ends_when_told() {
 }
 
 #[test]
-#[expect(clippy::disallowed_types, reason = "the test is a client")]
 fn a_turn_client_on_a_stream_does_not_hold_up_the_end() {
     let mut house = started();
     let mut client = std::net::TcpStream::connect(("127.0.0.1", house.port("turn.tcp"))).expect("it listens");
