@@ -32,7 +32,8 @@ pub struct Plan {
     pub routes: Box<[u8]>,
     /// The flow that our own Route names: the other end of the dialog is reached by it.
     pub flow: Option<Arrival>,
-    /// A Route of ours, sealed for this dialog, led here: the dialog was let through when it began.
+    /// A Route of ours, sealed for this dialog, led here, and it names both ends' tags: the dialog was let through
+    /// when it began. What would begin another dialog along the same Route has no To tag.
     pub in_dialog: bool,
     /// It must travel by TLS to its very end: the Request-URI is sips (RFC 5630 §3.2).
     pub secure: bool,
@@ -82,6 +83,7 @@ impl Place<'_> {
             plan.in_dialog |= own.sealed;
             plan.flow = own.flow;
         }
+        plan.in_dialog &= request.to().tag().is_some();
         plan.secure = request_uri.secure;
         let remaining = &routes[plan.popped..];
         plan.routes = remaining

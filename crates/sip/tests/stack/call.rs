@@ -316,6 +316,18 @@ fn in_dialog_requests_need_the_route_that_was_recorded() {
     );
 }
 
+#[test]
+fn a_recorded_route_opens_nothing_but_its_dialog() {
+    let (mut house, routes) = call_under_way(ALICE, "198.51.100.1:5060");
+    let parties = ("<sip:x@example.org>;tag=x", "<sip:y@example.net>");
+    let more = format!("Route: {}\r\n", routes[0]);
+    for method in ["INVITE", "MESSAGE", "ODD"] {
+        let text = request(method, "sip:y@203.0.113.9", BOB, "9", parties, &more)
+            .replace(&format!("call-9@{BOB}"), &format!("call-1@{ALICE}"));
+        assert_eq!(lines(&house.datagram(BOB, &text)), [(BOB, "SIP/2.0 403 Relaying Denied")], "{method}");
+    }
+}
+
 /// A house with a call from alice to bob under way; the recorded routes as bob got them.
 fn call_under_way(alice: &str, alice_contact: &str) -> (House, Vec<String>) {
     let mut house = house(&[BOB]);
