@@ -63,7 +63,7 @@ impl Hop {
     }
 
     /// Where a URI leads (RFC 3263 §4, without NAPTR and SRV): `maddr` or host, transport and port with their
-    /// defaults. `None` where the transport is none of ours, or the URI contradicts itself.
+    /// defaults. `None` where the transport is none of ours, the URI contradicts itself, or its address is nobody's.
     pub fn of_uri(uri: &SipUri<'_>) -> Option<Self> {
         let transport = transport_of_uri(uri)?;
         let port = uri.port.unwrap_or(default_port(transport));
@@ -71,6 +71,7 @@ impl Hop {
             return None;
         }
         Some(match uri.maddr().unwrap_or(uri.host) {
+            Host::Ip(ip) if !is_somebody(ip) => return None,
             Host::Ip(ip) => {
                 Self::Address { transport, to: SocketAddr::new(ip, port), name: ip.to_string().into() }
             }
@@ -81,6 +82,13 @@ impl Hop {
             },
         })
     }
+}
+
+/// Whether an address is one host's: a request to a group would be answered by many.
+pub fn is_somebody(ip: IpAddr) -> bool {
+    let broadcast = |ip: IpAddr| matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    let ip = ip.to_canonical();
+    !(ip.is_unspecified() || ip.is_multicast() || broadcast(ip))
 }
 
 /// 5061 for TLS, 5060 for all else (RFC 3261 §19.1.2).
@@ -198,6 +206,11 @@ mod tests {
         check("sip:a@192.0.2.1;transport=sctp", None);
         check("sips:a@192.0.2.1;transport=udp", None);
         check("sip:a@192.0.2.1:0", None);
+        for nobody in ["224.0.1.75", "255.255.255.255", "0.0.0.0", "[ff02::1]", "[::]", "[::ffff:224.0.1.75]"]
+        {
+            check(&format!("sip:a@{nobody}"), None);
+        }
+        check("sip:a@192.0.2.1;maddr=224.0.1.75", None);
     }
 
     #[test]

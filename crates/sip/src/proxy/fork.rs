@@ -271,7 +271,7 @@ fn expand(hop: &Hop, addresses: &[IpAddr]) -> Vec<Hop> {
         to: SocketAddr::new(*ip, *port),
         name: name.clone(),
     };
-    addresses.iter().take(MAX_ADDRESSES).map(address).collect()
+    addresses.iter().filter(|ip| transport::is_somebody(**ip)).take(MAX_ADDRESSES).map(address).collect()
 }
 
 /// Whether whoever sent this is not to be reached at the Contact it names: behind NAT, or on a stream.
