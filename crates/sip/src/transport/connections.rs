@@ -5,6 +5,7 @@ use super::Arrival;
 use crate::framing::Framer;
 use crate::slab::{Id, Slab};
 use rustc_hash::FxHashMap;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 use wire::{ConnectionId, Transport};
@@ -65,14 +66,15 @@ pub enum Route {
 #[derive(Debug)]
 pub struct Connections {
     open: FxHashMap<ConnectionId, Connection>,
-    by_peer: FxHashMap<Peer, Link>,
+    /// Keyed by names that others choose, so by a hash that they cannot foresee.
+    by_peer: HashMap<Peer, Link>,
     dials: Slab<Dial>,
 }
 
 impl Connections {
     /// None yet; at most `dials` are opened at a time.
     pub fn new(dials: usize) -> Self {
-        Self { open: FxHashMap::default(), by_peer: FxHashMap::default(), dials: Slab::new(dials) }
+        Self { open: FxHashMap::default(), by_peer: HashMap::new(), dials: Slab::new(dials) }
     }
 
     /// How many are open.
