@@ -3,7 +3,7 @@
 
 use super::Refusal;
 use super::context::Answer;
-use crate::message::{Edit, HeaderName, Message, Via};
+use crate::message::{Edit, HeaderName, Message};
 use crate::slab::Id;
 use crate::stack::{Cancel, Stack};
 use crate::transaction::Timer;
@@ -122,20 +122,6 @@ impl Stack {
         // What may not be said at all (408 to other methods than INVITE, RFC 4320 §4.2) ends in silence.
         if self.table.server(server).is_some_and(|server| !server.is_answered()) {
             self.end_server(now, server);
-        }
-    }
-
-    /// A response of ours for which there is no transaction any more. Only a 2xx to INVITE goes on (RFC 3261
-    /// §16.7 step 10): it will be acknowledged end to end. All else is dropped (RFC 6026 §7.3, RFC 4320 §4.2).
-    pub(crate) fn stray_response(&mut self, response: &Message<'_>) {
-        let ok = matches!(response.code(), Some(200..=299));
-        if !ok || response.method() != crate::message::Method::Invite {
-            return;
-        }
-        let next = response.vias().nth(1).and_then(Result::ok);
-        let is_udp = |via: &Via<'_>| via.transport().eq_ignore_ascii_case(b"UDP");
-        if let Some(to) = next.filter(is_udp).and_then(|via| via.answer_to()) {
-            self.send_stray(to, without_our_via(response));
         }
     }
 }

@@ -82,9 +82,10 @@ impl Stack {
         self.tidy(server);
     }
 
-    /// A response whose topmost Via names one of our client transactions.
+    /// A response whose topmost Via names one of our client transactions. One that is over gets no further: what was
+    /// sent on by its Vias alone would go wherever its sender likes (RFC 6026 §7.3).
     pub(super) fn client_response(&mut self, now: Instant, id: Id, response: &Message<'_>) {
-        let Some(client) = self.table.client(id) else { return self.stray_response(response) };
+        let Some(client) = self.table.client(id) else { return };
         // A CANCEL of ours has its INVITE's branch.
         let id = match (client.cancel, response.method()) {
             (Cancel::Sent(Some(carrier)), Method::Cancel) => carrier,

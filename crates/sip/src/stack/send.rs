@@ -7,7 +7,7 @@ use crate::transport::connections::{Peer, Route};
 use crate::transport::{Arrival, Hop};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
-use wire::{ConnectionId, Flow, SocketId, Transport, WorkerId};
+use wire::{ConnectionId, Flow, SocketId, WorkerId};
 
 /// The way that a message leaves by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,14 +163,6 @@ impl Stack {
     pub(super) fn send_to_source(&mut self, now: Instant, arrival: &Arrival, bytes: Vec<u8>) {
         if let Some(path) = self.flow_path(arrival) {
             self.send(now, &path, bytes, None);
-        }
-    }
-
-    /// A response that belongs to no transaction of ours any more goes by the Via below ours, as a datagram.
-    pub(crate) fn send_stray(&mut self, to: SocketAddr, bytes: Vec<u8>) {
-        let listener = self.config.listeners.towards(Transport::Udp, to.ip());
-        if let Some(socket) = listener.and_then(|listener| listener.socket) {
-            self.out.push_back(Output::Send { socket, local: None, to, bytes });
         }
     }
 }
