@@ -25,7 +25,10 @@ impl Stack {
         match self.asked.get(id) {
             Some(Asked::Locate(_)) => self.located(now, id, None),
             Some(Asked::Resolve { .. } | Asked::Stateless { .. }) => self.resolved(now, id, &[]),
-            Some(Asked::Store { .. }) => self.stored(now, id, false),
+            Some(Asked::Store { address, .. }) => {
+                let address = address.clone();
+                self.not_stored(now, id, address);
+            }
             None => {}
         }
     }

@@ -59,17 +59,29 @@ impl Stack {
         if self.table.room() == 0 {
             return Err(Refusal::Overload);
         }
-        let kept = self.registrar.apply(address, &changes, &origin, &self.config.rules, now)?;
-        if let Some((row, first)) = kept {
-            self.timers.set(Timer::Binding(row), first);
+        let applied = self.registrar.apply(address, &changes, &origin, &self.config.rules, now)?;
+        self.watch_bindings(applied.first);
+        match self.begin(now, arrival, request, None) {
+            Some(server) => self.store(now, server, address, applied.change),
+            None => self.undo(now, address, applied.change),
         }
-        let Some(server) = self.begin(now, arrival, request, None) else { return Ok(()) };
-        self.store(now, server, address);
         Ok(())
     }
 
-    fn store(&mut self, now: Instant, server: Id, address: &Address) {
-        let Some(token) = self.ask(now, Asked::Store { server, address: address.clone() }) else {
+    fn watch_bindings(&mut self, first: Option<(Id, Instant)>) {
+        if let Some((row, first)) = first {
+            self.timers.set(Timer::Binding(row), first);
+        }
+    }
+
+    fn undo(&mut self, now: Instant, address: &Address, change: u64) {
+        let first = self.registrar.undo(address, change, now);
+        self.watch_bindings(first);
+    }
+
+    fn store(&mut self, now: Instant, server: Id, address: &Address, change: u64) {
+        let Some(token) = self.ask(now, Asked::Store { server, address: address.clone(), change }) else {
+            self.undo(now, address, change);
             return self.answer(now, server, &Refusal::Overload);
         };
         let (token, rows) = (Some(token), self.rows(address));
@@ -83,15 +95,24 @@ impl Stack {
 
     /// The disk has answered: so can we.
     pub(super) fn stored(&mut self, now: Instant, asked: Id, durable: bool) {
-        let Some(Asked::Store { server: id, address }) = self.answered(asked) else { return };
-        let Some(server) = self.table.server(id) else { return };
+        let Some(Asked::Store { server: id, address, change }) = self.answered(asked) else { return };
         if !durable {
+            self.undo(now, &address, change);
             return self.answer(now, id, &Refusal::Storage);
         }
+        self.registrar.settled(&address, change);
+        let Some(server) = self.table.server(id) else { return };
         let (arrival, request) = (server.arrival, server.request.clone());
         let Ok(message) = Message::parse(&request) else { return };
         let bytes = self.registered(now, &arrival, &message, &address);
         self.respond(now, id, 200, bytes);
+    }
+
+    /// The disk has not answered in time: whether it has the change or not, it gets what now holds.
+    pub(super) fn not_stored(&mut self, now: Instant, asked: Id, address: Address) {
+        self.stored(now, asked, false);
+        let rows = self.rows(&address);
+        self.out.push_back(Output::Store { token: None, address, rows });
     }
 
     /// 200 with every binding (RFC 3261 §10.3 step 8).

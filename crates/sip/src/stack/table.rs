@@ -102,8 +102,8 @@ pub(crate) enum Asked {
     Resolve { server: Id, branch: usize, hop: Hop },
     /// The same for a request that is forwarded without a transaction.
     Stateless { arrival: Arrival, bytes: Vec<u8>, plan: Box<Plan>, hop: Hop },
-    /// Whether the bindings of this REGISTER are on the disk.
-    Store { server: Id, address: wire::Address },
+    /// Whether the bindings of this REGISTER, the registrar's change of that number, are on the disk.
+    Store { server: Id, address: wire::Address, change: u64 },
 }
 
 /// Whom a client transaction depends on.
