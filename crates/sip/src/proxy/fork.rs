@@ -79,6 +79,9 @@ impl Stack {
     fn fork(&mut self, now: Instant, id: Id, branches: Vec<Branch>) {
         let Some(context) = self.table.context_mut(id) else { return };
         let count = branches.len();
+        if count > context.plan.breadth {
+            return self.nowhere(now, id, &Refusal::Breadth);
+        }
         context.branches = branches;
         for branch in 0..count {
             self.try_next(now, id, branch, Refusal::Unreachable.code());
@@ -175,6 +178,7 @@ impl Stack {
             branch: &via.write(&self.seal),
             record_routes: &self.record_routes(request, arrival, hop, sent_by),
             max_forwards: self.config.limits.max_forwards,
+            breadth: (context.branches.len() > 1).then(|| context.plan.breadth / context.branches.len()),
             consumed: self.realm_of(request).as_deref(),
         }
         .write(request)

@@ -28,6 +28,8 @@ pub struct Copy<'a> {
     pub record_routes: &'a [String],
     /// What Max-Forwards starts from where there is none.
     pub max_forwards: u8,
+    /// This copy's share of the request's breadth, where it has to share it.
+    pub breadth: Option<usize>,
     /// The credentials for us are taken out: the realm they are for.
     pub consumed: Option<&'a str>,
 }
@@ -40,6 +42,9 @@ impl Copy<'_> {
         edit.stamp_via(self.arrival.peer);
         self.routes(request, &mut edit);
         edit.max_forwards(request.max_forwards().map_or(self.max_forwards, |hops| hops.saturating_sub(1)));
+        if let Some(breadth) = self.breadth {
+            edit.set(HeaderName::MaxBreadth, breadth.to_string());
+        }
         // What is pushed first stands above what is pushed later.
         for route in self.record_routes.iter().rev() {
             edit.push(HeaderName::RecordRoute, route);

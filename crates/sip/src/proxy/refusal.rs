@@ -48,6 +48,8 @@ pub enum Refusal {
     Loop,
     /// Max-Forwards has run out.
     TooManyHops,
+    /// More branches than it may have (RFC 5393 §5.3.3).
+    Breadth,
     /// No user part.
     Incomplete,
     /// The caller gave up.
@@ -78,6 +80,7 @@ impl Refusal {
             Self::Extension(_) => 420,
             Self::IntervalTooBrief(_) => 423,
             Self::Unavailable => 480,
+            Self::Breadth => 440,
             Self::NoTransaction => 481,
             Self::Loop => 482,
             Self::TooManyHops => 483,

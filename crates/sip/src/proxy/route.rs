@@ -2,7 +2,7 @@
 //! (§16.5). Asking where a user is happens elsewhere.
 
 use super::Refusal;
-use crate::message::{HeaderName, Message};
+use crate::message::{HeaderName, Message, lex};
 use crate::transport::{Arrival, Listeners, Seal, token};
 use crate::uri::{SipUri, Uri};
 use wire::{Address, Directory, Transport};
@@ -39,6 +39,16 @@ pub struct Plan {
     pub secure: bool,
     /// The hash by which loops are seen.
     pub looped: u64,
+    /// How many branches it may have at a time, here and from here on (RFC 5393 §5).
+    pub breadth: usize,
+}
+
+/// The Max-Breadth of a request that has none (RFC 5393 §5.3.3).
+const MAX_BREADTH: usize = 60;
+
+fn breadth(request: &Message<'_>) -> usize {
+    let said = request.header(HeaderName::MaxBreadth).and_then(lex::number);
+    said.and_then(|n| usize::try_from(n).ok()).map_or(MAX_BREADTH, |n| n.min(MAX_BREADTH))
 }
 
 /// What routing needs to know of this server.
@@ -68,7 +78,7 @@ impl Place<'_> {
             let Ok(Uri::Sip(uri)) = route.uri() else { return Err(malformed) };
             routes.push((route.uri_bytes(), uri));
         }
-        let mut plan = Plan { looped, ..Plan::default() };
+        let mut plan = Plan { looped, breadth: breadth(request), ..Plan::default() };
         let mut request_uri = *request.uri().and_then(Uri::sip).ok_or(Refusal::Scheme)?;
         // RFC 3261 §16.4: a strict router put our Record-Route into the Request-URI and the target last.
         if let Some(own) = self.sealed(&request_uri, request.call_id())

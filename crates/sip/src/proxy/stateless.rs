@@ -54,6 +54,7 @@ impl Stack {
             branch: &Branch::stateless(&self.seal, plan.looped, request.via().as_bytes()),
             record_routes: &[],
             max_forwards: self.config.limits.max_forwards,
+            breadth: None,
             consumed: self.realm_of(request).as_deref(),
         }
         .write(request);

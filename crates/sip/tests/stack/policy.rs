@@ -200,6 +200,33 @@ fn loops_are_seen_and_spirals_are_not_loops() {
 }
 
 #[test]
+fn branches_share_the_breadth_of_their_request() {
+    let mut house = House::new(1);
+    let bob = "<sip:bob@falcot.com>";
+    let more = "Contact: <sip:bob@198.51.100.2>, <sip:bob@198.51.100.3>\r\n";
+    house.datagram(
+        ALICE,
+        &request("REGISTER", "sip:falcot.com", ALICE, "r", (&format!("{bob};tag=r"), bob), more),
+    );
+    let mut call = |branch: &str, more: &str| {
+        let parties = ("<sip:alice@falcot.com>;tag=a", bob);
+        house.datagram(ALICE, &request("MESSAGE", "sip:bob@falcot.com", ALICE, branch, parties, more))
+    };
+    for (branch, more, share) in [
+        ("1", "", "30"),
+        ("2", "Max-Breadth: 5\r\n", "2"),
+        ("3", "Max-Breadth: 99999999999\r\n", "30"),
+        ("4", "Max-Breadth: -1\r\n", "30"),
+    ] {
+        let sent = call(branch, more);
+        assert_eq!(sent.len(), 2);
+        assert!(sent.iter().all(|copy| copy.header("Max-Breadth") == [share]), "{sent:?}");
+    }
+    let refused = last(call("5", "Max-Breadth: 1\r\n"));
+    assert_eq!(refused.first_line(), "SIP/2.0 440 Max-Breadth Exceeded");
+}
+
+#[test]
 fn too_much_to_do() {
     let mut house = House::with(1, |config| config.limits.transactions = 3);
     house.names.insert("peer.example".to_owned(), vec!["203.0.113.1".parse().unwrap()]);
