@@ -5,7 +5,7 @@ use super::context::{Branch, State};
 use super::forward::{self, Copy};
 use super::route::{Plan, Target, begins_dialog};
 use super::{Context, Refusal};
-use crate::message::{Message, Method};
+use crate::message::{HeaderName, Message, Method};
 use crate::registrar::Contact;
 use crate::slab::Id;
 use crate::stack::{Asked, Output, Stack};
@@ -179,16 +179,18 @@ impl Stack {
             record_routes: &self.record_routes(request, arrival, hop, sent_by),
             max_forwards: self.config.limits.max_forwards,
             breadth: (context.branches.len() > 1).then(|| context.plan.breadth / context.branches.len()),
-            consumed: self.realm_of(request).as_deref(),
+            consumed: self.realm_of(request, arrival).as_deref(),
         }
         .write(request)
     }
 
     /// The realm whose credentials in this request were for us.
-    pub(super) fn realm_of(&self, request: &Message<'_>) -> Option<String> {
+    pub(super) fn realm_of(&self, request: &Message<'_>, arrival: &Arrival) -> Option<String> {
+        if !request.has(HeaderName::ProxyAuthorization) {
+            return None;
+        }
         let Ok(Uri::Sip(from)) = request.from().uri() else { return None };
-        let name = std::str::from_utf8(from.host.name()?).ok()?;
-        self.directory.domain(name).map(|domain| domain.as_str().to_owned())
+        self.place().realm(&from, arrival).map(|domain| domain.as_str().to_owned())
     }
 
     /// Our Record-Routes: the one for the caller's side, and above it the one for the called side where they

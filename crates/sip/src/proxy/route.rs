@@ -140,10 +140,15 @@ impl Place<'_> {
     /// first domain. `None` where the URI is not ours or has no user part.
     pub fn account(&self, uri: &SipUri<'_>, arrival: &Arrival) -> Option<Address> {
         let address = uri.address().ok()?;
-        if let Some(domain) = self.domain_of(uri) {
-            return Some(address.at(domain));
+        Some(address.at(self.realm(uri, arrival)?))
+    }
+
+    /// The domain of ours that a URI belongs to: at our bare address, the first.
+    pub fn realm(&self, uri: &SipUri<'_>, arrival: &Arrival) -> Option<&wire::Domain> {
+        match self.domain_of(uri) {
+            None if self.is_us(uri, arrival) => self.directory.first_domain(),
+            domain => domain,
         }
-        if self.is_us(uri, arrival) { Some(address.at(self.directory.first_domain()?)) } else { None }
     }
 
     /// Whether a Route leads to us.

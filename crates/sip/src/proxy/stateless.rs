@@ -55,7 +55,7 @@ impl Stack {
             record_routes: &[],
             max_forwards: self.config.limits.max_forwards,
             breadth: None,
-            consumed: self.realm_of(request).as_deref(),
+            consumed: self.realm_of(request, &arrival).as_deref(),
         }
         .write(request);
         self.send(now, &path, bytes, None)
