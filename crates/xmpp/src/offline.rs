@@ -128,15 +128,18 @@ impl Router {
         };
         let Some(&(up_to, _)) = messages.last() else { return self.delivery_done(account) };
         run.stage = Stage::Given { up_to, more: messages.len() >= PAGE as usize };
-        let mut stanzas: Vec<Stanza> =
-            messages.iter().filter_map(|(_, message)| Stanza::parse(message).ok()).collect();
-        let Some(last) = stanzas.pop() else {
+        let readable = |(id, message): &(i64, Arc<str>)| Some((*id, Stanza::parse(message).ok()?));
+        let mut stanzas: Vec<(i64, Stanza)> = messages.iter().filter_map(readable).collect();
+        match stanzas.last_mut() {
+            // With the last that can be read, all are taken.
+            Some((last, _)) => *last = up_to,
             // Nothing of it can be read: it is in nobody's way any longer.
-            return self.delivered(Receipt { connection, up_to });
-        };
-        stanzas.into_iter().for_each(|stanza| self.deliver(connection, stanza));
-        let receipt = Some(Receipt { connection, up_to });
-        self.output(Output::Deliver { connection, stanza: last, receipt });
+            None => return self.delivered(Receipt { connection, up_to }),
+        }
+        for (up_to, stanza) in stanzas {
+            let receipt = Some(Receipt { connection, up_to });
+            self.output(Output::Deliver { connection, stanza, receipt });
+        }
     }
 
     fn run_of(&mut self, account: &Address, connection: ConnectionId) -> Option<&mut Run> {
@@ -144,7 +147,7 @@ impl Router {
         (run.to == connection).then_some(run)
     }
 
-    /// A connection has taken what it was given: the store may forget it.
+    /// A connection has taken what it was given: with the last of it, the store may forget all.
     pub(crate) fn delivered(&mut self, receipt: Receipt) {
         let Receipt { connection, up_to } = receipt;
         let Some(session) = self.sessions.get(&connection) else { return };

@@ -100,6 +100,15 @@ pub enum Input<'a> {
     },
     /// The connection of a session is gone, or its stream has ended.
     Closed(ConnectionId),
+    /// A session's connection had no room for a stanza, so it is a session no more: the stanza finds another way.
+    Undelivered {
+        /// Its connection.
+        connection: ConnectionId,
+        /// What it did not take.
+        stanza: Stanza,
+        /// As it came with the stanza.
+        receipt: Option<Receipt>,
+    },
     /// A session sent a stanza (`Stanza::receive` has stamped it).
     Stanza {
         /// Its connection.
@@ -303,6 +312,9 @@ impl Router {
         match input {
             Input::Open { connection, account, resource } => self.open(connection, account, resource),
             Input::Closed(connection) => self.closed(connection),
+            Input::Undelivered { connection, stanza, receipt } => {
+                self.undelivered(connection, stanza, receipt);
+            }
             Input::Stanza { connection, stanza } => self.sent(connection, stanza),
             Input::Refused { connection, stanza, error } => {
                 if let Some(error) = stanza.error(error) {

@@ -24,7 +24,7 @@ use wire::{Address, ConnectionId, Epoch, Machine, SocketId, Timers, Transport, W
 use xmpp::router::{self, Answer, Between, Eviction, Fault, Query, Receipt, Router, SessionInfo, Token};
 use xmpp::sasl::plain::{Derive, Derived};
 use xmpp::stream::{self, Policy, Stream};
-use xmpp::{StreamCondition, StreamError};
+use xmpp::{Stanza, StreamCondition, StreamError};
 
 /// Between the XMPP services of two workers, or an answer to one.
 #[derive(Debug)]
@@ -256,8 +256,7 @@ impl Xmpp {
     fn carry_out(&mut self, desk: &mut Desk<'_, '_>, output: router::Output) {
         match output {
             router::Output::Deliver { connection, stanza, receipt } => {
-                self.write(desk, connection, stanza.as_str().as_bytes());
-                receipt.into_iter().for_each(|receipt| self.confirm_later(desk, connection, receipt));
+                self.deliver(desk, connection, stanza, receipt);
             }
             router::Output::HandOver { to, what } => self.hand_over(desk, to, what),
             router::Output::Ask { token, query } => self.ask(desk, token, query),
@@ -298,19 +297,40 @@ impl Xmpp {
         }
     }
 
-    /// Writes to a client. One that does not take what it is sent is no client any more.
+    /// Writes to a client.
     fn write(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, bytes: &[u8]) {
         if desk.net.write(conn, bytes).is_err() {
-            tracing::debug!(%conn, "a client does not take what it is sent");
+            self.give_up(desk, conn);
             self.route(desk, router::Input::Closed(conn));
-            desk.net.abort(conn);
         }
     }
 
-    fn confirm_later(&mut self, desk: &Desk<'_, '_>, conn: ConnectionId, receipt: Receipt) {
-        if let Some(client) = self.clients.get_mut(&conn) {
+    /// Gives a session a stanza, or back to the router where it takes no more.
+    fn deliver(
+        &mut self,
+        desk: &mut Desk<'_, '_>,
+        connection: ConnectionId,
+        stanza: Stanza,
+        receipt: Option<Receipt>,
+    ) {
+        let client = self.clients.get_mut(&connection).filter(|client| !client.over);
+        let taken = client.filter(|_| desk.net.write(connection, stanza.as_str().as_bytes()).is_ok());
+        let Some(client) = taken else {
+            self.give_up(desk, connection);
+            return self.route(desk, router::Input::Undelivered { connection, stanza, receipt });
+        };
+        if let Some(receipt) = receipt {
             client.receipts.push(receipt);
-            self.timers.set(Timer::Flushed(conn), desk.net.now() + FLUSH);
+            self.timers.set(Timer::Flushed(connection), desk.net.now() + FLUSH);
+        }
+    }
+
+    /// A client that does not take what it is sent is no client any more.
+    fn give_up(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
+        if let Some(client) = self.clients.get_mut(&conn).filter(|client| !client.over) {
+            tracing::debug!(%conn, "a client does not take what it is sent");
+            client.over = true;
+            desk.net.abort(conn);
         }
     }
 

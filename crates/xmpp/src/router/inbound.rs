@@ -3,11 +3,11 @@
 use super::deliver::{Addressed, Verdict, verdict};
 use super::outbound::request;
 use super::stored::Effect;
-use super::{Parcel, Router, Work};
+use super::{Parcel, Receipt, Router, Work};
 use crate::jid::Jid;
 use crate::ns;
 use crate::presence::subscription;
-use crate::stanza::{Condition, Kind, PresenceType};
+use crate::stanza::{Condition, Kind, PresenceType, Stanza};
 use crate::xep;
 use wire::{Address, ConnectionId};
 
@@ -68,6 +68,18 @@ impl Router {
             Verdict::Keep => self.keep(account, parcel),
             Verdict::Refuse => self.bounce(parcel, Condition::ServiceUnavailable),
             Verdict::Drop => {}
+        }
+    }
+
+    /// A connection had no room for a stanza. What somebody else keeps or was given is not given twice.
+    pub(super) fn undelivered(&mut self, connection: ConnectionId, stanza: Stanza, receipt: Option<Receipt>) {
+        self.closed(connection);
+        let (Some(_), Some(to)) = (stanza.from(), stanza.to()) else { return };
+        let account = to.address().and_then(|address| self.accounts.get(address));
+        let elsewhere = to.is_bare() && account.is_some_and(|account| account.best().is_some());
+        if receipt.is_none() && !elsewhere && stanza.kind() != Kind::Presence {
+            let parcel = Parcel { quiet: false, ..Parcel::own(stanza) };
+            self.later(Work::Arrived { parcel, debt: None });
         }
     }
 

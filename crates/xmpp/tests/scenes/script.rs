@@ -244,6 +244,11 @@ impl Play {
                 let (name, resource) = who.split_once('/').map_or((who, None), |(n, r)| (n, Some(r)));
                 return self.world.kick(&address(name), resource);
             }
+            "deaf" => {
+                let connection = self.connection(who);
+                self.world.client(connection).deaf = true;
+                return;
+            }
             _ => {}
         }
         let connection = self.connection(who);

@@ -21,6 +21,8 @@ pub(crate) struct Client {
     pub(crate) inbox: VecDeque<String>,
     pub(crate) evicted: Option<Eviction>,
     paused: bool,
+    /// Its connection takes no more.
+    pub(crate) deaf: bool,
     /// What is sent while nobody reads.
     unread: VecDeque<String>,
     /// What was taken without saying so yet.
@@ -161,6 +163,10 @@ impl World {
             Output::Deliver { connection, stanza, receipt } => {
                 let client = self.clients.get_mut(&connection).expect("a connection that is there");
                 assert!(client.evicted.is_none(), "delivered behind the end");
+                if client.deaf {
+                    let input = Input::Undelivered { connection, stanza, receipt };
+                    return self.routers[usize::from(worker.0)].handle(self.now, input);
+                }
                 if let Some(witness) = &mut self.witness {
                     witness.see(connection, stanza.as_str(), &self.store);
                 }
