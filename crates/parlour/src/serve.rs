@@ -15,13 +15,16 @@ use net::tls::{Identities, Identity};
 use net::{Bound, Limits, Running, Setup};
 use sd_notify::NotifyState;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-use store::{Store, StoreHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use store::{Query, Store, StoreHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use wire::{Address, Directory, Secret, WorkerId};
 
 /// How often the accounts' version and the certificate's files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How long ago a binding must have ended to be forgotten at the start: a clock that is not set yet does no harm.
+const LONG_ENDED: Duration = Duration::from_secs(7 * 86_400);
 
 /// Serves what `plan` means until SIGTERM or SIGINT.
 pub fn run(plan: Plan) -> Result<()> {
@@ -78,6 +81,7 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
     let handle = store.handle();
     let loaded = store.load_accounts().context("the accounts")?;
     let directory = Arc::new(directory(plan, loaded));
+    forget_old_bindings(&handle);
     let kept = share_out(store.load_bindings().context("the bindings")?, workers);
     let setup = Setup { limits, identities: identities.clone(), client: None };
     let base =
@@ -87,6 +91,15 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
         Office::new(base.shared(start), start, kept.unwrap_or_default())
     })?;
     Ok((running, Opening { plan: Arc::clone(plan), store: handle, bound, identities }))
+}
+
+/// Those that end while the server runs go by themselves; these ended while it did not.
+fn forget_old_bindings(store: &StoreHandle) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let before = i64::try_from(now.saturating_sub(LONG_ENDED).as_secs()).unwrap_or(0);
+    if let Err(fault) = store.ask_wait(Query::PurgeBindings { before }) {
+        tracing::warn!(%fault, "bindings that have ended stay in the database");
+    }
 }
 
 /// What the back office is made of, once the workers run.
@@ -153,7 +166,7 @@ async fn serve_open(
     Ok(running)
 }
 
-type Written = Option<[std::time::SystemTime; 2]>;
+type Written = Option<[SystemTime; 2]>;
 
 /// What other processes may have changed: the accounts in the database, the certificate's files.
 async fn look_around(office: &BackOffice, written: Written) -> Written {

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
+use store::{BindingRow, Query, Settings, Store};
 use testkit::House;
 use testkit::house::scratch;
 use testkit::process::Program;
@@ -225,6 +226,23 @@ fn a_server_that_cannot_have_a_port_does_not_half_start() {
     assert!(code == Some(1) && names_it && !said.contains("serving"), "{code:?} {said}");
     assert!(!house.dir().join("data/admin.sock").exists());
     drop(taken);
+}
+
+#[test]
+fn bindings_that_ended_long_ago_are_forgotten_at_the_start() {
+    let mut house = House::of(BINARY).account("roland@falcot.com", "wonderland").prepare();
+    let dir = house.dir().to_owned();
+    let open = || Store::open("sqlite:data/parlour.db", &dir, Settings::default()).expect("a database");
+    let row = |place, expires| BindingRow { place, expires, payload: vec![] };
+    let aor = "roland@falcot.com".parse().expect("an address");
+    let rows = vec![row(1, 1_000_000_000), row(2, 100_000_000_000)];
+    let store = open();
+    store.handle().ask_wait(Query::ReplaceBindings { aor, rows }).expect("written");
+    store.close();
+    house.start();
+    house.kill();
+    let kept = open().load_bindings().expect("read");
+    assert_eq!(kept.iter().map(|(_, rows)| rows.len()).sum::<usize>(), 1);
 }
 
 #[test]
