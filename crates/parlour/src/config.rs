@@ -1,4 +1,4 @@
-//! Configuration in two steps: what was typed ([`file`]) and what it means ([`plan`]).
+//! Configuration in two steps: what was typed ([`mod@file`]) and what it means ([`plan`]).
 //!
 //! Only `meaning` declares a configuration valid, and nothing binds, opens or starts before it did.
 

@@ -219,8 +219,8 @@ async fn stop(running: Running<Mail>, plan: &Plan) {
     let until = Instant::now() + patience;
     let postbox = running.postbox();
     for worker in (0..postbox.workers()).map(WorkerId) {
-        // A worker that has ended has nothing to drain.
-        drop(postbox.deliver(worker, Mail::Drain(until)).await);
+        // A worker that has ended has nothing to drain, and one that hangs must not keep the others from ending.
+        drop(tokio::time::timeout(patience / 4, postbox.deliver(worker, Mail::Drain(until))).await);
     }
     tracing::info!("ending within {} s", patience.as_secs());
     let ended = tokio::task::spawn_blocking(move || running.stop(patience)).await;
