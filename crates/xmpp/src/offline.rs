@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use wire::{Address, ConnectionId};
 
-/// How many messages are read at a time, so that a connection's queue is not filled at once.
+/// How many messages are read at a time.
 const PAGE: u32 = 50;
 
 /// Where the delivery of an account's kept messages stands.
@@ -54,6 +54,16 @@ impl Delivery {
         let held = self.0.take().map(|run| run.held).unwrap_or_default();
         held.into_iter().map(|(parcel, debt)| Work::Arrived { parcel, debt })
     }
+}
+
+/// The first messages that are together no longer than `octets`; one at least.
+fn page(messages: &[(i64, Arc<str>)], octets: usize) -> &[(i64, Arc<str>)] {
+    let mut sum = 0;
+    let fits = messages.iter().take_while(|(_, message)| {
+        sum += message.len();
+        sum <= octets
+    });
+    &messages[..fits.count().max(1).min(messages.len())]
 }
 
 /// Whether a message says something that is worth keeping. Without a body it is a state of typing, a receipt
@@ -126,10 +136,12 @@ impl Router {
             // They stay where they are, for the next login.
             _ => Vec::new(),
         };
-        let Some(&(up_to, _)) = messages.last() else { return self.delivery_done(account) };
-        run.stage = Stage::Given { up_to, more: messages.len() >= PAGE as usize };
+        let page = page(&messages, self.limits.page);
+        let Some(&(up_to, _)) = page.last() else { return self.delivery_done(account) };
+        let more = page.len() < messages.len() || messages.len() >= PAGE as usize;
+        run.stage = Stage::Given { up_to, more };
         let readable = |(id, message): &(i64, Arc<str>)| Some((*id, Stanza::parse(message).ok()?));
-        let mut stanzas: Vec<(i64, Stanza)> = messages.iter().filter_map(readable).collect();
+        let mut stanzas: Vec<(i64, Stanza)> = page.iter().filter_map(readable).collect();
         match stanzas.last_mut() {
             // With the last that can be read, all are taken.
             Some((last, _)) => *last = up_to,
@@ -217,6 +229,15 @@ mod tests {
         check("<received xmlns='urn:xmpp:receipts'/><store xmlns='urn:xmpp:hints'/>", true);
         check("<body>x</body><no-store xmlns='urn:xmpp:hints'/>", false);
         check("", false);
+    }
+
+    #[test]
+    fn a_page_is_one_message_at_least() {
+        let messages: Vec<(i64, Arc<str>)> = (1..=4).map(|id| (id, "x".repeat(100).into())).collect();
+        for (octets, expected) in [(0, 1), (99, 1), (100, 1), (250, 2), (400, 4), (1000, 4)] {
+            assert_eq!(page(&messages, octets).len(), expected, "{octets}");
+        }
+        assert!(page(&[], 100).is_empty());
     }
 
     #[test]

@@ -15,6 +15,12 @@ use std::collections::BTreeMap;
 pub struct Roster {
     /// In order, not hashed: users choose the names, and no choice of theirs may make this slow.
     items: BTreeMap<Bare, Item>,
+    octets: usize,
+}
+
+/// About how many octets an item takes with its contact's address.
+fn weight(contact: &Bare, item: &Item) -> usize {
+    contact.as_str().len() + item.weight()
 }
 
 impl Roster {
@@ -30,11 +36,19 @@ impl Roster {
 
     /// Sets what is said of a contact; nothing worth keeping takes the contact out.
     pub fn set(&mut self, contact: Bare, item: Item) {
+        let new = if item.is_empty() { 0 } else { weight(&contact, &item) };
+        let old = self.items.get(&contact).map_or(0, |item| weight(&contact, item));
+        self.octets = self.octets + new - old;
         if item.is_empty() {
             self.items.remove(&contact);
         } else {
             self.items.insert(contact, item);
         }
+    }
+
+    /// About how many octets there would be if a contact had this item.
+    pub fn octets_with(&self, contact: &Bare, item: &Item) -> usize {
+        self.octets + weight(contact, item) - self.items.get(contact).map_or(0, |item| weight(contact, item))
     }
 
     /// How many contacts there are, seen or not.
@@ -75,6 +89,8 @@ impl Roster {
 
 impl FromIterator<(Bare, Item)> for Roster {
     fn from_iter<T: IntoIterator<Item = (Bare, Item)>>(items: T) -> Self {
-        Self { items: items.into_iter().collect() }
+        let mut roster = Self::default();
+        items.into_iter().for_each(|(contact, item)| roster.set(contact, item));
+        roster
     }
 }

@@ -2,7 +2,7 @@
 
 use super::subscription::{Kind, Side, Step};
 use crate::jid::{Bare, Jid};
-use crate::roster::{Item, Roster};
+use crate::roster::Item;
 use crate::router::route::Class;
 use crate::router::stored::{Asked, Effect};
 use crate::router::{Parcel, Router};
@@ -32,6 +32,19 @@ fn after_inbound(item: &Item, step: Step, request: Arc<str>) -> Item {
     Item { state: step.state, request, ..item.clone() }
 }
 
+/// How long a request may be that is kept: strangers write it.
+const MAX_REQUEST: usize = 4096;
+
+/// A request as it is kept: with all that came with it, if that is not too much.
+fn short(request: &Stanza) -> Arc<str> {
+    match (request.from(), request.to()) {
+        (Some(from), Some(to)) if request.as_str().len() > MAX_REQUEST => {
+            stanza(Kind::Subscribe, from, to).as_str().into()
+        }
+        _ => request.as_str().into(),
+    }
+}
+
 impl Router {
     /// The user wants to see a contact, or lets the contact see, or neither any more (§3.1.2, §3.1.5, §3.2, §3.3).
     pub(crate) fn sent_subscription(&mut self, connection: ConnectionId, kind: Kind, stanza: &Stanza) {
@@ -41,7 +54,7 @@ impl Router {
         let item = self.item(account, to.bare());
         let step = item.state.outbound(kind);
         let new = after_outbound(&item, step);
-        if let Err(condition) = self.may_subscribe(account, kind, &to, &item) {
+        if let Err(condition) = self.may_subscribe(account, kind, &to, &new) {
             return self.answer_error(connection, stanza, condition);
         }
         let mut effects = Vec::new();
@@ -76,14 +89,17 @@ impl Router {
         match self.class(to) {
             Class::Elsewhere => Err(Condition::RemoteServerNotFound),
             Class::Room | Class::Server => Err(Condition::ServiceUnavailable),
-            _ if item.is_empty() && self.is_full(account) => Err(Condition::ResourceConstraint),
-            _ => Ok(()),
+            _ => self.has_room(account, to.bare(), item),
         }
     }
 
-    /// Whether the account's roster has no room for another contact.
-    pub(crate) fn is_full(&self, account: &Address) -> bool {
-        self.roster(account).map_or(0, Roster::len) >= self.limits.roster
+    /// Whether the account's roster has room for what is to be said of a contact.
+    pub(crate) fn has_room(&self, account: &Address, contact: &Bare, item: &Item) -> Result<(), Condition> {
+        let Some(roster) = self.roster(account) else { return Ok(()) };
+        let more = roster.get(contact).is_none() && roster.len() >= self.limits.roster;
+        let longer = item.weight() > roster.get(contact).map_or(0, Item::weight);
+        let long = longer && roster.octets_with(contact, item) > self.limits.roster_octets;
+        if (more || long) && !item.is_empty() { Err(Condition::ResourceConstraint) } else { Ok(()) }
     }
 
     /// What changes is kept first; what changes nothing is done at once, but behind what changes.
@@ -112,9 +128,9 @@ impl Router {
         }
         let item = self.item(account, from.bare());
         let step = item.state.inbound(kind);
-        let new = after_inbound(&item, step, parcel.stanza.as_str().into());
-        if item.is_empty() && !new.is_empty() && self.is_full(account) {
-            return self.bounce(parcel, Condition::ResourceConstraint);
+        let new = after_inbound(&item, step, short(&parcel.stanza));
+        if let Err(condition) = self.has_room(account, from.bare(), &new) {
+            return self.bounce(parcel, condition);
         }
         let mut effects = Vec::new();
         if step.approve {

@@ -20,6 +20,13 @@ pub struct Item {
 }
 
 impl Item {
+    /// About how many octets it takes.
+    pub fn weight(&self) -> usize {
+        let name = self.name.as_ref().map_or(0, |name| name.len());
+        let groups: usize = self.groups.iter().map(|group| group.len()).sum();
+        name + groups + self.request.as_ref().map_or(0, |request| request.len())
+    }
+
     /// Whether nothing is left that is worth keeping.
     pub fn is_empty(&self) -> bool {
         !self.listed && self.state == State::default()

@@ -52,10 +52,8 @@ impl Router {
         match request::read(query, self.limits.groups, &self.directory)? {
             Change::Set { contact, name, groups } => {
                 let old = self.roster(account).map(|roster| roster.item(&contact)).unwrap_or_default();
-                if old.is_empty() && self.is_full(account) {
-                    return Err(Condition::ResourceConstraint);
-                }
                 let new = Item { name, groups, listed: true, ..old };
+                self.has_room(account, &contact, &new)?;
                 let push = Effect::Push(contact.clone(), Some(new.clone()));
                 self.change(account, &contact, new, vec![push, answer], asked);
             }

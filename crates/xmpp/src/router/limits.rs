@@ -7,6 +7,8 @@ pub struct Limits {
     pub sessions: usize,
     /// Contacts in one roster.
     pub roster: usize,
+    /// Octets of one roster: addresses, names, groups, requests.
+    pub roster_octets: usize,
     /// Groups of one contact.
     pub groups: usize,
     /// Entities that one resource has sent directed presence to and that must hear when it goes.
@@ -17,6 +19,8 @@ pub struct Limits {
     pub waiting: usize,
     /// Messages kept for one account that is away.
     pub offline: u32,
+    /// Octets of kept messages that a connection is given at a time (one message may be longer).
+    pub page: usize,
     /// What may wait for room in the queue to one other worker.
     pub backlog: usize,
     /// Accounts without a session whose roster stays in memory.
@@ -28,11 +32,13 @@ impl Default for Limits {
         Self {
             sessions: 32,
             roster: 5_000,
+            roster_octets: 1024 * 1024,
             groups: 64,
             directed: 1_000,
             pending: 64,
             waiting: 1_000,
             offline: 1_000,
+            page: 64 * 1024,
             backlog: 4_096,
             cached: 4_096,
         }

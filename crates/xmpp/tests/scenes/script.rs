@@ -73,7 +73,9 @@ fn limits(scene: &Scene) -> Limits {
             let place = match name {
                 "sessions" => &mut limits.sessions,
                 "roster" => &mut limits.roster,
+                "roster-octets" => &mut limits.roster_octets,
                 "groups" => &mut limits.groups,
+                "page" => &mut limits.page,
                 "directed" => &mut limits.directed,
                 "pending" => &mut limits.pending,
                 "waiting" => &mut limits.waiting,
