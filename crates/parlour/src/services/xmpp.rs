@@ -11,7 +11,7 @@ use crate::desk::{Desk, Shared};
 use crate::mail;
 use crate::report::Report;
 use crate::services::Service;
-use client::Client;
+use client::{Client, Piece};
 use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Tag};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -21,10 +21,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
 use wire::{Address, ConnectionId, Epoch, Machine, SocketId, Timers, Transport, WorkerId};
-use xmpp::router::{self, Answer, Between, Eviction, Fault, Query, Receipt, Router, SessionInfo, Token};
+use xmpp::router::{self, Answer, Between, Eviction, Fault, Query, Router, SessionInfo, Token};
 use xmpp::sasl::plain::{Derive, Derived};
 use xmpp::stream::{self, Policy, Stream};
-use xmpp::{Stanza, StreamCondition, StreamError};
+use xmpp::{StreamCondition, StreamError};
 
 /// Between the XMPP services of two workers, or an answer to one.
 #[derive(Debug)]
@@ -54,8 +54,8 @@ pub struct Moved {
 enum Timer {
     /// A stream wants its tick.
     Stream(ConnectionId),
-    /// See whether the kernel has taken what was written.
-    Flushed(ConnectionId),
+    /// See whether the kernel has taken what was written, and write more.
+    Flush(ConnectionId),
     /// The store had too much to do: ask again.
     Ask,
 }
@@ -63,7 +63,7 @@ enum Timer {
 /// How long to wait before a look whether a connection has taken what was written.
 const FLUSH: Duration = Duration::from_millis(1);
 /// The same, once it turned out to be slow.
-const SLOW_FLUSH: Duration = Duration::from_millis(50);
+const SLOW_FLUSH: Duration = Duration::from_millis(20);
 /// How long to wait before a busy store is asked again.
 const AGAIN: Duration = Duration::from_millis(2);
 /// How many questions may wait for a busy store; sessions are slowed down long before.
@@ -229,7 +229,7 @@ impl Xmpp {
             return client.waiting.push_back(output);
         }
         match output {
-            stream::Output::Write(bytes) => self.write(desk, conn, &bytes),
+            stream::Output::Write(bytes) => self.send(desk, conn, Piece::Bytes(bytes)),
             stream::Output::StartTls => desk.net.start_tls(conn, None),
             stream::Output::Derive(derive) => self.derive(desk, conn, derive),
             stream::Output::Failed(failure) => {
@@ -246,7 +246,8 @@ impl Xmpp {
             }
             stream::Output::Close => {
                 client.over = true;
-                self.route(desk, router::Input::Closed(conn));
+                let unsent = std::mem::take(&mut client.unsent);
+                self.give_back(desk, conn, unsent.into_pieces());
                 desk.net.close(conn);
             }
         }
@@ -256,7 +257,7 @@ impl Xmpp {
     fn carry_out(&mut self, desk: &mut Desk<'_, '_>, output: router::Output) {
         match output {
             router::Output::Deliver { connection, stanza, receipt } => {
-                self.deliver(desk, connection, stanza, receipt);
+                self.send(desk, connection, Piece::Stanza(stanza, receipt));
             }
             router::Output::HandOver { to, what } => self.hand_over(desk, to, what),
             router::Output::Ask { token, query } => self.ask(desk, token, query),
@@ -297,51 +298,60 @@ impl Xmpp {
         }
     }
 
-    /// Writes to a client.
-    fn write(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, bytes: &[u8]) {
-        if desk.net.write(conn, bytes).is_err() {
-            self.give_up(desk, conn);
-            self.route(desk, router::Input::Closed(conn));
-        }
-    }
-
-    /// Gives a session a stanza, or back to the router where it takes no more.
-    fn deliver(
-        &mut self,
-        desk: &mut Desk<'_, '_>,
-        connection: ConnectionId,
-        stanza: Stanza,
-        receipt: Option<Receipt>,
-    ) {
-        let client = self.clients.get_mut(&connection).filter(|client| !client.over);
-        let taken = client.filter(|_| desk.net.write(connection, stanza.as_str().as_bytes()).is_ok());
-        let Some(client) = taken else {
-            self.give_up(desk, connection);
-            return self.route(desk, router::Input::Undelivered { connection, stanza, receipt });
+    /// Sends a piece, now or once there is room. A client that leaves too much unread is no client any more: what it
+    /// has not had goes back to the router.
+    fn send(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, piece: Piece) {
+        let Some(client) = self.clients.get_mut(&conn).filter(|client| !client.over) else {
+            return self.give_back(desk, conn, [piece]);
         };
-        if let Some(receipt) = receipt {
-            client.receipts.push(receipt);
-            self.timers.set(Timer::Flushed(connection), desk.net.now() + FLUSH);
-        }
-    }
-
-    /// A client that does not take what it is sent is no client any more.
-    fn give_up(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
-        if let Some(client) = self.clients.get_mut(&conn).filter(|client| !client.over) {
-            tracing::debug!(%conn, "a client does not take what it is sent");
-            client.over = true;
-            desk.net.abort(conn);
-        }
-    }
-
-    /// Confirms what the kernel has taken while the connection was whole: that counts as received, as long as
-    /// clients do not acknowledge stanzas themselves (XEP-0198). What was in doubt when it broke comes again.
-    fn confirm(&mut self, desk: &Desk<'_, '_>, conn: ConnectionId) {
-        let Some(client) = self.clients.get_mut(&conn).filter(|client| !client.receipts.is_empty()) else {
+        if client.unsent.is_empty() && desk.net.write(conn, piece.bytes()).is_ok() {
+            if let Some(receipt) = piece.receipt() {
+                client.receipts.push(receipt);
+                self.timers.set(Timer::Flush(conn), desk.net.now() + FLUSH);
+            }
             return;
+        }
+        let Some(piece) = client.unsent.push(piece, desk.shared.plan.xmpp.limits.unread) else {
+            return self.timers.set(Timer::Flush(conn), desk.net.now() + FLUSH);
         };
-        if desk.net.queued(conn) > 0 {
-            return self.timers.set(Timer::Flushed(conn), desk.net.now() + SLOW_FLUSH);
+        tracing::debug!(%conn, "a client does not read what it is sent");
+        client.over = true;
+        let unsent = std::mem::take(&mut client.unsent);
+        desk.net.abort(conn);
+        self.give_back(desk, conn, unsent.into_pieces().chain([piece]));
+    }
+
+    /// A connection is a session no more; what it has not had finds another way.
+    fn give_back(
+        &mut self,
+        desk: &Desk<'_, '_>,
+        connection: ConnectionId,
+        pieces: impl IntoIterator<Item = Piece>,
+    ) {
+        self.route(desk, router::Input::Closed(connection));
+        for piece in pieces {
+            if let Piece::Stanza(stanza, receipt) = piece {
+                self.route(desk, router::Input::Undelivered { connection, stanza, receipt });
+            }
+        }
+    }
+
+    /// Writes what there is room for, and confirms what the kernel has taken while the connection was whole: that
+    /// counts as received, as long as clients do not acknowledge stanzas themselves (XEP-0198). What was in doubt when
+    /// it broke comes again.
+    fn flush(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
+        let pending = |client: &&mut Client| !client.receipts.is_empty() || !client.unsent.is_empty();
+        let Some(client) = self.clients.get_mut(&conn).filter(pending) else { return };
+        let most = desk.shared.plan.network.limits.write_buffer;
+        while let Some(next) = client.unsent.next(most.saturating_sub(desk.net.queued(conn))) {
+            let octets = next.len();
+            if octets == 0 || desk.net.write(conn, next).is_err() {
+                break;
+            }
+            client.receipts.extend(client.unsent.advance(octets));
+        }
+        if !client.unsent.is_empty() || desk.net.queued(conn) > 0 {
+            return self.timers.set(Timer::Flush(conn), desk.net.now() + SLOW_FLUSH);
         }
         for receipt in std::mem::take(&mut client.receipts) {
             self.route(desk, router::Input::Delivered(receipt));
@@ -430,7 +440,7 @@ impl Xmpp {
 
     fn forget(&mut self, conn: ConnectionId) -> Option<Client> {
         self.timers.cancel(Timer::Stream(conn));
-        self.timers.cancel(Timer::Flushed(conn));
+        self.timers.cancel(Timer::Flush(conn));
         self.clients.remove(&conn)
     }
 }
@@ -484,7 +494,9 @@ impl Service for Xmpp {
             return 0;
         }
         // It may say good-bye now: first what it has had.
-        self.confirm(desk, conn);
+        self.flush(desk, conn);
+        // The calendar may have been set since.
+        self.route(desk, router::Input::Epoch(desk.net.epoch()));
         self.feed(desk, conn, stream::Input::Bytes(data));
         self.settle(desk);
         data.len()
@@ -493,15 +505,15 @@ impl Service for Xmpp {
     fn closed(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, reason: CloseReason) {
         tracing::debug!(%conn, ?reason, "closed");
         if reason == CloseReason::Peer {
-            self.confirm(desk, conn);
+            self.flush(desk, conn);
         }
         // What it said before, though it was not its turn yet, is done first.
         if self.clients.get(&conn).is_some_and(|client| client.paused) {
             self.unpause(conn);
             self.settle(desk);
         }
-        if self.forget(conn).is_some_and(|client| !client.over) {
-            self.route(desk, router::Input::Closed(conn));
+        if let Some(client) = self.forget(conn).filter(|client| !client.over) {
+            self.give_back(desk, conn, client.unsent.into_pieces());
             self.settle(desk);
         }
     }
@@ -509,7 +521,6 @@ impl Service for Xmpp {
     fn refresh(&mut self, desk: &mut Desk<'_, '_>) {
         let shared = desk.shared;
         self.policy = setup::policy(shared);
-        self.route(desk, router::Input::Epoch(desk.net.epoch()));
         self.route(
             desk,
             router::Input::Plan { limits: setup::limits(&shared.plan), rooms: setup::rooms(&shared.plan) },
@@ -538,7 +549,7 @@ impl Service for Xmpp {
                 Timer::Stream(conn) => {
                     self.tick_stream(desk, conn);
                 }
-                Timer::Flushed(conn) => self.confirm(desk, conn),
+                Timer::Flush(conn) => self.flush(desk, conn),
                 Timer::Ask => self.ask_again(desk),
             }
         }

@@ -117,3 +117,23 @@ fn a_kept_message_comes_once_however_soon_its_reader_leaves() {
         assert!(!nina.heard().contains(&before), "twice: {}", nina.heard());
     }
 }
+
+/// Kept messages that are together far longer than any buffer come one after the other, as they are read.
+#[test]
+fn long_messages_wait_for_room() {
+    let house = house();
+    let mut joe = Raw::session(&house, "joe", "desk");
+    let body = "x".repeat(200_000);
+    for number in 1..=40 {
+        joe.send(&message("nina", number, &body));
+    }
+    joe.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
+    joe.expect("id='p' type='result'/>");
+    let mut nina = Raw::session(&house, "nina", "desk");
+    nina.send("<presence/>");
+    (1..=40).for_each(|number| nina.expect(&format!("id='m{number}'>")));
+    // Live ones too: more than the connection's own buffer, less than what is too much.
+    let live: String = (41..=60).map(|number| message("nina", number, &body)).collect();
+    joe.send(&live);
+    (41..=60).for_each(|number| nina.expect(&format!("id='m{number}'>")));
+}

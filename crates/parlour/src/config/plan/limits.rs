@@ -149,6 +149,10 @@ limits! {
         pending: usize = 64,
         /// Stanzas that wait for one account's roster to be read, or for its kept messages to be delivered.
         waiting: usize = 1_000,
+        /// Octets that a session may leave unread, beyond the connection's `write-buffer`, before it is given up.
+        unread: usize = 4 * 1024 * 1024,
+        /// Octets of one account's contacts: addresses, names, groups, requests.
+        contacts_octets: usize = 1024 * 1024,
         /// After this silence a client is asked whether it is still there; one stanza may take as long.
         idle: Duration = Duration::from_secs(300),
         /// How long it may take to answer.

@@ -1,8 +1,9 @@
-//! One client's connection: its stream, and what waits for its turn.
+//! One client's connection: its stream, what waits for its turn, and what the connection has not taken yet.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 use wire::Address;
+use xmpp::Stanza;
 use xmpp::router::Receipt;
 use xmpp::stream::{Output, Stream};
 
@@ -18,6 +19,8 @@ pub(super) struct Client {
     pub(super) paused: bool,
     /// What the stream wanted done while it was paused, in order.
     pub(super) waiting: VecDeque<Output>,
+    /// What does not fit into the connection's buffer yet.
+    pub(super) unsent: Unsent,
     /// To be given back when the kernel has taken all that was written.
     pub(super) receipts: Vec<Receipt>,
     /// Whether the stream has ended: the connection has only to be flushed.
@@ -32,8 +35,110 @@ impl Client {
             due: None,
             paused: false,
             waiting: VecDeque::new(),
+            unsent: Unsent::default(),
             receipts: Vec::new(),
             over: false,
+        }
+    }
+}
+
+/// Something to be written.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// A stanza; its text may be shared with others.
+    Stanza(Stanza, Option<Receipt>),
+    /// What the stream itself says.
+    Bytes(Vec<u8>),
+}
+
+impl Piece {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Stanza(stanza, _) => stanza.as_str().as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// What is to be given back once it is taken.
+    pub(super) fn receipt(&self) -> Option<Receipt> {
+        match self {
+            Self::Stanza(_, receipt) => *receipt,
+            Self::Bytes(_) => None,
+        }
+    }
+}
+
+/// Pieces that wait for room, in order.
+#[derive(Debug, Default)]
+pub(super) struct Unsent {
+    pieces: VecDeque<Piece>,
+    octets: usize,
+    /// How much of the first is written.
+    written: usize,
+}
+
+impl Unsent {
+    pub(super) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// Puts a piece behind the others; gives it back where that makes them longer than `most`.
+    pub(super) fn push(&mut self, piece: Piece, most: usize) -> Option<Piece> {
+        if self.octets + piece.bytes().len() > most {
+            return Some(piece);
+        }
+        self.octets += piece.bytes().len();
+        self.pieces.push_back(piece);
+        None
+    }
+
+    /// What comes next, at most `room` octets.
+    pub(super) fn next(&self, room: usize) -> Option<&[u8]> {
+        let rest = &self.pieces.front()?.bytes()[self.written..];
+        Some(&rest[..rest.len().min(room)])
+    }
+
+    /// So many octets of what came next are written: the receipt, if that ends a piece which has one.
+    pub(super) fn advance(&mut self, octets: usize) -> Option<Receipt> {
+        self.written += octets;
+        self.octets -= octets;
+        if self.pieces.front().is_none_or(|piece| piece.bytes().len() > self.written) {
+            return None;
+        }
+        self.written = 0;
+        let piece = self.pieces.pop_front();
+        if self.pieces.is_empty() {
+            self.pieces = VecDeque::new();
+        }
+        piece?.receipt()
+    }
+
+    /// All that is not written, or not to its end.
+    pub(super) fn into_pieces(self) -> impl Iterator<Item = Piece> {
+        self.pieces.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_come_out_in_order_whatever_the_room() {
+        for room in [1, 3, 7, 100] {
+            let mut unsent = Unsent::default();
+            for text in ["Two households,", " both alike", " in dignity"] {
+                assert!(unsent.push(Piece::Bytes(text.into()), 37).is_none());
+            }
+            assert!(unsent.push(Piece::Bytes(" In".into()), 37).is_some());
+            let mut said = Vec::new();
+            while let Some(next) = unsent.next(room) {
+                said.extend_from_slice(next);
+                let octets = next.len();
+                assert_eq!(unsent.advance(octets), None);
+            }
+            assert_eq!(String::from_utf8_lossy(&said), "Two households, both alike in dignity");
+            assert!(unsent.is_empty() && unsent.octets == 0);
         }
     }
 }

@@ -40,6 +40,7 @@ pub(super) fn limits(plan: &Plan) -> router::Limits {
     router::Limits {
         sessions: limits.sessions,
         roster: limits.contacts,
+        roster_octets: limits.contacts_octets,
         offline: u32::try_from(limits.offline).unwrap_or(u32::MAX),
         pending: limits.pending,
         waiting: limits.waiting,
