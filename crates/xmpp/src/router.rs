@@ -170,6 +170,8 @@ pub enum Eviction {
     Replaced,
     /// The account is gone: `not-authorized`.
     AccountRemoved,
+    /// The account has another password: whoever knows the old one alone shall not stay: `reset`.
+    PasswordChanged,
     /// An administrator wants it so: `policy-violation`.
     Kicked,
 }

@@ -454,6 +454,9 @@ fn farewell(why: Eviction) -> StreamError {
         Eviction::AccountRemoved => {
             StreamError::from(StreamCondition::NotAuthorized).saying("account removed")
         }
+        Eviction::PasswordChanged => {
+            StreamError::from(StreamCondition::Reset).saying("the password was changed")
+        }
         Eviction::Kicked => {
             StreamError::from(StreamCondition::PolicyViolation).saying("closed by an administrator")
         }

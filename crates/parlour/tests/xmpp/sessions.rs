@@ -34,6 +34,26 @@ fn accounts_come_and_go_while_it_runs() {
     lucie.expect("<body>Welcome</body>");
 }
 
+/// Who knows an old password alone does not stay: a changed password ends the sessions of its account, and of no
+/// other.
+#[test]
+fn a_changed_password_ends_the_sessions_of_its_account() {
+    let house = house();
+    let mut nina = Raw::session(&house, "nina", "desk");
+    let mut joe = Raw::session(&house, "joe", "desk");
+    assert!(house.cli(&["user", "passwd", "joe@falcot.com"], "secret-new\n").status.success());
+    joe.ends_with_error("reset");
+    let mut again = Raw::tls(&house);
+    again.send(HEADER);
+    again.expect("</stream:features>");
+    again.send(&raw::plain_auth("joe", "secret-joe"));
+    again.expect("<not-authorized/>");
+    again.send(&raw::plain_auth("joe", "secret-new"));
+    again.expect("<success");
+    nina.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
+    nina.expect("id='p' type='result'/>");
+}
+
 /// Ending in order tells every client, and what was accepted before is kept.
 #[test]
 fn the_server_takes_its_leave() {

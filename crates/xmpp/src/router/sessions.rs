@@ -103,23 +103,32 @@ impl Router {
     }
 
     pub(super) fn kick(&mut self, account: &Address, resource: Option<&str>) {
+        self.evict_all(account, resource, Eviction::Kicked);
+    }
+
+    fn evict_all(&mut self, account: &Address, resource: Option<&str>, why: Eviction) {
         let seats = self.accounts.get(account).map(|account| &account.seats[..]).unwrap_or_default();
         let named = seats.iter().filter(|seat| resource.is_none_or(|resource| resource == &*seat.resource));
         let connections: Vec<ConnectionId> = named.map(|seat| seat.connection).collect();
-        connections.into_iter().for_each(|connection| self.evict(connection, Eviction::Kicked));
+        connections.into_iter().for_each(|connection| self.evict(connection, why));
     }
 
-    /// Accounts that are gone lose their sessions and whatever they had under way.
+    /// Accounts that are gone lose their sessions and whatever they had under way; those that have another
+    /// password lose their sessions, which sign in again.
     pub(super) fn directory_changed(&mut self, directory: Arc<Directory>) {
-        let gone = |address: &&Address| directory.get(address).is_none();
-        let gone: Vec<Address> = self.accounts.addresses().filter(gone).cloned().collect();
-        for address in &gone {
-            let seats = self.accounts.get(address).map(|account| &account.seats[..]).unwrap_or_default();
-            let connections: Vec<ConnectionId> = seats.iter().map(|seat| seat.connection).collect();
-            for connection in connections {
-                self.evict(connection, Eviction::AccountRemoved);
+        let mut gone = Vec::new();
+        let mut renewed = Vec::new();
+        for address in self.accounts.addresses() {
+            match (self.directory.get(address), directory.get(address)) {
+                (_, None) => gone.push(address.clone()),
+                (Some(old), Some(new)) if !Arc::ptr_eq(old, new) && old.keys != new.keys => {
+                    renewed.push(address.clone());
+                }
+                _ => {}
             }
         }
+        renewed.iter().for_each(|address| self.evict_all(address, None, Eviction::PasswordChanged));
+        gone.iter().for_each(|address| self.evict_all(address, None, Eviction::AccountRemoved));
         // Their contacts are told before the accounts are forgotten.
         self.run();
         self.directory = directory;
