@@ -103,12 +103,13 @@ impl Router {
         let Some(get) = request(&parcel.stanza) else { return };
         let answer = match parcel.stanza.payload_element() {
             None => return self.bounce(parcel, Condition::BadRequest),
-            // RFC 6121 §2.1.5: a roster is nobody else's business.
-            Some(query) if query.is("query", ns::ROSTER) => {
-                return self.bounce(parcel, Condition::Forbidden);
-            }
             Some(payload) => {
                 let trusted = self.is_trusted(account, parcel.from());
+                // RFC 6121 §2.1.5: a roster is nobody else's business. A stranger is told no more than that there
+                // may be no such account (RFC 6120 §13.11).
+                if trusted && payload.is("query", ns::ROSTER) {
+                    return self.bounce(parcel, Condition::Forbidden);
+                }
                 self.serve(xep::Target::Account { trusted }, &parcel.stanza, get, &payload)
             }
         };
