@@ -74,10 +74,11 @@ impl Router {
         }
     }
 
-    /// The stanza with its addressee at a main name, where it was written to an alias.
+    /// The stanza with its addressee at a main name, where it was written to an account at an alias. The server
+    /// itself answers by the name that it was asked by, or the client would not know the answer for one.
     pub(crate) fn canonical(&self, stanza: Stanza) -> Stanza {
         let Some(to) = stanza.to() else { return stanza };
-        if to.address().is_some_and(|address| self.directory.get(address).is_some()) {
+        if to.address().is_none_or(|address| self.directory.get(address).is_some()) {
             return stanza;
         }
         match to.canonical(&self.directory) {
