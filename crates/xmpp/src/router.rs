@@ -330,6 +330,7 @@ impl Router {
             Input::Directory(directory) => self.directory_changed(directory),
             Input::Epoch(epoch) => self.epoch = epoch,
             Input::Plan { limits, rooms } => {
+                self.ledger.set_limit(limits.pending);
                 self.limits = limits;
                 self.rooms = rooms.into_iter().collect();
             }

@@ -62,7 +62,11 @@ impl Router {
         };
         let best = self.accounts.get(account).and_then(|account| account.best());
         match verdict(parcel.stanza.message_type(), addressed, best.is_some()) {
-            Verdict::Resource => connected.into_iter().for_each(|to| self.hand(to, parcel.clone())),
+            Verdict::Resource => {
+                if let Some(to) = connected {
+                    self.hand(to, parcel);
+                }
+            }
             Verdict::MostAvailable => self.fan_out(account, &parcel, |priority| Some(priority) == best),
             Verdict::NonNegative => self.fan_out(account, &parcel, |priority| priority >= 0),
             Verdict::Keep => self.keep(account, parcel),

@@ -66,6 +66,11 @@ impl Ledger {
         Self { limit: limit.max(1), books: FxHashMap::default() }
     }
 
+    /// The limit from now on.
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit.max(1);
+    }
+
     /// Whether `origin` may cause more. Asked before anything is done for it.
     pub(crate) fn has_room(&self, origin: ConnectionId) -> bool {
         self.books.get(&origin).is_none_or(|book| book.count < self.limit * ROOM)
@@ -195,6 +200,19 @@ mod tests {
         let paces: Vec<Pace> = debts.drain(..).map(|debt| ledger.close(debt)).collect();
         assert_eq!(paces.iter().filter(|p| **p == Pace::Ready).count(), 1);
         assert_eq!(paces[13], Pace::Ready);
+    }
+
+    #[test]
+    fn the_limit_may_change_while_debts_are_open() {
+        let mut ledger = Ledger::new(1);
+        let (first, pace) = ledger.open(ROMEO, None);
+        assert_eq!(pace, Pace::Slow);
+        let (second, _) = ledger.open(ROMEO, None);
+        ledger.set_limit(10);
+        assert!(ledger.has_room(ROMEO));
+        assert_eq!(ledger.close(first), Pace::Ready);
+        ledger.set_limit(0);
+        assert_eq!(ledger.close(second), Pace::Same);
     }
 
     #[test]
