@@ -113,6 +113,15 @@ fn a_client_that_does_not_listen() {
     assert!(given_up, "a deaf client holds {sent} messages of 8 kB");
     roland.send("<iq type='get' id='last'><ping xmlns='urn:xmpp:ping'/></iq>");
     roland.expect("id='last'");
+    // What the deaf one was not sent is kept for another, in order, without a gap, to the last.
+    let mut joe = Raw::session(&house, "joe", "desk");
+    joe.send("<presence/>");
+    joe.expect(&format!("id='m{}'>", sent - 1));
+    let heard = joe.heard();
+    let numbers =
+        heard.split("id='m").skip(1).filter_map(|rest| rest.split_once('\'')?.0.parse::<usize>().ok());
+    let numbers: Vec<usize> = numbers.collect();
+    assert!(numbers.windows(2).all(|two| two[0] + 1 == two[1]), "{numbers:?}");
 }
 
 /// Who leaves in the same instant as a kept message comes has had it: it does not come again.
