@@ -254,6 +254,8 @@ pub struct Router {
     pub(crate) cause: Option<(ConnectionId, u64)>,
     pub(crate) asks: Asks<Then>,
     pub(crate) pushes: u64,
+    /// The session that was closed last, and the priority that it had: for what it was not delivered.
+    pub(crate) gone: Option<(ConnectionId, i8)>,
     links: Links,
     work: VecDeque<Work>,
     outputs: VecDeque<Output>,
@@ -278,6 +280,7 @@ impl Router {
             cause: None,
             asks: Asks::default(),
             pushes: 0,
+            gone: None,
             links: Links::default(),
             work: VecDeque::new(),
             outputs: VecDeque::new(),

@@ -75,13 +75,16 @@ impl Router {
         }
     }
 
-    /// A connection had no room for a stanza. What somebody else keeps or was given is not given twice.
+    /// A connection had no room for a stanza. What the store still keeps, and what another resource of the same
+    /// priority was given as well, is not given twice.
     pub(super) fn undelivered(&mut self, connection: ConnectionId, stanza: Stanza, receipt: Option<Receipt>) {
         self.closed(connection);
         let (Some(_), Some(to)) = (stanza.from(), stanza.to()) else { return };
-        let account = to.address().and_then(|address| self.accounts.get(address));
-        let elsewhere = to.is_bare() && account.is_some_and(|account| account.best().is_some());
-        if receipt.is_none() && !elsewhere && stanza.kind() != Kind::Presence {
+        let seats = to.address().and_then(|address| self.accounts.get(address));
+        let seats = seats.map(|account| &account.seats[..]).unwrap_or_default();
+        let own = self.gone.filter(|(gone, _)| *gone == connection).map(|(_, priority)| priority);
+        let given = to.is_bare() && seats.iter().any(|seat| seat.priority.is_some() && seat.priority == own);
+        if receipt.is_none() && !given && stanza.kind() != Kind::Presence {
             let parcel = Parcel { quiet: false, ..Parcel::own(stanza) };
             self.later(Work::Arrived { parcel, debt: None });
         }

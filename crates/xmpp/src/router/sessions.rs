@@ -89,6 +89,8 @@ impl Router {
         let Some(mut session) = self.sessions.remove(&connection) else { return };
         let address = session.jid.address().expect("a session is an account's").clone();
         if let Some(account) = self.accounts.get_mut(&address) {
+            let priority = account.seat_of(connection).and_then(|seat| seat.priority);
+            self.gone = priority.map(|priority| (connection, priority));
             account.seats.retain(|seat| seat.connection != connection);
         }
         for held in session.held.drain(..) {

@@ -65,10 +65,13 @@ impl Storm {
 
     fn act(&mut self) {
         let who = self.somebody();
-        let Some(&connection) = self.there.get(&who) else { return self.connect(who) };
+        let there = self.there.get(&who).copied();
+        let Some(connection) = there.filter(|there| !self.world.client(*there).given_up) else {
+            return self.connect(who);
+        };
         let whom = PEOPLE[self.roll(PEOPLE.len())];
         let to = format!("{whom}@verona.example");
-        match self.roll(32) {
+        match self.roll(33) {
             0 => {
                 self.world.disconnect(connection);
                 self.there.remove(&who);
@@ -93,6 +96,7 @@ impl Storm {
                 self.world.fill_queues(full);
             }
             30 => self.world.silent = !self.world.silent,
+            31 => self.world.client(connection).deaf = true,
             _ => self.world.store.failing = self.weather == Weather::Failing && self.roll(4) == 0,
         }
     }
@@ -160,7 +164,8 @@ impl Storm {
 
     fn check(&mut self) {
         assert!(self.world.is_idle(), "something is under way for ever: {:#?}", self.world.under_way());
-        let open: Vec<ConnectionId> = self.there.values().copied().collect();
+        let mut open: Vec<ConnectionId> = self.there.values().copied().collect();
+        open.retain(|connection| !self.world.client(*connection).given_up);
         let messages = self.messages;
         let witness = self.world.witness.as_ref().unwrap();
         for number in 1..=messages {

@@ -23,6 +23,8 @@ pub(crate) struct Client {
     paused: bool,
     /// Its connection takes no more.
     pub(crate) deaf: bool,
+    /// It took no more, so it was given up.
+    pub(crate) given_up: bool,
     /// What is sent while nobody reads.
     unread: VecDeque<String>,
     /// What was taken without saying so yet.
@@ -32,7 +34,7 @@ pub(crate) struct Client {
 impl Client {
     /// Whether it has said something that nobody reads. Who was thrown out waits for nothing.
     fn is_waiting(&self) -> bool {
-        self.evicted.is_none() && (self.paused || !self.unread.is_empty())
+        self.evicted.is_none() && !self.given_up && (self.paused || !self.unread.is_empty())
     }
 }
 
@@ -63,6 +65,8 @@ pub(crate) struct Witness {
     pub(crate) pings: BTreeMap<ConnectionId, VecDeque<usize>>,
     /// Messages that were delivered, or answered with an error.
     pub(crate) heard: BTreeSet<u32>,
+    /// Messages that were given to a connection which then had no room for them: that is not seen at once.
+    given: BTreeSet<u32>,
     /// The messages that each connection was delivered, in order, the second time left out.
     pub(crate) delivered: BTreeMap<ConnectionId, Vec<u32>>,
 }
@@ -86,7 +90,8 @@ impl Witness {
             let before = self.pings.get_mut(&connection).and_then(VecDeque::pop_front);
             let before = before.expect("every ping is answered once");
             for message in self.sent.get(&connection).map_or(&[][..], |sent| &sent[..before]) {
-                let safe = self.heard.contains(message) || store.keeps(*message);
+                let given = self.heard.contains(message) || self.given.contains(message);
+                let safe = given || store.keeps(*message);
                 assert!(safe, "a ping was answered before message {message} was safe");
             }
         }
@@ -164,6 +169,12 @@ impl World {
                 let client = self.clients.get_mut(&connection).expect("a connection that is there");
                 assert!(client.evicted.is_none(), "delivered behind the end");
                 if client.deaf {
+                    client.given_up = true;
+                    if let Some(witness) = &mut self.witness {
+                        // Nobody has read it: it was never said.
+                        witness.heard.extend(client.unread.drain(..).filter_map(|xml| number(&xml, 'm')));
+                        witness.given.extend(number(stanza.as_str(), 'm'));
+                    }
                     let input = Input::Undelivered { connection, stanza, receipt };
                     return self.routers[usize::from(worker.0)].handle(self.now, input);
                 }
