@@ -225,7 +225,12 @@ pub enum Parcel {
         /// Whom it was for.
         peer: SocketAddr,
     },
-    /// The stream of an earlier [`Parcel::Write`] is gone.
+    /// A stream that the other worker's requests left by has closed.
+    Closed {
+        /// Which.
+        conn: ConnectionId,
+    },
+    /// The stream of a [`Parcel::Write`] was gone before.
     Gone {
         /// The transaction that wrote.
         owner: Id,
@@ -377,9 +382,16 @@ impl Stack {
     }
 
     fn closed(&mut self, now: Instant, conn: ConnectionId) {
-        self.connections.closed(conn);
+        for to in self.connections.closed(conn) {
+            self.out.push_back(Output::HandOver { to, parcel: Parcel::Closed { conn } });
+        }
         self.timers.cancel(Timer::Idle(conn));
         self.timers.cancel(Timer::Partial(conn));
+        self.stream_failed(now, conn);
+    }
+
+    /// Whatever waits for an answer over a stream, of this worker or another, waits no longer.
+    fn stream_failed(&mut self, now: Instant, conn: ConnectionId) {
         for owner in self.table.waiting_on_stream(conn) {
             self.path_failed(now, owner);
         }
@@ -405,6 +417,7 @@ impl Stack {
             Parcel::Response { bytes } => self.response_bytes(now, &bytes),
             Parcel::Write { conn, peer, bytes, owner } => self.write_for(conn, peer, bytes, owner),
             Parcel::Unreachable { peer } => self.unreachable(now, peer),
+            Parcel::Closed { conn } => self.stream_failed(now, conn),
             Parcel::Gone { owner } => self.path_failed(now, owner),
         }
     }

@@ -133,6 +133,9 @@ impl Stack {
         owner: Option<(WorkerId, Id)>,
     ) {
         if self.connections.is_open(conn, peer) {
+            if let (Some((worker, _)), Some(connection)) = (owner, self.connections.get_mut(conn)) {
+                connection.used_by(worker);
+            }
             self.out.push_back(Output::Write { conn, bytes });
         } else if let Some((to, owner)) = owner {
             self.out.push_back(Output::HandOver { to, parcel: Parcel::Gone { owner } });

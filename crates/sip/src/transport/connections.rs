@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant;
-use wire::{ConnectionId, Transport};
+use wire::{ConnectionId, Transport, WorkerId};
 
 /// The most messages that wait for one connection to open.
 const MAX_WAITING: usize = 64;
@@ -26,6 +26,17 @@ pub struct Connection {
     /// When bytes last came.
     pub heard: Instant,
     peer: Option<Peer>,
+    /// Other workers whose requests left by it.
+    writers: Vec<WorkerId>,
+}
+
+impl Connection {
+    /// Another worker's request leaves by it: that worker wants to know when it closes.
+    pub fn used_by(&mut self, worker: WorkerId) {
+        if !self.writers.contains(&worker) {
+            self.writers.push(worker);
+        }
+    }
 }
 
 /// A message that waits for a connection, with the transaction that wants to know if it fails.
@@ -137,7 +148,7 @@ impl Connections {
         if let Some(peer) = &peer {
             self.by_peer.insert(peer.clone(), Link::Open(id));
         }
-        self.open.insert(id, Connection { arrival, framer, heard: now, peer });
+        self.open.insert(id, Connection { arrival, framer, heard: now, peer, writers: Vec::new() });
         waiting
     }
 
@@ -148,13 +159,14 @@ impl Connections {
         dial.waiting
     }
 
-    /// A connection is gone.
-    pub fn closed(&mut self, id: ConnectionId) {
-        let Some(connection) = self.open.remove(&id) else { return };
+    /// A connection is gone. Which other workers want to know comes back.
+    pub fn closed(&mut self, id: ConnectionId) -> Vec<WorkerId> {
+        let Some(connection) = self.open.remove(&id) else { return Vec::new() };
         if let Some(peer) = connection.peer
             && matches!(self.by_peer.get(&peer), Some(Link::Open(open)) if *open == id)
         {
             self.by_peer.remove(&peer);
         }
+        connection.writers
     }
 }

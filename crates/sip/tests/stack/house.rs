@@ -321,6 +321,7 @@ fn kind(parcel: &Parcel) -> &'static str {
         Parcel::Stray { .. } => "stray",
         Parcel::Response { .. } => "response",
         Parcel::Write { .. } => "write",
+        Parcel::Closed { .. } => "closed",
         Parcel::Gone { .. } => "gone",
         Parcel::Unreachable { .. } => "unreachable",
     }

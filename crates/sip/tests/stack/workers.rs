@@ -137,6 +137,22 @@ fn a_stream_of_another_worker_that_is_gone_is_known_at_once() {
 }
 
 #[test]
+fn a_stream_of_another_worker_that_closes_ends_what_waits_for_it() {
+    let mut house = House::new(2);
+    house.accepts = false;
+    let conn = house.connect(1, Transport::Tcp, "203.0.113.9:40000");
+    let text = register(BOB, ";transport=tcp").replace("SIP/2.0/UDP", "SIP/2.0/TCP");
+    house.stream(conn, &text);
+    let call = invite().replace("MESSAGE", "INVITE");
+    let sent = house.datagram_at(0, ALICE, &call);
+    house.stream(conn, &answer(&sent[1].text, "180 Ringing", "b", ""));
+    house.hand_overs.clear();
+    let sent = house.input(1, Input::Closed { conn });
+    assert_eq!(kinds(&house), ["closed"]);
+    assert_eq!(lines(&sent), [(ALICE, "SIP/2.0 503 Destination Unreachable")]);
+}
+
+#[test]
 fn a_closed_port_is_known_to_the_worker_that_sent() {
     let mut house = House::new(2);
     house.datagram_at(0, BOB, &register(BOB, ""));
