@@ -215,9 +215,14 @@ impl Stack {
             _ => None,
         };
         let call_id = request.call_id();
+        let secure = request.uri().and_then(Uri::sip).is_some_and(|uri| uri.secure);
         let uri = |host: &str, transport, flow: Option<&Arrival>| {
             let user = token::write(&self.seal, call_id, flow);
-            format!("<sip:{user}@{host}{};lr>", transport_param(transport))
+            // What came for a sips URI is recorded as sips (RFC 3261 §16.6 step 4), on the sides where that is true.
+            match transport {
+                Transport::Tls if secure => format!("<sips:{user}@{host};lr>"),
+                _ => format!("<sip:{user}@{host}{};lr>", transport_param(transport)),
+            }
         };
         let first = uri(&near, arrival.transport, caller);
         let same = near == sent_by && arrival.transport == hop.transport();
