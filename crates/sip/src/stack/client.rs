@@ -36,8 +36,8 @@ impl Stack {
             ClientKind::Invite(machine) => machine.start(alarm),
             ClientKind::Request(machine) => machine.start(alarm),
         }
-        client.request.clone_from(&bytes);
         let path = client.path.clone();
+        self.table.keep(id, bytes.clone());
         if let Some((server, branch)) = owner
             && let Some(context) = self.table.context_mut(server)
         {
@@ -107,7 +107,7 @@ impl Stack {
         let owner = client.owner;
         // What is finally answered is not sent again; only the ACK of a refusal is made of it.
         if code >= 200 && !(invite && code >= 300) {
-            client.request = Vec::new();
+            self.table.keep(id, Vec::new());
         }
         if matches!(verdict, Received::Ack | Received::PassAndAck) {
             self.acknowledge(now, id, response);

@@ -5,7 +5,6 @@ use crate::message::{Message, Reply};
 use crate::proxy::Refusal;
 use crate::slab::Id;
 use crate::transport::{Arrival, return_address};
-use std::sync::Arc;
 use std::time::Instant;
 
 /// What this server answers itself; everything else is somebody else's to answer.
@@ -128,7 +127,7 @@ impl Stack {
         }
         if leaves && code >= 200 {
             // All that is needed from now on is the answer: most transactions spend most of their life like this.
-            server.request = Arc::default();
+            self.table.forget_request(id);
             self.table.settle(id);
         }
         if leaves {

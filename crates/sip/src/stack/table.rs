@@ -124,11 +124,25 @@ pub(crate) struct Table {
     /// Client transactions by whom they depend on, so that a closed port or stream ends them at once.
     by_end: BTreeSet<(End, Id)>,
     unanswered: usize,
+    /// Bytes of the requests that are kept, and how many there may be for another to be taken in.
+    kept: usize,
+    most_kept: usize,
 }
+
+/// What a transaction may keep of its request, on average: their number alone would let few long requests take all
+/// memory.
+const KEPT_EACH: usize = 4096;
 
 impl Table {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { rows: Slab::new(limit), by_key: FxHashMap::default(), by_end: BTreeSet::new(), unanswered: 0 }
+        Self {
+            rows: Slab::new(limit),
+            by_key: FxHashMap::default(),
+            by_end: BTreeSet::new(),
+            unanswered: 0,
+            kept: 0,
+            most_kept: limit.saturating_mul(KEPT_EACH),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -158,11 +172,29 @@ impl Table {
     }
 
     pub(crate) fn insert_server(&mut self, server: Server) -> Option<Id> {
-        let key = server.key;
+        let (key, length) = (server.key, server.request.len());
+        if self.kept + length > self.most_kept {
+            return None;
+        }
         let id = self.rows.insert(Entry::Server(server))?;
+        self.kept += length;
         self.by_key.insert(key, id);
         self.unanswered += 1;
         Some(id)
+    }
+
+    /// Keeps the request of a client transaction as it leaves; nothing of it once nobody needs it.
+    pub(crate) fn keep(&mut self, id: Id, request: Vec<u8>) {
+        let Some(client) = self.client_mut(id) else { return };
+        let length = request.len();
+        let before = std::mem::replace(&mut client.request, request).len();
+        self.kept = self.kept - before + length;
+    }
+
+    /// Nobody needs the request of a server transaction any more.
+    pub(crate) fn forget_request(&mut self, id: Id) {
+        let Some(server) = self.server_mut(id) else { return };
+        self.kept -= std::mem::take(&mut server.request).len();
     }
 
     pub(crate) fn insert_client(&mut self, client: Client) -> Option<Id> {
@@ -223,6 +255,7 @@ impl Table {
     pub(crate) fn remove_client(&mut self, id: Id) -> Option<Client> {
         self.client(id)?;
         let Some(Entry::Client(client)) = self.rows.remove(id) else { return None };
+        self.kept -= client.request.len();
         if let Some(end) = end(&client.path) {
             self.by_end.remove(&(end, id));
         }
@@ -237,6 +270,7 @@ impl Table {
     }
 
     pub(crate) fn remove_server(&mut self, id: Id) {
+        self.forget_request(id);
         if let Some(server) = self.server(id) {
             self.forget_key(server.key, id);
             self.rows.remove(id);

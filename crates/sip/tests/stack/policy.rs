@@ -1,7 +1,7 @@
 //! Who may do what: challenges, wrong passwords, other people's names, relaying; and what every request must be.
 
 use crate::house::{House, Sent};
-use crate::request;
+use crate::{answer, request};
 use md5::{Digest, Md5};
 use sha2::Sha256;
 use std::fmt::Write;
@@ -247,4 +247,25 @@ fn too_much_to_do() {
     );
     house.wait(std::time::Duration::from_secs(120));
     assert_eq!(house.transactions(), 0);
+}
+
+#[test]
+fn few_long_requests_do_not_take_all_memory() {
+    let mut house = House::with(1, |config| config.limits.transactions = 10);
+    house.names.insert("peer.example".to_owned(), vec!["203.0.113.1".parse().unwrap()]);
+    let message = |house: &mut House, n: usize, length: usize| {
+        let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:x@peer.example>");
+        let more = format!("X: {}\r\n", "x".repeat(length));
+        let text = request("MESSAGE", "sip:x@peer.example", ALICE, &n.to_string(), parties, &more);
+        last(house.datagram(ALICE, &text))
+    };
+    for n in 1..=4 {
+        let sent = message(&mut house, n, 12_000);
+        assert!(sent.first_line().starts_with("MESSAGE"), "{n}: what is answered keeps no request");
+        house.datagram("203.0.113.1:5060", &answer(&sent.text, "200 OK", "x", ""));
+    }
+    assert!(message(&mut house, 5, 20_000).first_line().starts_with("MESSAGE"));
+    assert!(message(&mut house, 6, 20_000).first_line().starts_with("SIP/2.0 503"));
+    house.wait(std::time::Duration::from_secs(70));
+    assert!(message(&mut house, 7, 20_000).first_line().starts_with("MESSAGE"));
 }
