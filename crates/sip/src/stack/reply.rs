@@ -1,7 +1,7 @@
 //! Answers: of this server's own, with a transaction or without (RFC 3261 §8.2.6, §8.2.7), and those passed on.
 
 use super::{Server, ServerKind, Stack};
-use crate::message::{Message, Reply};
+use crate::message::{HeaderName, Message, Reply};
 use crate::proxy::Refusal;
 use crate::slab::Id;
 use crate::transport::{Arrival, return_address};
@@ -91,11 +91,15 @@ impl Stack {
         self.respond(now, id, refusal.code(), bytes);
     }
 
-    /// 100 Trying for a server transaction, by its request.
+    /// 100 Trying for a server transaction, by its request, whose Timestamp it repeats (RFC 3261 §8.2.6.1).
     pub(crate) fn trying(&mut self, now: Instant, id: Id, request: &Message<'_>) {
         let Some(server) = self.table.server(id) else { return };
         let mut out = Vec::new();
-        Reply::begin(&mut out, request, Some(server.arrival.peer), 100, "").end();
+        let mut reply = Reply::begin(&mut out, request, Some(server.arrival.peer), 100, "");
+        if let Some(timestamp) = request.header(HeaderName::Timestamp) {
+            reply.header("Timestamp", timestamp);
+        }
+        reply.end();
         self.respond(now, id, 100, out);
     }
 

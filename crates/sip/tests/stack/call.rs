@@ -126,7 +126,9 @@ fn nobody_there() {
 #[test]
 fn retransmissions_are_absorbed() {
     let mut house = house(&[BOB]);
-    let sent = house.datagram(ALICE, &invite("1"));
+    let call = invite("1").replace("Content-Length", "Timestamp: 54\r\nContent-Length");
+    let sent = house.datagram(ALICE, &call);
+    assert_eq!(sent[0].header("Timestamp"), ["54"]);
     assert_eq!(lines(&house.datagram(ALICE, &invite("1"))), [(ALICE, "SIP/2.0 100 Trying")]);
     house.datagram(BOB, &answer(&sent[1].text, "180 Ringing", "b", ""));
     assert_eq!(lines(&house.datagram(ALICE, &invite("1"))), [(ALICE, "SIP/2.0 180 Ringing")]);
