@@ -336,9 +336,7 @@ impl Xmpp {
         }
     }
 
-    /// Writes what there is room for, and confirms what the kernel has taken while the connection was whole: that
-    /// counts as received, as long as clients do not acknowledge stanzas themselves (XEP-0198). What was in doubt when
-    /// it broke comes again.
+    /// Writes what there is room for, and confirms what is taken.
     fn flush(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
         let pending = |client: &&mut Client| !client.receipts.is_empty() || !client.unsent.is_empty();
         let Some(client) = self.clients.get_mut(&conn).filter(pending) else { return };
@@ -350,12 +348,22 @@ impl Xmpp {
             }
             client.receipts.extend(client.unsent.advance(octets));
         }
+        if !self.confirm(desk, conn) {
+            self.timers.set(Timer::Flush(conn), desk.net.now() + SLOW_FLUSH);
+        }
+    }
+
+    /// Confirms what the kernel has taken while the connection was whole, if that is all: it counts as received, as
+    /// long as clients do not acknowledge stanzas themselves (XEP-0198). What was in doubt when it broke comes again.
+    fn confirm(&mut self, desk: &Desk<'_, '_>, conn: ConnectionId) -> bool {
+        let Some(client) = self.clients.get_mut(&conn) else { return true };
         if !client.unsent.is_empty() || desk.net.queued(conn) > 0 {
-            return self.timers.set(Timer::Flush(conn), desk.net.now() + SLOW_FLUSH);
+            return false;
         }
         for receipt in std::mem::take(&mut client.receipts) {
             self.route(desk, router::Input::Delivered(receipt));
         }
+        true
     }
 
     fn hand_over(&mut self, desk: &mut Desk<'_, '_>, to: WorkerId, what: Between) {
@@ -508,7 +516,7 @@ impl Service for Xmpp {
     fn closed(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, reason: CloseReason) {
         tracing::debug!(%conn, ?reason, "closed");
         if reason == CloseReason::Peer {
-            self.flush(desk, conn);
+            self.confirm(desk, conn);
         }
         // What it said before, though it was not its turn yet, is done first.
         if self.clients.get(&conn).is_some_and(|client| client.paused) {

@@ -166,3 +166,28 @@ fn long_messages_wait_for_room() {
     joe.send(&live);
     (41..=60).for_each(|number| nina.expect(&format!("id='m{number}'>")));
 }
+
+/// Who hangs up with much unread reads what was on its way, and the rest at the next login: nothing is lost.
+#[test]
+fn what_was_not_sent_yet_when_somebody_hangs_up_is_kept() {
+    let house = house();
+    let mut nina = Raw::session(&house, "nina", "desk");
+    nina.send("<presence/>");
+    nina.expect("<presence");
+    let mut joe = Raw::session(&house, "joe", "desk");
+    let body = "x".repeat(200_000);
+    (1..=35).for_each(|number| joe.send(&message("nina", number, &body)));
+    joe.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
+    joe.expect("id='p' type='result'/>");
+    nina.hang_up();
+    assert!(nina.closes_within(LIMIT));
+    let mut again = Raw::session(&house, "nina", "desk");
+    again.send("<presence/>");
+    again.send("<message to='nina@falcot.com' type='chat' id='last'><body>x</body></message>");
+    again.hears("id='last'");
+    let heard = [nina.heard(), again.heard()].concat();
+    // One that was cut off comes again whole.
+    let whole = |number: &usize| heard.contains(&format!("id='m{number}'><body>{body}</body>"));
+    let lost: Vec<usize> = (1..=35).filter(|number| !whole(number)).collect();
+    assert!(lost.is_empty(), "lost: {lost:?}");
+}
