@@ -81,12 +81,12 @@ pub fn derive<A: Algorithm<N>, const N: usize>(password: &Secret, salt: &[u8], i
     }
 }
 
-/// What SCRAM-SHA-1 keeps of a password (see [`derive`]).
+/// What SCRAM-SHA-1 keeps of a password (see [`derive()`]).
 pub fn derive_sha1(password: &Secret, salt: &[u8], iterations: u32) -> Scram<20> {
     derive::<Sha1, 20>(password, salt, iterations)
 }
 
-/// What SCRAM-SHA-256 keeps of a password (see [`derive`]).
+/// What SCRAM-SHA-256 keeps of a password (see [`derive()`]).
 pub fn derive_sha256(password: &Secret, salt: &[u8], iterations: u32) -> Scram<32> {
     derive::<Sha256, 32>(password, salt, iterations)
 }
