@@ -91,7 +91,7 @@ fn round(number: usize, kinds: &[Kind], cases: &[Case], figures: &mut Figures) -
     }
     servers.into_iter().try_for_each(Server::stop)?;
     for case in cases.iter().filter(|case| case.is_memory()) {
-        for kind in kinds {
+        for kind in kinds.iter().filter(|kind| kind.takes_part(case)) {
             let server = Server::start(*kind)?;
             one(&server, case, figures)?;
             server.stop()?;

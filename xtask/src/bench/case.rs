@@ -93,7 +93,7 @@ fn turn(n: impl Fn(usize, usize) -> usize) -> Vec<Case> {
 
 fn sip(n: impl Fn(usize, usize) -> usize) -> Vec<Case> {
     let contacts = n(SIP_CONTACTS, 4_000);
-    let register = |units, users| format!("sip-register --units {units} --users {users}");
+    let register = |units, users| format!("sip-register --units {units} --users {users} --window 64");
     vec![
         Case::work(
             "SIP OPTIONS to the server (request)",
