@@ -91,27 +91,25 @@ fn turn(n: impl Fn(usize, usize) -> usize) -> Vec<Case> {
     ]
 }
 
+/// The case that tells how contacts are written.
+pub(crate) const NEW_CONTACT: &str = "SIP REGISTER with digest, 401 and 200, new contact (registration)";
+
 fn sip(n: impl Fn(usize, usize) -> usize) -> Vec<Case> {
-    let contacts = n(SIP_CONTACTS, 4_000);
     let register = |units, users| format!("sip-register --units {units} --users {users} --window 64");
+    let (some, all) = (n(8_000, 4_000), n(SIP_CONTACTS, 4_000));
     vec![
         Case::work(
             "SIP OPTIONS to the server (request)",
             format!("sip-options --units {}", n(40_000, 10_000)),
         ),
-        Case::work(
-            "SIP REGISTER with digest, 401 and 200, new contact (registration)",
-            register(contacts, contacts),
-        ),
-        Case::work(
-            "SIP REGISTER with digest, 401 and 200, refresh (registration)",
-            register(contacts, 1_000),
-        ),
+        Case::work("SIP REGISTER with digest, 401 and 200, refresh (registration)", register(some, 1_000)),
         Case::work(
             "SIP call, 407, INVITE to BYE (call)",
             format!("sip-call --units {} --users {SIP_CALLERS} --first {SIP_CONTACTS}", n(6_000, 1_000)),
         ),
-        Case::work("registered SIP contact", register(contacts, contacts)).memory(40),
+        // The last one: Kamailio writes new contacts back after a minute, and does little else meanwhile.
+        Case::work(NEW_CONTACT, register(some, some)),
+        Case::work("registered SIP contact", register(all, all)).memory(40),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! The servers: Parlour, and its peers as Debian packages them, each with its files in a folder of its own.
 
-use crate::bench::case::{Case, Service, users};
+use crate::bench::case::{Case, NEW_CONTACT, Service, users};
 use crate::bench::measure::{SERVER_CORE, binary, pinned};
 use crate::shell::{self, root};
 use anyhow::{Context, Result, bail};
@@ -57,9 +57,9 @@ impl Kind {
         }
     }
 
-    /// Whether it is asked for this case: how contacts are written makes no difference but for registrations.
+    /// Whether it is asked for this case: how contacts are written makes a difference in one only.
     pub(crate) fn takes_part(self, case: &Case) -> bool {
-        self != Self::KamailioThrough || (case.load.starts_with("sip-register") && !case.is_memory())
+        self != Self::KamailioThrough || case.title == NEW_CONTACT
     }
 
     const fn service(self) -> Service {
