@@ -137,11 +137,21 @@ impl Server {
         self.child.id()
     }
 
-    /// Ends it in order.
+    /// Ends it in order, so that it ends its children, too.
     pub(crate) fn stop(mut self) -> Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<()> {
+        if self.child.try_wait()?.is_some() {
+            return Ok(());
+        }
         shell::output("kill", &["-TERM", &self.id().to_string()])?;
         let end = Instant::now() + PATIENCE;
-        while self.child.try_wait()?.is_none() && Instant::now() < end {
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > end {
+                self.child.kill()?;
+            }
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
@@ -177,9 +187,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // After `stop` there is nothing left to end.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // After `stop` there is nothing left to end; after an error this is the most that can be done.
+        let _ = self.end();
     }
 }
 
