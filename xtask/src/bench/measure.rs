@@ -129,7 +129,7 @@ fn memory(id: u32) -> Result<f64> {
 }
 
 /// A process with its children and theirs: the ids, and the fields of `/proc/PID/stat` behind the name.
-fn family(id: u32) -> Result<Vec<(u32, Vec<String>)>> {
+pub(crate) fn family(id: u32) -> Result<Vec<(u32, Vec<String>)>> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir("/proc")?.flatten() {
         let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };

@@ -1,7 +1,7 @@
 //! The servers: Parlour, and its peers as Debian packages them, each with its files in a folder of its own.
 
 use crate::bench::case::{Case, NEW_CONTACT, Service, users};
-use crate::bench::measure::{SERVER_CORE, binary, pinned};
+use crate::bench::measure::{self, SERVER_CORE, binary, pinned};
 use crate::shell::{self, root};
 use anyhow::{Context, Result, bail};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -146,11 +146,18 @@ impl Server {
         if self.child.try_wait()?.is_some() {
             return Ok(());
         }
+        let family = measure::family(self.id())?;
         shell::output("kill", &["-TERM", &self.id().to_string()])?;
         let end = Instant::now() + PATIENCE;
         while self.child.try_wait()?.is_none() {
             if Instant::now() > end {
-                self.child.kill()?;
+                // Children first: without their parent nobody would end them.
+                let ids: Vec<String> = family.iter().rev().map(|(id, _)| id.to_string()).collect();
+                let script = "kill -KILL \"$@\" 2>/dev/null || true";
+                let arguments: Vec<&str> =
+                    ["-c", script, "sh"].into_iter().chain(ids.iter().map(String::as_str)).collect();
+                shell::output("sh", &arguments)?;
+                self.child.wait()?;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
