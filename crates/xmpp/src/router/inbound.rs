@@ -7,7 +7,7 @@ use super::{Parcel, Receipt, Router, Work};
 use crate::jid::Jid;
 use crate::ns;
 use crate::presence::subscription;
-use crate::stanza::{Condition, Kind, PresenceType, Stanza};
+use crate::stanza::{Condition, Kind, MessageType, PresenceType, Stanza};
 use crate::xep;
 use wire::{Address, ConnectionId};
 
