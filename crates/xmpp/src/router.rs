@@ -252,8 +252,6 @@ pub struct Router {
     pub(crate) ledger: Ledger,
     /// The debt that led to what is being done.
     pub(crate) cause: Option<(ConnectionId, u64)>,
-    /// The session that closed last, and its priority: what it was not delivered comes back behind it.
-    pub(crate) closed_last: Option<(ConnectionId, Option<i8>)>,
     pub(crate) asks: Asks<Then>,
     pub(crate) pushes: u64,
     /// The session that was closed last, and the priority that it had: for what it was not delivered.
@@ -280,7 +278,6 @@ impl Router {
             sessions: FxHashMap::default(),
             accounts: Accounts::default(),
             cause: None,
-            closed_last: None,
             asks: Asks::default(),
             pushes: 0,
             gone: None,

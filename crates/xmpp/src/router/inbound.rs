@@ -83,7 +83,10 @@ impl Router {
         let seats = to.address().and_then(|address| self.accounts.get(address));
         let seats = seats.map(|account| &account.seats[..]).unwrap_or_default();
         let own = self.gone.filter(|(gone, _)| *gone == connection).map(|(_, priority)| priority);
-        let given = to.is_bare() && seats.iter().any(|seat| seat.priority.is_some() && seat.priority == own);
+        // News goes to all at once, whatever their priority.
+        let news = stanza.kind() == Kind::Message && stanza.message_type() == MessageType::Headline;
+        let as_good = |priority: Option<i8>| priority.is_some() && priority == own;
+        let given = to.is_bare() && (news || seats.iter().any(|seat| as_good(seat.priority)));
         if receipt.is_none() && !given && stanza.kind() != Kind::Presence {
             let parcel = Parcel { quiet: false, ..Parcel::own(stanza) };
             self.later(Work::Arrived { parcel, debt: None });
