@@ -1,5 +1,6 @@
 //! A request as it leaves (RFC 3261 §16.6): only Request-URI, Max-Forwards, Route, Record-Route and Via are
-//! written anew, every other byte goes out as it came in.
+//! written anew, a fork's Max-Breadth too; what others assert of the caller, and credentials for us, stay here. Every
+//! other byte goes out as it came in.
 
 use super::route::Plan;
 use crate::message::{Edit, HeaderName, Message, NameAddr};
@@ -34,6 +35,10 @@ pub struct Copy<'a> {
     pub consumed: Option<&'a str>,
 }
 
+/// Who the caller is, as somebody asserts whom phones believe. Nobody who sends to us is trusted with that
+/// (RFC 3325 §5): what users prove shows in From.
+const ASSERTED: [HeaderName; 2] = [HeaderName::PAssertedIdentity, HeaderName::RemotePartyId];
+
 impl Copy<'_> {
     /// Writes the copy of `request`.
     pub fn write(&self, request: &Message<'_>) -> Vec<u8> {
@@ -53,6 +58,9 @@ impl Copy<'_> {
             HeaderName::Via,
             format!("SIP/2.0/{} {};branch={}", via_name(self.transport), self.sent_by, self.branch),
         );
+        for name in ASSERTED {
+            edit.remove(name, |_| true);
+        }
         if let Some(realm) = self.consumed {
             edit.remove(HeaderName::ProxyAuthorization, |value| names_realm(value, realm));
         }

@@ -140,6 +140,20 @@ fn credentials_for_us_go_no_further_and_others_do() {
 }
 
 #[test]
+fn nobody_asserts_who_is_calling() {
+    let mut house = House::new(1);
+    house.names.insert("peer.example".to_owned(), vec!["203.0.113.1".parse().unwrap()]);
+    let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:x@peer.example>");
+    let more = "P-Asserted-Identity: <sip:boss@falcot.com>, <tel:+1>\r\np-asserted-identity: <sip:b@c>\r\n\
+                Remote-Party-ID: <sip:boss@falcot.com>;party=calling\r\nP-Other: <sip:boss@falcot.com>\r\n";
+    let sent =
+        last(house.datagram(ALICE, &request("INVITE", "sip:x@peer.example", ALICE, "1", parties, more)));
+    assert_eq!(sent.header("P-Other"), ["<sip:boss@falcot.com>"]);
+    assert_eq!(sent.text.matches("boss").count(), 1, "{}", sent.text);
+    assert!(sent.header("P-Asserted-Identity").is_empty());
+}
+
+#[test]
 fn never_an_open_relay() {
     let mut house = house();
     let strange = |uri: &str, more: &str| {
