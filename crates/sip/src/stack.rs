@@ -23,6 +23,8 @@ pub(crate) use table::{Asked, Cancel, Client, ClientKind, Entry, Server, ServerK
 
 use crate::digest::Digest;
 use crate::framing::Framer;
+use crate::message::Message;
+use crate::proxy::Refusal;
 use crate::proxy::route::Place;
 use crate::registrar::{self, Binding, Contact, Registrar};
 use crate::slab::{Id, Slab};
@@ -110,6 +112,11 @@ pub enum Input<'a> {
     },
     /// Another worker hands something over.
     HandedOver {
+        /// What.
+        parcel: Parcel,
+    },
+    /// The other worker's queue did not take what was to be handed over.
+    NotHandedOver {
         /// What.
         parcel: Parcel,
     },
@@ -421,6 +428,22 @@ impl Stack {
             Parcel::Gone { owner } => self.path_failed(now, owner),
         }
     }
+
+    /// A request is told to try again, and one that was to leave by the other worker's stream goes another way. The
+    /// rest comes again, or ends by a timer, as what is lost on the network does.
+    fn not_handed_over(&mut self, now: Instant, parcel: Parcel) {
+        match parcel {
+            Parcel::Request { arrival, bytes } => {
+                if let Ok(request) = Message::parse(&bytes) {
+                    self.refuse(now, &arrival, &request, &Refusal::Overload);
+                }
+            }
+            Parcel::Write { owner: Some((worker, owner)), .. } if worker == self.config.me => {
+                self.path_failed(now, owner);
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Machine for Stack {
@@ -443,6 +466,7 @@ impl Machine for Stack {
             Input::Resolved { token, addresses } => self.resolved(now, id_of(token), &addresses),
             Input::Stored { token, durable } => self.stored(now, id_of(token), durable),
             Input::HandedOver { parcel } => self.handed_over(now, parcel),
+            Input::NotHandedOver { parcel } => self.not_handed_over(now, parcel),
         }
     }
 

@@ -120,7 +120,7 @@ impl Sip {
                 Output::Store { token, address, rows } => self.store(desk, token, address, rows),
                 Output::Locate { token, address } => desk.switchboard.locate(desk.net, token, address),
                 Output::Resolve { token, name } => self.resolve(desk, token, &name),
-                Output::HandOver { to, parcel } => hand_over(desk, to, parcel),
+                Output::HandOver { to, parcel } => self.hand_over(desk, to, parcel),
             }
         }
         if self.draining && self.drained() {
@@ -164,6 +164,14 @@ impl Sip {
         }
     }
 
+    fn hand_over(&mut self, desk: &mut Desk<'_, '_>, to: WorkerId, parcel: Parcel) {
+        let full = desk.net.post(to, crate::mail::Mail::Sip(Mail::Parcel(parcel))).err();
+        if let Some(crate::mail::Mail::Sip(Mail::Parcel(parcel))) = full {
+            tracing::warn!(worker = to.0, "a worker's queue is full");
+            self.stack.handle(desk.net.now(), Input::NotHandedOver { parcel });
+        }
+    }
+
     fn resolve(&mut self, desk: &mut Desk<'_, '_>, token: Token, name: &str) {
         if !self.names.look_up(desk, token, name) {
             self.stack.handle(desk.net.now(), Input::Resolved { token, addresses: Vec::new() });
@@ -176,13 +184,6 @@ fn write(desk: &mut Desk<'_, '_>, conn: ConnectionId, bytes: &[u8]) {
     if desk.net.write(conn, bytes).is_err() {
         tracing::debug!(%conn, "does not read what it is sent: closed");
         desk.net.abort(conn);
-    }
-}
-
-fn hand_over(desk: &mut Desk<'_, '_>, to: WorkerId, parcel: Parcel) {
-    // What is lost here comes again, as what is lost on the network does.
-    if desk.net.post(to, crate::mail::Mail::Sip(Mail::Parcel(parcel))).is_err() {
-        tracing::warn!(worker = to.0, "a worker's queue is full: a message is lost");
     }
 }
 

@@ -51,6 +51,8 @@ pub(crate) struct House {
     pub(crate) accepts: bool,
     /// Connections of ours neither open nor fail.
     pub(crate) silent_dials: bool,
+    /// No worker takes what another hands over.
+    pub(crate) full_queues: bool,
     pub(crate) dialled: Vec<SocketAddr>,
     pub(crate) hand_overs: Vec<(WorkerId, WorkerId, &'static str)>,
     closed: Vec<ConnectionId>,
@@ -140,6 +142,7 @@ impl House {
             names: BTreeMap::new(),
             accepts: true,
             silent_dials: false,
+            full_queues: false,
             dialled: Vec::new(),
             hand_overs: Vec::new(),
             closed: Vec::new(),
@@ -274,7 +277,11 @@ impl House {
             Output::HandOver { to, parcel } => {
                 let me = WorkerId(u16::try_from(worker).unwrap());
                 self.hand_overs.push((me, to, kind(&parcel)));
-                self.stacks[usize::from(to.0)].handle(self.now, Input::HandedOver { parcel });
+                if self.full_queues {
+                    self.stacks[worker].handle(self.now, Input::NotHandedOver { parcel });
+                } else {
+                    self.stacks[usize::from(to.0)].handle(self.now, Input::HandedOver { parcel });
+                }
             }
         }
     }

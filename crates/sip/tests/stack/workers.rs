@@ -160,3 +160,20 @@ fn a_closed_port_is_known_to_the_worker_that_sent() {
     let sent = house.input(1, Input::Unreachable { peer: BOB.parse().unwrap() });
     assert_eq!(lines(&sent), [(ALICE, "SIP/2.0 503 Destination Unreachable")]);
 }
+
+#[test]
+fn a_full_queue_is_told_to_who_registers_and_calls_go_another_way() {
+    let mut house = House::new(2);
+    let conn = house.connect(1, Transport::Tcp, "203.0.113.9:40000");
+    house.stream(conn, &register(BOB, ";transport=tcp").replace("SIP/2.0/UDP", "SIP/2.0/TCP"));
+    house.full_queues = true;
+    let sent = house.datagram_at(1 - home("bob", 2), BOB, &register(BOB, "").replace("bKr", "bKr2"));
+    assert_eq!(lines(&sent), [(BOB, "SIP/2.0 503 Service Unavailable")]);
+    let sent = house.datagram_at(0, ALICE, &invite());
+    assert_eq!(
+        house.dialled,
+        [BOB.parse().unwrap()],
+        "the stream cannot be had, so the contact's address is tried"
+    );
+    assert_eq!(lines(&sent)[1], (BOB, "INVITE sip:bob@198.51.100.2:5060;transport=tcp SIP/2.0"));
+}
