@@ -11,9 +11,13 @@ use crate::shell::{cargo, run};
 use anyhow::{Context, Result, bail};
 use case::{Case, Service};
 use server::{Kind, Server};
+use std::time::Duration;
 use table::Figures;
 
 const USAGE: &str = "usage: cargo xtask bench turn|sip|xmpp [--quick] [--runs N] [--only SERVER]";
+
+/// Some servers answer before they have done all that they do at their start.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// What was asked for on the command line.
 struct Wish {
@@ -83,6 +87,7 @@ fn read(arguments: &[String]) -> Result<Wish> {
 /// nothing else.
 fn round(number: usize, kinds: &[Kind], cases: &[Case], figures: &mut Figures) -> Result<()> {
     let servers = kinds.iter().map(|kind| Server::start(*kind)).collect::<Result<Vec<_>>>()?;
+    std::thread::sleep(SETTLE);
     for (i, case) in cases.iter().filter(|case| !case.is_memory()).enumerate() {
         for j in 0..servers.len() {
             // Each goes first as often as the others.

@@ -53,7 +53,11 @@ impl Store {
     pub fn create(url: &str, base: &Path, settings: Settings) -> Result<Self, OpenError> {
         let location = Location::parse(url, base, settings.patience)?;
         location.make()?;
-        Self::start(location, settings)
+        let path = location.path.clone();
+        Self::start(location, settings).inspect_err(|_| {
+            // It was ours and is of no use: what went wrong is told, and `create` can be tried again.
+            let _ = std::fs::remove_file(path);
+        })
     }
 
     /// The face for everybody who asks.
