@@ -144,6 +144,20 @@ fn init_makes_a_house_that_stands() {
 }
 
 #[test]
+fn init_takes_several_addresses_in_one_list_or_in_several() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let external = |name: &str, addresses: &[&str]| {
+        let line = [&["init", "falcot.com", "--dir", name, "--address"], addresses].concat();
+        run(dir.path(), &line, "").done();
+        let text = std::fs::read_to_string(dir.path().join(name).join("parlour.toml")).expect("there");
+        text.lines().find(|line| line.starts_with("external")).expect("written").to_owned()
+    };
+    let two = external("a", &["198.51.100.19", "198.51.100.20"]);
+    assert!(two.contains("198.51.100.19=") && two.contains("198.51.100.20="), "{two}");
+    assert_eq!(external("b", &["198.51.100.19", "--address", "198.51.100.20"]), two);
+}
+
+#[test]
 fn init_overwrites_nothing() {
     let house = House::new();
     let before = std::fs::read(house.path("parlour.toml")).expect("there");

@@ -58,8 +58,11 @@ fn subcommand(command: &'static Command) -> clap::Command {
     if !command.details.is_empty() {
         parser = parser.after_help(command.details);
     }
+    // `--address A B` as well as `--address A --address B`; not where an optional word could follow the list.
+    let greedy = command.arguments.iter().all(|argument| argument.required || !argument.positional);
     for declared in command.arguments {
-        parser = parser.arg(argument(declared));
+        let arg = argument(declared);
+        parser = parser.arg(if greedy && declared.kind == Kind::Texts { arg.num_args(1..) } else { arg });
     }
     if command.arguments.iter().any(|argument| argument.kind == Kind::Password) {
         parser = parser.group(clap::ArgGroup::new("one password").args(["password", "generate"]));
