@@ -107,7 +107,7 @@ impl Directory {
 
     /// `address` at its domain's main name, or `None` where the domain is not ours.
     pub fn canonical(&self, address: &Address) -> Option<Address> {
-        let main = self.domains.get(&Domain::new(address.domain()).ok()?)?;
+        let main = self.domains.get(address.domain())?;
         Some(if main.as_str() == address.domain() { address.clone() } else { address.at(main) })
     }
 

@@ -97,6 +97,12 @@ fn ip_literal(name: &str) -> Result<Domain, AddressError> {
     Ok(Domain(format!("[{ip}]").into()))
 }
 
+impl std::borrow::Borrow<str> for Domain {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
