@@ -37,6 +37,11 @@ pub enum Kind {
         /// As for [`Kind::Tcp`].
         alpn: Vec<Vec<u8>>,
     },
+    /// Datagrams inside DTLS 1.2. Each session is a connection to its handler.
+    Dtls {
+        /// As for [`Kind::Tcp`].
+        alpn: Vec<Vec<u8>>,
+    },
 }
 
 /// Where a listener binds. Port 0 = one that is free, the same for both families.
@@ -92,13 +97,14 @@ impl Kind {
             Self::Udp => Transport::Udp,
             Self::Tcp { .. } => Transport::Tcp,
             Self::Tls { .. } => Transport::Tls,
+            Self::Dtls { .. } => Transport::Dtls,
         }
     }
 
     fn alpn(&self) -> &[Vec<u8>] {
         match self {
             Self::Udp => &[],
-            Self::Tcp { alpn } | Self::Tls { alpn } => alpn,
+            Self::Tcp { alpn } | Self::Tls { alpn } | Self::Dtls { alpn } => alpn,
         }
     }
 }
@@ -158,6 +164,9 @@ pub fn listen(specs: &[Spec], workers: u16, limits: &Limits) -> Result<Listeners
 impl Listeners {
     fn bind(&mut self, index: usize, spec: &Spec, address: SocketAddr, limits: &Limits) -> io::Result<()> {
         let transport = spec.kind.transport();
+        if transport == Transport::Dtls {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         let mut socket = None;
         for twins in &mut self.twins {
             if transport == Transport::Udp {
@@ -245,7 +254,7 @@ fn lacks_family(error: &io::Error) -> bool {
 fn probe(spec: &Spec, address: SocketAddr) -> Result<SocketAddr, Refusal> {
     let free = || {
         let socket = match spec.kind {
-            Kind::Udp => datagram::open(address)?,
+            Kind::Udp | Kind::Dtls { .. } => datagram::open(address)?,
             Kind::Tcp { .. } | Kind::Tls { .. } => open_stream(address)?,
         };
         socket.bind(&address.into())?;

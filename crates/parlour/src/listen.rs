@@ -37,6 +37,7 @@ fn spec(service: Service, transport: Transport, listener: &Listener) -> Spec {
         Transport::Udp => Kind::Udp,
         Transport::Tcp => Kind::Tcp { alpn: alpn(service) },
         Transport::Tls => Kind::Tls { alpn: alpn(service) },
+        Transport::Dtls => Kind::Dtls { alpn: alpn(service) },
     };
     let at = match listener.host {
         Host::All => Endpoint::Every(listener.port),

@@ -122,6 +122,7 @@ pub fn via_name(transport: Transport) -> &'static str {
         Transport::Udp => "UDP",
         Transport::Tcp => "TCP",
         Transport::Tls => "TLS",
+        Transport::Dtls => "DTLS-UDP",
     }
 }
 

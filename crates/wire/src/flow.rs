@@ -12,6 +12,9 @@ pub enum Transport {
     Tcp,
     /// A stream inside TLS.
     Tls,
+    /// Datagrams inside DTLS: each record is one message. To its owner such a session is a connection
+    /// ([`Flow::Stream`]) whose bytes come and go message by message, some of them lost.
+    Dtls,
 }
 
 impl Transport {
@@ -22,7 +25,7 @@ impl Transport {
 
     /// Whether a stranger on the path cannot read along.
     pub const fn is_secure(self) -> bool {
-        matches!(self, Self::Tls)
+        matches!(self, Self::Tls | Self::Dtls)
     }
 }
 
@@ -32,6 +35,7 @@ impl fmt::Display for Transport {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+            Self::Dtls => "dtls",
         })
     }
 }
@@ -84,7 +88,7 @@ pub enum Flow {
         /// The peer, as seen by us.
         peer: SocketAddr,
     },
-    /// A stream connection.
+    /// A connection: a stream, or a session of DTLS.
     Stream(ConnectionId),
 }
 
@@ -97,4 +101,17 @@ pub struct FiveTuple {
     pub local: SocketAddr,
     /// The peer's end, as seen by us.
     pub peer: SocketAddr,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dtls_is_secure_and_no_stream() {
+        let facts = |t: Transport| (t.to_string(), t.is_stream(), t.is_secure());
+        assert_eq!(facts(Transport::Dtls), ("dtls".into(), false, true));
+        assert_eq!(facts(Transport::Tls), ("tls".into(), true, true));
+        assert_eq!(facts(Transport::Udp), ("udp".into(), false, false));
+    }
 }

@@ -301,5 +301,6 @@ fn transport_param(transport: Transport) -> &'static str {
         Transport::Udp => "",
         Transport::Tcp => ";transport=tcp",
         Transport::Tls => ";transport=tls",
+        Transport::Dtls => ";transport=dtls-udp",
     }
 }
