@@ -4,31 +4,48 @@
 
 use crate::{Kind, TransactionId};
 
+pub mod access;
 pub mod address;
+pub mod algorithm;
+pub mod behaviour;
 pub mod channel;
+pub mod connection;
 pub mod data;
 pub mod error_code;
 pub mod even_port;
 pub mod family;
 pub mod flag;
+pub mod icmp;
 pub mod lifetime;
+pub mod mobility;
 pub mod text;
 pub mod token;
 pub mod transport;
 pub mod unknown;
+pub mod userhash;
 
-pub use address::{AlternateServer, MappedAddress, XorMappedAddress, XorPeerAddress, XorRelayedAddress};
+pub use access::AccessToken;
+pub use address::{
+    AlternateServer, MappedAddress, OtherAddress, ResponseOrigin, XorMappedAddress, XorPeerAddress,
+    XorRelayedAddress,
+};
+pub use algorithm::{PasswordAlgorithm, PasswordAlgorithms};
+pub use behaviour::{ChangeRequest, Padding, ResponsePort};
 pub use channel::ChannelNumber;
+pub use connection::PeerConnection;
 pub use data::Data;
 pub use error_code::{AddressErrorCode, ErrorCode};
 pub use even_port::EvenPort;
-pub use family::{AdditionalAddressFamily, Family, RequestedAddressFamily};
+pub use family::{AdditionalAddressFamily, DraftAdditionalAddressFamily, Family, RequestedAddressFamily};
 pub use flag::DontFragment;
+pub use icmp::Icmp;
 pub use lifetime::Lifetime;
-pub use text::{Nonce, Realm, Software, Username};
+pub use mobility::MobilityTicket;
+pub use text::{AlternateDomain, Nonce, Realm, Software, ThirdPartyAuthorization, Username};
 pub use token::ReservationToken;
 pub use transport::RequestedTransport;
 pub use unknown::UnknownAttributes;
+pub use userhash::UserHash;
 
 /// A value that travels as an attribute.
 pub trait Attribute<'a>: Sized {

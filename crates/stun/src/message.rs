@@ -59,6 +59,12 @@ impl Method {
     pub const CREATE_PERMISSION: Self = Self(0x008);
     /// ChannelBind.
     pub const CHANNEL_BIND: Self = Self(0x009);
+    /// Connect (RFC 6062 §6.1).
+    pub const CONNECT: Self = Self(0x00A);
+    /// ConnectionBind.
+    pub const CONNECTION_BIND: Self = Self(0x00B);
+    /// ConnectionAttempt: an indication to a client.
+    pub const CONNECTION_ATTEMPT: Self = Self(0x00C);
 
     /// The method of a number, cut to its twelve bits.
     pub const fn new(number: u16) -> Self {
@@ -90,6 +96,9 @@ impl fmt::Debug for Method {
             Self::DATA => f.write_str("Data"),
             Self::CREATE_PERMISSION => f.write_str("CreatePermission"),
             Self::CHANNEL_BIND => f.write_str("ChannelBind"),
+            Self::CONNECT => f.write_str("Connect"),
+            Self::CONNECTION_BIND => f.write_str("ConnectionBind"),
+            Self::CONNECTION_ATTEMPT => f.write_str("ConnectionAttempt"),
             Self(number) => write!(f, "Method({number:#05x})"),
         }
     }

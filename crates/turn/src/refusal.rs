@@ -7,12 +7,16 @@ use stun::message::Malformed;
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
+    /// Another server is to be asked: ALTERNATE-SERVER says which.
+    TryAlternate,
     /// It breaks a rule of its own.
     BadRequest,
     /// It shows no valid credential.
     Unauthenticated,
     /// The peer's address is one that relays may not write to.
     Forbidden,
+    /// The allocation may not move to another address (RFC 8016 §3.1).
+    MobilityForbidden,
     /// It has attributes that must be understood and are not.
     UnknownAttributes(Vec<Kind>),
     /// There is an allocation where there must be none, or none where there must be one.
@@ -27,6 +31,10 @@ pub enum Refusal {
     UnsupportedTransport,
     /// The peer's address is not of the relay's family.
     PeerAddressFamilyMismatch,
+    /// There is a connection to this peer already (RFC 6062 §5.2).
+    ConnectionAlreadyExists,
+    /// The peer did not take the connection (RFC 6062 §5.2).
+    ConnectionTimeoutOrFailure,
     /// The account has all the allocations it may have.
     AllocationQuotaReached,
     /// No port, socket or room is left.
@@ -37,9 +45,11 @@ impl Refusal {
     /// Its ERROR-CODE.
     pub const fn code(&self) -> u16 {
         match self {
+            Self::TryAlternate => 300,
             Self::BadRequest => 400,
             Self::Unauthenticated => 401,
             Self::Forbidden => 403,
+            Self::MobilityForbidden => 405,
             Self::UnknownAttributes(_) => 420,
             Self::AllocationMismatch => 437,
             Self::StaleNonce => 438,
@@ -47,6 +57,8 @@ impl Refusal {
             Self::WrongCredentials => 441,
             Self::UnsupportedTransport => 442,
             Self::PeerAddressFamilyMismatch => 443,
+            Self::ConnectionAlreadyExists => 446,
+            Self::ConnectionTimeoutOrFailure => 447,
             Self::AllocationQuotaReached => 486,
             Self::InsufficientCapacity => 508,
         }
@@ -55,9 +67,11 @@ impl Refusal {
     /// Its reason phrase.
     pub const fn reason(&self) -> &'static str {
         match self {
+            Self::TryAlternate => "Try Alternate",
             Self::BadRequest => "Bad Request",
             Self::Unauthenticated => "Unauthenticated",
             Self::Forbidden => "Forbidden",
+            Self::MobilityForbidden => "Mobility Forbidden",
             Self::UnknownAttributes(_) => "Unknown Attribute",
             Self::AllocationMismatch => "Allocation Mismatch",
             Self::StaleNonce => "Stale Nonce",
@@ -65,6 +79,8 @@ impl Refusal {
             Self::WrongCredentials => "Wrong Credentials",
             Self::UnsupportedTransport => "Unsupported Transport Protocol",
             Self::PeerAddressFamilyMismatch => "Peer Address Family Mismatch",
+            Self::ConnectionAlreadyExists => "Connection Already Exists",
+            Self::ConnectionTimeoutOrFailure => "Connection Timeout or Failure",
             Self::AllocationQuotaReached => "Allocation Quota Reached",
             Self::InsufficientCapacity => "Insufficient Capacity",
         }

@@ -36,6 +36,18 @@ address!(
     "ALTERNATE-SERVER (RFC 8489 §14.15): where to try instead."
 );
 address!(
+    ResponseOrigin,
+    RESPONSE_ORIGIN,
+    plain,
+    "RESPONSE-ORIGIN (RFC 5780 §7.3): where the answer comes from."
+);
+address!(
+    OtherAddress,
+    OTHER_ADDRESS,
+    plain,
+    "OTHER-ADDRESS (RFC 5780 §7.4): where a CHANGE-REQUEST of both would be answered from."
+);
+address!(
     XorMappedAddress,
     XOR_MAPPED_ADDRESS,
     mixed,
@@ -110,6 +122,8 @@ mod tests {
             &AlternateServer(address("[2001:db8::1]:3478")),
             &[0, 2, 0x0D, 0x96, 0x20, 0x01, 0x0D, 0xB8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
         );
+        both_ways(&ResponseOrigin(address("192.0.2.1:3478")), &[0, 1, 0x0D, 0x96, 192, 0, 2, 1]);
+        both_ways(&OtherAddress(address("192.0.2.2:3479")), &[0, 1, 0x0D, 0x97, 192, 0, 2, 2]);
         refuses::<MappedAddress>(&[
             &[],
             &[0, 1, 0x80, 0x55],

@@ -43,6 +43,10 @@ pub struct RequestedAddressFamily(pub Option<Family>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdditionalAddressFamily(pub Option<Family>);
 
+/// ADDITIONAL-ADDRESS-FAMILY under the number that it had before the RFC; coturn's clients up to 4.6 send it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DraftAdditionalAddressFamily(pub Option<Family>);
+
 macro_rules! family {
     ($name:ident, $kind:ident) => {
         impl Attribute<'_> for $name {
@@ -64,6 +68,7 @@ macro_rules! family {
 
 family!(RequestedAddressFamily, REQUESTED_ADDRESS_FAMILY);
 family!(AdditionalAddressFamily, ADDITIONAL_ADDRESS_FAMILY);
+family!(DraftAdditionalAddressFamily, DRAFT_ADDITIONAL_ADDRESS_FAMILY);
 
 #[cfg(test)]
 mod tests {
@@ -74,6 +79,8 @@ mod tests {
     fn parse_write_refuse() {
         both_ways(&RequestedAddressFamily(Some(Family::V4)), &[1, 0, 0, 0]);
         both_ways(&AdditionalAddressFamily(Some(Family::V6)), &[2, 0, 0, 0]);
+        both_ways(&DraftAdditionalAddressFamily(Some(Family::V6)), &[2, 0, 0, 0]);
+        refuses::<DraftAdditionalAddressFamily>(&[&[], &[1], &[1, 0, 0, 0, 0]]);
         refuses::<RequestedAddressFamily>(&[&[], &[1], &[1, 0, 0, 0, 0]]);
         refuses::<AdditionalAddressFamily>(&[&[], &[1], &[1, 0, 0, 0, 0]]);
     }
