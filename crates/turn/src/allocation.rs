@@ -1,14 +1,15 @@
-//! Allocations (RFC 8656 §3.2): a client's relay, what it may do, how long it lasts; and the table of all of them.
+//! Allocations (RFC 8656 §3.2): a client's relay or two, what they may do, how long they last; and the table of all of them.
 
-use crate::Client;
 use crate::channel::Channels;
 use crate::permission::Permissions;
+use crate::{Client, Refusal};
 use rustc_hash::FxHashMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use stun::TransactionId;
 use stun::attribute::{Family, ReservationToken};
-use wire::{Address, Flow, SocketId};
+use wire::{Address, Flow, SocketId, WorkerId};
 
 /// What went through an allocation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,25 +24,93 @@ pub struct Traffic {
     pub received_bytes: u64,
 }
 
-/// One relay.
+/// Which allocation this is, for administrators and logs: never used twice while the process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId {
+    /// Who keeps it.
+    pub worker: WorkerId,
+    /// Counts this worker's allocations.
+    pub number: u64,
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.worker.0, self.number)
+    }
+}
+
+/// What travels between a relay and its peers (REQUESTED-TRANSPORT).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relaying {
+    /// Datagrams.
+    Udp,
+    /// Streams (RFC 6062).
+    Tcp,
+}
+
+impl fmt::Display for Relaying {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        })
+    }
+}
+
+/// One relayed transport address of an allocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relay {
+    /// Its socket.
+    pub socket: SocketId,
+    /// What it is bound to.
+    pub local: SocketAddr,
+    /// Its address as the world sees it.
+    pub relayed: SocketAddr,
+    /// When it ends: the two of a dual allocation may be refreshed apart (RFC 8656 §8.2).
+    pub expires: Instant,
+}
+
+impl Relay {
+    /// IPv4 or IPv6.
+    pub fn family(&self) -> Family {
+        Family::of_ip(self.relayed.ip())
+    }
+}
+
+/// A family that was asked for as one of two, and why there is no relay of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Which family.
+    pub family: Family,
+    /// Why.
+    pub refusal: Refusal,
+    /// Whether the client speaks of the second family as clients did before RFC 8656.
+    pub is_old: bool,
+}
+
+/// What one client has: a relay, or one of each family.
 #[derive(Debug)]
 pub struct Allocation {
+    /// Which one it is.
+    pub id: SessionId,
     /// Whose 5-tuple it is bound to.
     pub client: Client,
     /// Which account made it; only it may change it (441).
     pub user: Address,
-    /// The relay's socket.
-    pub socket: SocketId,
-    /// Its address as the world sees it.
-    pub relayed: SocketAddr,
-    /// When it ends.
-    pub expires: Instant,
+    /// What is relayed.
+    pub relaying: Relaying,
+    /// Its relay; of the two of a dual allocation the first that is left.
+    pub relay: Relay,
+    /// The other relay of a dual allocation.
+    pub second: Option<Relay>,
+    /// When it began.
+    pub began: Instant,
     /// The Allocate that made it: the same again is a retransmission (RFC 8656 §7.2).
     pub transaction: TransactionId,
     /// The port reserved together with it.
     pub token: Option<ReservationToken>,
-    /// A second family that was asked for and is not to be had.
-    pub missing: Option<Family>,
+    /// One of two families that was asked for and is not to be had.
+    pub missing: Option<Box<Missing>>,
     /// Whom traffic flows with.
     pub permissions: Permissions,
     /// Channels bound.
@@ -51,27 +120,103 @@ pub struct Allocation {
 }
 
 impl Allocation {
-    /// Whether a peer's address is of the relay's family (443 if not).
+    /// Its relays.
+    pub fn relays(&self) -> impl Iterator<Item = &Relay> {
+        [Some(&self.relay), self.second.as_ref()].into_iter().flatten()
+    }
+
+    /// The relay of a family.
+    pub fn of_family(&self, family: Family) -> Option<&Relay> {
+        self.relays().find(|relay| relay.family() == family)
+    }
+
+    /// The relay that reaches a peer: of its family, and still alive.
+    pub fn towards(&self, now: Instant, peer: SocketAddr) -> Option<&Relay> {
+        self.relays().find(|relay| relay.relayed.is_ipv4() == peer.is_ipv4() && now < relay.expires)
+    }
+
+    /// Whether a relay is still alive.
+    pub(crate) fn lives(&self, now: Instant, socket: SocketId) -> bool {
+        self.relays().any(|relay| relay.socket == socket && now < relay.expires)
+    }
+
+    /// Whether a peer's address is of a relay's family (443 if not).
     pub fn reaches(&self, peer: IpAddr) -> bool {
-        Family::of_ip(self.relayed.ip()) == Family::of_ip(peer)
+        self.of_family(Family::of_ip(peer)).is_some()
+    }
+
+    /// When the first of its relays ends.
+    pub fn deadline(&self) -> Instant {
+        self.second.map_or(self.relay.expires, |second| second.expires.min(self.relay.expires))
+    }
+
+    /// When the last of its relays ends.
+    pub fn expires(&self) -> Instant {
+        self.second.map_or(self.relay.expires, |second| second.expires.max(self.relay.expires))
+    }
+
+    /// Lets its relays, or the one of a family, live until then.
+    pub(crate) fn extend(&mut self, family: Option<Family>, until: Instant) {
+        let relays = [Some(&mut self.relay), self.second.as_mut()].into_iter().flatten();
+        let chosen = relays.filter(|relay| family.is_none_or(|family| relay.family() == family));
+        chosen.for_each(|relay| relay.expires = until);
+    }
+
+    /// Takes one relay of two out, with the permissions and channels of its family. `None` where it is the only one, or
+    /// there is none.
+    fn shed(&mut self, family: Family) -> Option<Relay> {
+        let second = self.second?;
+        let gone = *self.of_family(family)?;
+        if gone.socket == self.relay.socket {
+            self.relay = second;
+        }
+        self.second = None;
+        self.permissions.forget_family(family);
+        self.channels.forget_family(family);
+        Some(gone)
     }
 
     /// What is worth telling about it.
     pub fn session(&self) -> Session {
-        let Self { client, relayed, traffic, .. } = self;
-        Session { user: self.user.clone(), client: *client, relayed: *relayed, traffic: *traffic }
+        Session {
+            id: self.id,
+            user: self.user.clone(),
+            client: self.client,
+            relaying: self.relaying,
+            relayed: self.relay.relayed,
+            second: self.second.map(|second| second.relayed),
+            began: self.began,
+            expires: self.expires(),
+            permissions: self.permissions.len(),
+            channels: self.channels.len(),
+            traffic: self.traffic,
+        }
     }
 }
 
 /// An allocation as administrators see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
+    /// Which one it is.
+    pub id: SessionId,
     /// Which account made it.
     pub user: Address,
     /// From where.
     pub client: Client,
+    /// What is relayed.
+    pub relaying: Relaying,
     /// The relay's address as the world sees it.
     pub relayed: SocketAddr,
+    /// The other one's, of a dual allocation.
+    pub second: Option<SocketAddr>,
+    /// When it began.
+    pub began: Instant,
+    /// When it ends, unless it is refreshed.
+    pub expires: Instant,
+    /// How many permissions it has, or had.
+    pub permissions: usize,
+    /// How many channels it has, or had.
+    pub channels: usize,
     /// What went through.
     pub traffic: Traffic,
 }
@@ -120,7 +265,7 @@ impl Allocations {
             Slot(u32::try_from(self.slots.len() - 1).expect("the limit of allocations is far below 2^32"))
         });
         self.by_flow.insert(allocation.client.flow, slot);
-        self.by_socket.insert(allocation.socket, slot);
+        self.by_socket.extend(allocation.relays().map(|relay| (relay.socket, slot)));
         *self.by_user.entry(allocation.user.clone()).or_default() += 1;
         self.slots[slot.0 as usize] = Some(Box::new(allocation));
         slot
@@ -131,7 +276,9 @@ impl Allocations {
         let allocation = self.slots.get_mut(slot.0 as usize)?.take()?;
         self.free.push(slot);
         self.by_flow.remove(&allocation.client.flow);
-        self.by_socket.remove(&allocation.socket);
+        for relay in allocation.relays() {
+            self.by_socket.remove(&relay.socket);
+        }
         if let Some(count) = self.by_user.get_mut(&allocation.user) {
             *count -= 1;
             if *count == 0 {
@@ -139,6 +286,13 @@ impl Allocations {
             }
         }
         Some(allocation)
+    }
+
+    /// Takes one relay of two out of an allocation; see [`Allocation::shed`].
+    pub(crate) fn shed(&mut self, slot: Slot, family: Family) -> Option<Relay> {
+        let relay = self.get(slot)?.shed(family)?;
+        self.by_socket.remove(&relay.socket);
+        Some(relay)
     }
 
     /// How many an account has.

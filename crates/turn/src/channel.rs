@@ -4,7 +4,7 @@ use crate::config::CHANNEL;
 use rustc_hash::FxHashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
-use stun::attribute::ChannelNumber;
+use stun::attribute::{ChannelNumber, Family};
 
 /// The length of the header in front of the payload (RFC 8656 §12.4).
 pub const HEADER: usize = 4;
@@ -91,9 +91,18 @@ impl Channels {
     }
 
     fn forget(&mut self, now: Instant) {
+        self.retain(|channel| now < channel.until);
+    }
+
+    /// Forgets those of a family whose relay is gone.
+    pub(crate) fn forget_family(&mut self, family: Family) {
+        self.retain(|channel| Family::of_ip(channel.peer.ip()) != family);
+    }
+
+    fn retain(&mut self, keeps: impl Fn(&Channel) -> bool) {
         let by_peer = &mut self.by_peer;
         self.by_number.retain(|_, channel| {
-            let keep = now < channel.until;
+            let keep = keeps(channel);
             if !keep {
                 by_peer.remove(&channel.peer);
             }

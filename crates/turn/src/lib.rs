@@ -20,7 +20,7 @@ mod reservation;
 pub mod server;
 pub mod stream;
 
-pub use allocation::{Session, Traffic};
+pub use allocation::{Relaying, Session, SessionId, Traffic};
 pub use client::Client;
 pub use config::{Config, Limits, Relays};
 pub use policy::{Policy, Range};

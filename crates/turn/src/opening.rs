@@ -1,7 +1,7 @@
 //! An Allocate that has passed every check and waits for its socket (RFC 8656 §7.2): ports are tried until one is free,
 //! with EVEN-PORT's R bit two neighbours.
 
-use crate::allocation::Allocation;
+use crate::allocation::{Allocation, Missing, Relay, Relaying};
 use crate::channel::Channels;
 use crate::exchange::Exchange;
 use crate::permission::Permissions;
@@ -12,26 +12,44 @@ use crate::{Refusal, Traffic};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 use stun::attribute::{
-    AddressErrorCode, Family, Lifetime, ReservationToken, XorMappedAddress, XorRelayedAddress,
+    AddressErrorCode, Attribute, Family, Lifetime, ReservationToken, XorMappedAddress, XorRelayedAddress,
 };
+use stun::{Kind, TransactionId, Writer};
 use wire::{Address, Flow};
+
+/// ADDRESS-ERROR-CODE as drafts of RFC 8656 had it, for clients that ask for a second family the same old way.
+const OLD_ADDRESS_ERROR_CODE: Kind = Kind(0x8033);
 
 /// An Allocate that waits.
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) exchange: Exchange,
     pub(crate) user: Address,
+    pub(crate) relaying: Relaying,
     pub(crate) lifetime: Duration,
-    /// Where its socket is bound.
+    /// The socket that is sought now.
+    pub(crate) seeking: Seeking,
+    /// What is to be sought after it, for the second family of a dual allocation.
+    pub(crate) second: Option<Seeking>,
+    /// The relay of the first of two families.
+    pub(crate) found: Option<Bound>,
+    /// One of two families that is not to be had.
+    pub(crate) missing: Option<Box<Missing>>,
+    /// Whether a second family was asked for, and that as clients did before RFC 8656.
+    pub(crate) is_old: bool,
+}
+
+/// The search for one socket.
+#[derive(Clone, Debug)]
+pub(crate) struct Seeking {
+    /// Where it is bound.
     pub(crate) bind: IpAddr,
     /// The ports not tried yet.
     pub(crate) ports: Ports,
     /// Whether the next higher port is to be kept as well.
     pub(crate) pair: bool,
     /// The even port of a pair, while its neighbour is tried.
-    pub(crate) first: Option<Bound>,
-    /// A second family that was asked for and is not to be had.
-    pub(crate) missing: Option<Family>,
+    pub(crate) even: Option<Bound>,
 }
 
 impl Opening {
@@ -47,14 +65,14 @@ impl Server {
     }
 
     /// Tries the next port.
-    pub(crate) fn open_next(&mut self, ask: Ask) {
+    pub(crate) fn open_next(&mut self, now: Instant, ask: Ask) {
         let Some(opening) = self.openings.get_mut(&ask) else { return };
-        match opening.ports.next() {
+        match opening.seeking.ports.next() {
             Some(port) => {
-                let local = SocketAddr::new(opening.bind, port);
+                let local = SocketAddr::new(opening.seeking.bind, port);
                 self.output(Output::OpenRelay { ask, local });
             }
-            None => self.fail(ask),
+            None => self.not_found(now, ask),
         }
     }
 
@@ -62,8 +80,8 @@ impl Server {
     pub(crate) fn opened(&mut self, now: Instant, ask: Ask, result: Result<Bound, Unbound>) {
         match result {
             Ok(bound) => self.bound(now, ask, bound),
-            Err(Unbound::InUse) => self.in_use(ask),
-            Err(Unbound::Failed) => self.fail(ask),
+            Err(Unbound::InUse) => self.in_use(now, ask),
+            Err(Unbound::Failed) => self.not_found(now, ask),
         }
     }
 
@@ -72,40 +90,72 @@ impl Server {
             // Its client has gone meanwhile.
             return self.output(Output::CloseRelay(bound.socket));
         };
-        match opening.first {
-            None if opening.pair => self.open_neighbour(ask, bound),
-            None => self.complete(now, ask, bound, None),
-            Some(first) => self.complete(now, ask, first, Some(bound)),
+        match opening.seeking.even.take() {
+            None if opening.seeking.pair => self.open_neighbour(ask, bound),
+            None => self.found(now, ask, bound),
+            Some(even) => self.complete(now, ask, even, Some(bound)),
         }
     }
 
-    fn open_neighbour(&mut self, ask: Ask, first: Bound) {
+    fn open_neighbour(&mut self, ask: Ask, even: Bound) {
         let Some(opening) = self.openings.get_mut(&ask) else { return };
-        opening.first = Some(first);
-        let mut local = first.local;
-        local.set_port(first.local.port().saturating_add(1));
+        opening.seeking.even = Some(even);
+        let mut local = even.local;
+        local.set_port(even.local.port().saturating_add(1));
         self.output(Output::OpenRelay { ask, local });
     }
 
-    fn in_use(&mut self, ask: Ask) {
-        if let Some(first) = self.openings.get_mut(&ask).and_then(|opening| opening.first.take()) {
-            self.output(Output::CloseRelay(first.socket));
+    fn in_use(&mut self, now: Instant, ask: Ask) {
+        if let Some(even) = self.openings.get_mut(&ask).and_then(|opening| opening.seeking.even.take()) {
+            self.output(Output::CloseRelay(even.socket));
         }
-        self.open_next(ask);
+        self.open_next(now, ask);
     }
 
     /// The worker that kept a port has let it go.
-    pub(crate) fn claimed(&mut self, ask: Ask, local: Option<SocketAddr>) {
+    pub(crate) fn claimed(&mut self, now: Instant, ask: Ask, local: Option<SocketAddr>) {
         match (self.openings.get_mut(&ask), local) {
             (Some(opening), Some(local)) => {
-                (opening.bind, opening.ports) = (local.ip(), Ports::only(local.port()));
-                self.open_next(ask);
+                (opening.seeking.bind, opening.seeking.ports) = (local.ip(), Ports::only(local.port()));
+                self.open_next(now, ask);
             }
             _ => self.fail(ask),
         }
     }
 
-    /// No socket is to be had: 508.
+    /// The socket of one family is there: on to the second, or done.
+    fn found(&mut self, now: Instant, ask: Ask, bound: Bound) {
+        let Some(opening) = self.openings.get_mut(&ask) else { return };
+        match (opening.found, opening.second.take()) {
+            (None, Some(second)) => {
+                (opening.found, opening.seeking) = (Some(bound), second);
+                self.open_next(now, ask);
+            }
+            _ => self.complete(now, ask, bound, None),
+        }
+    }
+
+    /// No socket of one family is to be had: on to the second, or done with the first, or 508
+    /// (RFC 8656 §7.2: one of two is a success with ADDRESS-ERROR-CODE).
+    fn not_found(&mut self, now: Instant, ask: Ask) {
+        let Some(opening) = self.openings.get_mut(&ask) else { return };
+        let family = Family::of_ip(opening.seeking.bind);
+        let missing = Missing { family, refusal: Refusal::InsufficientCapacity, is_old: opening.is_old };
+        match (opening.found, opening.second.take()) {
+            (None, Some(second)) => {
+                (opening.missing, opening.seeking) = (Some(Box::new(missing)), second);
+                self.open_next(now, ask);
+            }
+            (Some(first), _) => {
+                opening.missing = Some(Box::new(missing));
+                opening.found = None;
+                self.complete(now, ask, first, None);
+            }
+            (None, None) => self.fail(ask),
+        }
+    }
+
+    /// No relay is to be had: 508.
     pub(crate) fn fail(&mut self, ask: Ask) {
         if let Some(opening) = self.end_opening(ask) {
             let refusal = Refusal::InsufficientCapacity;
@@ -123,25 +173,29 @@ impl Server {
         self.timers.cancel(Timer::Opening(ask));
         let mut opening = self.openings.remove(&ask)?;
         self.opening_of.remove(&opening.flow());
-        if let Some(first) = opening.first.take() {
-            self.output(Output::CloseRelay(first.socket));
+        for bound in [opening.seeking.even.take(), opening.found.take()].into_iter().flatten() {
+            self.output(Output::CloseRelay(bound.socket));
         }
         Some(opening)
     }
 
-    /// The relay is there, and a neighbour that is kept for later.
-    fn complete(&mut self, now: Instant, ask: Ask, relay: Bound, neighbour: Option<Bound>) {
+    /// The last relay is there, and perhaps a neighbour that is kept for later.
+    fn complete(&mut self, now: Instant, ask: Ask, last: Bound, neighbour: Option<Bound>) {
         self.timers.cancel(Timer::Opening(ask));
         let Some(opening) = self.openings.remove(&ask) else { return };
         self.opening_of.remove(&opening.flow());
         let token = neighbour.map(|neighbour| self.reserve(now, neighbour, opening.user.clone()));
-        let relayed = SocketAddr::new(self.config.relays.advertised(relay.local.ip()), relay.local.port());
+        let until = now + opening.lifetime;
+        let last = self.relay(last, until);
+        let first = opening.found.map(|found| self.relay(found, until));
         let allocation = Allocation {
+            id: self.next_session(),
             client: opening.exchange.client,
             user: opening.user,
-            socket: relay.socket,
-            relayed,
-            expires: now + opening.lifetime,
+            relaying: opening.relaying,
+            relay: first.unwrap_or(last),
+            second: first.map(|_| last),
+            began: now,
             transaction: opening.exchange.transaction,
             token,
             missing: opening.missing,
@@ -151,8 +205,14 @@ impl Server {
         };
         self.output(Output::Began(allocation.session()));
         let slot = self.allocations.insert(allocation);
-        self.timers.set(Timer::Allocation(slot), now + opening.lifetime);
+        self.timers.set(Timer::Allocation(slot), until);
         self.granted(&opening.exchange, opening.lifetime);
+    }
+
+    fn relay(&self, bound: Bound, expires: Instant) -> Relay {
+        let Bound { socket, local } = bound;
+        let relayed = SocketAddr::new(self.config.relays.advertised(local.ip()), local.port());
+        Relay { socket, local, relayed, expires }
     }
 
     /// Keeps a port for a later Allocate.
@@ -168,20 +228,32 @@ impl Server {
         let buffer = self.buffer();
         let flow = exchange.client.flow;
         let Some(allocation) = self.allocations.of_client(flow) else { return };
-        let missing = allocation.missing.map(|family| {
-            let refusal = Refusal::AddressFamilyNotSupported;
-            AddressErrorCode { family, code: refusal.code(), reason: refusal.reason() }
-        });
         let bytes = exchange.success(buffer, |writer| {
-            writer
-                .with(&XorRelayedAddress(allocation.relayed))
+            let writer = allocation
+                .relays()
+                .fold(writer, |writer, relay| writer.with(&XorRelayedAddress(relay.relayed)))
                 .with(&Lifetime(seconds(lifetime)))
                 .maybe(allocation.token.as_ref())
-                .with(&XorMappedAddress(exchange.client.peer))
-                .maybe(missing.as_ref())
+                .with(&XorMappedAddress(exchange.client.peer));
+            match &allocation.missing {
+                Some(missing) => tell_missing(writer, missing),
+                None => writer,
+            }
         });
         self.send(flow, bytes);
     }
+}
+
+/// ADDRESS-ERROR-CODE, under the number that the client knows.
+fn tell_missing<'b>(writer: Writer<'b>, missing: &Missing) -> Writer<'b> {
+    let Missing { family, refusal, is_old } = missing;
+    let code = AddressErrorCode { family: *family, code: refusal.code(), reason: refusal.reason() };
+    if !is_old {
+        return writer.with(&code);
+    }
+    let mut value = Vec::new();
+    code.write(TransactionId([0; 12]), &mut value);
+    writer.raw(OLD_ADDRESS_ERROR_CODE, &value)
 }
 
 /// A lifetime as LIFETIME carries it.

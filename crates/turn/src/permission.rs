@@ -5,6 +5,7 @@ use crate::policy::Scope;
 use rustc_hash::FxHashMap;
 use std::net::IpAddr;
 use std::time::Instant;
+use stun::attribute::Family;
 
 /// One address that traffic with is permitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,11 @@ impl Permissions {
         let until = now + PERMISSION;
         self.0.insert(peer, Permission { until, scope });
         until
+    }
+
+    /// Forgets those of a family whose relay is gone.
+    pub(crate) fn forget_family(&mut self, family: Family) {
+        self.0.retain(|peer, _| Family::of_ip(*peer) != family);
     }
 
     /// How many there are, ended ones included that nobody has looked for since.

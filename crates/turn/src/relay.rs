@@ -58,9 +58,9 @@ impl Server {
     /// RFC 8656 §12.6: from a channel to its peer.
     fn channel_data(&mut self, now: Instant, flow: Flow, message: &[u8]) -> Option<Verdict> {
         let (number, length) = channel::read(message)?;
-        let allocation = self.live(now, flow)?;
+        let allocation = self.allocations.of_client(flow)?;
         let peer = allocation.channels.peer(now, number)?;
-        Some(to_peer(allocation, peer, HEADER..HEADER + length))
+        to_peer(now, allocation, peer, HEADER..HEADER + length)
     }
 
     fn stun(&mut self, now: Instant, flow: Flow, message: &Message<'_>) -> Verdict {
@@ -75,15 +75,10 @@ impl Server {
     fn send_indication(&mut self, now: Instant, flow: Flow, message: &Message<'_>) -> Option<Verdict> {
         let (peer, range) = indication::read_send(message)?;
         let ports = self.config.ports.clone();
-        let allocation = self.live(now, flow)?;
+        let allocation = self.allocations.of_client(flow)?;
         let permission = allocation.permissions.get(now, peer.ip())?;
         let is_open = Scope::includes(permission.scope, peer.port(), &ports);
-        is_open.then(|| to_peer(allocation, peer, range))
-    }
-
-    /// The allocation of a client, while it lasts.
-    fn live(&mut self, now: Instant, flow: Flow) -> Option<&mut Allocation> {
-        self.allocations.of_client(flow).filter(|allocation| now < allocation.expires)
+        if is_open { to_peer(now, allocation, peer, range) } else { None }
     }
 
     /// What to do with a datagram that a peer sent to a relay: `frame` holds `headroom` octets and then the datagram, and
@@ -97,7 +92,8 @@ impl Server {
         headroom: usize,
     ) -> Verdict {
         let transaction = self.next_transaction();
-        let Some(allocation) = self.allocations.of_socket(socket).filter(|one| now < one.expires) else {
+        let allocation = self.allocations.of_socket(socket);
+        let Some(allocation) = allocation.filter(|one| one.lives(now, socket)) else {
             return Verdict::Drop;
         };
         let length = frame.len() - headroom;
@@ -128,10 +124,17 @@ impl Server {
     }
 }
 
-fn to_peer(allocation: &mut Allocation, peer: SocketAddr, range: Range<usize>) -> Verdict {
+/// To a peer, through the relay that reaches it.
+fn to_peer(
+    now: Instant,
+    allocation: &mut Allocation,
+    peer: SocketAddr,
+    range: Range<usize>,
+) -> Option<Verdict> {
+    let socket = allocation.towards(now, peer)?.socket;
     allocation.traffic.sent_packets += 1;
     allocation.traffic.sent_bytes += range.len() as u64;
-    Verdict::Forward { to: Way::Peer { socket: allocation.socket, peer }, range }
+    Some(Verdict::Forward { to: Way::Peer { socket, peer }, range })
 }
 
 /// Puts the header in front of a datagram; on streams the padding too, for which the datagram moves forward.

@@ -1,6 +1,6 @@
 //! The server as a machine: what can happen to it, what it wants done, and what it keeps.
 
-use crate::allocation::{Allocations, Slot};
+use crate::allocation::{Allocations, Relay, SessionId, Slot};
 use crate::opening::Opening;
 use crate::reservation::Reservations;
 use crate::{Client, Config, Session};
@@ -164,6 +164,7 @@ pub struct Server {
     /// Counts indications.
     pub(crate) indications: u64,
     asked: u64,
+    sessions: u64,
     outputs: VecDeque<Output>,
     spare: Vec<Vec<u8>>,
 }
@@ -210,6 +211,7 @@ impl Server {
             indications: entropy.next_u64(),
             entropy,
             asked: 0,
+            sessions: 0,
             outputs: VecDeque::new(),
             spare: Vec::new(),
         }
@@ -261,12 +263,41 @@ impl Server {
         ask
     }
 
+    /// The name of the next allocation.
+    pub(crate) fn next_session(&mut self) -> SessionId {
+        self.sessions += 1;
+        SessionId { worker: self.me, number: self.sessions }
+    }
+
     /// Ends an allocation.
     pub(crate) fn remove(&mut self, slot: Slot) {
         self.timers.cancel(Timer::Allocation(slot));
         if let Some(allocation) = self.allocations.remove(slot) {
-            self.output(Output::CloseRelay(allocation.socket));
+            for relay in allocation.relays() {
+                self.output(Output::CloseRelay(relay.socket));
+            }
             self.output(Output::Ended(allocation.session()));
+        }
+    }
+
+    /// One relay of two is gone from its allocation.
+    pub(crate) fn shed(&mut self, slot: Slot, relay: Relay) {
+        self.output(Output::CloseRelay(relay.socket));
+        if let Some(allocation) = self.allocations.get(slot) {
+            let deadline = allocation.deadline();
+            self.timers.set(Timer::Allocation(slot), deadline);
+        }
+    }
+
+    /// A relay has come to its end: its allocation too, unless another one lives on.
+    fn expired(&mut self, now: Instant, slot: Slot) {
+        let ended =
+            self.allocations.get(slot).filter(|allocation| now < allocation.expires()).and_then(
+                |allocation| allocation.relays().find(|relay| relay.expires <= now).map(Relay::family),
+            );
+        match ended.and_then(|family| self.allocations.shed(slot, family)) {
+            Some(relay) => self.shed(slot, relay),
+            None => self.remove(slot),
         }
     }
 
@@ -309,7 +340,7 @@ impl Machine for Server {
             Input::Closed(connection) => self.closed(connection),
             Input::Relay { ask, result } => self.opened(now, ask, result),
             Input::Claim { from, ask, token, user } => self.claim(from, ask, token, &user),
-            Input::Claimed { ask, local } => self.claimed(ask, local),
+            Input::Claimed { ask, local } => self.claimed(now, ask, local),
             Input::Directory(directory) => self.directory = directory,
             Input::Config(config) => self.config = *config,
             Input::Epoch(epoch) => self.epoch = epoch,
@@ -327,7 +358,7 @@ impl Machine for Server {
     fn tick(&mut self, now: Instant) {
         while let Some(timer) = self.timers.pop(now) {
             match timer {
-                Timer::Allocation(slot) => self.remove(slot),
+                Timer::Allocation(slot) => self.expired(now, slot),
                 Timer::Reservation(token) => self.unclaimed(token),
                 Timer::Opening(ask) => self.fail(ask),
             }

@@ -155,8 +155,8 @@ impl Turn {
         if let Flow::Stream(conn) = session.client.flow {
             self.streams.watch(desk.net.now(), conn);
         }
-        let Session { user, client, relayed, traffic } = session;
-        tracing::debug!(%user, client = %client.peer, %relayed, ?traffic, "allocation ended");
+        let Session { id, user, client, relayed, traffic, .. } = session;
+        tracing::debug!(session = %id, %user, client = %client.peer, %relayed, ?traffic, "allocation ended");
     }
 
     /// A datagram from a client on a listener.
@@ -238,8 +238,8 @@ fn post(desk: &mut Desk<'_, '_>, to: WorkerId, mail: Mail) {
 }
 
 fn began(session: &Session) {
-    let Session { user, client, relayed, .. } = session;
-    tracing::debug!(%user, client = %client.peer, transport = %client.transport, %relayed, "allocation made");
+    let Session { id, user, client, relayed, .. } = session;
+    tracing::debug!(session = %id, %user, client = %client.peer, transport = %client.transport, %relayed, "allocation made");
 }
 
 impl Service for Turn {

@@ -1,24 +1,44 @@
 //! Allocate (RFC 8656 §7.2), its checks in the RFC's order. The socket is opened elsewhere ([`crate::opening`]).
 
 use super::{Answer, Call};
-use crate::opening::Opening;
+use crate::allocation::{Missing, Relaying};
+use crate::opening::{Opening, Seeking};
 use crate::ports::Ports;
 use crate::reservation::{self, Reserved};
 use crate::server::{Bound, Output, Timer};
 use crate::{Refusal, Server};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+use stun::Kind;
 use stun::attribute::{
-    AdditionalAddressFamily, EvenPort, Family, Lifetime, RequestedAddressFamily, RequestedTransport,
-    ReservationToken,
+    AdditionalAddressFamily, Attribute, EvenPort, Family, Lifetime, RequestedAddressFamily,
+    RequestedTransport, ReservationToken,
 };
+
+/// ADDITIONAL-ADDRESS-FAMILY as drafts of RFC 8656 had it; Debian's `turnutils_uclient -Z` (4.6.1) sends it.
+const OLD_ADDITIONAL_ADDRESS_FAMILY: Kind = Kind(0x8032);
 
 /// What a valid Allocate asks for.
 struct Wish {
     token: Option<ReservationToken>,
+    /// The family of the relay, or of the first of two.
     family: Family,
     even: Option<EvenPort>,
-    /// A second family, which is not offered.
-    second: Option<Family>,
+    second: Option<Second>,
+}
+
+/// The wish for a second relay, of the other family.
+#[derive(Clone, Copy)]
+struct Second {
+    family: Family,
+    /// Whether it was uttered as before RFC 8656.
+    is_old: bool,
+}
+
+/// Where relays may be bound, by the order of the families asked for.
+struct Places {
+    first: IpAddr,
+    second: Option<IpAddr>,
+    missing: Option<Box<Missing>>,
 }
 
 impl Server {
@@ -29,9 +49,9 @@ impl Server {
         }
         requested_transport(call)?;
         let wish = wish(call)?;
-        let bind = self.relay_address(call, &wish)?;
+        let places = self.places(call, &wish)?;
         self.within_quota(call, &wish)?;
-        self.open(call, &wish, bind)
+        self.open(call, &wish, places)
     }
 
     /// Step 2: is the 5-tuple in use? The same transaction again is a retransmission and gets the same answer.
@@ -44,18 +64,32 @@ impl Server {
         if allocation.transaction != call.exchange.transaction || allocation.user != call.user {
             return Err(Refusal::AllocationMismatch);
         }
-        let left = allocation.expires.saturating_duration_since(call.now);
+        let left = allocation.expires().saturating_duration_since(call.now);
         self.granted(&call.exchange, left);
         Ok(true)
     }
 
-    /// Where to bind a relay of the family that is wished for: 440 where there is none. A reserved port has its own place.
-    fn relay_address(&self, call: &Call<'_>, wish: &Wish) -> Result<IpAddr, Refusal> {
+    /// Where to bind a relay of each family that is wished for: 440 where there is no place at all. A reserved port has its
+    /// own place.
+    fn places(&self, call: &Call<'_>, wish: &Wish) -> Result<Places, Refusal> {
         let local = call.exchange.client.local;
         if wish.token.is_some() {
-            return Ok(local);
+            return Ok(Places { first: local, second: None, missing: None });
         }
-        self.config.relays.bind(local, wish.family).ok_or(Refusal::AddressFamilyNotSupported)
+        let place = |family| self.config.relays.bind(local, family);
+        let first = place(wish.family);
+        let Some(Second { family, is_old }) = wish.second else {
+            let first = first.ok_or(Refusal::AddressFamilyNotSupported)?;
+            return Ok(Places { first, second: None, missing: None });
+        };
+        let missing =
+            |family| Some(Box::new(Missing { family, refusal: Refusal::AddressFamilyNotSupported, is_old }));
+        match (first, place(family)) {
+            (Some(first), Some(second)) => Ok(Places { first, second: Some(second), missing: None }),
+            (Some(first), None) => Ok(Places { first, second: None, missing: missing(family) }),
+            (None, Some(first)) => Ok(Places { first, second: None, missing: missing(wish.family) }),
+            (None, None) => Err(Refusal::AddressFamilyNotSupported),
+        }
     }
 
     /// Step 9: has the account all it may have (486), or the server (508)? Ports kept for it count, but for the one that
@@ -70,31 +104,37 @@ impl Server {
         if all < limits.allocations { Ok(()) } else { Err(Refusal::InsufficientCapacity) }
     }
 
-    /// Every check is passed: get the socket.
-    fn open(&mut self, call: &Call<'_>, wish: &Wish, bind: IpAddr) -> Answer {
-        let ports = match wish.even {
-            None => Ports::any(&self.config.ports, &mut self.entropy),
-            Some(_) => Ports::even(&self.config.ports, &mut self.entropy),
-        };
+    /// Every check is passed: get the sockets.
+    fn open(&mut self, call: &Call<'_>, wish: &Wish, places: Places) -> Answer {
         let requested = call.request.get::<Lifetime>()?.map(|lifetime| lifetime.0);
         let opening = Opening {
             exchange: call.exchange,
             user: call.user.clone(),
+            relaying: Relaying::Udp,
             lifetime: self.lifetime(requested),
-            bind,
-            ports,
-            pair: wish.even.is_some_and(|even| even.reserve),
-            first: None,
-            missing: wish.second,
+            seeking: self.seek(places.first, wish.even),
+            second: places.second.map(|bind| self.seek(bind, wish.even)),
+            found: None,
+            missing: places.missing,
+            is_old: wish.second.is_some_and(|second| second.is_old),
         };
         match wish.token {
             None => {
                 let ask = self.await_socket(call.now, opening);
-                self.open_next(ask);
+                self.open_next(call.now, ask);
             }
             Some(token) => self.open_reserved(call, opening, token)?,
         }
         Ok(None)
+    }
+
+    /// The search for a socket at this address.
+    fn seek(&mut self, bind: IpAddr, even: Option<EvenPort>) -> Seeking {
+        let ports = match even {
+            None => Ports::any(&self.config.ports, &mut self.entropy),
+            Some(_) => Ports::even(&self.config.ports, &mut self.entropy),
+        };
+        Seeking { bind, ports, pair: even.is_some_and(|even| even.reserve), even: None }
     }
 
     /// Step 5: the port was reserved by an earlier Allocate, perhaps on another worker. 508 where it is not to be had.
@@ -113,8 +153,8 @@ impl Server {
         let reserved = self.reservations.take(token, &call.user).ok_or(Refusal::InsufficientCapacity)?;
         self.timers.cancel(Timer::Reservation(token));
         let Reserved { socket, local, .. } = reserved;
-        let ask = self.await_socket(call.now, Opening { bind: local.ip(), ..opening });
-        self.opened(call.now, ask, Ok(Bound { socket, local: SocketAddr::new(local.ip(), local.port()) }));
+        let ask = self.await_socket(call.now, opening);
+        self.opened(call.now, ask, Ok(Bound { socket, local }));
         Ok(())
     }
 }
@@ -133,7 +173,7 @@ fn wish(call: &Call<'_>) -> Result<Wish, Refusal> {
     let token: Option<ReservationToken> = call.request.get()?;
     let even: Option<EvenPort> = call.request.get()?;
     let family: Option<RequestedAddressFamily> = call.request.get()?;
-    let second: Option<AdditionalAddressFamily> = call.request.get()?;
+    let second = second_family(call)?;
     if token.is_some() && (even.is_some() || family.is_some() || second.is_some()) {
         return Err(Refusal::BadRequest);
     }
@@ -154,18 +194,28 @@ fn requested_family(family: Option<RequestedAddressFamily>) -> Result<Family, Re
     }
 }
 
+/// The attribute that asks for a second family, and whether it is the old one.
+fn second_family(call: &Call<'_>) -> Result<Option<(AdditionalAddressFamily, bool)>, Refusal> {
+    if let Some(second) = call.request.get()? {
+        return Ok(Some((second, false)));
+    }
+    let Some(raw) = call.request.raw(OLD_ADDITIONAL_ADDRESS_FAMILY) else { return Ok(None) };
+    let second = AdditionalAddressFamily::read(raw.value, call.exchange.transaction);
+    Ok(Some((second.ok_or(Refusal::BadRequest)?, true)))
+}
+
 /// Step 8: a second family can only be IPv6, and excludes naming the first one and reserving a port.
 fn additional_family(
     family: Option<RequestedAddressFamily>,
     even: Option<EvenPort>,
-    second: Option<AdditionalAddressFamily>,
-) -> Result<Option<Family>, Refusal> {
+    second: Option<(AdditionalAddressFamily, bool)>,
+) -> Result<Option<Second>, Refusal> {
     match second {
         None => Ok(None),
-        Some(AdditionalAddressFamily(Some(Family::V6)))
+        Some((AdditionalAddressFamily(Some(Family::V6)), is_old))
             if family.is_none() && even.is_none_or(|even| !even.reserve) =>
         {
-            Ok(Some(Family::V6))
+            Ok(Some(Second { family: Family::V6, is_old }))
         }
         Some(_) => Err(Refusal::BadRequest),
     }

@@ -10,9 +10,12 @@ use stun::attribute::{Family, Lifetime, RequestedAddressFamily};
 impl Server {
     pub(super) fn refresh(&mut self, call: &Call<'_>) -> Answer {
         let slot = self.own_allocation(call)?;
-        self.same_family(call, slot)?;
+        let family = self.named_family(call, slot)?;
         let requested = call.request.get::<Lifetime>()?.map(|lifetime| lifetime.0);
-        let granted = if requested == Some(0) { self.end(slot) } else { self.extend(call, slot, requested) };
+        let granted = match requested {
+            Some(0) => self.end(slot, family),
+            _ => self.extend(call, slot, family, requested),
+        };
         let buffer = self.buffer();
         Ok(Some(call.exchange.success(buffer, |writer| writer.with(&Lifetime(granted)))))
     }
@@ -26,23 +29,28 @@ impl Server {
         }
     }
 
-    /// Where the client names a family, it must be the relay's: 443.
-    fn same_family(&mut self, call: &Call<'_>, slot: Slot) -> Result<(), Refusal> {
-        let Some(RequestedAddressFamily(named)) = call.request.get()? else { return Ok(()) };
-        let family = self.allocations.get(slot).map(|allocation| Family::of_ip(allocation.relayed.ip()));
-        if named == family { Ok(()) } else { Err(Refusal::PeerAddressFamilyMismatch) }
+    /// Where the client names a family, a relay must be of it: 443. Then the request is for that relay alone.
+    fn named_family(&mut self, call: &Call<'_>, slot: Slot) -> Result<Option<Family>, Refusal> {
+        let Some(RequestedAddressFamily(named)) = call.request.get()? else { return Ok(None) };
+        let family = named.ok_or(Refusal::PeerAddressFamilyMismatch)?;
+        let relay = self.allocations.get(slot).and_then(|allocation| allocation.of_family(family));
+        relay.map(|relay| Some(relay.family())).ok_or(Refusal::PeerAddressFamilyMismatch)
     }
 
-    fn end(&mut self, slot: Slot) -> u32 {
-        self.remove(slot);
+    /// Ends the relay of a family, or the whole allocation where there is no other one.
+    fn end(&mut self, slot: Slot, family: Option<Family>) -> u32 {
+        match family.and_then(|family| self.allocations.shed(slot, family)) {
+            Some(relay) => self.shed(slot, relay),
+            None => self.remove(slot),
+        }
         0
     }
 
-    fn extend(&mut self, call: &Call<'_>, slot: Slot, requested: Option<u32>) -> u32 {
+    fn extend(&mut self, call: &Call<'_>, slot: Slot, family: Option<Family>, requested: Option<u32>) -> u32 {
         let lifetime = self.lifetime(requested);
         if let Some(allocation) = self.allocations.get(slot) {
-            allocation.expires = call.now + lifetime;
-            self.timers.set(Timer::Allocation(slot), call.now + lifetime);
+            allocation.extend(family, call.now + lifetime);
+            self.timers.set(Timer::Allocation(slot), allocation.deadline());
         }
         seconds(lifetime)
     }

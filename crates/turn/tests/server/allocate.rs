@@ -71,21 +71,6 @@ fn a_family_that_no_relay_has() {
 }
 
 #[test]
-fn a_second_family_is_reported_missing() {
-    let second = |number| (Kind::ADDITIONAL_ADDRESS_FAMILY, vec![number, 0, 0, 0]);
-    let granted = "Allocate ok relayed=203.0.113.99 lifetime=600 mapped=192.0.2.1:5000 missing=V6 signed";
-    check(&[transport(17), second(2)], granted);
-    let mut bench = Bench::new();
-    let roland = roland(&mut bench);
-    let request = signed(&roland, Method::ALLOCATE, TransactionId([9; 12]), &[transport(17), second(2)]);
-    bench.message(roland.client, &request);
-    assert_eq!(bench.message(roland.client, &request), [to(&roland, granted)], "again to a retransmission");
-    check(&[transport(17), second(1)], "Allocate 400 Bad Request signed");
-    check(&[transport(17), second(2), family(1)], "Allocate 400 Bad Request signed");
-    check(&[transport(17), second(2), (Kind::EVEN_PORT, vec![0x80])], "Allocate 400 Bad Request signed");
-}
-
-#[test]
 fn what_a_reservation_token_excludes() {
     let token = (Kind::RESERVATION_TOKEN, vec![0; 8]);
     check(&[transport(17), token.clone(), (Kind::EVEN_PORT, vec![0])], "Allocate 400 Bad Request signed");

@@ -31,6 +31,10 @@ pub(crate) struct Bench {
     pub(crate) taken: HashSet<u16>,
     /// Whether nothing can be bound at all.
     pub(crate) exhausted: bool,
+    /// Addresses of which every port is taken.
+    pub(crate) full: HashSet<IpAddr>,
+    /// After how many sockets nobody answers any more.
+    pub(crate) silent_after: Option<u32>,
     sockets: u32,
     transactions: u8,
 }
@@ -125,7 +129,16 @@ impl Bench {
         let entropy = Box::new(Seeded::new(u64::from(number) + 1));
         let server =
             Server::new(WorkerId(number), config, &nonce, accounts("tr0mbone"), testkit::epoch(now), entropy);
-        Self { server, now, taken: HashSet::new(), exhausted: false, sockets: 0, transactions: 0 }
+        Self {
+            server,
+            now,
+            taken: HashSet::new(),
+            exhausted: false,
+            full: HashSet::new(),
+            silent_after: None,
+            sockets: 0,
+            transactions: 0,
+        }
     }
 
     pub(crate) fn after(&mut self, seconds: u64) -> Vec<String> {
@@ -190,8 +203,13 @@ impl Bench {
     }
 
     fn bind(&mut self, ask: Ask, local: SocketAddr) {
+        if self.silent_after.is_some_and(|count| self.sockets >= count) {
+            return;
+        }
         let result = if self.exhausted {
             Err(Unbound::Failed)
+        } else if self.full.contains(&local.ip()) {
+            Err(Unbound::InUse)
         } else if self.taken.insert(local.port()) {
             self.sockets += 1;
             Ok(Bound { socket: SocketId(SocketId::OWN + self.sockets), local })
@@ -350,7 +368,7 @@ pub(crate) fn describe(bytes: &[u8]) -> String {
         class => line.push_str(&format!(" {class:?}")),
     }
     for raw in message.attributes() {
-        line.push_str(&attribute(&message, raw.kind).unwrap_or_default());
+        line.push_str(&attribute(&message, &raw).unwrap_or_default());
     }
     if message.integrity().is_some() {
         line.push_str(" signed");
@@ -358,10 +376,12 @@ pub(crate) fn describe(bytes: &[u8]) -> String {
     line
 }
 
-fn attribute(message: &Message<'_>, kind: Kind) -> Option<String> {
+fn attribute(message: &Message<'_>, raw: &stun::message::Raw<'_>) -> Option<String> {
+    let kind = raw.kind;
     Some(match kind {
         Kind::XOR_RELAYED_ADDRESS => {
-            format!(" relayed={}", message.get::<XorRelayedAddress>().unwrap()?.0.ip())
+            use stun::Attribute;
+            format!(" relayed={}", XorRelayedAddress::read(raw.value, message.transaction())?.0.ip())
         }
         Kind::XOR_MAPPED_ADDRESS => format!(" mapped={}", message.get::<XorMappedAddress>().unwrap()?.0),
         Kind::XOR_PEER_ADDRESS => format!(" peer={}", message.get::<XorPeerAddress>().unwrap()?.0),
@@ -373,8 +393,10 @@ fn attribute(message: &Message<'_>, kind: Kind) -> Option<String> {
             " token".into()
         }
         Kind::ADDRESS_ERROR_CODE => {
-            format!(" missing={:?}", message.get::<AddressErrorCode<'_>>().unwrap()?.family)
+            let missing = message.get::<AddressErrorCode<'_>>().unwrap()?;
+            format!(" missing={:?} {}", missing.family, missing.code)
         }
+        Kind(0x8033) => format!(" missing={:02x?}", &raw.value[..4]),
         Kind::DATA => format!(" data={:?}", String::from_utf8_lossy(message.raw(kind)?.value)),
         Kind::UNKNOWN_ATTRIBUTES => format!(" unknown={:02x?}", message.raw(kind)?.value),
         _ => return None,
