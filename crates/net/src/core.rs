@@ -3,6 +3,7 @@
 use crate::admission::Admission;
 use crate::counters::Counters;
 use crate::datagram::Sockets;
+use crate::gate;
 use crate::outbox::Outbox;
 use crate::running::Envelope;
 use crate::stream::{Phase, Spare, Stream, Streams};
@@ -16,7 +17,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::OwnedPermit;
 use wire::{ConnectionId, Epoch, SocketId, Timers, WorkerId};
 
@@ -38,6 +39,8 @@ pub(crate) enum Due {
     Stream(u32),
     /// A listener that rested because no file descriptor was left.
     Listener(u32),
+    /// The same of one that this worker alone has.
+    Gate(SocketId),
 }
 
 /// What callbacks have asked for and is still to be done.
@@ -49,6 +52,8 @@ pub(crate) struct Chores<M> {
     pub(crate) revisits: VecDeque<ConnectionId>,
     pub(crate) dirty: Vec<ConnectionId>,
     pub(crate) unbinding: Vec<SocketId>,
+    /// Streams that have the room that was waited for.
+    pub(crate) rooms: VecDeque<ConnectionId>,
 }
 
 impl<M> Default for Chores<M> {
@@ -60,6 +65,7 @@ impl<M> Default for Chores<M> {
             revisits: VecDeque::new(),
             dirty: Vec::new(),
             unbinding: Vec::new(),
+            rooms: VecDeque::new(),
         }
     }
 }
@@ -70,6 +76,16 @@ pub(crate) struct Move<M> {
     pub(crate) conn: ConnectionId,
     pub(crate) place: OwnedPermit<Envelope<M>>,
     pub(crate) baggage: M,
+}
+
+/// A connection that is to be opened.
+#[derive(Debug)]
+pub(crate) struct Out {
+    /// The address and port of ours to leave from, where that matters.
+    pub(crate) from: Option<SocketAddr>,
+    pub(crate) to: SocketAddr,
+    pub(crate) tls: Option<ServerName<'static>>,
+    pub(crate) tag: Tag,
 }
 
 /// How a stream ends.
@@ -131,14 +147,31 @@ impl<M> Core<M> {
     pub(crate) fn watch(&mut self, id: ConnectionId) {
         let Some(stream) = self.streams.get_mut(id) else { return };
         let wanted = stream.wants();
-        if wanted == stream.interest {
+        if wanted == stream.interest || (stream.parked && !wanted.any()) {
             return;
         }
         stream.interest = wanted;
         self.stirred = true;
         let token = Token::Stream { slot: id.slot, generation: id.generation }.pack();
-        if let Err(error) = self.events.change(&stream.socket, token, wanted) {
+        let watched = if std::mem::take(&mut stream.parked) {
+            self.events.add(&stream.socket, token, wanted)
+        } else {
+            self.events.change(&stream.socket, token, wanted)
+        };
+        if let Err(error) = watched {
             self.end(id, CloseReason::Failed(error.kind()), Manner::AtOnce);
+        }
+    }
+
+    /// Leaves a stream out of the event queue until something of it is wanted again: both directions have ended, which
+    /// the queue would tell for ever, and what the peer sent before is still to be read.
+    pub(crate) fn park(&mut self, id: ConnectionId) {
+        if let Some(stream) = self.streams.get_mut(id)
+            && !std::mem::replace(&mut stream.parked, true)
+        {
+            stream.interest = Interest::default();
+            // It is in there, and if not, that is what was wanted.
+            let _ = self.events.remove(&stream.socket);
         }
     }
 
@@ -183,16 +216,12 @@ impl<M> Core<M> {
     }
 
     /// Begins a connection; how it goes on is told by events.
-    pub(crate) fn connect(
-        &mut self,
-        to: SocketAddr,
-        tls: Option<ServerName<'static>>,
-        tag: Tag,
-    ) -> ConnectionId {
-        let begun = self.begin(to, tls, tag).and_then(|stream| self.register(stream));
+    pub(crate) fn connect(&mut self, out: Out, patience: Duration) -> ConnectionId {
+        let tag = out.tag;
+        let begun = self.begin(out).and_then(|stream| self.register(stream));
         match begun {
             Ok(id) => {
-                self.timers.set(Due::Stream(id.slot), self.now + self.shared.limits.handshake);
+                self.timers.set(Due::Stream(id.slot), self.now + patience);
                 id
             }
             Err(error) => {
@@ -203,11 +232,13 @@ impl<M> Core<M> {
         }
     }
 
-    fn begin(&self, to: SocketAddr, tls: Option<ServerName<'static>>, tag: Tag) -> io::Result<Box<Stream>> {
+    fn begin(&self, out: Out) -> io::Result<Box<Stream>> {
+        let Out { from, to, tls, tag } = out;
         let session = tls.map(|name| self.client_session(name)).transpose()?;
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         self.shared.limits.prepare_stream(&socket)?;
+        from.map_or(Ok(()), |local| gate::bind_beside(&socket, local))?;
         match socket.connect(&to.into()) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
             _ => {}

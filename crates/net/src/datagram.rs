@@ -1,6 +1,7 @@
 //! A worker's datagram sockets: its twins of the listeners, and relays of its own.
 
 use crate::Tag;
+use crate::gate::Gate;
 use crate::sys::{self, Events, Interest};
 use crate::token::Token;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -59,8 +60,21 @@ pub(crate) struct Sockets {
 #[derive(Debug, Default)]
 struct Place {
     generation: u32,
-    datagram: Option<Box<Datagram>>,
+    held: Held,
 }
+
+/// What an own socket is.
+#[derive(Debug, Default)]
+enum Held {
+    #[default]
+    Nothing,
+    Datagram(Box<Datagram>),
+    Gate(Box<Gate>),
+}
+
+/// A datagram socket on its way to another worker.
+#[derive(Debug)]
+pub struct Loose(Datagram);
 
 /// Bits of an own socket's number that tell its place; those above are its generation.
 const PLACE_BITS: u32 = 20;
@@ -89,9 +103,32 @@ impl Sockets {
         if id.is_shared() {
             return self.shared.get(id.0 as usize);
         }
+        match self.held(id)? {
+            Held::Datagram(datagram) => Some(datagram),
+            Held::Gate(_) | Held::Nothing => None,
+        }
+    }
+
+    /// The own socket that listens under this id.
+    pub(crate) fn gate(&self, id: SocketId) -> Option<&Gate> {
+        match self.held(id)? {
+            Held::Gate(gate) => Some(gate),
+            Held::Datagram(_) | Held::Nothing => None,
+        }
+    }
+
+    /// The mark of a socket.
+    pub(crate) fn tag(&self, id: SocketId) -> Option<Tag> {
+        self.get(id).map(|datagram| datagram.tag).or_else(|| self.gate(id).map(|gate| gate.tag))
+    }
+
+    fn held(&self, id: SocketId) -> Option<&Held> {
+        if id.is_shared() {
+            return None;
+        }
         let (place, generation) = place_of(id);
         let place = self.own.get(place as usize)?;
-        place.datagram.as_deref().filter(|_| place.generation == generation)
+        (place.generation == generation).then_some(&place.held)
     }
 
     /// Binds an own socket.
@@ -101,8 +138,46 @@ impl Sockets {
         tag: Tag,
         events: &Events,
     ) -> io::Result<(SocketId, SocketAddr)> {
-        let datagram = Datagram::bind(local, false, self.buffer, tag)?;
-        let local = datagram.local;
+        self.adopt(Loose(Datagram::bind(local, false, self.buffer, tag)?), events)
+    }
+
+    /// Takes a socket in.
+    pub(crate) fn adopt(&mut self, loose: Loose, events: &Events) -> io::Result<(SocketId, SocketAddr)> {
+        let local = loose.0.local;
+        let place = self.free_place()?;
+        let id = own_id(place, self.own[place as usize].generation);
+        self.watch(place, events.add(&loose.0.socket, Token::Datagram(id).pack(), Interest::READ))?;
+        self.own[place as usize].held = Held::Datagram(Box::new(loose.0));
+        Ok((id, local))
+    }
+
+    /// Takes a listening socket in.
+    pub(crate) fn keep_gate(&mut self, gate: Gate, events: &Events) -> io::Result<SocketId> {
+        let place = self.free_place()?;
+        let id = own_id(place, self.own[place as usize].generation);
+        self.watch(place, events.add(&gate.socket, Token::Datagram(id).pack(), Interest::READ))?;
+        self.own[place as usize].held = Held::Gate(Box::new(gate));
+        Ok(id)
+    }
+
+    /// Takes a socket out; here it stays open until [`Self::unbind`], so that what was sent from it can leave.
+    pub(crate) fn release(&mut self, id: SocketId, events: &Events) -> io::Result<Loose> {
+        let datagram = self.get(id).filter(|_| !id.is_shared()).ok_or(io::ErrorKind::NotFound)?;
+        let Datagram { tag, local, .. } = *datagram;
+        let socket = datagram.socket.try_clone()?;
+        events.remove(&datagram.socket)?;
+        Ok(Loose(Datagram { socket, tag, local }))
+    }
+
+    /// A place gives itself back if its socket cannot be watched.
+    fn watch(&mut self, place: u32, watched: io::Result<()>) -> io::Result<()> {
+        if watched.is_err() {
+            self.free.push(place);
+        }
+        watched
+    }
+
+    fn free_place(&mut self) -> io::Result<u32> {
         let place = match self.free.pop() {
             Some(place) => place,
             None if self.own.len() < PLACES as usize => {
@@ -111,24 +186,18 @@ impl Sockets {
             }
             None => return Err(io::Error::other("no more sockets of one worker")),
         };
-        let id = own_id(place, self.own[place as usize].generation);
-        if let Err(error) = events.add(&datagram.socket, Token::Datagram(id).pack(), Interest::READ) {
-            self.free.push(place);
-            return Err(error);
-        }
-        self.own[place as usize].datagram = Some(Box::new(datagram));
-        Ok((id, local))
+        Ok(place)
     }
 
     /// Closes an own socket. Listeners stay.
     pub(crate) fn unbind(&mut self, id: SocketId) {
-        if id.is_shared() || self.get(id).is_none() {
+        if self.held(id).is_none_or(|held| matches!(held, Held::Nothing)) {
             return;
         }
         let (index, _) = place_of(id);
         let place = &mut self.own[index as usize];
         // Closing the only descriptor also takes it out of the event queue.
-        place.datagram = None;
+        place.held = Held::Nothing;
         place.generation = (place.generation + 1) % GENERATIONS;
         self.free.push(index);
     }

@@ -44,6 +44,12 @@ pub trait Handler: 'static {
     /// `data.len()`.
     fn received(&mut self, net: &mut Net<'_, Self::Mail>, conn: ConnectionId, data: &[u8]) -> usize;
 
+    /// After [`Net::keep_half`]: the peer has ended its half, and all it sent has been offered. Ours is still open.
+    fn ended(&mut self, _net: &mut Net<'_, Self::Mail>, _conn: ConnectionId) {}
+
+    /// What [`Net::await_room`] asked for has come about.
+    fn room(&mut self, _net: &mut Net<'_, Self::Mail>, _conn: ConnectionId) {}
+
     /// The stream is gone; nothing more comes of it. [`Net::tag`] still answers for it during this call.
     fn closed(&mut self, net: &mut Net<'_, Self::Mail>, conn: ConnectionId, reason: CloseReason);
 
@@ -87,6 +93,8 @@ pub struct ConnectionInfo {
     pub outgoing: bool,
     /// [`Transport::Tcp`], or [`Transport::Tls`] once TLS is up (also when it was started in mid-stream).
     pub transport: Transport,
+    /// The socket of [`Net::bind_stream`] that accepted it, if one did.
+    pub listener: Option<SocketId>,
     /// Our end.
     pub local: SocketAddr,
     /// The peer's end.

@@ -1,6 +1,8 @@
 //! The hands of a worker, lent to its handler for one callback.
 
-use crate::core::{Core, Manner, Move};
+mod relay;
+
+use crate::core::{Core, Manner, Move, Out};
 use crate::stream::Phase;
 use crate::tls::ServerName;
 use crate::{CloseReason, ConnectionInfo, Full, PacketRef, Tag};
@@ -142,7 +144,8 @@ impl<M: Send + 'static> Net<'_, M> {
 
     /// Opens a stream, inside TLS where a server name is given. `opened` or `refused` follows; writes are kept until then.
     pub fn connect(&mut self, to: SocketAddr, tls: Option<ServerName<'static>>, tag: Tag) -> ConnectionId {
-        self.core.connect(to, tls, tag)
+        let patience = self.core.shared.limits.handshake;
+        self.core.connect(Out { from: None, to, tls, tag }, patience)
     }
 
     /// Binds a datagram socket of this worker alone, at once (a relay). Port 0 lets the kernel choose.
@@ -154,14 +157,14 @@ impl<M: Send + 'static> Net<'_, M> {
         self.core.sockets.bind(local, tag, &self.core.events)
     }
 
-    /// Closes a socket of [`Self::bind_datagram`], after what this callback still sends from it.
+    /// Closes a socket of [`Self::bind_datagram`] or [`Self::bind_stream`], after what this callback still sends from it.
     pub fn unbind(&mut self, socket: SocketId) {
         self.core.chores.unbinding.push(socket);
     }
 
-    /// The mark of a datagram socket, while it is open.
+    /// The mark of a socket, while it is open.
     pub fn socket_tag(&self, socket: SocketId) -> Option<Tag> {
-        self.core.sockets.get(socket).map(|datagram| datagram.tag)
+        self.core.sockets.tag(socket)
     }
 
     /// The mark of a connection, until its `closed` or `refused` has returned.

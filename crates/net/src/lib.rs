@@ -13,6 +13,8 @@ mod core;
 pub mod counters;
 mod datagram;
 pub mod entropy;
+mod gate;
+mod halves;
 mod handler;
 mod hands;
 mod limits;
@@ -27,6 +29,7 @@ mod token;
 mod worker;
 
 pub use batch::{Batch, HEADROOM, PacketRef};
+pub use datagram::Loose;
 pub use handler::{CloseReason, ConnectionInfo, Full, Handler, IcmpError, Tag, TlsFacts, TlsVersion};
 pub use hands::Net;
 pub use limits::Limits;

@@ -207,12 +207,18 @@ impl Limits {
 }
 
 fn open_stream(address: SocketAddr) -> io::Result<Socket> {
+    let socket = stream_socket(address)?;
+    // Connections of an earlier run that linger in the kernel are no obstacle.
+    socket.set_reuse_address(true)?;
+    Ok(socket)
+}
+
+/// An unbound stream socket of the address's family; an IPv6 one sees no IPv4.
+pub(crate) fn stream_socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // Connections of an earlier run that linger in the kernel are no obstacle.
-    socket.set_reuse_address(true)?;
     Ok(socket)
 }
 

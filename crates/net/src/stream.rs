@@ -6,7 +6,7 @@ use crate::tls::{Facts, Session};
 use crate::{ConnectionInfo, Tag};
 use std::io::{self, IoSlice, Write};
 use std::net::{SocketAddr, TcpStream};
-use wire::{ConnectionId, Transport, WorkerId};
+use wire::{ConnectionId, SocketId, Transport, WorkerId};
 
 /// How far a stream has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,16 @@ pub(crate) struct Stream {
     pub(crate) leaving: bool,
     /// No plaintext has come yet, and the time for it runs.
     pub(crate) fresh: bool,
+    /// The socket of this worker alone that accepted it.
+    pub(crate) listener: Option<SocketId>,
+    /// The peer's end of its half leaves ours open.
+    pub(crate) keeps_half: bool,
+    /// Our half is to end behind what waits.
+    pub(crate) finishing: bool,
+    /// The handler waits until no more octets than these wait.
+    pub(crate) awaited: Option<usize>,
+    /// Not in the event queue.
+    pub(crate) parked: bool,
     pub(crate) dirty: bool,
     /// The peer has closed its side.
     pub(crate) ended: bool,
@@ -92,6 +102,11 @@ impl Stream {
             paused: false,
             leaving: false,
             fresh: false,
+            listener: None,
+            keeps_half: false,
+            finishing: false,
+            awaited: None,
+            parked: false,
             dirty: false,
             ended: false,
             finished: false,
@@ -103,7 +118,8 @@ impl Stream {
         let facts = self.facts.as_deref();
         ConnectionInfo {
             tag: self.tag,
-            outgoing: self.spec.is_none(),
+            outgoing: self.spec.is_none() && self.listener.is_none(),
+            listener: self.listener,
             transport: if facts.is_some() { Transport::Tls } else { Transport::Tcp },
             local: self.local,
             peer: self.peer,
@@ -124,7 +140,7 @@ impl Stream {
 
     /// Whether the handler may still write.
     pub(crate) fn may_write(&self) -> bool {
-        !self.leaving && !matches!(self.phase, Phase::Closing | Phase::Gone)
+        !self.leaving && !self.finishing && !matches!(self.phase, Phase::Closing | Phase::Gone)
     }
 
     /// Octets written that the kernel has not taken.
@@ -144,7 +160,10 @@ impl Stream {
     pub(crate) fn wants(&self) -> Interest {
         let connecting = self.phase == Phase::Connecting;
         let drains = self.phase == Phase::Closing && !self.ended;
-        Interest { read: self.may_read() || drains, write: connecting || !self.out.is_empty() }
+        Interest {
+            read: (self.may_read() && !self.ended) || drains,
+            write: connecting || !self.out.is_empty(),
+        }
     }
 
     /// Seals what can be sealed and sends what the kernel takes; how many octets it took. What it does not take
@@ -162,7 +181,7 @@ impl Stream {
                 }
                 spare.put(&mut self.plain);
             }
-            if self.phase == Phase::Closing && !session.is_handshaking() {
+            if (self.phase == Phase::Closing || self.finishing) && !session.is_handshaking() {
                 session.seal_close();
             }
             session.drain(&mut spill);

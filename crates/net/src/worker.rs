@@ -6,12 +6,13 @@
 mod accept;
 mod arrive;
 mod converse;
+mod gates;
 mod settle;
 
 use crate::core::{Core, Due, Manner};
 use crate::running::{Envelope, Order};
 use crate::stream::Phase;
-use crate::sys::Arrivals;
+use crate::sys::{Arrivals, Interest};
 use crate::token::Token;
 use crate::{CloseReason, Handler, Net};
 pub(crate) use accept::{Door, Doors};
@@ -181,6 +182,7 @@ impl<H: Handler> Worker<H> {
         let slot = match due {
             Due::Stream(slot) => slot,
             Due::Listener(index) => return self.doors.reopen(index, &mut self.core),
+            Due::Gate(socket) => return self.watch_gate(socket, Interest::READ),
         };
         let Some(id) = self.core.streams.id_at(slot) else { return };
         let phase = self.core.streams.get(id).map_or(Phase::Gone, |stream| stream.phase);

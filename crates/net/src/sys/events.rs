@@ -14,6 +14,11 @@ pub(crate) struct Interest {
 impl Interest {
     pub(crate) const READ: Self = Self { read: true, write: false };
 
+    /// Whether it is anything at all.
+    pub(crate) fn any(self) -> bool {
+        self.read || self.write
+    }
+
     fn bits(self) -> u32 {
         let read = if self.read { libc::EPOLLIN | libc::EPOLLRDHUP } else { 0 };
         let write = if self.write { libc::EPOLLOUT } else { 0 };

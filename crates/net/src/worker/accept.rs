@@ -12,9 +12,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// Streams accepted from one listener at one time.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 /// How long a listener rests when no file descriptor is left.
-const REST: Duration = Duration::from_millis(100);
+pub(super) const REST: Duration = Duration::from_millis(100);
 
 /// A worker's twin of a stream listener.
 #[derive(Debug)]
@@ -103,6 +103,6 @@ impl<H: Handler> Worker<H> {
 }
 
 /// Whether nothing can be accepted for now.
-fn is_scarcity(error: &io::Error) -> bool {
+pub(super) fn is_scarcity(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }

@@ -21,7 +21,7 @@ impl<H: Handler> Worker<H> {
     }
 
     fn read_datagrams(&mut self, socket: SocketId) {
-        let Some(datagram) = self.core.sockets.get(socket) else { return };
+        let Some(datagram) = self.core.sockets.get(socket) else { return self.accept_own(socket) };
         let fixed = datagram.local.ip();
         let count = match self.arrivals.receive(&datagram.socket) {
             Ok(count) => count,

@@ -28,6 +28,9 @@ impl<H: Handler> Worker<H> {
             self.read(id, event.ended);
         } else if event.broken {
             let kind = stream.socket.take_error().ok().flatten().map(|error| error.kind());
+            if kind.is_none() && stream.phase == Phase::Open && !reads {
+                return self.core.park(id);
+            }
             let reason = kind.map_or(CloseReason::Peer, CloseReason::Failed);
             self.core.end(id, reason, Manner::AtOnce);
         }
@@ -109,10 +112,13 @@ impl<H: Handler> Worker<H> {
 
     /// The peer has closed its side.
     fn ended(&mut self, id: ConnectionId) {
-        if let Some(stream) = self.core.streams.get_mut(id) {
-            stream.ended = true;
-            self.core.end(id, CloseReason::Peer, Manner::Orderly);
+        let Some(stream) = self.core.streams.get_mut(id) else { return };
+        stream.ended = true;
+        if stream.keeps_half && stream.phase == Phase::Open {
+            self.handler.ended(&mut Net::new(&mut self.core), id);
+            return self.core.touch(id);
         }
+        self.core.end(id, CloseReason::Peer, Manner::Orderly);
     }
 
     fn take_in(&mut self, id: ConnectionId, bytes: &[u8]) {
@@ -259,6 +265,7 @@ impl<H: Handler> Worker<H> {
     /// Takes over a stream from another worker.
     pub(super) fn adopt(&mut self, mut stream: Box<Stream>, baggage: H::Mail) {
         stream.dirty = false;
+        stream.parked = false;
         let info = stream.info();
         match self.core.register(stream) {
             Ok(id) => {

@@ -19,6 +19,8 @@ impl<H: Handler> Worker<H> {
                 self.handler.refused(&mut Net::new(&mut self.core), id, tag, &error);
             } else if let Some(id) = self.core.chores.revisits.pop_front() {
                 self.revisit(id);
+            } else if let Some(id) = self.core.chores.rooms.pop_front() {
+                self.handler.room(&mut Net::new(&mut self.core), id);
             } else if let Some(id) = self.core.chores.dirty.pop() {
                 self.flush(id);
             } else if !self.depart() {
@@ -54,6 +56,7 @@ impl<H: Handler> Worker<H> {
         if core.streams.get_mut(id).is_some_and(is_over) {
             return self.remove(id);
         }
+        core.advance_halves(id);
         core.watch(id);
     }
 

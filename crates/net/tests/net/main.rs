@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic, and may wait")]
 
 mod datagrams;
+mod halves;
 mod listeners;
 mod migration;
+mod relays;
 mod streams;
 mod support;
 mod tls;

@@ -33,6 +33,8 @@ pub(crate) enum Seen {
     Refused { conn: ConnectionId, tag: Tag, kind: io::ErrorKind },
     Secured { info: ConnectionInfo },
     Received { conn: ConnectionId, data: Vec<u8> },
+    Ended { conn: ConnectionId },
+    Room { conn: ConnectionId },
     Closed { conn: ConnectionId, tag: Option<Tag>, reason: CloseReason },
     Adopted { conn: ConnectionId, info: ConnectionInfo, baggage: String },
     Text { worker: WorkerId, text: String },
@@ -116,6 +118,14 @@ impl Handler for Probe {
                 data.len()
             }
         }
+    }
+
+    fn ended(&mut self, _: &mut Net<'_, Mail>, conn: ConnectionId) {
+        self.tell(Seen::Ended { conn });
+    }
+
+    fn room(&mut self, _: &mut Net<'_, Mail>, conn: ConnectionId) {
+        self.tell(Seen::Room { conn });
     }
 
     fn closed(&mut self, net: &mut Net<'_, Mail>, conn: ConnectionId, reason: CloseReason) {
