@@ -9,8 +9,11 @@ pub mod keys;
 mod listener;
 mod meaning;
 pub mod plan;
+mod quantity;
+pub mod secret;
 pub mod template;
 mod tls;
+mod turn;
 
 pub use fault::{Fault, Refusal};
 pub(crate) use meaning::days_left;

@@ -201,9 +201,9 @@ pub struct CheckedDomain {
 /// Where somebody listens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Listening {
-    /// `turn`, `sip` or `xmpp`.
+    /// `turn`, `sip`, `xmpp` or `metrics`.
     pub service: String,
-    /// `udp`, `tcp` or `tls`.
+    /// `udp`, `tcp`, `tls`, `dtls` or `http`.
     pub transport: String,
     /// `address:port`; `:port` is every address.
     pub address: String,

@@ -20,10 +20,15 @@ pub(super) fn check(plan: &Plan, _: &Arguments) -> Result<Value, Failure> {
         transport: transport.to_string(),
         address: listener.to_string(),
     });
+    let metrics = plan.admin.metrics.iter().map(|listener| Listening {
+        service: "metrics".into(),
+        transport: "http".into(),
+        address: listener.to_string(),
+    });
     reply(&Checked {
         file: plan.file.display().to_string(),
         domains: plan.domains.iter().map(checked_domain).collect(),
-        listeners: listeners.collect(),
+        listeners: listeners.chain(metrics).collect(),
         relay_ports: [*plan.turn.relay_ports.start(), *plan.turn.relay_ports.end()],
         addresses: strings(&plan.network.addresses),
         allow_peers: strings(&plan.turn.allow_peers),

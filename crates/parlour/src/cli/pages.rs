@@ -79,7 +79,7 @@ fn configuration() -> String {
         let _ = writeln!(page, "## `{}`\n\n{}\n", section.header(), section.comment);
         page.push_str("| key | meaning | absent | example |\n|---|---|---|---|\n");
         for key in section.keys {
-            page.push_str(&key_row(key));
+            page.push_str(&key_rows("", key));
         }
         page.push('\n');
     }
@@ -98,8 +98,8 @@ fn limits() -> String {
         ("Administration", AdminLimits::default().rows()),
     ];
     let mut text = String::from(
-        "\n## Limits\n\nWhat a stranger or a client may make the server spend. They are fixed in this version. \
-         Sizes are in octets.\n",
+        "\n## Limits\n\nWhat a stranger or a client may make the server spend. They are fixed in this version, but \
+         for those that name their key. Sizes are in octets.\n",
     );
     for (title, rows) in groups {
         let _ = write!(text, "\n### {title}\n\n| limit | value | bounds |\n|---|---|---|\n");
@@ -110,9 +110,12 @@ fn limits() -> String {
     text
 }
 
-fn key_row(key: &Key) -> String {
-    let meaning = key.comment.replace('\n', " ");
-    format!("| `{}` | {meaning} | {} | `{}` |\n", key.name, template::absence(key), key.example)
+/// The row of a key, and those of the keys under it.
+fn key_rows(above: &str, key: &Key) -> String {
+    let (name, meaning) = (format!("{above}{}", key.name), key.comment.replace('\n', " "));
+    let row = format!("| `{name}` | {meaning} | {} | `{}` |\n", template::absence(key), key.example);
+    let (keys::Kind::Fields(inner) | keys::Kind::Rows(inner)) = key.kind else { return row };
+    inner.iter().fold(row, |rows, key| rows + &key_rows(&format!("{name}."), key))
 }
 
 fn example() -> String {

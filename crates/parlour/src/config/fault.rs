@@ -91,7 +91,16 @@ impl Refusal {
             return write_help(f, "", &fault.help);
         };
         let (line, column) = position(&self.text, span.start);
-        let (margin, source) = (" ".repeat(line.to_string().len()), source_line(&self.text, span.start));
+        let margin = " ".repeat(line.to_string().len());
+        if is_delicate(&self.text, fault) {
+            writeln!(
+                f,
+                "{margin}--> {}:{line}:{column} (not shown: secrets may stand there)",
+                self.file.display()
+            )?;
+            return write_help(f, &margin, &fault.help);
+        }
+        let source = source_line(&self.text, span.start);
         let marked = self.text[span.start..span.end].lines().next().map_or(1, |s| s.chars().count().max(1));
         writeln!(f, "{margin}--> {}:{line}:{column}", self.file.display())?;
         writeln!(f, "{margin} |")?;
@@ -115,6 +124,18 @@ impl fmt::Display for Refusal {
 
 fn write_help(f: &mut fmt::Formatter<'_>, margin: &str, help: &str) -> fmt::Result {
     if help.is_empty() { Ok(()) } else { writeln!(f, "{margin} = help: {help}") }
+}
+
+/// Keys whose values are nobody's to see.
+const DELICATE: [&str; 2] = ["secrets", "oauth-keys"];
+
+/// Whether a secret may stand in the line of a fault: it is about one, or about a key that was perhaps meant to be one,
+/// or the text cannot be told apart.
+fn is_delicate(text: &str, fault: &Fault) -> bool {
+    let means = |word: &str| nearest(word, DELICATE).is_some();
+    let line = fault.span.as_ref().map_or("", |span| source_line(text, span.start));
+    let mentions = |text: &str| DELICATE.iter().any(|key| text.contains(key));
+    mentions(line) || (fault.key.is_empty() && mentions(text)) || fault.key.split('.').any(means)
 }
 
 /// Line and column of an offset, from 1.

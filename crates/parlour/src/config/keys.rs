@@ -1,6 +1,8 @@
 //! Every key of `parlour.toml`, declared once. From this table come the file that `init` writes, the reader's
 //! refusal of anything else, and the administrator's page on configuration.
 
+mod turn;
+
 /// A table of the file.
 #[derive(Debug)]
 pub struct Section {
@@ -30,7 +32,7 @@ pub struct Key {
 }
 
 /// What stands behind the `=`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// `"text"`
     Text,
@@ -38,6 +40,18 @@ pub enum Kind {
     Texts,
     /// `4`
     Number,
+    /// `true` or `false`
+    Flag,
+    /// `125000` or `"1 Mbit/s"`: octets in a second.
+    Rate,
+    /// `"text"`, `{ file = "…" }` or `{ credential = "…" }`: never shown to anybody.
+    Secret,
+    /// A list of secrets.
+    Secrets,
+    /// `{ key = …, key = … }`, or a table of its own.
+    Fields(&'static [Key]),
+    /// A list of such.
+    Rows(&'static [Key]),
 }
 
 /// What the absence of a key means.
@@ -165,31 +179,7 @@ pub const SECTIONS: &[Section] = &[
             },
         ],
     },
-    Section {
-        name: "turn",
-        many: false,
-        comment: "STUN and TURN.",
-        keys: &[
-            listeners("udp", "Datagram listeners.", "[\":3478\"]"),
-            listeners("tcp", "Stream listeners.", "[\":3478\"]"),
-            listeners("tls", "TLS listeners.", "[\":5349\"]"),
-            Key {
-                name: "relay-ports",
-                kind: Kind::Text,
-                comment: "The ports of relays, first and last.",
-                absent: Absent::Same("\"49152-65535\""),
-                example: "\"49152-65535\"",
-            },
-            Key {
-                name: "allow-peers",
-                kind: Kind::Texts,
-                comment: "Exceptions to the built-in refusal of special address ranges as peers (loopback, private,\n\
-                          link-local, multicast …), as \"address\" or \"network/prefix\".",
-                absent: Absent::Same("[]"),
-                example: "[]",
-            },
-        ],
-    },
+    turn::SECTION,
     Section {
         name: "sip",
         many: false,
@@ -208,6 +198,19 @@ pub const SECTIONS: &[Section] = &[
             listeners("client", "Listeners for clients that ask for STARTTLS.", "[\":5222\"]"),
             listeners("client-tls", "Listeners for clients that speak TLS at once.", "[\":5223\"]"),
         ],
+    },
+    Section {
+        name: "admin",
+        many: false,
+        comment: "What administrators look at.",
+        keys: &[Key {
+            name: "metrics",
+            kind: Kind::Texts,
+            comment: "Listeners for Prometheus: http://ADDRESS/metrics and /health, without a password. Counts only, of\n\
+                      nobody in particular; keep them to loopback or to a network of your own.",
+            absent: Absent::Off,
+            example: "[\"127.0.0.1:9641\"]",
+        }],
     },
 ];
 

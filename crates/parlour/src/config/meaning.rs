@@ -5,7 +5,7 @@ use super::file::{File, Table, Typed};
 use super::listener::{self, Place};
 use super::plan::{
     AdminLimits, AdminPlan, DomainPlan, External, Host, Listener, Network, NetworkLimits, NetworkPlan, Plan,
-    SipLimits, SipPlan, StoragePlan, TlsPlan, TurnLimits, TurnPlan, XmppLimits, XmppPlan,
+    SipLimits, SipPlan, StoragePlan, TlsPlan, TurnPlan, XmppLimits, XmppPlan,
 };
 use super::{host, tls};
 use std::collections::BTreeMap;
@@ -23,13 +23,14 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
     let domains = judge.domains();
     let (url, data) = judge.storage();
     let network = judge.network();
-    let (turn, sip, xmpp) = judge.services();
-    let tls = judge.tls(&domains, !turn.tls.is_empty() || !sip.tls.is_empty(), &xmpp);
+    let (turn, sip, xmpp, metrics) = judge.services(&domains);
+    let wanted = [&turn.tls, &turn.dtls, &sip.tls, &xmpp.client, &xmpp.client_tls];
+    let tls = judge.tls(&domains, wanted.iter().any(|listeners| !listeners.is_empty()));
     let Judge { faults, warnings, .. } = judge;
     if !faults.is_empty() {
         return Err(faults);
     }
-    let admin = AdminPlan { socket: data.join("admin.sock"), limits: AdminLimits::default() };
+    let admin = AdminPlan { socket: data.join("admin.sock"), metrics, limits: AdminLimits::default() };
     let storage = StoragePlan { url };
     Ok(Plan {
         file: path.clone(),
@@ -47,21 +48,21 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
     })
 }
 
-struct Judge<'a> {
+pub(super) struct Judge<'a> {
     text: &'a str,
-    dir: &'a Path,
-    file: &'a File,
-    faults: Vec<Fault>,
-    warnings: Vec<String>,
+    pub(super) dir: &'a Path,
+    pub(super) file: &'a File,
+    pub(super) faults: Vec<Fault>,
+    pub(super) warnings: Vec<String>,
 }
 
 impl<'a> Judge<'a> {
     /// The value, or `None` with its fault noted.
-    fn note<T>(&mut self, result: Result<T, Fault>) -> Option<T> {
+    pub(super) fn note<T>(&mut self, result: Result<T, Fault>) -> Option<T> {
         result.map_err(|fault| self.faults.push(fault)).ok()
     }
 
-    fn each<T>(
+    pub(super) fn each<T>(
         &mut self,
         typed: &'a [Typed<String>],
         read: impl Fn(&Typed<String>) -> Result<T, Fault>,
@@ -191,20 +192,9 @@ impl<'a> Judge<'a> {
         NetworkPlan { workers, addresses, listed, own, external, limits: NetworkLimits::default() }
     }
 
-    fn services(&mut self) -> (TurnPlan, SipPlan, XmppPlan) {
+    fn services(&mut self, domains: &[DomainPlan]) -> (TurnPlan, SipPlan, XmppPlan, Vec<Listener>) {
         let mut places = vec![];
-        let turn_table = self.file.section("turn");
-        let turn = TurnPlan {
-            udp: self.listeners("turn", "udp", Transport::Udp, &mut places),
-            tcp: self.listeners("turn", "tcp", Transport::Tcp, &mut places),
-            tls: self.listeners("turn", "tls", Transport::Tls, &mut places),
-            relay_ports: turn_table
-                .text("relay-ports")
-                .and_then(|typed| self.note(port_range(typed)))
-                .unwrap_or(49_152..=65_535),
-            allow_peers: self.each(turn_table.texts("allow-peers"), network),
-            limits: TurnLimits::default(),
-        };
+        let turn = self.turn(domains, &mut places);
         let sip = SipPlan {
             udp: self.listeners("sip", "udp", Transport::Udp, &mut places),
             tcp: self.listeners("sip", "tcp", Transport::Tcp, &mut places),
@@ -216,12 +206,13 @@ impl<'a> Judge<'a> {
             client_tls: self.listeners("xmpp", "client-tls", Transport::Tls, &mut places),
             limits: XmppLimits::default(),
         };
+        let metrics = self.listeners("admin", "metrics", Transport::Tcp, &mut places);
         self.faults.extend(listener::clashes(self.text, &places));
         self.warn_about_relay_ports(&places, &turn.relay_ports);
-        (turn, sip, xmpp)
+        (turn, sip, xmpp, metrics)
     }
 
-    fn listeners(
+    pub(super) fn listeners(
         &mut self,
         section: &str,
         key: &str,
@@ -254,8 +245,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn tls(&mut self, domains: &[DomainPlan], wanted: bool, xmpp: &XmppPlan) -> Option<TlsPlan> {
-        let wanted = wanted || !xmpp.client.is_empty() || !xmpp.client_tls.is_empty();
+    fn tls(&mut self, domains: &[DomainPlan], wanted: bool) -> Option<TlsPlan> {
         let table = self.file.section("tls");
         match (table.text("certificate"), table.text("key")) {
             (Some(certificate), Some(key)) => match tls::read(self.dir, certificate, key) {
@@ -275,8 +265,9 @@ impl<'a> Judge<'a> {
                 if !wrong_kind {
                     let message = format!("`{missing}` is missing under `[tls]`");
                     let fault = Fault::missing(format!("tls.{missing}"), message);
-                    self.faults
-                        .push(fault.help("turn.tls, sip.tls, xmpp.client and xmpp.client-tls need both"));
+                    self.faults.push(
+                        fault.help("turn.tls, turn.dtls, sip.tls, xmpp.client and xmpp.client-tls need both"),
+                    );
                 }
                 None
             }
@@ -339,7 +330,7 @@ fn cores() -> u16 {
         .map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(1024).min(1024))
 }
 
-fn ip_address(typed: &Typed<String>) -> Result<IpAddr, Fault> {
+pub(super) fn ip_address(typed: &Typed<String>) -> Result<IpAddr, Fault> {
     let text = typed.value.trim();
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     match bare.parse::<IpAddr>() {
@@ -363,7 +354,7 @@ fn external(typed: &Typed<String>) -> Result<External, Fault> {
     Ok(External { public, private })
 }
 
-fn port_range(typed: &Typed<String>) -> Result<RangeInclusive<u16>, Fault> {
+pub(super) fn port_range(typed: &Typed<String>) -> Result<RangeInclusive<u16>, Fault> {
     let wrong = |why: &str| typed.fault(format!("`{}` {why}", typed.value)).help("write \"49152-65535\"");
     let (first, last) = typed.value.split_once('-').ok_or_else(|| wrong("is not a range of ports"))?;
     match (first.trim().parse::<u16>(), last.trim().parse::<u16>()) {
@@ -374,7 +365,7 @@ fn port_range(typed: &Typed<String>) -> Result<RangeInclusive<u16>, Fault> {
     }
 }
 
-fn network(typed: &Typed<String>) -> Result<Network, Fault> {
+pub(super) fn network(typed: &Typed<String>) -> Result<Network, Fault> {
     let text = typed.value.trim();
     let wrong = || {
         let fault = typed.fault(format!("`{text}` is not a network"));

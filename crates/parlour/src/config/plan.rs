@@ -3,16 +3,17 @@
 //! A `Plan` is made by [`super::load`] alone. Where an `Option` stands here, `None` means "off", never "default".
 
 pub mod limits;
+mod turn;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use wire::{Address, Domain, Secret, Transport};
 
 pub use limits::{AdminLimits, NetworkLimits, SipLimits, TurnLimits, XmppLimits};
+pub use turn::{OauthKey, TurnBandwidth, TurnPlan, TurnQuota};
 
 /// Everything the server and the commands need to know about how they are to work.
 #[derive(Clone, Debug)]
@@ -48,10 +49,11 @@ impl Plan {
     pub fn listeners(&self) -> impl Iterator<Item = (Service, Transport, &Listener)> {
         let turn = &self.turn;
         let sip = &self.sip;
-        let rows: [(Service, Transport, &[Listener]); 8] = [
+        let rows: [(Service, Transport, &[Listener]); 9] = [
             (Service::Turn, Transport::Udp, &turn.udp),
             (Service::Turn, Transport::Tcp, &turn.tcp),
             (Service::Turn, Transport::Tls, &turn.tls),
+            (Service::Turn, Transport::Dtls, &turn.dtls),
             (Service::Sip, Transport::Udp, &sip.udp),
             (Service::Sip, Transport::Tcp, &sip.tcp),
             (Service::Sip, Transport::Tls, &sip.tls),
@@ -158,23 +160,6 @@ impl fmt::Debug for TlsPlan {
     }
 }
 
-/// STUN and TURN.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TurnPlan {
-    /// Datagram listeners.
-    pub udp: Vec<Listener>,
-    /// Stream listeners.
-    pub tcp: Vec<Listener>,
-    /// TLS listeners.
-    pub tls: Vec<Listener>,
-    /// Where relays are bound.
-    pub relay_ports: RangeInclusive<u16>,
-    /// Exceptions to the built-in refusal of special address ranges as peers.
-    pub allow_peers: Vec<Network>,
-    /// What clients may cost.
-    pub limits: TurnLimits,
-}
-
 /// SIP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SipPlan {
@@ -204,6 +189,8 @@ pub struct XmppPlan {
 pub struct AdminPlan {
     /// The unix socket, for our own user alone.
     pub socket: PathBuf,
+    /// Where Prometheus is answered; none is off.
+    pub metrics: Vec<Listener>,
     /// What requests may cost.
     pub limits: AdminLimits,
 }

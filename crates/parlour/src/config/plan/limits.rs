@@ -69,17 +69,13 @@ limits! {
 limits! {
     /// What TURN clients may cost.
     TurnLimits {
-        /// Allocations on all workers together.
-        allocations: u32 = 100_000,
-        /// Allocations of one account.
-        allocations_per_user: u32 = 4_096,
-        /// Permissions of one allocation.
+        /// Permissions of one allocation (`turn.limits`).
         permissions: usize = 256,
-        /// Channels of one allocation; there are 4096 numbers (RFC 8656 §12).
+        /// Channels of one allocation (`turn.limits`); there are 4096 numbers (RFC 8656 §12).
         channels: usize = 256,
-        /// An allocation's life if the client names none (RFC 8656 §3.2).
+        /// An allocation's life if the client names none (`turn.limits`; RFC 8656 §3.2).
         lifetime: Duration = Duration::from_secs(600),
-        /// An allocation's longest life without a refresh (RFC 8656 §7.2).
+        /// An allocation's longest life without a refresh (`turn.limits`; RFC 8656 §7.2).
         lifetime_max: Duration = Duration::from_secs(3600),
         /// How long a nonce is good for (RFC 8656 §5 wants at most an hour).
         nonce: Duration = Duration::from_secs(3600),
@@ -167,5 +163,7 @@ limits! {
         body: usize = 256 * 1024 * 1024,
         /// Connections to the socket at the same time.
         connections: usize = 64,
+        /// Connections to the listeners for metrics at the same time.
+        metrics: usize = 32,
     }
 }

@@ -15,8 +15,8 @@ pub(super) fn config(plan: &Plan, workers: u16) -> Config {
         ports: plan.turn.relay_ports.clone(),
         peers: peers(plan),
         limits: Limits {
-            allocations: count(limits.allocations.div_ceil(u32::from(workers.max(1)))),
-            per_user: count(limits.allocations_per_user),
+            allocations: count(plan.turn.quota.total.div_ceil(u32::from(workers.max(1)))),
+            per_user: count(plan.turn.quota.user),
             permissions: limits.permissions,
             channels: limits.channels,
         },

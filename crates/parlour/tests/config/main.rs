@@ -1,5 +1,7 @@
 //! Configurations and what is said of them: each fault with its line, column, key and the nearest right spelling.
 
+mod turn;
+
 use parlour::authority::Authority;
 use parlour::config::plan::{Host, Plan};
 use parlour::config::{Refusal, keys, parse, template};
@@ -66,6 +68,7 @@ fn everything_that_can_be_written() {
         ("tls", "key") => Some("\"c.key\"".into()),
         ("network", "external") => Some("[\"203.0.113.5=192.0.2.5\"]".into()),
         ("network", "addresses") => Some("[\"192.0.2.5\", \"2001:db8::5\"]".into()),
+        ("turn", "dtls") => Some("[\":5350\"]".into()),
         ("turn", "allow-peers") => Some("[\"10.0.0.0/8\", \"::1\"]".into()),
         ("sip", "udp") => Some("[\"192.0.2.5:5060\", \"[2001:db8::5]:5060\", \"127.0.0.1:0\"]".into()),
         _ => None,
@@ -76,7 +79,8 @@ fn everything_that_can_be_written() {
     let plan = plan(&text);
     assert_eq!(plan.domains[0].admins[0].as_str(), "joe@falcot.com");
     assert_eq!(plan.domains[0].rooms.as_ref().map(wire::Domain::as_str), Some("conference.falcot.com"));
-    assert_eq!(plan.listeners().count(), 10);
+    assert_eq!(plan.listeners().count(), 11);
+    assert_eq!(plan.admin.metrics.len(), 1);
     assert_eq!(plan.sip.udp[1].host, Host::One("2001:db8::5".parse().expect("valid")));
     assert_eq!(plan.turn.allow_peers[1].to_string(), "::1/128");
     let ip = |text: &str| -> IpAddr { text.parse().expect("valid") };
@@ -108,7 +112,7 @@ fn unknown_keys_are_met_with_the_nearest_right_spelling() {
             "6:1 turn.upd: there is no key `upd` under `[turn]` | did you mean `udp`?",
             "7:1 turn.relay_ports: there is no key `relay_ports` under `[turn]` | did you mean `relay-ports`?",
             "8:1 turn.certificate: there is no key `certificate` under `[turn]` | `certificate` belongs under `[tls]`",
-            "9:1 turn.banana: there is no key `banana` under `[turn]` | there are `udp`, `tcp`, `tls`, `relay-ports`, `allow-peers`",
+            "9:1 turn.banana: there is no key `banana` under `[turn]` | there are `udp`, `tcp`, `tls`, `dtls`, `relay-ports`, `relay-addresses`, `allow-peers`, `deny-peers`, `secrets`, `oauth-keys`, `oauth-server`, `quota`, `bandwidth`, `limits`, `mobility`, `alternate-server`, `drain`, `gathering`, `xdp`, `software`",
         ],
     );
 }
@@ -233,7 +237,7 @@ fn numbers_addresses_and_ranges() {
 
 #[test]
 fn certificates() {
-    let need = "turn.tls, sip.tls, xmpp.client and xmpp.client-tls need both";
+    let need = "turn.tls, turn.dtls, sip.tls, xmpp.client and xmpp.client-tls need both";
     check(
         &format!("{DOMAIN}[xmpp]\nclient = [\":5222\"]\n"),
         &[&format!("0:0 tls.certificate: `certificate` is missing under `[tls]` | {need}")],
