@@ -7,6 +7,7 @@
 
 mod accounts;
 mod digest;
+mod floor;
 mod options;
 mod report;
 mod sip;
@@ -23,9 +24,11 @@ const USAGE: &str = "\
 usage: load COMMAND --server ADDRESS:PORT [--name value …]
 
   stun           binding requests               --units N --window N
-  turn-relay     ChannelData to an echo peer    --units N --clients N --size OCTETS --window N [--rate PACKETS/S] [--tls yes]
+  turn-relay     ChannelData to an echo peer    --units N --clients N --size OCTETS --window N [--tls yes]
+                                                 [--rate PACKETS/S [--burst N]]
   turn-setup     allocations made and released  --units N --window N
   turn-idle      allocations that stay          --clients N
+  turn-strangers Allocates without credential   --units N --window N
   sip-options    OPTIONS to the server itself   --units N --window N
   sip-register   registrations with digest      --units N --window N [--users N] [--first N]
   sip-call       INVITE … BYE through the proxy --units N --window N [--users N] [--first N]
@@ -33,6 +36,7 @@ usage: load COMMAND --server ADDRESS:PORT [--name value …]
   xmpp-chat      messages between pairs         --units N --clients N --window N
   xmpp-idle      logged-in connections          --clients N
 
+  floor          serves as the least that a server could do, at --server --how plain|gso [--gather MICROSECONDS]
   accounts       the accounts for a server      --users N --for parlour|kamailio|prosody --to FILE
 
 Accounts are load0@DOMAIN, load1@DOMAIN …, all with --password; --domain is bench.example unless given.
@@ -54,9 +58,11 @@ fn work() -> Result<()> {
     let options = Options::read(arguments)?;
     match command.as_str() {
         "accounts" => accounts::run(&options),
+        "floor" => floor::run(&options),
         "stun" => stun::load::run(&options),
         "turn-relay" => turn::relay::run(&options),
         "turn-setup" => turn::setup::run(&options),
+        "turn-strangers" => turn::setup::strangers(&options),
         "turn-idle" => turn::setup::idle(&options),
         "sip-options" => sip::options(&options),
         "sip-register" => sip::register(&options),

@@ -8,6 +8,28 @@ pub(crate) enum Service {
     Xmpp,
 }
 
+/// What a row is to reach: no more than so many times what a column of the same run shows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Goal {
+    pub(crate) factor: f64,
+    pub(crate) of: Mark,
+}
+
+/// What a goal is measured by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// The peer from Debian.
+    Peer,
+    /// The cheapest of the bare forwarders.
+    BestFloor,
+    /// One system call for each datagram.
+    Plain,
+    /// Batches.
+    Gso,
+    /// A figure of its own.
+    Fixed,
+}
+
 /// One row of the table.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
@@ -19,11 +41,15 @@ pub(crate) struct Case {
     pub(crate) tls: bool,
     /// For memory: how long to wait until what is not held is forgotten, in seconds.
     pub(crate) hold: Option<u64>,
+    /// What is to be reached.
+    pub(crate) goal: Option<Goal>,
+    /// Whether a bare forwarder can do it.
+    pub(crate) bare: bool,
 }
 
 impl Case {
     fn work(title: &'static str, load: String) -> Self {
-        Self { title, load, tls: false, hold: None }
+        Self { title, load, tls: false, hold: None, goal: None, bare: false }
     }
 
     fn over_tls(title: &'static str, load: String) -> Self {
@@ -32,6 +58,15 @@ impl Case {
 
     fn memory(self, hold: u64) -> Self {
         Self { hold: Some(hold), ..self }
+    }
+
+    /// To be compared with the bare forwarders.
+    fn bare(self) -> Self {
+        Self { bare: true, ..self }
+    }
+
+    fn goal(self, factor: f64, of: Mark) -> Self {
+        Self { goal: Some(Goal { factor, of }), ..self }
     }
 
     /// Whether memory is measured, not processor time.
@@ -63,31 +98,66 @@ pub(crate) fn of(service: Service, quick: bool) -> Vec<Case> {
     }
 }
 
+/// At a fixed rate the generator's clock decides how long a run takes: no more packets than figures need.
 fn turn(n: impl Fn(usize, usize) -> usize) -> Vec<Case> {
-    let relay = |units, rest: &str| format!("turn-relay --units {units} {rest}");
+    let relay = |units: usize, rest: &str| format!("turn-relay --units {units} {rest}");
+    let paced = |rest: &str| relay(n(60_000, 20_000), &format!("--clients 100 --rate 20000 {rest}"));
     vec![
-        Case::work("STUN binding (request)", format!("stun --units {}", n(400_000, 50_000))),
+        Case::work("STUN binding (request)", format!("stun --units {}", n(400_000, 50_000)))
+            .bare()
+            .goal(1.2, Mark::Plain),
         Case::work(
             "TURN allocation made, bound to a channel, released (allocation)",
             format!("turn-setup --units {}", n(10_000, 2_000)),
-        ),
+        )
+        .goal(0.3, Mark::Peer),
         Case::work(
             "TURN relay, 160 octets, as fast as it goes (packet)",
-            relay(n(600_000, 60_000), "--size 160"),
-        ),
+            relay(n(600_000, 60_000), "--size 160 --clients 100 --window 100"),
+        )
+        .bare()
+        .goal(1.1, Mark::BestFloor),
         Case::work(
             "TURN relay, 1200 octets, as fast as it goes (packet)",
-            relay(n(600_000, 60_000), "--size 1200"),
-        ),
+            relay(n(500_000, 60_000), "--size 1200"),
+        )
+        .bare()
+        .goal(1.1, Mark::BestFloor),
         Case::work(
-            "TURN relay, 160 octets, 100 flows, 20 000 packets/s (packet)",
-            relay(n(100_000, 20_000), "--size 160 --clients 100 --rate 20000"),
-        ),
+            "TURN relay, 1200 octets, deep queues: 32 on their way on each of 16 flows (packet)",
+            relay(n(500_000, 60_000), "--size 1200 --window 512"),
+        )
+        .bare()
+        .goal(1.1, Mark::Gso),
+        Case::work("TURN relay, 160 octets, 100 flows, 20 000 packets/s (packet)", paced("--size 160"))
+            .bare()
+            .goal(1.1, Mark::Plain),
+        Case::work(
+            "TURN relay, 160 octets, 20 000 packets/s in bursts of 8 (packet)",
+            paced("--size 160 --burst 8"),
+        )
+        .bare()
+        .goal(1.1, Mark::BestFloor),
+        Case::work(
+            "TURN relay, 160 octets, 20 000 packets/s in bursts of 32 (packet)",
+            paced("--size 160 --burst 32"),
+        )
+        .bare()
+        .goal(1.1, Mark::BestFloor),
         Case::over_tls(
             "TURN over TLS, relay, 160 octets, as fast as it goes (packet)",
             relay(n(300_000, 40_000), "--size 160 --tls yes"),
-        ),
-        Case::work("idle TURN allocation", format!("turn-idle --clients {}", n(5_000, 1_000))).memory(1),
+        )
+        .goal(0.62, Mark::Peer),
+        Case::work("idle TURN allocation", format!("turn-idle --clients {}", n(5_000, 1_000)))
+            .memory(1)
+            .goal(2.0, Mark::Fixed),
+        Case::work(
+            "unauthenticated TURN Allocate, distinct sources",
+            format!("turn-strangers --units {}", n(20_000, 4_000)),
+        )
+        .memory(1)
+        .goal(0.05, Mark::Fixed),
     ]
 }
 

@@ -11,8 +11,6 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-/// Processor time in `/proc/PID/stat` is counted in hundredths of a second.
-const TICK_MICROSECONDS: f64 = 10_000.0;
 /// The server has this core for itself, the generator that one.
 pub(crate) const SERVER_CORE: &str = "0";
 const LOAD_CORE: &str = "1";
@@ -36,7 +34,7 @@ pub(crate) fn case(server: &Server, case: &Case) -> Result<Figure> {
     let number = |name: &str| result[name].as_f64().with_context(|| format!("{name} in {result}"));
     let units = number("units")?;
     let spent = match case.hold {
-        None => (processor_time(server.id())? - time) * TICK_MICROSECONDS,
+        None => processor_time(server.id())?.since(time),
         Some(seconds) => {
             std::thread::sleep(Duration::from_secs(seconds));
             self::memory(server.id())? - memory
@@ -44,7 +42,14 @@ pub(crate) fn case(server: &Server, case: &Case) -> Result<Figure> {
     };
     load.end()?;
     let failures = result["failures"].as_u64().context("failures")?;
-    Ok(Figure { each: spent / units.max(1.0), units: units as u64, failures, seconds: number("seconds")? })
+    Ok(Figure {
+        each: spent / units.max(1.0),
+        units: units as u64,
+        failures,
+        seconds: number("seconds")?,
+        median: number("median")?,
+        slowest: number("slowest")?,
+    })
 }
 
 /// A load generator that is running.
@@ -113,9 +118,37 @@ pub(crate) fn binary(name: &str) -> Result<String> {
     path.to_str().map(str::to_owned).context("a path that is text")
 }
 
-/// Processor time of a process and its children so far, in ticks.
-fn processor_time(id: u32) -> Result<f64> {
-    family(id)?.iter().map(|(_, stat)| Ok(stat[11].parse::<f64>()? + stat[12].parse::<f64>()?)).sum()
+/// Processor time, in microseconds, as both accounts have it.
+#[derive(Clone, Copy, Debug)]
+struct Spent {
+    /// The scheduler's own, exact; but threads that have ended are no longer in it.
+    exact: f64,
+    /// Everything, but in hundredths of a second.
+    whole: f64,
+}
+
+const TICK: f64 = 10_000.0;
+
+impl Spent {
+    fn since(self, before: Self) -> f64 {
+        let (exact, whole) = (self.exact - before.exact, self.whole - before.whole);
+        let has_lost_threads = whole - exact > 3.0 * TICK;
+        if has_lost_threads { whole } else { exact }
+    }
+}
+
+/// Processor time of a process and its children so far.
+fn processor_time(id: u32) -> Result<Spent> {
+    let mut spent = Spent { exact: 0.0, whole: 0.0 };
+    for (id, stat) in family(id)? {
+        spent.whole += (stat[11].parse::<f64>()? + stat[12].parse::<f64>()?) * TICK;
+        for thread in std::fs::read_dir(format!("/proc/{id}/task"))?.flatten() {
+            // One that has ended in the meantime is passed over.
+            let Ok(text) = std::fs::read_to_string(thread.path().join("schedstat")) else { continue };
+            spent.exact += text.split(' ').next().context("schedstat")?.parse::<f64>()? / 1000.0;
+        }
+    }
+    Ok(spent)
 }
 
 /// Memory of a process and its children, what they share counted once, in KiB.
@@ -149,4 +182,16 @@ pub(crate) fn family(id: u32) -> Result<Vec<(u32, Vec<String>)>> {
         next += 1;
     }
     Ok(family)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ended_threads_spent_is_not_lost() {
+        let before = Spent { exact: 1000.0, whole: 0.0 };
+        assert_eq!(Spent { exact: 6500.0, whole: 10_000.0 }.since(before), 5500.0);
+        assert_eq!(Spent { exact: 6500.0, whole: 90_000.0 }.since(before), 90_000.0);
+    }
 }

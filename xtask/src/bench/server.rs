@@ -21,6 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) enum Kind {
     Parlour(Service),
     Coturn,
+    /// A bare forwarder: one system call for each datagram.
+    FloorPlain,
+    /// A bare forwarder: batches in and out.
+    FloorGso,
     /// As packaged.
     Kamailio,
     /// With its fast allocator.
@@ -37,7 +41,7 @@ impl Kind {
     /// Who takes part in a benchmark.
     pub(crate) const fn of(service: Service) -> &'static [Self] {
         match service {
-            Service::Turn => &[Self::Parlour(Service::Turn), Self::Coturn],
+            Service::Turn => &[Self::Parlour(Service::Turn), Self::Coturn, Self::FloorPlain, Self::FloorGso],
             Service::Sip => {
                 &[Self::Parlour(Service::Sip), Self::Kamailio, Self::KamailioFast, Self::KamailioThrough]
             }
@@ -49,6 +53,8 @@ impl Kind {
         match self {
             Self::Parlour(_) => "Parlour",
             Self::Coturn => "coturn",
+            Self::FloorPlain => "bare recvfrom, sendto",
+            Self::FloorGso => "bare recvmmsg, GSO",
             Self::Kamailio => "Kamailio",
             Self::KamailioFast => "Kamailio -x fm",
             Self::KamailioThrough => "Kamailio -x fm, written through",
@@ -57,15 +63,20 @@ impl Kind {
         }
     }
 
-    /// Whether it is asked for this case: how contacts are written makes a difference in one only.
+    /// Whether it is asked for this case: how contacts are written makes a difference in one only, and a bare forwarder
+    /// can do no more than forward.
     pub(crate) fn takes_part(self, case: &Case) -> bool {
-        self != Self::KamailioThrough || case.title == NEW_CONTACT
+        match self {
+            Self::KamailioThrough => case.title == NEW_CONTACT,
+            Self::FloorPlain | Self::FloorGso => case.bare,
+            _ => true,
+        }
     }
 
     const fn service(self) -> Service {
         match self {
             Self::Parlour(service) => service,
-            Self::Coturn => Service::Turn,
+            Self::Coturn | Self::FloorPlain | Self::FloorGso => Service::Turn,
             Self::Kamailio | Self::KamailioFast | Self::KamailioThrough => Service::Sip,
             Self::Prosody | Self::ProsodyGenerational => Service::Xmpp,
         }
@@ -111,6 +122,8 @@ impl Server {
         let line = match kind {
             Kind::Parlour(service) => parlour(&place, service)?,
             Kind::Coturn => peers::coturn(&place)?,
+            Kind::FloorPlain => floor(&place, "plain")?,
+            Kind::FloorGso => floor(&place, "gso")?,
             Kind::Kamailio => peers::kamailio(&place, "qm", 2)?,
             Kind::KamailioFast => peers::kamailio(&place, "fm", 2)?,
             Kind::KamailioThrough => peers::kamailio(&place, "fm", 1)?,
@@ -216,6 +229,12 @@ fn accounts(service: Service, server: &str, to: &Path) -> Result<()> {
     let to = to.display().to_string();
     let count = users(service).to_string();
     shell::output(&binary("load")?, &["accounts", "--users", &count, "--for", server, "--to", &to]).map(drop)
+}
+
+fn floor(place: &Place, how: &str) -> Result<Vec<String>> {
+    let at = format!("127.0.0.1:{}", place.plain);
+    let words = ["floor", "--how", how, "--server", &at].map(str::to_owned);
+    Ok(std::iter::once(binary("load")?).chain(words).collect())
 }
 
 fn parlour(place: &Place, service: Service) -> Result<Vec<String>> {

@@ -1,6 +1,6 @@
 //! Figures gathered over the rounds, and the Markdown table made of them.
 
-use crate::bench::case::Case;
+use crate::bench::case::{Case, Mark};
 use crate::bench::server::Kind;
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -13,6 +13,9 @@ pub(crate) struct Figure {
     pub(crate) units: u64,
     pub(crate) failures: u64,
     pub(crate) seconds: f64,
+    /// Round trip in microseconds: half of them, and 99 of 100; 0 where it was not looked at.
+    pub(crate) median: f64,
+    pub(crate) slowest: f64,
 }
 
 impl Figure {
@@ -20,7 +23,16 @@ impl Figure {
     pub(crate) fn line(&self, case: &Case) -> String {
         let unit = if case.is_memory() { "KiB" } else { "µs" };
         let rate = self.units as f64 / self.seconds;
-        format!("{} {unit}   {} units, {} failed, {rate:.0}/s", digits(self.each), self.units, self.failures)
+        let trip = match self.median {
+            0.0 => String::new(),
+            median => format!(", round trip {median:.0} µs, 99 % within {:.0}", self.slowest),
+        };
+        format!(
+            "{} {unit}   {} units, {} failed, {rate:.0}/s{trip}",
+            digits(self.each),
+            self.units,
+            self.failures
+        )
     }
 }
 
@@ -49,15 +61,46 @@ impl Figures {
             }
             let what = if memory { "KiB of memory for each" } else { "µs of processor time for each" };
             let names: Vec<&str> = self.kinds.iter().map(|kind| kind.name()).collect();
-            let _ = writeln!(text, "| {what} | {} |", names.join(" | "));
-            let _ = writeln!(text, "|---|{}", "---|".repeat(names.len()));
+            let goals = rows.iter().any(|case| case.goal.is_some());
+            let last = if goals { " goal, and what was reached |" } else { "" };
+            let _ = writeln!(text, "| {what} | {} |{last}", names.join(" | "));
+            let _ = writeln!(text, "|---|{}", "---|".repeat(names.len() + usize::from(goals)));
             for case in rows {
                 let cells: Vec<String> = self.kinds.iter().map(|kind| self.cell(*kind, case)).collect();
-                let _ = writeln!(text, "| {} | {} |", case.title, cells.join(" | "));
+                let last = if goals { format!(" {} |", self.goal(case)) } else { String::new() };
+                let _ = writeln!(text, "| {} | {} |{last}", case.title, cells.join(" | "));
             }
             text.push('\n');
         }
         text
+    }
+
+    /// A row's goal, in figures of the same run, and how far it was reached.
+    fn goal(&self, case: &Case) -> String {
+        let Some(goal) = case.goal else { return "—".into() };
+        let middle = |kind: &Kind| self.cells.get(&(*kind, case.title)).map(|figures| spread(figures).1);
+        let Some(own) = self.kinds.first().and_then(middle) else { return "—".into() };
+        let (mark, name) = match goal.of {
+            Mark::Fixed => (Some(1.0), ""),
+            Mark::Peer => (middle(&Kind::Coturn), " × coturn"),
+            Mark::Plain => (middle(&Kind::FloorPlain), " × recvfrom"),
+            Mark::Gso => (middle(&Kind::FloorGso), " × GSO"),
+            Mark::BestFloor => {
+                let floors = [Kind::FloorPlain, Kind::FloorGso];
+                (floors.iter().filter_map(middle).min_by(f64::total_cmp), " × the best bare one")
+            }
+        };
+        let Some(mark) = mark else { return "—".into() };
+        let reached = if own <= goal.factor * mark { "reached" } else { "missed" };
+        match goal.of {
+            Mark::Fixed => format!("≤ {}: {reached}", digits(goal.factor)),
+            _ => format!(
+                "≤ {}{name} = {}: {reached}, {:.2}",
+                goal.factor,
+                digits(goal.factor * mark),
+                own / mark
+            ),
+        }
     }
 
     fn cell(&self, kind: Kind, case: &Case) -> String {
@@ -98,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_middle_and_its_spread() {
-        let figure = |each| Figure { each, units: 1, failures: 0, seconds: 1.0 };
+        let figure = |each| Figure { each, units: 1, failures: 0, seconds: 1.0, median: 0.0, slowest: 0.0 };
         assert_eq!(spread(&[figure(3.0), figure(1.0), figure(2.0)]), (1.0, 2.0, 3.0));
         assert_eq!([0.123, 12.34, 1234.5].map(digits), ["0.12", "12.3", "1234"]);
     }

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// A flow without progress for this long has lost its packets.
 const LOST: Duration = Duration::from_millis(200);
+/// Where in a packet the time lies at which it was sent: behind the header.
+const STAMP: std::ops::Range<usize> = 4..12;
 
 /// Relays `units` packets, there and back counted each.
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -27,15 +29,26 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         packet.truncate(4 + usize::from(size));
     }
     let flows = clients.into_iter().map(|client| Flow { client, waiting: 0, last: Instant::now() }).collect();
-    let mut relay =
-        Relay { house, poll, peer, echo, flows, packet, tally: Tally::default(), buffer: vec![0; 65536] };
+    let mut relay = Relay {
+        house,
+        poll,
+        peer,
+        echo,
+        flows,
+        packet,
+        tally: Tally::default(),
+        buffer: vec![0; 65536],
+        trips: vec![],
+        start: Instant::now(),
+    };
     let (units, limit) = (options.get("units", 100_000)?, options.limit()?);
     let (window, rate) = (options.get("window", 32)?, options.get("rate", 0u32)?);
+    let burst = options.get("burst", 1u64)?.max(1);
     measure(|| {
         if rate == 0 {
             relay.saturate(units, window, limit)?
         } else {
-            relay.pace(units, rate, limit)?
+            relay.pace(units, rate, burst, limit)?
         }
         Ok(relay.tally.clone())
     })
@@ -57,6 +70,10 @@ struct Relay {
     packet: Vec<u8>,
     tally: Tally,
     buffer: Vec<u8>,
+    /// Round trips in nanoseconds; at a fixed rate only.
+    trips: Vec<u64>,
+    /// What times in packets count from.
+    start: Instant,
 }
 
 impl Relay {
@@ -81,18 +98,20 @@ impl Relay {
         Ok(())
     }
 
-    /// Sends at a fixed rate, flow after flow; looks at the sockets in between without ever sleeping.
-    fn pace(&mut self, units: u64, rate: u32, limit: Duration) -> Result<()> {
-        let start = Instant::now();
+    /// Sends at a fixed rate, `burst` packets on one flow and then on the next; looks at the sockets in between without
+    /// ever sleeping.
+    fn pace(&mut self, units: u64, rate: u32, burst: u64, limit: Duration) -> Result<()> {
+        self.start = Instant::now();
         // Each packet sent is relayed twice.
         let (pause, sends) = (Duration::from_secs(2) / rate, units / 2);
+        let whole = pause * u32::try_from(sends)?;
+        self.trips.reserve(usize::try_from(sends)?);
         let mut events = Events::with_capacity(1024);
         let mut sent = 0u64;
-        while (sent < sends || start.elapsed() < pause * u32::try_from(sends)? + LOST)
-            && start.elapsed() < limit
-        {
-            while sent < sends && start.elapsed() >= pause * u32::try_from(sent)? {
-                let flow = usize::try_from(sent)? % self.flows.len();
+        while (sent < sends || self.start.elapsed() < whole + LOST) && self.start.elapsed() < limit {
+            while sent < sends && self.start.elapsed() >= pause * u32::try_from(sent / burst * burst)? {
+                let flow = usize::try_from(sent / burst)? % self.flows.len();
+                self.stamp()?;
                 self.flows[flow].client.send(&self.packet)?;
                 self.flows[flow].waiting += 1;
                 sent += 1;
@@ -103,6 +122,14 @@ impl Relay {
             }
         }
         self.tally.failures += units.saturating_sub(self.tally.units);
+        self.tally.trips(&mut self.trips);
+        Ok(())
+    }
+
+    /// Writes the time into the packet.
+    fn stamp(&mut self) -> Result<()> {
+        let now = u64::try_from(self.start.elapsed().as_nanos())?;
+        self.packet[STAMP].copy_from_slice(&now.to_be_bytes());
         Ok(())
     }
 
@@ -125,6 +152,10 @@ impl Relay {
             while flow.waiting > 0 && flow.client.receive(&mut self.buffer)?.is_some() {
                 flow.waiting -= 1;
                 self.tally.units += 1;
+                if each == 0 {
+                    let sent = u64::from_be_bytes(self.buffer[STAMP].try_into()?);
+                    self.trips.push(u64::try_from(self.start.elapsed().as_nanos())?.saturating_sub(sent));
+                }
             }
         } else {
             flow.client.readable(&self.house, &mut self.buffer)?;

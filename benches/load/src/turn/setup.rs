@@ -2,10 +2,11 @@
 
 use crate::options::Options;
 use crate::report::{Tally, measure};
+use crate::stun::{ALLOCATE, REQUESTED_TRANSPORT, Writer};
 use crate::turn::{Client, House, Step};
 use anyhow::{Result, ensure};
 use mio::{Events, Poll, Token};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 /// How many clients may wait for an answer at once.
@@ -42,6 +43,40 @@ pub(crate) fn idle(options: &Options) -> Result<()> {
         held = allocate(&house, clients, limit)?.1;
         Ok(Tally { units: u64::try_from(clients)?, ..Tally::default() })
     })
+}
+
+/// Asks for `units` allocations without a credential, each from an address of its own, and holds nothing: what grows, grows
+/// on the other side. Who gets no answer was turned away in silence, which is as good.
+pub(crate) fn strangers(options: &Options) -> Result<()> {
+    let (units, window) = (options.get("units", 20_000usize)?, options.get("window", 64usize)?);
+    let (server, limit) = (options.server()?, options.limit()?);
+    measure(|| {
+        let mut tally = Tally::default();
+        let end = Instant::now() + limit;
+        for first in (0..units).step_by(window) {
+            let mut asked = Vec::with_capacity(window);
+            for number in first..units.min(first + window) {
+                let socket = UdpSocket::bind(stranger(number))?;
+                socket.set_read_timeout(Some(Duration::from_millis(20)))?;
+                let request = Writer::new(ALLOCATE, u64::try_from(number)?);
+                socket.send_to(&request.attribute(REQUESTED_TRANSPORT, &[17, 0, 0, 0]).plain(), server)?;
+                asked.push(socket);
+            }
+            let answered = asked.iter().filter(|socket| socket.recv(&mut [0; 2048]).is_ok()).count();
+            tally.units += u64::try_from(asked.len())?;
+            tally.again += u64::try_from(asked.len() - answered)?;
+            if Instant::now() > end {
+                break;
+            }
+        }
+        Ok(tally)
+    })
+}
+
+/// An address of the loopback network for each, none of which is that of a client.
+fn stranger(number: usize) -> SocketAddr {
+    let [.., high, middle, low] = u32::try_from(number).unwrap_or_default().to_be_bytes();
+    SocketAddr::from(([127, 251 + high % 4, middle, low], 0))
 }
 
 /// `clients` clients with a bound channel each, their tokens from 0.
