@@ -12,6 +12,8 @@ const BUILD: &[Need] = &[("cc", "gcc"), ("make", "make")];
 
 /// The clients and checkers that the tests drive.
 const TESTS: &[Need] = &[
+    ("clang", "clang"),
+    ("ip", "iproute2"),
     ("turnutils_uclient", "coturn"),
     ("sipp", "sip-tester"),
     ("baresip", "baresip-core"),

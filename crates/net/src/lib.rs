@@ -27,6 +27,7 @@ mod sys;
 pub mod tls;
 mod token;
 mod worker;
+pub mod xdp;
 
 pub use batch::{Batch, HEADROOM, PacketRef};
 pub use datagram::Loose;

@@ -1,10 +1,12 @@
 //! The only `unsafe` of the house: what neither the standard library nor `socket2` offers. Event queue, `recvmmsg` and
-//! `sendmmsg` with their control messages, the error queue, two socket options, the limit of open files.
+//! `sendmmsg` with their control messages, the error queue, two socket options, the limit of open files, memory
+//! shared with the program of the fast path.
 //!
 //! Everything here has a safe face: pointers never leave the module's own shelves, which live as long as it uses them.
 
 mod errors;
 mod events;
+mod meters;
 mod names;
 mod options;
 mod receive;
@@ -13,6 +15,7 @@ mod shelf;
 
 pub(crate) use errors::next_error;
 pub(crate) use events::{Event, Events, Interest};
+pub(crate) use meters::{Clock, Meters};
 pub(crate) use options::{prepare_datagrams, raise_open_files};
 pub(crate) use receive::Arrivals;
 pub(crate) use send::{Departures, Gathering};

@@ -1,0 +1,290 @@
+//! The fast path in the kernel (`xdp/relay.c`): the program on one network interface, and the table of ways that it
+//! forwards by. Each worker has its own share of the table: nothing is locked, and opening a way costs two calls of the
+//! kernel, extending one or reading its counters none.
+
+use crate::sys::{self, Meters};
+use aya::maps::{HashMap, Map, MapData};
+use aya::programs::{Xdp, XdpMode};
+use aya::{Ebpf, EbpfLoader};
+use std::collections::VecDeque;
+use std::error::Error;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Empty where the build had no clang.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/relay.o"));
+
+/// Why it is empty.
+const MISSING: &str = include_str!(concat!(env!("OUT_DIR"), "/relay.missing"));
+
+/// Why there is no fast path.
+#[derive(Debug, thiserror::Error)]
+pub enum XdpError {
+    /// The program was not compiled into this binary.
+    #[error("this binary was built without it ({0}): install clang and build again")]
+    NotBuilt(&'static str),
+    /// No such network interface.
+    #[error("there is no network interface `{0}`")]
+    NoInterface(String),
+    /// Capabilities are missing.
+    #[error("the kernel refuses it ({0}): the process needs CAP_BPF and CAP_NET_ADMIN")]
+    NotPermitted(String),
+    /// The driver cannot do it.
+    #[error("`{interface}` does not take an XDP program in driver mode: {fault}")]
+    NotAttached {
+        /// The interface.
+        interface: String,
+        /// What the kernel says.
+        fault: String,
+    },
+    /// Routes cannot be looked up.
+    #[error(
+        "set sysctl {0} = 1 (routes are looked up as for packets from the loopback interface, nothing is forwarded by it)"
+    )]
+    NoForwarding(&'static str),
+    /// Anything else: an old kernel, no memory.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Whether the program is part of this binary; if not, why.
+///
+/// # Errors
+/// [`XdpError::NotBuilt`].
+pub fn built() -> Result<(), XdpError> {
+    if OBJECT.is_empty() { Err(XdpError::NotBuilt(MISSING)) } else { Ok(()) }
+}
+
+/// One end of a way: what a packet's headers say when it arrives, or when it leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// Its source.
+    pub from: SocketAddr,
+    /// Its destination, of the same family.
+    pub to: SocketAddr,
+    /// The number in its ChannelData header (RFC 8656 §12.4), where it has one.
+    pub channel: Option<u16>,
+}
+
+const KEY: usize = 40;
+const VALUE: usize = KEY + 4;
+
+impl Ends {
+    /// As `struct ends` in `relay.c`.
+    fn pack(&self) -> [u8; KEY] {
+        let mut bytes = [0; KEY];
+        put(&mut bytes[..16], self.from.ip());
+        put(&mut bytes[16..32], self.to.ip());
+        bytes[32..34].copy_from_slice(&self.from.port().to_be_bytes());
+        bytes[34..36].copy_from_slice(&self.to.port().to_be_bytes());
+        bytes[36..38].copy_from_slice(&self.channel.unwrap_or(0).to_be_bytes());
+        bytes[38] = u8::from(self.from.is_ipv6());
+        bytes
+    }
+}
+
+fn put(place: &mut [u8], ip: IpAddr) {
+    match ip {
+        IpAddr::V4(ip) => place[..4].copy_from_slice(&ip.octets()),
+        IpAddr::V6(ip) => place.copy_from_slice(&ip.octets()),
+    }
+}
+
+/// The program on its interface. Dropping it takes it off; so does the end of the process, however it ends.
+#[derive(Debug)]
+pub struct Attached {
+    _program: Ebpf,
+}
+
+/// Loads the program, shares its table of `ways` out among `workers`, and attaches it to `interface`.
+///
+/// # Errors
+/// What is missing, in words for the administrator.
+pub fn attach(interface: &str, ways: u32, workers: u16) -> Result<(Attached, Vec<Ways>), XdpError> {
+    built()?;
+    if !Path::new("/sys/class/net").join(interface).exists() {
+        return Err(XdpError::NoInterface(interface.into()));
+    }
+    allow_lookups()?;
+    let mut program = EbpfLoader::new()
+        .map_max_entries("ways", ways)
+        .map_max_entries("meters", ways)
+        .load(OBJECT)
+        .map_err(|error| explain(&error))?;
+    let shares = share(&mut program, ways, workers)?;
+    let relay: &mut Xdp =
+        program.program_mut("relay").and_then(|found| found.try_into().ok()).expect("relay.c has it");
+    relay.load().map_err(|error| explain(&error))?;
+    relay
+        .attach(interface, XdpMode::Driver)
+        .map_err(|error| XdpError::NotAttached { interface: interface.into(), fault: chain(&error) })?;
+    Ok((Attached { _program: program }, shares))
+}
+
+fn share(program: &mut Ebpf, ways: u32, workers: u16) -> Result<Vec<Ways>, XdpError> {
+    let failed = |error: io::Error| XdpError::Failed(error.to_string());
+    let mut take = |name| match program.take_map(name) {
+        Some(Map::HashMap(data) | Map::Array(data)) => data,
+        _ => unreachable!("relay.c has both maps"),
+    };
+    let (table, meters) = (take("ways"), take("meters"));
+    let meters = Arc::new(Meters::map(meters.fd().as_fd(), ways as usize).map_err(failed)?);
+    let each = ways / u32::from(workers.max(1));
+    let shares = (0..u32::from(workers)).map(|worker| {
+        let fd = table.fd().as_fd().try_clone_to_owned()?;
+        let map = MapData::from_fd(fd).and_then(Map::from_map_data).map_err(io::Error::other)?;
+        let table = HashMap::try_from(map).map_err(io::Error::other)?;
+        let free = (worker * each..(worker + 1) * each).collect();
+        Ok(Ways { table, meters: Arc::clone(&meters), free, clock: sys::Clock::read() })
+    });
+    shares.collect::<io::Result<_>>().map_err(failed)
+}
+
+/// `bpf_fib_lookup` answers only for interfaces that may forward. The program asks on behalf of the loopback interface,
+/// from which nothing is ever forwarded, so that the others may stay as they are.
+fn allow_lookups() -> Result<(), XdpError> {
+    let switches = [
+        ("net.ipv4.conf.lo.forwarding", "/proc/sys/net/ipv4/conf/lo/forwarding"),
+        ("net.ipv6.conf.lo.forwarding", "/proc/sys/net/ipv6/conf/lo/forwarding"),
+    ];
+    for (name, path) in switches {
+        // Where IPv6 is switched off there is no such file.
+        let Ok(value) = std::fs::read_to_string(path) else { continue };
+        if value.trim() == "0" && std::fs::write(path, "1").is_err() {
+            return Err(XdpError::NoForwarding(name));
+        }
+    }
+    Ok(())
+}
+
+fn explain(error: &(dyn Error + 'static)) -> XdpError {
+    let mut cause = Some(error);
+    while let Some(one) = cause {
+        let refused = one.downcast_ref::<io::Error>().map(io::Error::kind);
+        if refused == Some(io::ErrorKind::PermissionDenied) {
+            return XdpError::NotPermitted(one.to_string());
+        }
+        cause = one.source();
+    }
+    XdpError::Failed(chain(error))
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(one) = cause {
+        text = format!("{text}: {one}");
+        cause = one.source();
+    }
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// What went a way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Packets forwarded in the kernel.
+    pub packets: u64,
+    /// Octets of their payload.
+    pub octets: u64,
+    /// Packets of this way that went to user space all the same.
+    pub passed: u64,
+}
+
+/// A way that is open.
+#[derive(Debug)]
+pub struct Way {
+    arriving: Ends,
+    meter: u32,
+    /// What the meter showed when the way was opened.
+    base: Count,
+}
+
+/// One worker's share of the ways. It costs nothing while none is open.
+#[derive(Debug)]
+pub struct Ways {
+    table: HashMap<MapData, [u8; KEY], [u8; VALUE]>,
+    meters: Arc<Meters>,
+    /// Those closed longest ago are used first: a packet on its way through the kernel still counts on the old one.
+    free: VecDeque<u32>,
+    clock: sys::Clock,
+}
+
+impl Ways {
+    /// Opens a way: a packet that arrives like this leaves like that, until then.
+    ///
+    /// # Errors
+    /// No more room, or another way begins like this.
+    pub fn open(&mut self, arriving: Ends, leaving: &Ends, until: Instant) -> io::Result<Way> {
+        let meter = self.free.pop_front().ok_or(io::ErrorKind::StorageFull)?;
+        let base = self.meters.read(meter);
+        self.meters.open(meter, self.clock.nanoseconds(until), self.clock.nanoseconds(Instant::now()));
+        let mut value = [0; VALUE];
+        value[..KEY].copy_from_slice(&leaving.pack());
+        value[KEY..].copy_from_slice(&meter.to_ne_bytes());
+        // BPF_NOEXIST: what another way forwards is not taken from it.
+        if let Err(error) = self.table.insert(arriving.pack(), value, 1) {
+            self.meters.set(meter, 0);
+            self.free.push_back(meter);
+            return Err(io::Error::other(error));
+        }
+        Ok(Way { arriving, meter, base })
+    }
+
+    /// Moves a way's end.
+    pub fn extend(&self, way: &Way, until: Instant) {
+        self.meters.set(way.meter, self.clock.nanoseconds(until));
+    }
+
+    /// What went a way so far.
+    pub fn count(&self, way: &Way) -> Count {
+        let (now, base) = (self.meters.read(way.meter), way.base);
+        Count {
+            packets: now.packets.wrapping_sub(base.packets),
+            octets: now.octets.wrapping_sub(base.octets),
+            passed: now.passed.wrapping_sub(base.passed),
+        }
+    }
+
+    /// Closes a way; what went it in all.
+    #[expect(clippy::needless_pass_by_value, reason = "it is no way any more")]
+    pub fn close(&mut self, way: Way) -> Count {
+        self.meters.set(way.meter, 0);
+        if let Err(error) = self.table.remove(&way.arriving.pack()) {
+            tracing::error!(%error, "a way of the fast path is not in its table");
+        }
+        self.free.push_back(way.meter);
+        self.count(&way)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_packed_as_the_program_reads_them() {
+        let ends = |from: &str, to: &str, channel| Ends {
+            from: from.parse().unwrap(),
+            to: to.parse().unwrap(),
+            channel,
+        };
+        let bytes = ends("192.0.2.1:258", "198.51.100.2:3478", Some(0x4001)).pack();
+        assert_eq!(bytes[..4], [192, 0, 2, 1]);
+        assert_eq!(bytes[16..20], [198, 51, 100, 2]);
+        assert_eq!(bytes[32..], [1, 2, 0x0D, 0x96, 0x40, 1, 0, 0]);
+        let bytes = ends("[2001:db8::1]:1", "[2001:db8::2]:2", None).pack();
+        assert_eq!((bytes[0], bytes[15], bytes[31]), (0x20, 1, 2));
+        assert_eq!(bytes[32..], [0, 1, 0, 2, 0, 0, 1, 0]);
+    }
+
+    #[test]
+    fn the_program_is_built_where_clang_is() {
+        let clang = std::process::Command::new("clang").arg("--version").output();
+        assert_eq!(built().is_ok(), clang.is_ok(), "{MISSING}");
+    }
+}
