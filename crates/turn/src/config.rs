@@ -1,6 +1,7 @@
 //! What the administrator decides: where relays are bound, what they may reach, how much anybody may use.
 
 use crate::Policy;
+use crate::discovery::Rectangle;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub struct Config {
     pub peers: Policy,
     /// How much anybody may use.
     pub limits: Limits,
+    /// Listeners that answer for one another (RFC 5780).
+    pub discovery: Vec<Rectangle>,
     /// An allocation's life where the client names none, or a shorter one (RFC 8656 §7.2).
     pub lifetime: Duration,
     /// An allocation's longest life without a refresh.

@@ -1,12 +1,13 @@
 //! A TURN server as a machine (RFC 8656): allocations, permissions, channels, and the path of every relayed packet.
 //!
 //! [`Server::from_client`] and [`Server::from_peer`] are the data path: they look at bytes where they lie and say where
-//! those go. Whatever they call slow is for [`wire::Machine::handle`]. UDP relays only; RFC 6062, 8016 and 5780 are not here.
+//! those go. Whatever they call slow is for [`wire::Machine::handle`]. UDP relays only; RFC 6062 and 8016 are not here.
 
 pub mod allocation;
 pub mod channel;
 pub mod client;
 pub mod config;
+pub mod discovery;
 mod exchange;
 pub mod indication;
 mod opening;

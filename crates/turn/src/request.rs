@@ -4,6 +4,7 @@ mod allocate;
 mod binding;
 mod channel_bind;
 mod create_permission;
+mod discovery;
 mod refresh;
 
 use crate::exchange::{Challenge, Exchange};

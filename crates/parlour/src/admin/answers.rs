@@ -175,6 +175,8 @@ pub struct Checked {
     pub addresses: Vec<String>,
     /// Special address ranges that are allowed as TURN peers.
     pub allow_peers: Vec<String>,
+    /// NAT behaviour discovery (RFC 5780): the four listeners of each pair of addresses that is tested from.
+    pub discovery: Vec<Vec<String>>,
     /// How many threads serve clients.
     pub workers: u16,
     /// Where things are kept.
@@ -247,6 +249,9 @@ impl Answer for Checked {
             "\n  peers        special address ranges are refused, but: {}",
             or_none(&self.allow_peers)
         );
+        for listeners in &self.discovery {
+            let _ = write!(text, "\n  discovery    of NAT behaviour (RFC 5780) by {}", listeners.join(", "));
+        }
         let _ = write!(text, "\n  workers      {}", self.workers);
         let _ = write!(text, "\n  storage      {}", self.storage);
         match &self.certificate {

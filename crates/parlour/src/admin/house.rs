@@ -32,6 +32,7 @@ pub(super) fn check(plan: &Plan, _: &Arguments) -> Result<Value, Failure> {
         relay_ports: [*plan.turn.relay_ports.start(), *plan.turn.relay_ports.end()],
         addresses: strings(&plan.network.addresses),
         allow_peers: strings(&plan.turn.allow_peers),
+        discovery: plan.turn.discovery().iter().map(|corners| strings(corners)).collect(),
         workers: plan.network.workers,
         storage: plan.storage.url.clone(),
         certificate: plan.tls.as_ref().map(checked_certificate),

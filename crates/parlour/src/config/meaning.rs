@@ -209,6 +209,12 @@ impl<'a> Judge<'a> {
         let metrics = self.listeners("admin", "metrics", Transport::Tcp, &mut places);
         self.faults.extend(listener::clashes(self.text, &places));
         self.warn_about_relay_ports(&places, &turn.relay_ports);
+        for address in turn.discovery_lacks() {
+            self.warnings.push(format!(
+                "turn.udp: with \"{address}\" there would be two addresses with the same two ports, and clients could \
+                 find out how their NAT behaves (RFC 5780)"
+            ));
+        }
         (turn, sip, xmpp, metrics)
     }
 

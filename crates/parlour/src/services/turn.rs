@@ -1,6 +1,7 @@
 //! STUN and TURN on one worker: joins [`turn::Server`] with the worker's sockets and streams. What is relayed between
 //! datagram sockets is not copied; streams are cut into messages first.
 
+mod discovery;
 mod setup;
 mod streams;
 
@@ -70,7 +71,7 @@ pub struct Turn {
 impl Turn {
     /// A service with nothing under way.
     pub fn new(shared: &Shared, _now: Instant, epoch: Epoch) -> Self {
-        let config = setup::config(&shared.plan, shared.workers);
+        let config = setup::config(shared);
         let nonce = setup::nonce(shared);
         let entropy = Box::new(net::entropy::System);
         let server = Server::new(shared.me, config, &nonce, shared.directory.clone(), epoch, entropy);
@@ -305,7 +306,7 @@ impl Service for Turn {
     fn refresh(&mut self, desk: &mut Desk<'_, '_>) {
         self.handle(desk, Input::Epoch(desk.net.epoch()));
         self.handle(desk, Input::Directory(desk.shared.directory.clone()));
-        let mut config = setup::config(&desk.shared.plan, desk.shared.workers);
+        let mut config = setup::config(desk.shared);
         if self.draining {
             config.limits.allocations = 0;
         }

@@ -5,6 +5,7 @@
 
 mod client;
 mod coturn;
+mod discovery;
 mod strangers;
 
 use std::time::{Duration, Instant};

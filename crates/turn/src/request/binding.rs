@@ -1,5 +1,6 @@
 //! Binding (RFC 8489 §6.3.1): tells anybody their address, in as few octets as there can be.
 
+use crate::discovery::Rectangle;
 use crate::exchange::Exchange;
 use crate::{Client, Refusal, Server};
 use stun::attribute::XorMappedAddress;
@@ -8,6 +9,9 @@ use stun::{Kind, Message};
 impl Server {
     /// Answers a Binding request; it needs no credential, and one that is there is not looked at.
     pub(super) fn binding(&mut self, client: Client, request: &Message<'_>) {
+        if let Some(place) = Rectangle::place(&self.config.discovery, client.flow) {
+            return self.discover(client, request, place);
+        }
         let exchange = Exchange::new(client, request);
         let unknown: Vec<Kind> = request.unknown(is_known).collect();
         let buffer = self.buffer();
@@ -20,6 +24,6 @@ impl Server {
     }
 }
 
-fn is_known(kind: Kind) -> bool {
+pub(super) fn is_known(kind: Kind) -> bool {
     matches!(kind, Kind::USERNAME | Kind::REALM | Kind::NONCE)
 }

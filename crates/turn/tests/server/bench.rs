@@ -90,6 +90,7 @@ pub(crate) fn config() -> Config {
             allow: vec![range("203.0.113.0", 24), range("2001:db8:7::", 48)],
             own: vec![ip("9.9.9.9")],
         },
+        discovery: Vec::new(),
         limits: Limits { allocations: 5, per_user: 3, permissions: 4, channels: 3 },
         lifetime: Duration::from_secs(600),
         lifetime_max: Duration::from_secs(3600),

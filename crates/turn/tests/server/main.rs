@@ -5,6 +5,7 @@
 mod allocate;
 mod bench;
 mod credentials;
+mod discovery;
 mod dual;
 mod heap;
 mod lifetimes;

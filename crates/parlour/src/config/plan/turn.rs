@@ -1,9 +1,10 @@
 //! What the configuration says of STUN and TURN.
 
-use super::{Listener, Network, TurnLimits};
-use std::net::{IpAddr, SocketAddr};
+use super::{Host, Listener, Network, TurnLimits};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
+use turn::discovery;
 use wire::Secret;
 
 /// STUN and TURN.
@@ -49,6 +50,27 @@ pub struct TurnPlan {
     pub software: bool,
     /// What clients may cost.
     pub limits: TurnLimits,
+}
+
+impl TurnPlan {
+    /// The listeners that NAT behaviour discovery (RFC 5780) takes: two addresses with the same two ports.
+    pub fn discovery(&self) -> Vec<[Listener; 4]> {
+        let rectangles = discovery::rectangles(&self.udp_addresses());
+        rectangles.into_iter().map(|corners| corners.map(|n| self.udp[n])).collect()
+    }
+
+    /// What lacks to a rectangle of which three corners are there.
+    pub(in crate::config) fn discovery_lacks(&self) -> Vec<SocketAddr> {
+        discovery::missing(&self.udp_addresses())
+    }
+
+    fn udp_addresses(&self) -> Vec<SocketAddr> {
+        let address = |listener: &Listener| match listener.host {
+            Host::All => SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), listener.port),
+            Host::One(address) => SocketAddr::new(address, listener.port),
+        };
+        self.udp.iter().map(address).collect()
+    }
 }
 
 /// A key of access tokens.

@@ -1,19 +1,22 @@
 //! From the plan to what one worker's TURN server is to do.
 
+use super::discovery;
 use crate::config::Plan;
 use crate::desk::Shared;
 use turn::server::NonceRule;
 use turn::{Config, Limits, Policy, Range, Relays};
 use wire::Secret;
 
-/// The plan's part, for one of `workers`. Clients are spread over them by the kernel, so each gets an equal share
+/// The plan's part, for one of the workers. Clients are spread over them by the kernel, so each gets an equal share
 /// of all allocations; those of one account may all be on one worker, so that limit is not shared out.
-pub(super) fn config(plan: &Plan, workers: u16) -> Config {
+pub(super) fn config(shared: &Shared) -> Config {
+    let (plan, workers) = (&*shared.plan, shared.workers);
     let limits = &plan.turn.limits;
     Config {
         relays: relays(plan),
         ports: plan.turn.relay_ports.clone(),
         peers: peers(plan),
+        discovery: discovery::rectangles(&shared.bound),
         limits: Limits {
             allocations: count(plan.turn.quota.total.div_ceil(u32::from(workers.max(1)))),
             per_user: count(plan.turn.quota.user),
