@@ -4,14 +4,13 @@
 
 use crate::sys::{self, Meters};
 use aya::maps::{HashMap, Map, MapData};
-use aya::programs::{Xdp, XdpMode};
+use aya::programs::{ProgramError, Xdp, XdpMode};
 use aya::{Ebpf, EbpfLoader};
 use std::collections::VecDeque;
 use std::error::Error;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -97,7 +96,7 @@ fn put(place: &mut [u8], ip: IpAddr) {
 /// The program on its interface. Dropping it takes it off; so does the end of the process, however it ends.
 #[derive(Debug)]
 pub struct Attached {
-    _program: Ebpf,
+    program: Ebpf,
 }
 
 /// Loads the program, shares its table of `ways` out among `workers`, and attaches it to `interface`.
@@ -106,7 +105,7 @@ pub struct Attached {
 /// What is missing, in words for the administrator.
 pub fn attach(interface: &str, ways: u32, workers: u16) -> Result<(Attached, Vec<Ways>), XdpError> {
     built()?;
-    if !Path::new("/sys/class/net").join(interface).exists() {
+    if interface.contains('\0') {
         return Err(XdpError::NoInterface(interface.into()));
     }
     allow_lookups()?;
@@ -115,14 +114,23 @@ pub fn attach(interface: &str, ways: u32, workers: u16) -> Result<(Attached, Vec
         .map_max_entries("meters", ways)
         .load(OBJECT)
         .map_err(|error| explain(&error))?;
+    relay(&mut program).load().map_err(|error| explain(&error))?;
     let shares = share(&mut program, ways, workers)?;
-    let relay: &mut Xdp =
-        program.program_mut("relay").and_then(|found| found.try_into().ok()).expect("relay.c has it");
-    relay.load().map_err(|error| explain(&error))?;
-    relay
-        .attach(interface, XdpMode::Driver)
-        .map_err(|error| XdpError::NotAttached { interface: interface.into(), fault: chain(&error) })?;
-    Ok((Attached { _program: program }, shares))
+    let attached = relay(&mut program).attach(interface, XdpMode::Driver);
+    attached.map_err(|error| not_attached(interface, &error))?;
+    Ok((Attached { program }, shares))
+}
+
+fn relay(program: &mut Ebpf) -> &mut Xdp {
+    program.program_mut("relay").and_then(|found| found.try_into().ok()).expect("relay.c has it")
+}
+
+fn not_attached(interface: &str, error: &ProgramError) -> XdpError {
+    let interface = interface.to_owned();
+    match error {
+        ProgramError::UnknownInterface { .. } => XdpError::NoInterface(interface),
+        error => XdpError::NotAttached { interface, fault: chain(error) },
+    }
 }
 
 fn share(program: &mut Ebpf, ways: u32, workers: u16) -> Result<Vec<Ways>, XdpError> {
@@ -263,28 +271,4 @@ impl Ways {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ends_are_packed_as_the_program_reads_them() {
-        let ends = |from: &str, to: &str, channel| Ends {
-            from: from.parse().unwrap(),
-            to: to.parse().unwrap(),
-            channel,
-        };
-        let bytes = ends("192.0.2.1:258", "198.51.100.2:3478", Some(0x4001)).pack();
-        assert_eq!(bytes[..4], [192, 0, 2, 1]);
-        assert_eq!(bytes[16..20], [198, 51, 100, 2]);
-        assert_eq!(bytes[32..], [1, 2, 0x0D, 0x96, 0x40, 1, 0, 0]);
-        let bytes = ends("[2001:db8::1]:1", "[2001:db8::2]:2", None).pack();
-        assert_eq!((bytes[0], bytes[15], bytes[31]), (0x20, 1, 2));
-        assert_eq!(bytes[32..], [0, 1, 0, 2, 0, 0, 1, 0]);
-    }
-
-    #[test]
-    fn the_program_is_built_where_clang_is() {
-        let clang = std::process::Command::new("clang").arg("--version").output();
-        assert_eq!(built().is_ok(), clang.is_ok(), "{MISSING}");
-    }
-}
+mod tests;

@@ -286,7 +286,7 @@ INLINE int is_open(struct meter *meter)
     __u64 now = clock();
     if (now >= *(volatile __u64 *)&meter->until)
         return 0;
-    if (now - *(volatile __u64 *)&meter->refreshed < REFRESH)
+    if (now < *(volatile __u64 *)&meter->refreshed + REFRESH)
         return 1;
     meter->refreshed = now;
     return 0;
