@@ -172,8 +172,9 @@ fn allow_lookups() -> Result<(), XdpError> {
 fn explain(error: &(dyn Error + 'static)) -> XdpError {
     let mut cause = Some(error);
     while let Some(one) = cause {
-        let refused = one.downcast_ref::<io::Error>().map(io::Error::kind);
-        if refused == Some(io::ErrorKind::PermissionDenied) {
+        // EPERM; EACCES is the verifier's no.
+        let number = one.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+        if number == Some(libc::EPERM) {
             return XdpError::NotPermitted(one.to_string());
         }
         cause = one.source();

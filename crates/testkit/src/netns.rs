@@ -29,8 +29,21 @@ const PASS: &str = "__attribute__((section(\"xdp\"), used)) int pass(void *conte
 ///
 /// # Panics
 /// When the run inside fails.
-#[expect(clippy::print_stdout, reason = "a test that does nothing says so")]
 pub fn lan(test: &str) -> Option<Lan> {
+    run_inside(test, &[])
+}
+
+/// [`lan`], with no more than these of the process's capabilities inside: `["bpf", "net_admin"]`.
+///
+/// # Panics
+/// When the run inside fails.
+pub fn lan_with(test: &str, capabilities: &[&str]) -> Option<Lan> {
+    let kept: String = capabilities.iter().map(|name| format!(",+{name}")).collect();
+    run_inside(test, &["setpriv", &format!("--bounding-set=-all{kept}")])
+}
+
+#[expect(clippy::print_stdout, reason = "a test that does nothing says so")]
+fn run_inside(test: &str, before: &[&str]) -> Option<Lan> {
     if let Ok(server) = std::env::var(INSIDE) {
         return Some(Lan { server });
     }
@@ -50,6 +63,7 @@ pub fn lan(test: &str) -> Option<Lan> {
     let own = std::env::current_exe().expect("a test is a program");
     let status = Command::new("ip")
         .args(["netns", "exec", &spaces.lan])
+        .args(before)
         .arg(own)
         .args([test, "--exact", "--nocapture"])
         .env(INSIDE, &spaces.server)

@@ -128,6 +128,11 @@ fn expected(ends: &Ends, payload: &[u8], check: Check, own: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Inside a LAN, with no more capabilities than the manual asks for.
+fn inside(test: &str) -> Option<netns::Lan> {
+    netns::lan_with(test, &["bpf", "net_admin"])
+}
+
 struct Bench {
     attached: Attached,
     ways: Ways,
@@ -183,7 +188,7 @@ fn payload(length: usize) -> Vec<u8> {
 
 #[test]
 fn packets_come_out_as_they_have_to() {
-    let Some(_) = netns::lan("xdp::tests::packets_come_out_as_they_have_to") else { return };
+    let Some(_) = inside("xdp::tests::packets_come_out_as_they_have_to") else { return };
     let mut bench = Bench::new();
     let own = bench.own.clone();
     let arriving = [
@@ -235,7 +240,7 @@ fn packets_come_out_as_they_have_to() {
 
 #[test]
 fn everything_else_is_left_alone() {
-    let Some(_) = netns::lan("xdp::tests::everything_else_is_left_alone") else { return };
+    let Some(_) = inside("xdp::tests::everything_else_is_left_alone") else { return };
     let mut bench = Bench::new();
     let (from, to) = (ends(CLIENT, SERVER, Some(CHANNEL)), ends(RELAY, PEER, None));
     let good = frame(&from, b"payload", Check::Whole, 64);
@@ -290,7 +295,7 @@ fn everything_else_is_left_alone() {
 
 #[test]
 fn ways_end_and_neighbours_have_to_be_known() {
-    let Some(_) = netns::lan("xdp::tests::ways_end_and_neighbours_have_to_be_known") else { return };
+    let Some(_) = inside("xdp::tests::ways_end_and_neighbours_have_to_be_known") else { return };
     let mut bench = Bench::new();
     let (from, to) = (ends(PEER, RELAY, None), ends(SERVER, CLIENT, Some(CHANNEL)));
     let good = frame(&from, b"payload", Check::Whole, 64);
@@ -325,14 +330,14 @@ fn ways_end_and_neighbours_have_to_be_known() {
     let numbered = |port: u32| ends(&format!("10.99.0.77:{port}"), SERVER, Some(CHANNEL));
     let ways: Vec<Way> = (1..=32).map(|port| bench.open(&numbered(port), &to)).collect();
     assert!(bench.ways.open(from, &to, Instant::now()).is_err());
-    ways.into_iter().for_each(|way| drop(bench.ways.close(way)));
+    ways.into_iter().for_each(|way| assert_eq!(bench.ways.close(way), Count::default()));
     let way = bench.open(&from, &to);
     bench.ways.close(way);
 }
 
 #[test]
 fn what_is_missing_is_said() {
-    let Some(_) = netns::lan("xdp::tests::what_is_missing_is_said") else { return };
+    let Some(_) = inside("xdp::tests::what_is_missing_is_said") else { return };
     let fault = attach("none0", 8, 1).unwrap_err().to_string();
     assert_eq!(fault, "there is no network interface `none0`");
     let fault = attach("l0", 8, 1).unwrap_err().to_string();
