@@ -113,8 +113,6 @@ pub(crate) struct Core<M> {
     pub(crate) timers: Timers<Due>,
     pub(crate) postbox: Postbox<M>,
     pub(crate) chores: Chores<M>,
-    /// The event queue has to be fetched from again before it is waited for.
-    pub(crate) stirred: bool,
 }
 
 impl<M> Core<M> {
@@ -151,7 +149,6 @@ impl<M> Core<M> {
             return;
         }
         stream.interest = wanted;
-        self.stirred = true;
         let token = Token::Stream { slot: id.slot, generation: id.generation }.pack();
         let watched = if std::mem::take(&mut stream.parked) {
             self.events.add(&stream.socket, token, wanted)
@@ -287,7 +284,6 @@ impl<M> Core<M> {
 
     /// Changes what a listener is watched for.
     pub(crate) fn rest_listener(&mut self, index: u32, listener: &Socket, interest: Interest) {
-        self.stirred = true;
         if let Err(error) = self.events.change(listener, Token::Listener(index).pack(), interest) {
             tracing::error!(%error, "a listener is lost");
         }

@@ -1,6 +1,7 @@
 //! A worker's datagram sockets: its twins of the listeners, and relays of its own.
 
 use crate::Tag;
+use crate::appetite::Appetite;
 use crate::gate::Gate;
 use crate::sys::{self, Events, Interest};
 use crate::token::Token;
@@ -15,6 +16,7 @@ pub(crate) struct Datagram {
     pub(crate) socket: Socket,
     pub(crate) tag: Tag,
     pub(crate) local: SocketAddr,
+    pub(crate) appetite: Appetite,
 }
 
 impl Datagram {
@@ -29,7 +31,7 @@ impl Datagram {
         let _ = socket.set_send_buffer_size(buffer);
         socket.bind(&address.into())?;
         let local = socket.local_addr()?.as_socket().unwrap_or(address);
-        Ok(Self { socket, tag, local })
+        Ok(Self { socket, tag, local, appetite: Appetite::default() })
     }
 
     /// The address that replies leave from when the kernel is not told: ours, if it is bound to one.
@@ -109,6 +111,18 @@ impl Sockets {
         }
     }
 
+    pub(crate) fn get_mut(&mut self, id: SocketId) -> Option<&mut Datagram> {
+        if id.is_shared() {
+            return self.shared.get_mut(id.0 as usize);
+        }
+        let (place, generation) = place_of(id);
+        let place = self.own.get_mut(place as usize).filter(|place| place.generation == generation)?;
+        match &mut place.held {
+            Held::Datagram(datagram) => Some(datagram),
+            Held::Gate(_) | Held::Nothing => None,
+        }
+    }
+
     /// The own socket that listens under this id.
     pub(crate) fn gate(&self, id: SocketId) -> Option<&Gate> {
         match self.held(id)? {
@@ -166,7 +180,7 @@ impl Sockets {
         let Datagram { tag, local, .. } = *datagram;
         let socket = datagram.socket.try_clone()?;
         events.remove(&datagram.socket)?;
-        Ok(Loose(Datagram { socket, tag, local }))
+        Ok(Loose(Datagram { socket, tag, local, appetite: Appetite::default() }))
     }
 
     /// A place gives itself back if its socket cannot be watched.

@@ -8,6 +8,7 @@
 //! Linux only (`recvmmsg`, `sendmmsg`, UDP GSO, the error queue). Left out so far: UDP GRO, WebSocket, HTTPS, DTLS.
 
 mod admission;
+mod appetite;
 mod batch;
 mod core;
 pub mod counters;

@@ -7,9 +7,9 @@ use crate::datagram::Sockets;
 use crate::listen::Twins;
 use crate::outbox::Outbox;
 use crate::stream::{Spare, Stream, Streams};
-use crate::sys::Events;
+use crate::sys::{Bell, Events};
 use crate::tls::{ClientConfig, Identities, ServerSide};
-use crate::worker::{self, Doors, Worker};
+use crate::worker::{self, Doors, Ears, Worker};
 use crate::{Bound, Handler, Limits, Listeners};
 use std::fmt;
 use std::io;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::mpsc as channel;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use tokio::runtime::Builder;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, OwnedPermit, Receiver, Sender, UnboundedReceiver, UnboundedSender};
 use wire::{Epoch, Timers, Transport, WorkerId};
 
@@ -201,7 +201,8 @@ impl<M: Send + 'static> Drop for Running<M> {
     }
 }
 
-/// Starts one thread per worker. `make` is called once on each of these threads.
+/// Starts one thread per worker. `make` is called once on each of these threads. Workers run no runtime: tasks that a
+/// handler spawns run on the runtime from within which this is called, if there is one.
 ///
 /// # Errors
 /// A thread or its event queue cannot be made, or TLS cannot be set up (a TLS listener needs an identity).
@@ -220,6 +221,7 @@ where
     let (counters, orders, threads) = (Vec::new(), Vec::new(), Vec::new());
     let mut running = Running { postbox, bound, counters, orders, ended, threads };
     let make = Arc::new(make);
+    let runtime = Handle::try_current().ok();
     for ((me, twins), inbox) in (0..).map(WorkerId).zip(twins).zip(inboxes) {
         let (order, orders) = mpsc::unbounded_channel();
         let counters = Arc::new(Counters::default());
@@ -227,10 +229,11 @@ where
         running.orders.push(order);
         let (shared, postbox) = (Arc::clone(&shared), running.postbox.clone());
         let seat = Seat { me, twins, inbox, orders, counters, shared, postbox };
-        let (make, ready) = (Arc::clone(&make), ready.clone());
+        let (make, ready, runtime) = (Arc::clone(&make), ready.clone(), runtime.clone());
         let last_word = LastWord { worker: me, telling: telling.clone() };
         let body = move || {
             let _last_word = last_word;
+            let _runtime = runtime.as_ref().map(Handle::enter);
             seat.occupy(&*make, ready);
         };
         running.threads.push(thread::Builder::new().name(format!("worker-{}", me.0)).spawn(body)?);
@@ -285,22 +288,15 @@ impl<M: Send + 'static> Seat<M> {
         make: &dyn Fn(&Start<'_, M>) -> H,
         ready: channel::Sender<io::Result<()>>,
     ) {
-        let me = self.me;
-        let made = Builder::new_current_thread().enable_all().build().and_then(|runtime| {
-            let worker = self.make_worker(make)?;
-            Ok((runtime, worker))
-        });
         // Whoever started us may have given up already. The sender ends here: those who wait shall not wait for a worker
         // that panicked before it came this far.
-        let (runtime, worker) = match made {
-            Ok(made) => made,
+        let worker = match self.make_worker(make) {
+            Ok(worker) => worker,
             Err(error) => return drop(ready.send(Err(error))),
         };
         let _ = ready.send(Ok(()));
         drop(ready);
-        if let Err(error) = runtime.block_on(worker.work()) {
-            tracing::error!(worker = me.0, %error, "a worker ends");
-        }
+        worker.work();
     }
 
     fn make_worker<H: Handler<Mail = M>>(self, make: &dyn Fn(&Start<'_, M>) -> H) -> io::Result<Worker<H>> {
@@ -326,8 +322,8 @@ impl<M: Send + 'static> Seat<M> {
             timers: Timers::default(),
             postbox,
             chores: Chores::default(),
-            stirred: true,
         };
-        Ok(Worker::new(handler, core, doors, inbox, orders))
+        let bell = Arc::new(Bell::new()?);
+        Worker::new(handler, core, doors, Ears { inbox, orders, bell })
     }
 }

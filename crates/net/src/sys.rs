@@ -4,6 +4,7 @@
 //!
 //! Everything here has a safe face: pointers never leave the module's own shelves, which live as long as it uses them.
 
+mod bell;
 mod errors;
 mod events;
 mod meters;
@@ -13,6 +14,7 @@ mod receive;
 mod send;
 mod shelf;
 
+pub(crate) use bell::Bell;
 pub(crate) use errors::next_error;
 pub(crate) use events::{Event, Events, Interest};
 pub(crate) use meters::{Clock, Meters};

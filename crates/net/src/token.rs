@@ -11,6 +11,8 @@ pub(crate) enum Token {
     Stream { slot: u32, generation: u32 },
     /// A stream listener of this worker.
     Listener(u32),
+    /// Mail or orders.
+    Bell,
 }
 
 const KIND: u32 = 62;
@@ -24,6 +26,7 @@ impl Token {
                 1 << KIND | u64::from(generation & GENERATION_MASK) << 32 | u64::from(slot)
             }
             Self::Listener(index) => 2 << KIND | u64::from(index),
+            Self::Bell => 3 << KIND,
         }
     }
 
@@ -32,7 +35,8 @@ impl Token {
         match packed >> KIND {
             0 => Self::Datagram(SocketId(low)),
             1 => Self::Stream { slot: low, generation: (packed >> 32) as u32 & GENERATION_MASK },
-            _ => Self::Listener(low),
+            2 => Self::Listener(low),
+            _ => Self::Bell,
         }
     }
 
@@ -53,6 +57,7 @@ mod tests {
             Token::Stream { slot: u32::MAX, generation: GENERATION_MASK },
             Token::Stream { slot: 0, generation: 1 },
             Token::Listener(7),
+            Token::Bell,
         ] {
             assert_eq!(Token::unpack(token.pack()), token);
         }

@@ -1,7 +1,7 @@
 //! The loop of one worker: wait for mail, sockets or a deadline; let the handler see it; carry out what it asks for.
 //!
-//! All of the worker's files hang in one event queue of its own, which the thread's runtime waits for as for one file. So
-//! a wake-up costs the runtime once, however many files have news, and an idle socket costs no task.
+//! All of the worker's files hang in one event queue, and the thread waits for nothing else: mail and orders ring a bell
+//! that hangs there too. So a wake-up is one system call, however many files have news, and an idle socket costs no task.
 
 mod accept;
 mod arrive;
@@ -12,19 +12,15 @@ mod settle;
 use crate::core::{Core, Due, Manner};
 use crate::running::{Envelope, Order};
 use crate::stream::Phase;
-use crate::sys::{Arrivals, Interest};
+use crate::sys::{Arrivals, Bell, Interest};
 use crate::token::Token;
 use crate::{CloseReason, Handler, Net};
 pub(crate) use accept::{Door, Doors};
-use std::future::poll_fn;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
-use tokio::time::Sleep;
 use wire::Epoch;
 
 /// How often the calendar is looked at.
@@ -40,6 +36,14 @@ pub(crate) fn epoch(now: Instant) -> Epoch {
     Epoch { instant: now, unix }
 }
 
+/// Where a worker hears from other threads.
+pub(crate) struct Ears<M> {
+    pub(crate) inbox: Receiver<Envelope<M>>,
+    pub(crate) orders: UnboundedReceiver<Order>,
+    /// Rung when there is something in either that was not there when they were looked at last.
+    pub(crate) bell: Arc<Bell>,
+}
+
 /// A worker: its handler, its core, and the buffers that it lends to the handler.
 pub(crate) struct Worker<H: Handler> {
     handler: H,
@@ -47,8 +51,9 @@ pub(crate) struct Worker<H: Handler> {
     doors: Doors,
     arrivals: Arrivals,
     scratch: Box<[u8]>,
-    inbox: Receiver<Envelope<H::Mail>>,
-    orders: UnboundedReceiver<Order>,
+    ears: Ears<H::Mail>,
+    /// Whether there may be mail that the bell does not tell of.
+    listening: bool,
     letters: Vec<Envelope<H::Mail>>,
     /// When to stop at the latest, once that was ordered.
     stopping: Option<Instant>,
@@ -59,75 +64,73 @@ impl<H: Handler> Worker<H> {
         handler: H,
         core: Core<H::Mail>,
         doors: Doors,
-        inbox: Receiver<Envelope<H::Mail>>,
-        orders: UnboundedReceiver<Order>,
-    ) -> Self {
-        Self {
+        ears: Ears<H::Mail>,
+    ) -> io::Result<Self> {
+        core.events.add(&*ears.bell, Token::Bell.pack(), Interest::READ)?;
+        Ok(Self {
             handler,
             core,
             doors,
             arrivals: Arrivals::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
-            inbox,
-            orders,
+            ears,
+            listening: true,
             letters: Vec::with_capacity(LETTERS),
             stopping: None,
-        }
+        })
     }
 
     /// Works until it is told to stop and nothing is left, or the time for that is up.
-    pub(crate) async fn work(mut self) -> io::Result<()> {
-        let queue = self.core.events.awaitable()?;
-        let mut alarm = Alarm::new(self.core.now);
+    pub(crate) fn work(mut self) {
         self.settle();
+        self.listen();
         while !self.is_finished() {
-            let due = self.next_due();
-            poll_fn(|cx| self.poll_news(cx, &queue, &mut alarm, due)).await;
-            self.round();
+            let patience = self.patience();
+            let count = self.core.events.wait(patience);
+            self.round(count);
         }
         self.leave();
-        Ok(())
     }
 
-    /// Ready when there is anything to do. Fetches orders and mail on the way.
-    fn poll_news(
-        &mut self,
-        cx: &mut Context<'_>,
-        queue: &AsyncFd<OwnedFd>,
-        alarm: &mut Alarm,
-        due: Option<Instant>,
-    ) -> Poll<()> {
-        let mut news = self.core.stirred;
-        while let Poll::Ready(order) = self.orders.poll_recv(cx) {
+    /// How long to wait for news; `None`: for ever.
+    fn patience(&self) -> Option<Duration> {
+        if self.listening {
+            return Some(Duration::ZERO);
+        }
+        self.next_due().map(|due| due.saturating_duration_since(self.core.now))
+    }
+
+    /// Takes in orders and mail. What comes afterwards rings the bell, once neither had anything more.
+    fn listen(&mut self) {
+        let waker = Waker::from(Arc::clone(&self.ears.bell));
+        let mut cx = Context::from_waker(&waker);
+        while let Poll::Ready(order) = self.ears.orders.poll_recv(&mut cx) {
             // Nobody holds the workers any more: that is an order to stop at once.
             let ended = order.is_none();
             self.obey(order.unwrap_or(Order::Stop(self.core.now)));
-            news = true;
             if ended {
                 break;
             }
         }
-        news |= self.inbox.poll_recv_many(cx, &mut self.letters, LETTERS).is_ready();
-        if let Poll::Ready(Ok(mut guard)) = queue.poll_read_ready(cx) {
-            // Cleared before the queue is read: what happens afterwards is told again.
-            guard.clear_ready();
-            self.core.stirred = true;
-            news = true;
-        }
-        news |= alarm.poll(cx, due).is_ready();
-        if news { Poll::Ready(()) } else { Poll::Pending }
+        let polled = self.ears.inbox.poll_recv_many(&mut cx, &mut self.letters, LETTERS);
+        // None at all: nobody can send any more.
+        self.listening = matches!(polled, Poll::Ready(1..));
+        self.read_mail();
     }
 
     /// Lets everything happen that there is to do now.
-    fn round(&mut self) {
+    fn round(&mut self, events: usize) {
         self.core.counters.wakeups.add(1);
         self.core.now = Instant::now();
         if self.core.now.saturating_duration_since(self.core.epoch.instant) > EPOCH_AGE {
             self.core.epoch = epoch(self.core.now);
         }
-        self.read_mail();
-        if std::mem::take(&mut self.core.stirred) {
-            self.read_events();
+        if self.listening {
+            self.listen();
+        }
+        for index in 0..events {
+            self.event(index);
+            self.settle();
         }
         while let Some(due) = self.core.timers.pop(self.core.now) {
             self.timeout(due);
@@ -139,17 +142,17 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    fn read_events(&mut self) {
-        let count = self.core.events.fetch();
-        self.core.stirred = self.core.events.was_full();
-        for index in 0..count {
-            let event = self.core.events.get(index);
-            match Token::unpack(event.token) {
-                Token::Datagram(socket) => self.datagram_event(socket, event),
-                Token::Stream { slot, generation } => self.stream_event(slot, generation, event),
-                Token::Listener(index) => self.accept(index),
+    fn event(&mut self, index: usize) {
+        let event = self.core.events.get(index);
+        match Token::unpack(event.token) {
+            Token::Datagram(socket) => self.datagram_event(socket, event),
+            Token::Stream { slot, generation } => self.stream_event(slot, generation, event),
+            Token::Listener(index) => self.accept(index),
+            Token::Bell => {
+                // Silenced before anything is taken: what comes afterwards rings again.
+                self.ears.bell.silence();
+                self.listen();
             }
-            self.settle();
         }
     }
 
@@ -210,31 +213,5 @@ impl<H: Handler> Worker<H> {
             self.core.end(id, CloseReason::Shutdown, Manner::Orderly);
         }
         self.settle();
-    }
-}
-
-/// A timer that is set anew only when it would ring too late.
-struct Alarm {
-    sleep: Pin<Box<Sleep>>,
-    set: Option<Instant>,
-}
-
-impl Alarm {
-    fn new(now: Instant) -> Self {
-        Self { sleep: Box::pin(tokio::time::sleep_until(now.into())), set: None }
-    }
-
-    /// Ready at `due`, or somewhat earlier where an earlier moment had been asked for.
-    fn poll(&mut self, cx: &mut Context<'_>, due: Option<Instant>) -> Poll<()> {
-        let Some(due) = due else { return Poll::Pending };
-        if self.set.is_none_or(|set| due < set) {
-            self.sleep.as_mut().reset(due.into());
-            self.set = Some(due);
-        }
-        let rung = self.sleep.as_mut().poll(cx);
-        if rung.is_ready() {
-            self.set = None;
-        }
-        rung
     }
 }

@@ -58,10 +58,7 @@ impl<M: Send + 'static> Net<'_, M> {
     /// # Errors
     /// The kernel's; the socket is closed then.
     pub fn adopt_datagram(&mut self, loose: Loose) -> io::Result<(SocketId, SocketAddr)> {
-        let (id, local) = self.core.sockets.adopt(loose, &self.core.events)?;
-        // What waits in it was told to a queue that it is no longer in.
-        self.core.stirred = true;
-        Ok((id, local))
+        self.core.sockets.adopt(loose, &self.core.events)
     }
 
     /// From now on the peer's end of its half is told by [`Handler::ended`](crate::Handler::ended) and leaves ours

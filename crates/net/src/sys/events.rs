@@ -1,8 +1,8 @@
-//! The event queue of a worker (`epoll`, level-triggered). It is itself a file that another queue can wait for.
+//! The event queue of a worker (`epoll`, level-triggered): what was left undone is told again.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-use tokio::io::unix::AsyncFd;
+use std::time::Duration;
 
 /// What a registered file is watched for. Errors are always reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,7 +46,6 @@ pub(crate) struct Events {
     queue: OwnedFd,
     ready: Vec<libc::epoll_event>,
     count: usize,
-    full: bool,
 }
 
 impl Events {
@@ -57,19 +56,7 @@ impl Events {
         let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
         // SAFETY: the kernel has just given us this descriptor, so nobody else owns it.
         let queue = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Self {
-            queue,
-            ready: vec![libc::epoll_event { events: 0, u64: 0 }; Self::AT_ONCE],
-            count: 0,
-            full: false,
-        })
-    }
-
-    /// The queue as a file that the current runtime can wait for: readable when there are events.
-    pub(crate) fn awaitable(&self) -> io::Result<AsyncFd<OwnedFd>> {
-        let queue = self.queue.try_clone()?;
-        // SAFETY: the descriptor is owned by the `AsyncFd`, so it stays open, and the same file, as long as it is registered.
-        unsafe { AsyncFd::register_with_interest(queue, tokio::io::Interest::READABLE) }.map_err(Into::into)
+        Ok(Self { queue, ready: vec![libc::epoll_event { events: 0, u64: 0 }; Self::AT_ONCE], count: 0 })
     }
 
     pub(crate) fn add(&self, file: &impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
@@ -93,23 +80,18 @@ impl Events {
         .map(drop)
     }
 
-    /// Fetches what has happened, without waiting; how many events there are.
-    ///
-    /// Who waits for the queue itself is woken by what happens afterwards, but not by what was left undone: a file not
-    /// read to its end, or watched for something else (`change`) since. Then fetch again without waiting.
-    pub(crate) fn fetch(&mut self) -> usize {
-        let (room, most) = (self.ready.as_mut_ptr(), self.ready.len() as i32);
-        // SAFETY: the kernel writes at most `most` events into the vector, which has that many.
-        let got = unsafe { libc::epoll_wait(self.queue.as_raw_fd(), room, most, 0) };
+    /// Waits until something has happened, at the longest for `patience`; how many events there are.
+    pub(crate) fn wait(&mut self, patience: Option<Duration>) -> usize {
+        let (room, most) = (self.ready.as_mut_ptr(), self.ready.len());
+        let (queue, millis) = (self.queue.as_raw_fd(), patience.map_or(-1, whole_millis));
+        let nothing = std::ptr::null::<libc::sigset_t>();
+        // Not the C library's function: that is a place where threads may be cancelled, which costs two locked
+        // instructions each time.
+        // SAFETY: the kernel writes at most `most` events into the vector, which has that many; no signal set is given.
+        let got = unsafe { libc::syscall(libc::SYS_epoll_pwait, queue, room, most, millis, nothing, 8usize) };
+        // An interrupted call has fetched nothing; the next one tells all.
         self.count = usize::try_from(got).unwrap_or(0);
-        // An interrupted call has fetched nothing of what there may be.
-        self.full = got == most || got < 0;
         self.count
-    }
-
-    /// Whether the last fetch may have left events behind.
-    pub(crate) fn was_full(&self) -> bool {
-        self.full
     }
 
     /// Event `index` of the last fetch.
@@ -126,6 +108,23 @@ impl Events {
     }
 }
 
+/// A duration as the kernel takes it: never shorter, so that nobody wakes before a deadline only to wait for it again.
+fn whole_millis(patience: Duration) -> i32 {
+    i32::try_from(patience.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
+}
+
 fn check(result: i32) -> io::Result<i32> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_wakes_before_a_deadline() {
+        let millis = |nanos| whole_millis(Duration::from_nanos(nanos));
+        assert_eq!([0, 1, 1_000_000, 1_000_001].map(millis), [0, 1, 1, 2]);
+        assert_eq!(whole_millis(Duration::MAX), i32::MAX);
+    }
 }

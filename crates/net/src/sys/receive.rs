@@ -60,15 +60,17 @@ impl Arrivals {
         }
     }
 
-    /// Receives what waits on `socket`, at most [`Self::AT_ONCE`] datagrams, without blocking; how many there are.
-    pub(crate) fn receive(&mut self, socket: &impl AsFd) -> io::Result<usize> {
+    /// Receives what waits on `socket`, at most `quota` datagrams (and [`Self::AT_ONCE`]), without blocking; how many there
+    /// are.
+    pub(crate) fn receive(&mut self, socket: &impl AsFd, quota: usize) -> io::Result<usize> {
         self.reset(self.count);
         self.count = 0;
         let (fd, headers) = (socket.as_fd().as_raw_fd(), self.headers.at(0));
-        let none = std::ptr::null_mut();
+        let (quota, none) = (quota.min(Self::AT_ONCE), std::ptr::null_mut::<libc::timespec>());
+        // Not the C library's function, which is a place where threads may be cancelled: see `Events::wait`.
         // SAFETY: every header points at a name, a control buffer and one buffer of bytes of the lengths it says, on
         // shelves that live as long as `self`; they are borrowed mutably for the call, so nobody else reads them.
-        let got = unsafe { libc::recvmmsg(fd, headers, Self::AT_ONCE as u32, libc::MSG_DONTWAIT, none) };
+        let got = unsafe { libc::syscall(libc::SYS_recvmmsg, fd, headers, quota, libc::MSG_DONTWAIT, none) };
         self.count = usize::try_from(got).map_err(|_| io::Error::last_os_error())?;
         for (index, name) in self.names.slice(0, self.count).iter().enumerate() {
             let unknown = SocketAddr::from(([0; 4], 0));

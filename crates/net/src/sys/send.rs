@@ -154,9 +154,10 @@ impl<'a> Gathering<'a> {
         }
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
         let (fd, headers) = (socket.as_fd().as_raw_fd(), self.shelves.headers.at(0));
+        // Not the C library's function, which is a place where threads may be cancelled: see `Events::wait`.
         // SAFETY: the first `messages` headers point at names, controls and parts on shelves that live as long as the
         // borrow in `self`, and the parts at bytes that are borrowed for `'a`, which outlives this call.
-        let sent = unsafe { libc::sendmmsg(fd, headers, self.messages as u32, flags) };
+        let sent = unsafe { libc::syscall(libc::SYS_sendmmsg, fd, headers, self.messages, flags) };
         let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
         Ok(self.shelves.headers.slice(0, sent).iter().map(|h| h.msg_hdr.msg_iovlen).sum())
     }

@@ -74,7 +74,6 @@ impl<H: Handler> Worker<H> {
                 Err(_) => {}
             }
         }
-        self.core.stirred = true;
     }
 
     fn welcome(&mut self, socket: TcpStream, peer: SocketAddr, (spec, tag, tls): (u16, Tag, bool)) {

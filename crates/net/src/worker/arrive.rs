@@ -1,9 +1,8 @@
 //! Datagrams and ICMP errors that arrive.
 
 use super::Worker;
-use crate::sys::{self, Arrivals, Event};
+use crate::sys::{self, Event};
 use crate::{Batch, Handler, Net};
-use std::io;
 use wire::SocketId;
 
 /// Entries of one socket's error queue that are read at one time.
@@ -21,20 +20,14 @@ impl<H: Handler> Worker<H> {
     }
 
     fn read_datagrams(&mut self, socket: SocketId) {
-        let Some(datagram) = self.core.sockets.get(socket) else { return self.accept_own(socket) };
+        let Some(datagram) = self.core.sockets.get_mut(socket) else { return self.accept_own(socket) };
         let fixed = datagram.local.ip();
-        let count = match self.arrivals.receive(&datagram.socket) {
-            Ok(count) => count,
-            Err(error) => {
-                // Any other error is that of an earlier datagram, told now; what has arrived is still there.
-                self.core.stirred |= error.kind() != io::ErrorKind::WouldBlock;
-                return;
-            }
-        };
+        // Whatever error there is, is that of an earlier datagram, told now; what has arrived is told again.
+        let count = self.arrivals.receive(&datagram.socket, datagram.appetite.quota()).unwrap_or(0);
+        datagram.appetite.learn(count);
         if count == 0 {
             return;
         }
-        self.core.stirred |= count == Arrivals::AT_ONCE;
         let octets = (0..count).map(|index| self.arrivals.length(index)).sum();
         self.core.counters.datagrams_in.add(count);
         self.core.counters.datagram_bytes_in.add(octets);
@@ -59,6 +52,5 @@ impl<H: Handler> Worker<H> {
                 }
             }
         }
-        self.core.stirred = true;
     }
 }

@@ -65,8 +65,7 @@ impl<H: Handler> Worker<H> {
         for turn in 0..=READS {
             let Some(room) = self.room(id, scratch.len()) else { break };
             if room == 0 || turn == READS {
-                // The others first; what is left of the handler's is offered again meanwhile.
-                self.core.stirred = true;
+                // The others first; what is left of the handler's is offered again meanwhile, and the rest told again.
                 break;
             }
             match self.read_once(id, &mut scratch[..room]) {

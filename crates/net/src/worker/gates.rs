@@ -35,7 +35,6 @@ impl<H: Handler> Worker<H> {
                 Err(_) => {}
             }
         }
-        self.core.stirred = true;
     }
 
     fn let_in(&mut self, socket: TcpStream, peer: SocketAddr, listener: SocketId, tag: Tag) {
@@ -51,7 +50,6 @@ impl<H: Handler> Worker<H> {
     /// Changes what a listening socket is watched for, if it is still there.
     pub(super) fn watch_gate(&mut self, socket: SocketId, interest: Interest) {
         let Some(gate) = self.core.sockets.gate(socket) else { return };
-        self.core.stirred = true;
         if let Err(error) = self.core.events.change(&gate.socket, Token::Datagram(socket).pack(), interest) {
             tracing::error!(%error, "a listener is lost");
         }
