@@ -75,3 +75,28 @@ fn what_is_dropped() {
     });
     assert_eq!(count, 0);
 }
+
+/// What an allocation with nothing in it takes of the heap, tables and timers included, in octets: to be had with room to
+/// spare for what the product and the socket's entry in `net` take of 2 KiB.
+const IDLE: i64 = 1024;
+
+#[test]
+fn an_idle_allocation() {
+    let limits = turn::Limits { allocations: 100_000, per_user: 100_000, ..crate::bench::config().limits };
+    let config = turn::Config { ports: 1..=65_535, limits, ..crate::bench::config() };
+    for count in [1000_u16, 1800, 3600] {
+        let mut bench = Bench::with(config.clone());
+        let mut users: Vec<_> =
+            (0..count).map(|n| crate::bench::user("roland", &format!("192.0.2.1:{}", n + 1))).collect();
+        users.iter_mut().for_each(|user| bench.challenge(user));
+        bench.taken.reserve(usize::from(count));
+        let taken = allocation_counter::measure(|| {
+            for user in &users {
+                bench.ask(user, stun::Method::ALLOCATE, &[crate::bench::transport(17)]);
+            }
+        });
+        assert_eq!(bench.server.allocations(), usize::from(count));
+        let each = taken.bytes_current / i64::from(count);
+        assert!(each <= IDLE, "{each} octets for each of {count}");
+    }
+}
