@@ -26,6 +26,10 @@ impl Datagram {
         socket.set_nonblocking(true)?;
         socket.set_reuse_port(shared)?;
         sys::prepare_datagrams(&socket, address.is_ipv6(), address.ip().is_unspecified())?;
+        if !shared {
+            // A relayed datagram goes through in fragments unless its sender asks for one piece (RFC 8656 §14).
+            sys::allow_fragments(&socket, address.is_ipv6(), true)?;
+        }
         // The kernel grants what its own limits allow; less is no reason not to start.
         let _ = socket.set_recv_buffer_size(buffer);
         let _ = socket.set_send_buffer_size(buffer);

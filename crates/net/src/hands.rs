@@ -60,6 +60,13 @@ impl<M: Send + 'static> Net<'_, M> {
         self.core.outbox.forward(socket, local, to, packet);
     }
 
+    /// What [`Self::send`] or [`Self::forward`] queued last leaves in one piece (IPv4's DF bit; over IPv6 no fragment
+    /// header), or, where it is too big for the path, not at all:
+    /// [`Handler::unreachable`](crate::Handler::unreachable) then tells the MTU, also where that is known before it leaves.
+    pub fn dont_fragment(&mut self) {
+        self.core.outbox.dont_fragment();
+    }
+
     /// Queues bytes on a stream, all or nothing: inside TLS once that was asked for. `Ok` and without effect on a
     /// connection that is gone or closing.
     ///

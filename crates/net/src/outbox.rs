@@ -4,7 +4,7 @@
 use crate::PacketRef;
 use crate::counters::Counters;
 use crate::datagram::{Datagram, Sockets};
-use crate::sys::{Arrivals, Departures, Gathering};
+use crate::sys::{self, Arrivals, Departures, Gathering};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use wire::SocketId;
@@ -15,6 +15,8 @@ pub(crate) struct Outbox {
     entries: Vec<Entry>,
     copied: Vec<u8>,
     departures: Departures,
+    /// Whom those were for that were to leave whole and were too big: the kernel tells the address only, not the port.
+    oversized: Vec<(SocketId, SocketAddr)>,
     /// How many packets the current batch has; `forward` means something only while it has any.
     pub(crate) batch: usize,
 }
@@ -26,6 +28,8 @@ struct Entry {
     to: SocketAddr,
     from: Option<IpAddr>,
     bytes: Bytes,
+    /// Whether it leaves in one piece or not at all.
+    whole: bool,
 }
 
 #[derive(Debug)]
@@ -34,12 +38,21 @@ enum Bytes {
     Packet(PacketRef),
 }
 
+/// How many that were too big are remembered until the kernel tells of them.
+const OVERSIZED: usize = 32;
+
 /// More copies than this are not kept room for.
 const KEPT: usize = 256 << 10;
 
 impl Outbox {
     pub(crate) fn new() -> Self {
-        Self { entries: Vec::new(), copied: Vec::new(), departures: Departures::new(), batch: 0 }
+        Self {
+            entries: Vec::new(),
+            copied: Vec::new(),
+            departures: Departures::new(),
+            oversized: Vec::new(),
+            batch: 0,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -66,7 +79,28 @@ impl Outbox {
 
     fn push(&mut self, socket: SocketId, from: Option<IpAddr>, to: SocketAddr, bytes: Bytes) {
         let order = self.entries.len() as u32;
-        self.entries.push(Entry { socket, order, to, from, bytes });
+        self.entries.push(Entry { socket, order, to, from, bytes, whole: false });
+    }
+
+    /// What was queued last leaves in one piece or not at all.
+    pub(crate) fn dont_fragment(&mut self) {
+        if let Some(entry) = self.entries.last_mut() {
+            entry.whole = true;
+        }
+    }
+
+    /// Whom the kernel means that names an address without a port, as it does for what was too big to be sent.
+    pub(crate) fn whom(&mut self, socket: SocketId, named: SocketAddr) -> Option<SocketAddr> {
+        if named.port() != 0 {
+            return Some(named);
+        }
+        let at = self.oversized.iter().position(|(of, to)| *of == socket && to.ip() == named.ip())?;
+        Some(self.oversized.remove(at).1)
+    }
+
+    /// The kernel has told of all that were too big for a socket.
+    pub(crate) fn told(&mut self, socket: SocketId) {
+        self.oversized.retain(|(of, _)| *of != socket);
     }
 
     /// Sends everything queued; afterwards the batch may be overwritten.
@@ -74,10 +108,13 @@ impl Outbox {
         if !self.entries.is_sorted_by_key(|e| e.socket.0) {
             self.entries.sort_unstable_by_key(|e| (e.socket.0, e.order));
         }
-        let Self { entries, copied, departures, .. } = self;
-        for run in entries.chunk_by(|a, b| a.socket == b.socket) {
+        let Self { entries, copied, departures, oversized, .. } = self;
+        for run in entries.chunk_by(|a, b| (a.socket, a.whole) == (b.socket, b.whole)) {
             let mut run = Run { entries: run, copied, arrivals, counters };
             match sockets.get(run.entries[0].socket) {
+                Some(datagram) if run.entries[0].whole => {
+                    run.send_whole(datagram, departures, oversized);
+                }
                 Some(datagram) => run.send(datagram, departures),
                 None => run.drop_all(),
             }
@@ -119,6 +156,34 @@ impl Run<'_> {
                 whole.get(p.start as usize..p.end as usize).unwrap_or_default()
             }
         }
+    }
+
+    /// The option is the socket's, not the datagram's: it is set for this run and taken back. One by one, so that it is
+    /// known which one is too big.
+    fn send_whole(
+        &mut self,
+        datagram: &Datagram,
+        departures: &mut Departures,
+        oversized: &mut Vec<(SocketId, SocketAddr)>,
+    ) {
+        let is_ipv6 = datagram.local.is_ipv6();
+        if sys::allow_fragments(&datagram.socket, is_ipv6, false).is_err() {
+            return self.drop_all();
+        }
+        for entry in self.entries {
+            let mut one = departures.gather();
+            one.push(entry.to, None, self.bytes(entry), false);
+            match one.send(&datagram.socket) {
+                Ok(_) => self.took(1),
+                Err(error) => {
+                    if error.raw_os_error() == Some(libc::EMSGSIZE) && oversized.len() < OVERSIZED {
+                        oversized.push((entry.socket, entry.to));
+                    }
+                    self.skip(1);
+                }
+            }
+        }
+        let _ = sys::allow_fragments(&datagram.socket, is_ipv6, true);
     }
 
     fn send(&mut self, datagram: &Datagram, departures: &mut Departures) {

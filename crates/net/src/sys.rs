@@ -1,5 +1,5 @@
 //! The only `unsafe` of the house: what neither the standard library nor `socket2` offers. Event queue, `recvmmsg` and
-//! `sendmmsg` with their control messages, the error queue, two socket options, the limit of open files, memory
+//! `sendmmsg` with their control messages, the error queue, some socket options, the limit of open files, memory
 //! shared with the program of the fast path.
 //!
 //! Everything here has a safe face: pointers never leave the module's own shelves, which live as long as it uses them.
@@ -18,6 +18,6 @@ pub(crate) use bell::Bell;
 pub(crate) use errors::next_error;
 pub(crate) use events::{Event, Events, Interest};
 pub(crate) use meters::{Clock, Meters};
-pub(crate) use options::{prepare_datagrams, raise_open_files};
+pub(crate) use options::{allow_fragments, prepare_datagrams, raise_open_files};
 pub(crate) use receive::Arrivals;
 pub(crate) use send::{Departures, Gathering};

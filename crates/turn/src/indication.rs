@@ -1,36 +1,53 @@
-//! Send and Data indications (RFC 8656 §11): how a datagram travels between client and server without a channel.
+//! Send and Data indications (RFC 8656 §11): how a datagram, or what the network said to one, travels between client and
+//! server without a channel.
 
 use std::net::SocketAddr;
 use std::ops::Range;
-use stun::attribute::{Attribute, XorPeerAddress};
+use stun::attribute::{Attribute, Icmp, XorPeerAddress};
 use stun::message::padded;
-use stun::{Class, HEADER, Kind, MAGIC_COOKIE, Message, Method, TransactionId};
+use stun::{Class, HEADER, Kind, MAGIC_COOKIE, Message, Method, TransactionId, Writer};
 
 /// The most octets that a Data indication puts in front of its data: with an IPv6 peer.
 pub const MAX_HEADER: usize = HEADER + 4 + 20 + 4;
 
-/// Which attributes a Send indication may have and must be understood (DONT-FRAGMENT is not offered).
-fn is_known(kind: Kind) -> bool {
-    matches!(kind, Kind::XOR_PEER_ADDRESS | Kind::DATA)
+/// What a Send indication asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Send {
+    /// Whom it is for.
+    pub peer: SocketAddr,
+    /// Where in it the data lies.
+    pub data: Range<usize>,
+    /// Whether the datagram is to arrive in one piece or not at all (RFC 8656 §14).
+    pub dont_fragment: bool,
 }
 
-/// Whom a Send indication is for, and where in it the data lies. `None` where it is to be dropped (RFC 8656 §11.2).
-pub fn read_send(message: &Message<'_>) -> Option<(SocketAddr, Range<usize>)> {
+/// Reads a Send indication. `None` where it is to be dropped (RFC 8656 §11.2).
+pub fn read_send(message: &Message<'_>) -> Option<Send> {
     if (message.class(), message.method()) != (Class::Indication, Method::SEND) {
         return None;
     }
-    let (mut peer, mut data) = (None, None);
+    let (mut peer, mut data, mut dont_fragment) = (None, None, false);
     for raw in message.attributes() {
         match raw.kind {
             Kind::XOR_PEER_ADDRESS if peer.is_none() => {
                 peer = Some(XorPeerAddress::read(raw.value, message.transaction())?.0);
             }
             Kind::DATA if data.is_none() => data = Some(raw.at..raw.at + raw.value.len()),
-            kind if kind.is_required() && !is_known(kind) => return None,
+            Kind::DONT_FRAGMENT => dont_fragment = true,
+            Kind::XOR_PEER_ADDRESS | Kind::DATA => {}
+            kind if kind.is_required() => return None,
             _ => {}
         }
     }
-    peer.zip(data)
+    Some(Send { peer: peer?, data: data?, dont_fragment })
+}
+
+/// Writes a Data indication without data, which says what the network said (RFC 8656 §11.5).
+pub(crate) fn write_icmp(out: &mut Vec<u8>, peer: SocketAddr, icmp: Icmp, transaction: TransactionId) {
+    Writer::new(out, Class::Indication, Method::DATA, transaction)
+        .with(&XorPeerAddress(peer))
+        .with(&icmp)
+        .finish();
 }
 
 /// Turns a datagram into a Data indication where it lies: the header goes in front, and as the padding behind the data
@@ -93,7 +110,6 @@ fn peer_address(peer: SocketAddr, transaction: TransactionId) -> ([u8; 20], usiz
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stun::Writer;
     use stun::attribute::{Data, DontFragment, Software};
 
     const TRANSACTION: TransactionId = TransactionId(*b"twelve bytes");
@@ -131,19 +147,21 @@ mod tests {
             let mut out = Vec::new();
             build(Writer::new(&mut out, Class::Indication, Method::SEND, TRANSACTION));
             let found = read_send(&Message::parse(&out).unwrap());
-            found.map(|(to, range)| (to, out[range].to_vec()))
+            found.map(|send| (send.peer, out[send.data].to_vec(), send.dont_fragment))
         };
         let to = XorPeerAddress(peer);
-        let good = Some((peer, b"hello".to_vec()));
+        let good = Some((peer, b"hello".to_vec(), false));
         assert_eq!(send(&|w| w.with(&to).with(&Data(b"hello")).finish()), good);
         assert_eq!(
             send(&|w| w.with(&Data(b"hello")).with(&Software("x")).with(&to).fingerprint().finish()),
             good
         );
-        assert_eq!(send(&|w| w.with(&to).with(&Data(b"")).finish()), Some((peer, vec![])));
+        assert_eq!(send(&|w| w.with(&to).with(&Data(b"")).finish()), Some((peer, vec![], false)));
         assert_eq!(send(&|w| w.with(&to).finish()), None);
         assert_eq!(send(&|w| w.with(&Data(b"hello")).finish()), None);
         assert_eq!(send(&|w| w.raw(Kind::XOR_PEER_ADDRESS, &[0; 5]).with(&Data(b"hello")).finish()), None);
-        assert_eq!(send(&|w| w.with(&to).with(&Data(b"hello")).with(&DontFragment).finish()), None);
+        assert_eq!(send(&|w| w.with(&to).with(&Data(b"hello")).raw(Kind::LIFETIME, &[0; 4]).finish()), None);
+        let whole = send(&|w| w.with(&to).with(&Data(b"hello")).with(&DontFragment).finish());
+        assert_eq!(whole, Some((peer, b"hello".to_vec(), true)));
     }
 }

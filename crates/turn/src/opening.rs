@@ -17,9 +17,6 @@ use stun::attribute::{
 use stun::{Kind, TransactionId, Writer};
 use wire::{Address, Flow};
 
-/// ADDRESS-ERROR-CODE as drafts of RFC 8656 had it, for clients that ask for a second family the same old way.
-const OLD_ADDRESS_ERROR_CODE: Kind = Kind(0x8033);
-
 /// An Allocate that waits.
 #[derive(Debug)]
 pub(crate) struct Opening {
@@ -253,7 +250,7 @@ fn tell_missing<'b>(writer: Writer<'b>, missing: &Missing) -> Writer<'b> {
     }
     let mut value = Vec::new();
     code.write(TransactionId([0; 12]), &mut value);
-    writer.raw(OLD_ADDRESS_ERROR_CODE, &value)
+    writer.raw(Kind::DRAFT_ADDRESS_ERROR_CODE, &value)
 }
 
 /// A lifetime as LIFETIME carries it.

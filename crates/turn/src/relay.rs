@@ -1,13 +1,14 @@
 //! The data path (RFC 8656 §11, §12): one or two lookups per packet, no heap, bytes left where they lie.
 
 use crate::channel::{self, HEADER};
+use crate::indication::{self, Send};
 use crate::policy::Scope;
 use crate::server::Server;
-use crate::{allocation::Allocation, indication};
+use crate::{Output, allocation::Allocation};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Instant;
-use stun::attribute::ChannelNumber;
+use stun::attribute::{ChannelNumber, Icmp};
 use stun::message::padded;
 use stun::{Class, Message, TransactionId};
 use wire::{Flow, SocketId};
@@ -37,6 +38,8 @@ pub enum Way {
         socket: SocketId,
         /// The peer.
         peer: SocketAddr,
+        /// Whether it must arrive in one piece: the IP header's DF bit (RFC 8656 §14).
+        dont_fragment: bool,
     },
     /// To a client.
     Client(Flow),
@@ -60,7 +63,7 @@ impl Server {
         let (number, length) = channel::read(message)?;
         let allocation = self.allocations.of_client(flow)?;
         let peer = allocation.channels.peer(now, number)?;
-        to_peer(now, allocation, peer, HEADER..HEADER + length)
+        to_peer(now, allocation, peer, HEADER..HEADER + length, false)
     }
 
     fn stun(&mut self, now: Instant, flow: Flow, message: &Message<'_>) -> Verdict {
@@ -73,12 +76,12 @@ impl Server {
 
     /// RFC 8656 §11.2: from a Send indication to its peer.
     fn send_indication(&mut self, now: Instant, flow: Flow, message: &Message<'_>) -> Option<Verdict> {
-        let (peer, range) = indication::read_send(message)?;
+        let Send { peer, data, dont_fragment } = indication::read_send(message)?;
         let ports = self.config.ports.clone();
         let allocation = self.allocations.of_client(flow)?;
         let permission = allocation.permissions.get(now, peer.ip())?;
         let is_open = Scope::includes(permission.scope, peer.port(), &ports);
-        if is_open { to_peer(now, allocation, peer, range) } else { None }
+        if is_open { to_peer(now, allocation, peer, data, dont_fragment) } else { None }
     }
 
     /// What to do with a datagram that a peer sent to a relay: `frame` holds `headroom` octets and then the datagram, and
@@ -113,6 +116,21 @@ impl Server {
         Verdict::Forward { to: Way::Client(allocation.client.flow), range }
     }
 
+    /// What the network said to a datagram from a relay to a peer: the client is told, where it may hear of that peer at all
+    /// (RFC 8656 §11.5).
+    pub(crate) fn unreachable(&mut self, now: Instant, socket: SocketId, peer: SocketAddr, icmp: Icmp) {
+        let is_error = if peer.is_ipv4() { matches!(icmp.kind, 3 | 11) } else { matches!(icmp.kind, 1..=3) };
+        let transaction = self.next_transaction();
+        let mut bytes = self.buffer();
+        let allocation = self.allocations.of_socket(socket).filter(|one| is_error && one.lives(now, socket));
+        let Some(allocation) = allocation.filter(|one| one.permissions.get(now, peer.ip()).is_some()) else {
+            return self.recycle(bytes);
+        };
+        indication::write_icmp(&mut bytes, peer, icmp, transaction);
+        let to = Way::Client(allocation.client.flow);
+        self.output(Output::Forward { to, bytes });
+    }
+
     /// An identifier for an indication. Nobody answers it, so it need only differ from the others.
     fn next_transaction(&mut self) -> TransactionId {
         self.indications = self.indications.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -130,11 +148,12 @@ fn to_peer(
     allocation: &mut Allocation,
     peer: SocketAddr,
     range: Range<usize>,
+    dont_fragment: bool,
 ) -> Option<Verdict> {
     let socket = allocation.towards(now, peer)?.socket;
     allocation.traffic.sent_packets += 1;
     allocation.traffic.sent_bytes += range.len() as u64;
-    Some(Verdict::Forward { to: Way::Peer { socket, peer }, range })
+    Some(Verdict::Forward { to: Way::Peer { socket, peer, dont_fragment }, range })
 }
 
 /// Puts the header in front of a datagram; on streams the padding too, for which the datagram moves forward.

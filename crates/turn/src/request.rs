@@ -129,8 +129,8 @@ impl Server {
     }
 }
 
-/// The attributes that requests may have and that must be understood. Not DONT-FRAGMENT: a 420 tells the client that
-/// it is not offered (RFC 8656 §7.2, step 4).
+/// The attributes that requests may have and that must be understood. DONT-FRAGMENT in an Allocate only asks whether it is
+/// offered (RFC 8656 §7.2, step 4), and it is.
 fn is_known(kind: Kind) -> bool {
     matches!(
         kind,
@@ -141,6 +141,7 @@ fn is_known(kind: Kind) -> bool {
             | Kind::LIFETIME
             | Kind::XOR_PEER_ADDRESS
             | Kind::DATA
+            | Kind::DONT_FRAGMENT
             | Kind::REQUESTED_ADDRESS_FAMILY
             | Kind::EVEN_PORT
             | Kind::REQUESTED_TRANSPORT

@@ -3,7 +3,7 @@
 use crate::allocation::{Allocations, Relay, SessionId, Slot};
 use crate::opening::Opening;
 use crate::reservation::Reservations;
-use crate::{Client, Config, Session};
+use crate::{Client, Config, Session, Way};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stun::Key;
-use stun::attribute::ReservationToken;
+use stun::attribute::{Icmp, ReservationToken};
 use stun::nonce::Nonces;
 use wire::{
     Address, ConnectionId, Directory, Entropy, Epoch, Flow, Machine, Secret, SocketId, Timers, WorkerId,
@@ -57,6 +57,15 @@ pub enum Input<'a> {
     },
     /// A client's stream is gone.
     Closed(ConnectionId),
+    /// An ICMP error for an earlier datagram from a relay.
+    Unreachable {
+        /// The relay's socket.
+        socket: SocketId,
+        /// Whom the datagram was for.
+        peer: SocketAddr,
+        /// What the network said; its data is the next hop's MTU where the datagram was too big, else zero.
+        icmp: Icmp,
+    },
     /// The answer to [`Output::OpenRelay`].
     Relay {
         /// Which.
@@ -98,6 +107,14 @@ pub enum Output {
         /// The way to it.
         flow: Flow,
         /// One message: a datagram, or bytes of the stream.
+        bytes: Vec<u8>,
+    },
+    /// Send what was relayed, or news of it; it may be dropped where there is no room. Give the buffer back by
+    /// [`Server::recycle`].
+    Forward {
+        /// Where to.
+        to: Way,
+        /// A datagram, or bytes of the stream.
         bytes: Vec<u8>,
     },
     /// Bind a datagram socket; [`Input::Relay`] is the answer.
@@ -338,6 +355,7 @@ impl Machine for Server {
         match input {
             Input::Message { client, bytes } => self.message(now, client, bytes),
             Input::Closed(connection) => self.closed(connection),
+            Input::Unreachable { socket, peer, icmp } => self.unreachable(now, socket, peer, icmp),
             Input::Relay { ask, result } => self.opened(now, ask, result),
             Input::Claim { from, ask, token, user } => self.claim(from, ask, token, &user),
             Input::Claimed { ask, local } => self.claimed(now, ask, local),

@@ -1,4 +1,5 @@
-//! The error queue of a datagram socket: which earlier datagram met which ICMP error.
+//! The error queue of a datagram socket: which earlier datagram met which ICMP error, or was too big for a path whose MTU
+//! is known here.
 
 use super::names::{self, Control};
 use crate::IcmpError;
@@ -40,11 +41,24 @@ fn icmp(message: &names::ControlMessage<'_>) -> Option<IcmpError> {
         libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6 => {
             Some(IcmpError { kind: data[5], code: data[6], info: if is_too_big(data) { info } else { 0 } })
         }
+        // Said as the router on the way would have said it.
+        libc::SO_EE_ORIGIN_LOCAL if data[..4] == libc::EMSGSIZE.to_ne_bytes() => {
+            let (kind, code) = if message.level == libc::IPPROTO_IP { FRAGMENTATION_NEEDED } else { TOO_BIG };
+            Some(IcmpError { kind, code, info })
+        }
         _ => None,
     }
 }
 
-/// Fragmentation needed (RFC 1191) or packet too big (RFC 4443 §3.2): then the info is an MTU.
+/// RFC 1191.
+const FRAGMENTATION_NEEDED: (u8, u8) = (3, 4);
+
+/// RFC 4443 §3.2.
+const TOO_BIG: (u8, u8) = (2, 0);
+
 fn is_too_big(data: &[u8]) -> bool {
-    matches!((data[4], data[5], data[6]), (libc::SO_EE_ORIGIN_ICMP, 3, 4) | (libc::SO_EE_ORIGIN_ICMP6, 2, _))
+    match data[4] {
+        libc::SO_EE_ORIGIN_ICMP => (data[5], data[6]) == FRAGMENTATION_NEEDED,
+        _ => data[5] == TOO_BIG.0,
+    }
 }

@@ -18,12 +18,28 @@ pub(crate) fn prepare_datagrams(socket: &impl AsFd, v6: bool, tell_destination: 
     Ok(())
 }
 
+/// Whether routers (IPv4), or this host, may cut what the socket sends into fragments. If not, what is too big for the
+/// path is not sent, and the error queue says so.
+pub(crate) fn allow_fragments(socket: &impl AsFd, v6: bool, allow: bool) -> io::Result<()> {
+    let (level, option, value) = match (v6, allow) {
+        (false, true) => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT),
+        (false, false) => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO),
+        (true, true) => (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DONT),
+        (true, false) => (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO),
+    };
+    set(socket, level, option, value)
+}
+
 fn switch_on(socket: &impl AsFd, level: i32, option: i32) -> io::Result<()> {
-    let one: libc::c_int = 1;
+    set(socket, level, option, 1)
+}
+
+fn set(socket: &impl AsFd, level: i32, option: i32, value: libc::c_int) -> io::Result<()> {
     let size = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the descriptor is borrowed and so open; the kernel only reads the integer, within the call.
-    let result =
-        unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), level, option, (&raw const one).cast(), size) };
+    let result = unsafe {
+        libc::setsockopt(socket.as_fd().as_raw_fd(), level, option, (&raw const value).cast(), size)
+    };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

@@ -40,7 +40,8 @@ impl<H: Handler> Worker<H> {
         for _ in 0..ERRORS {
             let Some(datagram) = self.core.sockets.get(socket) else { return };
             match sys::next_error(&datagram.socket) {
-                Some(Some((peer, error))) => {
+                Some(Some((named, error))) => {
+                    let Some(peer) = self.core.outbox.whom(socket, named) else { continue };
                     self.core.counters.icmp_errors.add(1);
                     self.handler.unreachable(&mut Net::new(&mut self.core), socket, peer, error);
                 }
@@ -48,6 +49,7 @@ impl<H: Handler> Worker<H> {
                 None => {
                     // An error without an entry would be reported for ever.
                     let _ = datagram.socket.take_error();
+                    self.core.outbox.told(socket);
                     return;
                 }
             }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic, and may wait")]
 
 mod datagrams;
+mod fragments;
 mod halves;
 mod listeners;
 mod migration;

@@ -15,7 +15,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 use streams::Streams;
-use stun::attribute::ReservationToken;
+use stun::attribute::{Icmp, ReservationToken};
 use turn::server::{Bound, Unbound};
 use turn::stream::{self, Frame, STRANGER};
 use turn::{Ask, Client, Input, Output, Server, Session, Verdict, Way};
@@ -99,6 +99,10 @@ impl Turn {
         while let Some(output) = self.server.poll() {
             match output {
                 Output::Send { flow, bytes } => self.send(desk, flow, bytes),
+                Output::Forward { to, bytes } => {
+                    forward(desk, to, &bytes);
+                    self.server.recycle(bytes);
+                }
                 Output::OpenRelay { ask, local } => self.open_relay(desk, ask, local),
                 Output::CloseRelay(socket) => desk.net.unbind(socket),
                 Output::Claim { to, ask, token, user } => self.claim(desk, to, ask, token, user),
@@ -171,9 +175,12 @@ impl Turn {
         let (peer, local, data) = (batch.peer(index), batch.local(index), batch.data(index));
         let flow = Flow::Datagram { socket, local, peer };
         match self.server.from_client(desk.net.now(), flow, data) {
-            Verdict::Forward { to: Way::Peer { socket, peer }, range } => {
+            Verdict::Forward { to: Way::Peer { socket, peer, dont_fragment }, range } => {
                 let part = batch.part(index, HEADROOM + range.start..HEADROOM + range.end);
                 desk.net.forward(socket, None, peer, part);
+                if dont_fragment {
+                    desk.net.dont_fragment();
+                }
             }
             Verdict::Slow => {
                 let client = Client { flow, transport: Transport::Udp, local, peer };
@@ -193,18 +200,14 @@ impl Turn {
     ) {
         let (now, peer) = (desk.net.now(), batch.peer(index));
         let verdict = self.server.from_peer(now, socket, peer, batch.whole_mut(index), HEADROOM);
-        let Verdict::Forward { to: Way::Client(flow), range } = verdict else { return };
+        let Verdict::Forward { to, range } = verdict else { return };
+        let Way::Client(flow) = to else { return };
         match flow {
             Flow::Datagram { socket, local, peer } => {
                 let part = batch.part(index, range);
                 desk.net.forward(socket, Some(local), peer, part);
             }
-            Flow::Stream(conn) if desk.net.queued(conn) < QUEUE => {
-                // A full buffer drops the datagram, as the bound above does. Apart, as coturn's clients (4.6 to 4.17) take
-                // what they read from TLS for one message.
-                let _ = desk.net.write_apart(conn, &batch.whole_mut(index)[range]);
-            }
-            Flow::Stream(_) => {}
+            Flow::Stream(_) => forward(desk, to, &batch.whole_mut(index)[range]),
         }
     }
 
@@ -221,15 +224,33 @@ impl Turn {
     /// One message of a client's stream.
     fn stream_message(&mut self, desk: &mut Desk<'_, '_>, client: Client, message: &[u8]) {
         match self.server.from_client(desk.net.now(), client.flow, message) {
-            Verdict::Forward { to: Way::Peer { socket, peer }, range } => {
-                desk.net.send(socket, None, peer, &message[range]);
-            }
+            Verdict::Forward { to, range } => forward(desk, to, &message[range]),
             Verdict::Slow => {
                 self.handle(desk, Input::Message { client, bytes: message });
                 self.streams.heard(desk.net.now(), client.flow, self.server.is_allocated(client.flow));
             }
-            Verdict::Drop | Verdict::Forward { .. } => {}
+            Verdict::Drop => {}
         }
+    }
+}
+
+/// Sends what was relayed; drops it where there is no room, as a full queue on a datagram's way would.
+fn forward(desk: &mut Desk<'_, '_>, to: Way, bytes: &[u8]) {
+    match to {
+        Way::Peer { socket, peer, dont_fragment } => {
+            desk.net.send(socket, None, peer, bytes);
+            if dont_fragment {
+                desk.net.dont_fragment();
+            }
+        }
+        Way::Client(Flow::Datagram { socket, local, peer }) => {
+            desk.net.send(socket, Some(local), peer, bytes)
+        }
+        Way::Client(Flow::Stream(conn)) if desk.net.queued(conn) < QUEUE => {
+            // Apart, as coturn's clients (4.6 to 4.17) take what they read from TLS for one message.
+            let _ = desk.net.write_apart(conn, bytes);
+        }
+        Way::Client(Flow::Stream(_)) => {}
     }
 }
 
@@ -254,14 +275,9 @@ impl Service for Turn {
         }
     }
 
-    fn unreachable(
-        &mut self,
-        _desk: &mut Desk<'_, '_>,
-        _socket: SocketId,
-        _peer: SocketAddr,
-        _error: IcmpError,
-    ) {
-        // What a peer's network says is not passed on (the ICMP attribute of RFC 8656 §11.5): clients notice the silence.
+    fn unreachable(&mut self, desk: &mut Desk<'_, '_>, socket: SocketId, peer: SocketAddr, error: IcmpError) {
+        let icmp = Icmp { kind: error.kind, code: error.code, data: error.info };
+        self.handle(desk, Input::Unreachable { socket, peer, icmp });
     }
 
     fn opened(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, info: &ConnectionInfo) {

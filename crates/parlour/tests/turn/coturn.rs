@@ -72,7 +72,12 @@ fn over_udp_by_channels_and_by_indications() {
     let house = house();
     // Without -c every client wants a pair of ports and takes up the second one from another port of its own, so that
     // reservations cross workers.
-    check(&house, "turn.udp", "127.0.0.1", &[&[], &["-s"], &["-c"], &["-s", "-c", "-m", "3"], &["-D", "-G"]]);
+    check(
+        &house,
+        "turn.udp",
+        "127.0.0.1",
+        &[&[], &["-s"], &["-c"], &["-s", "-c", "-m", "3"], &["-D", "-G"], &["-g", "-s", "-c"]],
+    );
 }
 
 #[test]
@@ -93,6 +98,15 @@ fn from_client_to_client() {
 #[test]
 fn relayed_by_ipv6() {
     check(&house(), "turn.udp", "::1", &[&["-x", "-c"], &["-x", "-c", "-s"]]);
+}
+
+#[test]
+fn of_both_families_at_once() {
+    let house = house();
+    for peer in ["127.0.0.1", "::1"] {
+        check(&house, "turn.udp", peer, &[&["-Z"], &["-Z", "-s"]]);
+    }
+    check(&house, "turn.tcp", "::1", &[&["-Z", "-t"]]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod client;
 mod coturn;
 mod discovery;
+mod icmp;
 mod strangers;
 
 use std::time::{Duration, Instant};

@@ -8,14 +8,10 @@ use crate::reservation::{self, Reserved};
 use crate::server::{Bound, Output, Timer};
 use crate::{Refusal, Server};
 use std::net::IpAddr;
-use stun::Kind;
 use stun::attribute::{
-    AdditionalAddressFamily, Attribute, EvenPort, Family, Lifetime, RequestedAddressFamily,
-    RequestedTransport, ReservationToken,
+    AdditionalAddressFamily, DraftAdditionalAddressFamily, EvenPort, Family, Lifetime,
+    RequestedAddressFamily, RequestedTransport, ReservationToken,
 };
-
-/// ADDITIONAL-ADDRESS-FAMILY as drafts of RFC 8656 had it; Debian's `turnutils_uclient -Z` (4.6.1) sends it.
-const OLD_ADDITIONAL_ADDRESS_FAMILY: Kind = Kind(0x8032);
 
 /// What a valid Allocate asks for.
 struct Wish {
@@ -199,9 +195,9 @@ fn second_family(call: &Call<'_>) -> Result<Option<(AdditionalAddressFamily, boo
     if let Some(second) = call.request.get()? {
         return Ok(Some((second, false)));
     }
-    let Some(raw) = call.request.raw(OLD_ADDITIONAL_ADDRESS_FAMILY) else { return Ok(None) };
-    let second = AdditionalAddressFamily::read(raw.value, call.exchange.transaction);
-    Ok(Some((second.ok_or(Refusal::BadRequest)?, true)))
+    // Debian's `turnutils_uclient -Z` (4.6.1) sends the number of the drafts.
+    let second: Option<DraftAdditionalAddressFamily> = call.request.get()?;
+    Ok(second.map(|DraftAdditionalAddressFamily(family)| (AdditionalAddressFamily(family), true)))
 }
 
 /// Step 8: a second family can only be IPv6, and excludes naming the first one and reserving a port.

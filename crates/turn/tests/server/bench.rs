@@ -196,7 +196,7 @@ impl Bench {
             lines.push(show(&output));
             match output {
                 Output::OpenRelay { ask, local } => self.bind(ask, local),
-                Output::Send { bytes, .. } => self.server.recycle(bytes),
+                Output::Send { bytes, .. } | Output::Forward { bytes, .. } => self.server.recycle(bytes),
                 _ => {}
             }
         }
@@ -321,8 +321,9 @@ pub(crate) fn peer_address(peer: &str) -> Attribute {
 
 fn forward(to: Way, bytes: &[u8]) -> String {
     match to {
-        Way::Peer { socket, peer } => {
-            format!("{} -> {peer}: {}", socket.0 - SocketId::OWN, String::from_utf8_lossy(bytes))
+        Way::Peer { socket, peer, dont_fragment } => {
+            let whole = if dont_fragment { " whole" } else { "" };
+            format!("{} -> {peer}{whole}: {}", socket.0 - SocketId::OWN, String::from_utf8_lossy(bytes))
         }
         Way::Client(Flow::Datagram { peer, .. }) => format!("{peer}: {}", payload(bytes)),
         Way::Client(Flow::Stream(connection)) => format!("{connection}: {}", payload(bytes)),
@@ -344,6 +345,7 @@ pub(crate) fn show(output: &Output) -> String {
         Output::Send { flow: Flow::Stream(connection), bytes } => {
             format!("{connection}: {}", describe(bytes))
         }
+        Output::Forward { to, bytes } => forward(*to, bytes),
         Output::OpenRelay { local, .. } => format!("open {}", local.ip()),
         Output::CloseRelay(socket) => format!("close {}", socket.0 - SocketId::OWN),
         Output::Claim { to, user, .. } => format!("claim from {} for {user}", to.0),
@@ -397,6 +399,7 @@ fn attribute(message: &Message<'_>, raw: &stun::message::Raw<'_>) -> Option<Stri
             let missing = message.get::<AddressErrorCode<'_>>().unwrap()?;
             format!(" missing={:?} {}", missing.family, missing.code)
         }
+        Kind::ICMP => format!(" icmp={:?}", message.get::<stun::attribute::Icmp>().unwrap()?),
         Kind(0x8033) => format!(" missing={:02x?}", &raw.value[..4]),
         Kind::DATA => format!(" data={:?}", String::from_utf8_lossy(message.raw(kind)?.value)),
         Kind::UNKNOWN_ATTRIBUTES => format!(" unknown={:02x?}", message.raw(kind)?.value),

@@ -41,7 +41,7 @@ impl House {
 
     fn forward(&mut self, to: Way, bytes: &[u8]) {
         match to {
-            Way::Peer { socket, peer } => {
+            Way::Peer { socket, peer, .. } => {
                 let from = *self.relays.iter().find(|(_, id)| **id == socket).unwrap().0;
                 self.send(from, peer, bytes);
             }

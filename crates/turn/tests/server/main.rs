@@ -8,6 +8,7 @@ mod credentials;
 mod discovery;
 mod dual;
 mod heap;
+mod icmp;
 mod lifetimes;
 mod lossy;
 mod permissions;
