@@ -25,6 +25,8 @@ pub struct Timing {
     pub t4: Duration,
     /// Timer C: how long a called phone may ring without a word (more than three minutes, RFC 3261 §16.6).
     pub c: Duration,
+    /// How long one group of contacts may ring before the less preferred ones are tried (RFC 3261 §16.6 step 11).
+    pub serial: Duration,
     /// Timer D: how long a client absorbs final responses to INVITE on unreliable transports (at least 32 s).
     pub d: Duration,
 }
@@ -36,6 +38,7 @@ impl Default for Timing {
             t2: Duration::from_secs(4),
             t4: Duration::from_secs(5),
             c: Duration::from_secs(185),
+            serial: Duration::from_secs(20),
             d: Duration::from_secs(32),
         }
     }
@@ -89,6 +92,8 @@ pub enum Timer {
     M(Id),
     /// Server: say 100 now (RFC 4320 §4.1).
     Trying(Id),
+    /// Proxy: these contacts had their time, the less preferred ones are tried (RFC 3261 §16.6 step 11).
+    Serial(Id),
     /// INVITE client: the CANCEL had no effect (RFC 3261 §9.1).
     Cancelled(Id),
     /// Registrar: the first binding of this row ends.

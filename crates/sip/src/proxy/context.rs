@@ -27,6 +27,8 @@ pub struct Branch {
     pub hops: VecDeque<Hop>,
     /// Where it stands.
     pub state: State,
+    /// It was told to stop ringing, as its time was over: whatever it answers to that is a time-out.
+    pub is_late: bool,
 }
 
 /// The best final answer so far.
@@ -61,8 +63,10 @@ pub enum Answer {
 /// The response context.
 #[derive(Debug)]
 pub struct Context {
-    /// The targets.
+    /// The targets tried so far.
     pub branches: Vec<Branch>,
+    /// The targets of lower preference, in groups, the next first (RFC 3261 §16.6: serial forking).
+    pub later: VecDeque<Vec<Branch>>,
     /// Client transactions that still exist, finished or not.
     pub live: usize,
     /// A question that must be answered first (where the user is) is open.
@@ -86,6 +90,7 @@ impl Context {
     pub fn new(plan: super::route::Plan) -> Self {
         Self {
             branches: Vec::new(),
+            later: VecDeque::new(),
             live: 0,
             asking: false,
             answered: false,
@@ -96,15 +101,39 @@ impl Context {
         }
     }
 
-    /// Whether every branch has its final answer.
+    /// Whether every branch has its final answer, and none is left to be tried.
     pub fn is_complete(&self) -> bool {
+        self.is_group_done() && self.later.is_empty()
+    }
+
+    /// Whether every branch that was tried has its final answer.
+    pub fn is_group_done(&self) -> bool {
         !self.asking && self.branches.iter().all(|branch| branch.state == State::Done)
+    }
+
+    /// How many targets there are in all.
+    pub fn targets(&self) -> usize {
+        self.branches.len() + self.later.iter().map(Vec::len).sum::<usize>()
+    }
+
+    /// The client transactions of the branches that still ring, whose time is over.
+    pub fn be_late(&mut self) -> Vec<Id> {
+        let mut ringing = Vec::new();
+        for branch in &mut self.branches {
+            if let State::Pending(client) = branch.state
+                && !std::mem::replace(&mut branch.is_late, true)
+            {
+                ringing.push(client);
+            }
+        }
+        ringing
     }
 
     /// No new branch starts, and what has not been sent yet is not sent. The client transactions that are at work
     /// come back; `code` is the answer of what never left.
     pub fn close(&mut self, code: u16) -> Vec<Id> {
         (self.closing, self.asking) = (true, false);
+        self.later.clear();
         let mut pending = Vec::new();
         for branch in 0..self.branches.len() {
             self.branches[branch].hops.clear();
@@ -123,6 +152,7 @@ impl Context {
     /// A branch ended with a 2xx.
     pub fn done(&mut self, branch: usize) {
         self.branches[branch].state = State::Done;
+        self.later.clear();
         self.closing = true;
     }
 
@@ -137,6 +167,9 @@ impl Context {
     /// A branch ended with this final response of 300 or above.
     pub fn refused(&mut self, branch: usize, code: u16, response: &Message<'_>) {
         self.branches[branch].state = State::Done;
+        if code == 487 && self.branches[branch].is_late {
+            return self.failed(branch, 408);
+        }
         if matches!(code, 401 | 407) {
             self.gather(branch, response);
         }
@@ -215,7 +248,8 @@ mod tests {
         let mut context = Context::new(super::super::route::Plan::default());
         for _ in 0..branches {
             let (uri, path) = (None, Box::default());
-            context.branches.push(Branch { uri, path, hops: VecDeque::new(), state: State::Resolving });
+            let (hops, state) = (VecDeque::new(), State::Resolving);
+            context.branches.push(Branch { uri, path, hops, state, is_late: false });
         }
         context
     }

@@ -8,10 +8,12 @@ use super::{Context, Refusal};
 use crate::message::{HeaderName, Message, Method};
 use crate::registrar::Contact;
 use crate::slab::Id;
-use crate::stack::{Asked, Output, Stack};
+use crate::stack::{Asked, Output, ServerKind, Stack};
+use crate::transaction::Timer;
 use crate::transport::{self, Arrival, Branch as Via, Hop, token};
 use crate::uri::Uri;
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use wire::{Flow, Transport};
@@ -33,7 +35,7 @@ impl Stack {
         }
         match target {
             Target::Account(address) => self.locate(now, id, address),
-            _ => self.fork(now, id, vec![branch(None, Box::default(), hops)]),
+            _ => self.fork(now, id, VecDeque::from([vec![branch(None, Box::default(), hops)]])),
         }
     }
 
@@ -57,14 +59,11 @@ impl Stack {
         }
         let Some(contacts) = contacts else { return self.nowhere(now, id, &Refusal::Overload) };
         let secure = context.plan.secure;
-        let mut branches: Vec<Branch> = contacts.into_iter().filter_map(contact_branch).collect();
-        if secure {
-            branches.retain(|branch| branch.hops.iter().all(|hop| hop.transport().is_secure()));
-        }
-        if branches.is_empty() {
+        let groups = groups(contacts, secure);
+        if groups.is_empty() {
             return self.nowhere(now, id, &Refusal::Unavailable);
         }
-        self.fork(now, id, branches);
+        self.fork(now, id, groups);
     }
 
     /// Answers a request that has no branch.
@@ -75,17 +74,53 @@ impl Stack {
         self.answer(now, id, refusal);
     }
 
-    /// Starts every branch.
-    fn fork(&mut self, now: Instant, id: Id, branches: Vec<Branch>) {
+    /// Starts the branches of the most preferred group.
+    fn fork(&mut self, now: Instant, id: Id, groups: VecDeque<Vec<Branch>>) {
         let Some(context) = self.table.context_mut(id) else { return };
-        let count = branches.len();
-        if count > context.plan.breadth {
+        context.later = groups;
+        if context.targets() > context.plan.breadth {
+            context.later.clear();
             return self.nowhere(now, id, &Refusal::Breadth);
         }
-        context.branches = branches;
-        for branch in 0..count {
+        self.next_group(now, id);
+        self.conclude(now, id);
+    }
+
+    /// Starts every branch of the next group. What is less preferred waits until all of these have refused, or have
+    /// had their time (RFC 3261 §16.6 step 11).
+    pub(super) fn next_group(&mut self, now: Instant, id: Id) {
+        self.timers.cancel(Timer::Serial(id));
+        let Some(server) = self.table.server_mut(id) else { return };
+        let timing = &self.config.timing;
+        let patience = if matches!(server.kind, ServerKind::Invite(_)) { timing.serial } else { timing.t2 };
+        let Some(context) = server.context.as_deref_mut() else { return };
+        let Some(group) = context.later.pop_front() else { return };
+        if !context.later.is_empty() {
+            self.timers.set(Timer::Serial(id), now + patience);
+        }
+        let first = context.branches.len();
+        let all = first..first + group.len();
+        context.branches.extend(group);
+        for branch in all {
             self.try_next(now, id, branch, Refusal::Unreachable.code());
         }
+    }
+
+    /// A group has rung for long enough: its phones are told to stop, and the next ones ring. Other requests than
+    /// INVITE cannot be taken back (RFC 4320 §3); whoever answers first has answered.
+    pub(crate) fn group_had_its_time(&mut self, now: Instant, id: Id) {
+        let Some(server) = self.table.server_mut(id) else { return };
+        let invite = matches!(server.kind, ServerKind::Invite(_));
+        let Some(context) = server.context.as_deref_mut() else { return };
+        if context.answered || context.closing || context.later.is_empty() {
+            return;
+        }
+        if invite {
+            for client in context.be_late() {
+                self.cancel_client(now, client, NOT_ANSWERED);
+            }
+        }
+        self.next_group(now, id);
         self.conclude(now, id);
     }
 
@@ -178,7 +213,7 @@ impl Stack {
             branch: &via.write(&self.seal),
             record_routes: &self.record_routes(request, arrival, hop, sent_by),
             max_forwards: self.config.limits.max_forwards,
-            breadth: (context.branches.len() > 1).then(|| context.plan.breadth / context.branches.len()),
+            breadth: (context.targets() > 1).then(|| context.plan.breadth / context.targets()),
             consumed: self.realm_of(request, arrival).as_deref(),
         }
         .write(request)
@@ -256,6 +291,23 @@ fn flow_hops(flow: Arrival, uri: Option<Hop>) -> VecDeque<Hop> {
     std::iter::once(Hop::Flow(flow)).chain(fallback).collect()
 }
 
+/// What a phone is told whose time to ring is over (RFC 3326).
+const NOT_ANSWERED: &[u8] = b"Reason: SIP;cause=408;text=\"Request Timeout\"\r\n";
+
+/// The branches of contacts, in groups of the same preference, the most preferred first (RFC 3261 §16.6). `secure`: only
+/// those that are reached by TLS all the way.
+fn groups(contacts: Vec<Contact>, secure: bool) -> VecDeque<Vec<Branch>> {
+    let mut groups: BTreeMap<Reverse<u16>, Vec<Branch>> = BTreeMap::new();
+    for contact in contacts {
+        let q = contact.q;
+        let is_fit = |branch: &Branch| !secure || branch.hops.iter().all(|hop| hop.transport().is_secure());
+        if let Some(branch) = contact_branch(contact).filter(is_fit) {
+            groups.entry(Reverse(q)).or_default().push(branch);
+        }
+    }
+    groups.into_values().collect()
+}
+
 /// The branch of a contact; `None` where its URI leads nowhere.
 fn contact_branch(contact: Contact) -> Option<Branch> {
     let uri = forward::hop(&contact.uri);
@@ -268,7 +320,7 @@ fn contact_branch(contact: Contact) -> Option<Branch> {
 }
 
 fn branch(uri: Option<Box<[u8]>>, path: Box<[u8]>, hops: VecDeque<Hop>) -> Branch {
-    Branch { uri, path, hops, state: State::Resolving }
+    Branch { uri, path, hops, state: State::Resolving, is_late: false }
 }
 
 /// The most addresses of one name that are tried.

@@ -110,6 +110,14 @@ impl Stack {
 
     /// Passes the best answer on, once every branch has answered.
     pub(crate) fn conclude(&mut self, now: Instant, server: Id) {
+        // A group in which nobody can be reached at all is over as soon as it has begun.
+        while let Some(context) = self.table.context_mut(server)
+            && !context.answered
+            && context.is_group_done()
+            && !context.later.is_empty()
+        {
+            self.next_group(now, server);
+        }
         let Some(context) = self.table.context_mut(server) else { return };
         if context.answered || !context.is_complete() {
             return;

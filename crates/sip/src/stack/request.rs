@@ -5,9 +5,9 @@ use crate::message::{HeaderName, Message, Method};
 use crate::proxy::route::{Plan, Target};
 use crate::proxy::{Context, Refusal, validate};
 use crate::slab::Id;
-use crate::transaction::Key;
 use crate::transaction::server_invite::{Repeated, ServerInvite};
 use crate::transaction::server_request::ServerRequest;
+use crate::transaction::{Key, Timer};
 use crate::transport::{Arrival, return_address};
 use std::sync::Arc;
 use std::time::Instant;
@@ -159,6 +159,7 @@ impl Stack {
     pub(crate) fn tidy(&mut self, id: Id) {
         let Some(server) = self.table.server(id) else { return };
         if server.ended && server.context.as_ref().is_none_or(|context| context.live == 0) {
+            self.timers.cancel(Timer::Serial(id));
             self.table.remove_server(id);
         }
     }

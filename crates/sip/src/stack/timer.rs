@@ -10,6 +10,7 @@ impl Stack {
     pub(super) fn fired(&mut self, now: Instant, timer: Timer) {
         match timer {
             Timer::C(id) => self.rang_too_long(now, id),
+            Timer::Serial(id) => self.group_had_its_time(now, id),
             Timer::Cancelled(id) => self.give_up_client(now, id),
             Timer::Binding(id) => self.binding_ends(now, id),
             Timer::Dialling(id) => self.refused(now, id),

@@ -9,6 +9,7 @@ mod nonsense;
 mod phone;
 mod policy;
 mod registration;
+mod serial;
 mod streams;
 mod torture;
 mod workers;

@@ -198,7 +198,7 @@ fn loops_are_seen_and_spirals_are_not_loops() {
     let mut house = House::new(1);
     // bob's phone is a forwarder that sends everything back to us.
     let bob = "<sip:bob@falcot.com>";
-    let more = "Contact: <sip:carol@falcot.com>, <sip:bob@falcot.com>;q=0.1\r\n";
+    let more = "Contact: <sip:carol@falcot.com>, <sip:bob@falcot.com>\r\n";
     house.names.insert("falcot.com".to_owned(), vec!["192.0.2.1".parse().unwrap()]);
     house.datagram(
         ALICE,

@@ -113,6 +113,8 @@ limits! {
         t4: Duration = Duration::from_secs(5),
         /// Timer C: how long a proxied INVITE may ring (RFC 3261 §16.6).
         timer_c: Duration = Duration::from_secs(181),
+        /// How long contacts of one preference ring before those of the next do (RFC 3261 §16.6).
+        serial: Duration = Duration::from_secs(20),
         /// Max-Forwards of a request that has none (RFC 3261 §16.6).
         max_forwards: u8 = 70,
         /// How long a connection may be idle; longer than the longest keep-alive (RFC 5626 §4.4.1: 120 s).

@@ -29,6 +29,7 @@ pub(super) fn config(shared: &Shared) -> Config {
         t2: limits.t2,
         t4: limits.t4,
         c: limits.timer_c,
+        serial: limits.serial,
         d: (limits.t1 * 64).max(Duration::from_secs(32)),
     };
     Config {
