@@ -1,6 +1,6 @@
 //! Puts on the machine what the build, the tests and the benchmarks need: Debian packages, one Python package.
 
-use crate::shell::{has, run, run_with};
+use crate::shell::{has, output, run, run_with};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 
@@ -8,7 +8,10 @@ use std::path::Path;
 type Need = (&'static str, &'static str);
 
 /// What the build needs beside Rust: the cryptographic library and SQLite are written in C.
-const BUILD: &[Need] = &[("cc", "gcc"), ("make", "make")];
+const BUILD: &[Need] = &[("cc", "gcc"), ("make", "make"), ("pkg-config", "pkg-config")];
+
+/// The libraries of the system that the build links with, as pkg-config and as Debian name them: DTLS is OpenSSL's.
+const LIBRARIES: &[Need] = &[("openssl", "libssl-dev")];
 
 /// The clients and checkers that the tests drive.
 const TESTS: &[Need] = &[
@@ -40,19 +43,20 @@ const SLIXMPP: &str = "slixmpp>=1.17,<2";
 
 /// What `cargo xtask run` needs.
 pub(crate) fn for_build() -> Result<()> {
-    packages(BUILD)
+    packages(BUILD)?;
+    libraries()
 }
 
 /// What `cargo xtask test` needs.
 pub(crate) fn for_tests() -> Result<()> {
-    packages(BUILD)?;
+    for_build()?;
     packages(TESTS)?;
     python()
 }
 
 /// What `cargo xtask bench` needs.
 pub(crate) fn for_benches() -> Result<()> {
-    packages(BUILD)?;
+    for_build()?;
     packages(PEERS)?;
     if !Path::new("/usr/lib/x86_64-linux-gnu/kamailio/modules/db_sqlite.so").exists() && has("apt-get") {
         apt(&["kamailio-sqlite-modules"])?;
@@ -65,6 +69,14 @@ fn packages(needs: &[Need]) -> Result<()> {
     let mut missing: Vec<&str> =
         needs.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();
     missing.dedup();
+    if missing.is_empty() { Ok(()) } else { apt(&missing) }
+}
+
+/// Installs the packages of those libraries that are not there; pkg-config is by then.
+fn libraries() -> Result<()> {
+    let lacks = |name: &str| output("pkg-config", &["--modversion", name]).is_err();
+    let missing: Vec<&str> =
+        LIBRARIES.iter().filter(|(name, _)| lacks(name)).map(|(_, package)| *package).collect();
     if missing.is_empty() { Ok(()) } else { apt(&missing) }
 }
 

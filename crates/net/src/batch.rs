@@ -9,7 +9,7 @@ use std::ops::Range;
 pub const HEADROOM: usize = 64;
 
 /// The datagrams of one callback. All positions in a packet count from the start of its headroom: the datagram itself
-/// lies at `HEADROOM..HEADROOM + len`.
+/// lies at `HEADROOM..HEADROOM + len`. One that was not for the handler (DTLS, on a socket where both come in) is empty.
 #[derive(Debug)]
 pub struct Batch<'a> {
     arrivals: &'a mut Arrivals,
@@ -34,6 +34,11 @@ impl<'a> Batch<'a> {
     #[expect(clippy::len_without_is_empty, reason = "a batch is never empty")]
     pub fn len(&self) -> usize {
         self.arrivals.len()
+    }
+
+    /// Empties datagram `index`, which is none of the handler's.
+    pub(crate) fn hide(&mut self, index: usize) {
+        self.arrivals.empty(index);
     }
 
     /// Who sent datagram `index`.

@@ -3,6 +3,7 @@
 use crate::admission::Admission;
 use crate::counters::Counters;
 use crate::datagram::Sockets;
+use crate::dtls;
 use crate::gate;
 use crate::outbox::Outbox;
 use crate::running::Envelope;
@@ -11,6 +12,7 @@ use crate::sys::{Events, Interest};
 use crate::tls::{ClientConfig, ServerName, Session};
 use crate::token::Token;
 use crate::{Bound, CloseReason, Limits, Postbox, Tag};
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::VecDeque;
@@ -21,15 +23,33 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::OwnedPermit;
 use wire::{ConnectionId, Epoch, SocketId, Timers, WorkerId};
 
-/// What all workers share, unchanged while they run.
+/// What all workers share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
-    /// The server's side of TLS for each spec; none for datagrams, or where there is no identity.
-    pub(crate) servers: Vec<Option<Arc<ServerConfig>>>,
+    /// What each spec offers; it grows when listeners are added.
+    pub(crate) offers: ArcSwap<Vec<Arc<Offer>>>,
     pub(crate) client: Option<Arc<ClientConfig>>,
     pub(crate) admission: Arc<Admission>,
+    /// Those of DTLS clients that are not through with their handshake.
+    pub(crate) half_open: Arc<Admission>,
+    pub(crate) cookies: dtls::Cookies,
+    pub(crate) started: Instant,
     pub(crate) bound: Vec<Bound>,
+}
+
+impl Shared {
+    /// What the listener of this spec offers.
+    pub(crate) fn offer(&self, spec: u16) -> Arc<Offer> {
+        self.offers.load().get(usize::from(spec)).cloned().unwrap_or_default()
+    }
+}
+
+/// The server's side of TLS and of DTLS for one listener; neither where there is no identity.
+#[derive(Debug, Default)]
+pub(crate) struct Offer {
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    pub(crate) dtls: Option<Arc<dtls::Side>>,
 }
 
 /// The timers of net itself.
@@ -41,6 +61,8 @@ pub(crate) enum Due {
     Listener(u32),
     /// The same of one that this worker alone has.
     Gate(SocketId),
+    /// What it means is told by the DTLS session's stage: to send again, handshake, first message, or idle.
+    Session(u32),
 }
 
 /// What callbacks have asked for and is still to be done.
@@ -109,6 +131,7 @@ pub(crate) struct Core<M> {
     pub(crate) sockets: Sockets,
     pub(crate) outbox: Outbox,
     pub(crate) streams: Streams,
+    pub(crate) dtls: dtls::Sessions,
     pub(crate) spare: Spare,
     pub(crate) timers: Timers<Due>,
     pub(crate) postbox: Postbox<M>,
@@ -183,6 +206,9 @@ impl<M> Core<M> {
 
     /// Ends a stream: the handler is told if it has seen it, and what is left goes out if that was asked for.
     pub(crate) fn end(&mut self, id: ConnectionId, reason: CloseReason, manner: Manner) {
+        if dtls::is_dtls(id) {
+            return self.end_session(id, reason, manner);
+        }
         let limits = &self.shared.limits;
         // A stream that is leaving is its new owner's affair: what broke here will show there.
         let ends = |stream: &&mut Stream| stream.phase != Phase::Gone && !stream.leaving;
@@ -257,8 +283,8 @@ impl<M> Core<M> {
 
     /// A session in which we are the server, for a stream that this spec's listener accepted.
     pub(crate) fn server_session(&self, spec: u16) -> Result<Box<Session>, String> {
-        let config = self.shared.servers.get(usize::from(spec)).and_then(Option::as_ref);
-        let config = config.ok_or("there is no certificate")?;
+        let offer = self.shared.offer(spec);
+        let config = offer.tls.as_ref().ok_or("there is no certificate")?;
         Session::server(config).map(Box::new).map_err(|error| error.to_string())
     }
 
@@ -280,6 +306,11 @@ impl<M> Core<M> {
         stream.unread = Vec::new();
         self.timers.set(Due::Stream(id.slot), self.now + self.shared.limits.handshake);
         self.touch(id);
+    }
+
+    /// How many connections there are of either kind, those that are closing too.
+    pub(crate) fn open_connections(&self) -> usize {
+        self.streams.len() + self.dtls.len()
     }
 
     /// Changes what a listener is watched for.

@@ -29,7 +29,8 @@ pub trait Handler: 'static {
         error: IcmpError,
     );
 
-    /// A stream is ready: accepted (its TLS handshake done where the listener asks for one) or connected by us.
+    /// A stream is ready: accepted (its TLS handshake done where the listener asks for one) or connected by us. A DTLS
+    /// session is a connection too; it is never paused, never started TLS in and never moved.
     fn opened(&mut self, net: &mut Net<'_, Self::Mail>, conn: ConnectionId, info: &ConnectionInfo);
 
     /// A [`Net::connect`] failed; `tag` is what it was asked with. Neither `opened` nor `closed` is called for it.
@@ -42,6 +43,8 @@ pub trait Handler: 'static {
     /// again with more behind it. If [`Limits::read_buffer`](crate::Limits::read_buffer) bytes wait and none of them is
     /// taken, the connection is closed with [`CloseReason::ReadOverflow`]. A handler that buffers by itself returns
     /// `data.len()`.
+    ///
+    /// Of a DTLS session, each call brings one message, whole, and what is not taken of it is dropped.
     fn received(&mut self, net: &mut Net<'_, Self::Mail>, conn: ConnectionId, data: &[u8]) -> usize;
 
     /// After [`Net::keep_half`]: the peer has ended its half, and all it sent has been offered. Ours is still open.
@@ -91,7 +94,8 @@ pub struct ConnectionInfo {
     pub tag: Tag,
     /// Whether we opened it.
     pub outgoing: bool,
-    /// [`Transport::Tcp`], or [`Transport::Tls`] once TLS is up (also when it was started in mid-stream).
+    /// [`Transport::Tcp`], or [`Transport::Tls`] once TLS is up (also when it was started in mid-stream);
+    /// [`Transport::Dtls`] of a DTLS session.
     pub transport: Transport,
     /// The socket of [`Net::bind_stream`] that accepted it, if one did.
     pub listener: Option<SocketId>,
@@ -123,6 +127,8 @@ pub enum TlsVersion {
     Tls12,
     /// RFC 8446.
     Tls13,
+    /// RFC 6347.
+    Dtls12,
 }
 
 /// Why a connection is gone.
@@ -136,7 +142,8 @@ pub enum CloseReason {
     Failed(io::ErrorKind),
     /// [`Limits::read_buffer`](crate::Limits::read_buffer) bytes waited and the handler took none.
     ReadOverflow,
-    /// No plaintext byte came within [`Limits::first_byte`](crate::Limits::first_byte).
+    /// No plaintext byte came within [`Limits::first_byte`](crate::Limits::first_byte), or none of a DTLS session within
+    /// [`Limits::session_idle`](crate::Limits::session_idle).
     Silent,
     /// TLS was not up within [`Limits::handshake`](crate::Limits::handshake) (after `start_tls`).
     HandshakeTimeout,

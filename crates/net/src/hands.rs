@@ -3,6 +3,7 @@
 mod relay;
 
 use crate::core::{Core, Manner, Move, Out};
+use crate::dtls;
 use crate::stream::Phase;
 use crate::tls::ServerName;
 use crate::{CloseReason, ConnectionInfo, Full, PacketRef, Tag};
@@ -68,12 +69,17 @@ impl<M: Send + 'static> Net<'_, M> {
     }
 
     /// Queues bytes on a stream, all or nothing: inside TLS once that was asked for. `Ok` and without effect on a
-    /// connection that is gone or closing.
+    /// connection that is gone or closing. On a DTLS session the bytes are one message, which may be lost on its way, and
+    /// is when it has more than 2^14 octets.
     ///
     /// # Errors
     /// [`Full`] when [`Limits::write_buffer`](crate::Limits::write_buffer) would be passed.
     pub fn write(&mut self, conn: ConnectionId, bytes: &[u8]) -> Result<(), Full> {
         let core = &mut *self.core;
+        if dtls::is_dtls(conn) {
+            core.seal(conn, bytes);
+            return Ok(());
+        }
         let limit = core.shared.limits.write_buffer;
         let Some(stream) = core.streams.get_mut(conn).filter(|stream| stream.may_write()) else {
             return Ok(());
@@ -176,12 +182,13 @@ impl<M: Send + 'static> Net<'_, M> {
 
     /// The mark of a connection, until its `closed` or `refused` has returned.
     pub fn tag(&self, conn: ConnectionId) -> Option<Tag> {
-        self.core.streams.get(conn).map(|stream| stream.tag)
+        self.core.streams.get(conn).map(|stream| stream.tag).or_else(|| Some(self.core.dtls.get(conn)?.tag))
     }
 
     /// What is known of a connection, until its `closed` has returned.
     pub fn info(&self, conn: ConnectionId) -> Option<ConnectionInfo> {
-        self.core.streams.get(conn).map(|stream| stream.info())
+        let session = || self.core.dtls.get(conn).map(|peer| peer.info());
+        self.core.streams.get(conn).map(|stream| stream.info()).or_else(session)
     }
 
     /// Hands mail to a worker (this one too: it arrives after the current callback). Never blocks.
@@ -201,7 +208,7 @@ impl<M: Send + 'static> Net<'_, M> {
     ///
     /// # Errors
     /// Gives the baggage back when the receiver's queue is full, and when the connection is not open (gone, closing, or
-    /// a handshake under way); nothing has happened then.
+    /// a handshake under way, a DTLS session); nothing has happened then.
     pub fn migrate(&mut self, conn: ConnectionId, to: WorkerId, baggage: M) -> Result<(), M> {
         let core = &mut *self.core;
         let open = |stream: &&mut crate::stream::Stream| stream.phase == Phase::Open && !stream.leaving;

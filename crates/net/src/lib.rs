@@ -1,11 +1,11 @@
-//! The only crate with sockets, TLS and clocks. It knows no protocol: bytes come in and go out, and whose they are
+//! The only crate with sockets, TLS, DTLS and clocks. It knows no protocol: bytes come in and go out, and whose they are
 //! is told by a [`Tag`] that the product chose.
 //!
 //! [`listen`] binds everything for all workers, all or nothing; [`run`] starts one thread per worker, each with its own
 //! twin of every listener, and calls one [`Handler`] per worker. A handler acts through [`Net`], the hands that are lent
 //! to it for one callback. Between workers there is only bounded mail ([`Net::post`], [`Net::migrate`], [`Postbox`]).
 //!
-//! Linux only (`recvmmsg`, `sendmmsg`, UDP GSO, the error queue). Left out so far: UDP GRO, WebSocket, HTTPS, DTLS.
+//! Linux only (`recvmmsg`, `sendmmsg`, UDP GSO, the error queue). Left out so far: UDP GRO, WebSocket, HTTPS.
 
 mod admission;
 mod appetite;
@@ -13,6 +13,7 @@ mod batch;
 mod core;
 pub mod counters;
 mod datagram;
+mod dtls;
 pub mod entropy;
 mod gate;
 mod halves;

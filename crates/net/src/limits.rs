@@ -11,7 +11,13 @@ pub struct Limits {
     pub connections_per_source: usize,
     /// How long a TLS handshake may take, from accept or `start_tls` on; also how long a `connect` may take.
     pub handshake: Duration,
-    /// How long an accepted stream may stay without one byte of plaintext.
+    /// DTLS clients that have shown their address and are not through with the handshake, over all workers.
+    pub half_open: usize,
+    /// Of these, from one source address (IPv6: one /64), over all workers.
+    pub half_open_per_source: usize,
+    /// How long a DTLS session may go without one message from its client, after the first.
+    pub session_idle: Duration,
+    /// How long an accepted stream or DTLS session may stay without one byte of plaintext.
     pub first_byte: Duration,
     /// How long a closed connection may take to flush and to be acknowledged by the peer.
     pub linger: Duration,
@@ -37,6 +43,9 @@ impl Default for Limits {
             connections: 10_000,
             connections_per_source: 1_000,
             handshake: Duration::from_secs(10),
+            half_open: 512,
+            half_open_per_source: 32,
+            session_idle: Duration::from_secs(3_900),
             first_byte: Duration::from_secs(30),
             linger: Duration::from_secs(5),
             keepalive: Duration::from_secs(600),

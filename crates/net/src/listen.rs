@@ -1,6 +1,7 @@
 //! Listeners: what the product asks for, and binding all of it before anything runs.
 
 use crate::datagram::{self, Datagram};
+use crate::dtls::Entrance;
 use crate::worker::Door;
 use crate::{Limits, Tag};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
@@ -119,12 +120,21 @@ pub struct Listeners {
     pub(crate) twins: Vec<Twins>,
 }
 
+/// What comes in by a socket: its spec, and the mark of what comes of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    pub(crate) spec: u16,
+    pub(crate) tag: Tag,
+}
+
 /// One worker's twins of all listeners.
 #[derive(Debug, Default)]
 pub(crate) struct Twins {
     /// In the order of their socket ids.
     pub(crate) datagrams: Vec<Datagram>,
     pub(crate) doors: Vec<Door>,
+    /// Where DTLS comes in.
+    pub(crate) entrances: Vec<(SocketId, Entrance)>,
 }
 
 impl Listeners {
@@ -154,6 +164,10 @@ pub fn listen(specs: &[Spec], workers: u16, limits: &Limits) -> Result<Listeners
     for (index, spec) in specs.iter().enumerate() {
         let failed =
             |(address, source)| ListenError { spec: index, name: spec.name.clone(), address, source };
+        if let Some(other) = specs[..index].iter().position(|other| other.shares_with(spec)) {
+            listeners.share(index, spec, other);
+            continue;
+        }
         for address in choose(spec).map_err(failed)? {
             listeners.bind(index, spec, address, limits).map_err(|source| failed((address, source)))?;
         }
@@ -161,25 +175,68 @@ pub fn listen(specs: &[Spec], workers: u16, limits: &Limits) -> Result<Listeners
     Ok(listeners)
 }
 
+impl Spec {
+    /// Whether both come in by the same socket, told apart by what a client sends first: plain streams and TLS, or
+    /// datagrams and DTLS (RFC 7983 §7).
+    fn shares_with(&self, other: &Self) -> bool {
+        let port = match self.at {
+            Endpoint::Every(port) => port,
+            Endpoint::At(address) => address.port(),
+        };
+        let apart = |one: &Kind, two: &Kind| {
+            matches!((one, two), (Kind::Udp, Kind::Dtls { .. }) | (Kind::Tcp { .. }, Kind::Tls { .. }))
+        };
+        port != 0 && self.at == other.at && (apart(&self.kind, &other.kind) || apart(&other.kind, &self.kind))
+    }
+}
+
 impl Listeners {
     fn bind(&mut self, index: usize, spec: &Spec, address: SocketAddr, limits: &Limits) -> io::Result<()> {
         let transport = spec.kind.transport();
-        if transport == Transport::Dtls {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
+        let row = Row { spec: index as u16, tag: spec.tag };
         let mut socket = None;
         for twins in &mut self.twins {
-            if transport == Transport::Udp {
-                socket = Some(SocketId(twins.datagrams.len() as u32));
-                let datagram = Datagram::bind(address, true, limits.listener_buffer, spec.tag)?;
-                twins.datagrams.push(datagram);
-            } else {
-                let (tls, socket) = (transport == Transport::Tls, open_door(address, limits)?);
-                twins.doors.push(Door { socket, spec: index as u16, tag: spec.tag, tls });
+            match transport {
+                Transport::Udp | Transport::Dtls => {
+                    let id = SocketId(twins.datagrams.len() as u32);
+                    twins.datagrams.push(Datagram::bind(address, true, limits.listener_buffer, spec.tag)?);
+                    if transport == Transport::Dtls {
+                        twins.entrances.push((id, Entrance { row, alone: true }));
+                    }
+                    socket = Some(id);
+                }
+                Transport::Tcp | Transport::Tls => {
+                    let mut door = Door { socket: open_door(address, limits)?, plain: None, tls: None };
+                    door.admit(transport, row);
+                    twins.doors.push(door);
+                }
             }
         }
         self.bound.push(Bound { spec: index, tag: spec.tag, transport, address, socket });
         Ok(())
+    }
+
+    /// Lets a listener come in by the sockets of an earlier one.
+    fn share(&mut self, index: usize, spec: &Spec, other: usize) {
+        let transport = spec.kind.transport();
+        let row = Row { spec: index as u16, tag: spec.tag };
+        let theirs: Vec<Bound> = self.bound.iter().filter(|bound| bound.spec == other).copied().collect();
+        for twins in &mut self.twins {
+            for socket in theirs.iter().filter_map(|bound| bound.socket) {
+                twins.entrances.retain(|(id, _)| *id != socket);
+                let (udp, dtls) = if transport == Transport::Udp {
+                    (spec.tag, Row { spec: other as u16, tag: theirs[0].tag })
+                } else {
+                    (theirs[0].tag, row)
+                };
+                twins.datagrams[socket.0 as usize].tag = udp;
+                twins.entrances.push((socket, Entrance { row: dtls, alone: false }));
+            }
+            let doors = twins.doors.iter_mut().filter(|door| door.is_of(other as u16));
+            doors.for_each(|door| door.admit(transport, row));
+        }
+        let ours = theirs.into_iter().map(|bound| Bound { spec: index, tag: spec.tag, transport, ..bound });
+        self.bound.extend(ours);
     }
 }
 

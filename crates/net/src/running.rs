@@ -1,9 +1,10 @@
 //! Starting the workers, talking to them from other threads, stopping them.
 
 use crate::admission::Admission;
-use crate::core::{Chores, Core, Shared};
+use crate::core::{Chores, Core, Offer, Shared};
 use crate::counters::{Counters, Counts};
 use crate::datagram::Sockets;
+use crate::dtls;
 use crate::listen::Twins;
 use crate::outbox::Outbox;
 use crate::stream::{Spare, Stream, Streams};
@@ -11,6 +12,7 @@ use crate::sys::{Bell, Events};
 use crate::tls::{ClientConfig, Identities, ServerSide};
 use crate::worker::{self, Doors, Ears, Worker};
 use crate::{Bound, Handler, Limits, Listeners};
+use arc_swap::ArcSwap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -248,13 +250,27 @@ where
 
 fn share(setup: Setup, bound: Vec<Bound>, alpn: &[Vec<Vec<u8>>]) -> io::Result<Shared> {
     let Setup { limits, identities, client } = setup;
-    if identities.is_none() && bound.iter().any(|bound| bound.transport == Transport::Tls) {
+    let wants = |bound: &Bound| matches!(bound.transport, Transport::Tls | Transport::Dtls);
+    if identities.is_none() && bound.iter().any(wants) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a TLS listener without a certificate"));
     }
-    let side = identities.map(ServerSide::new).transpose()?;
-    let servers = alpn.iter().map(|alpn| side.as_ref().map(|side| side.offering(alpn))).collect();
+    let side = identities.clone().map(ServerSide::new).transpose()?;
+    let offer = |alpn: &Vec<Vec<u8>>| {
+        let dtls = identities.as_ref().map(|all| Arc::new(dtls::Side::new(Arc::clone(all), alpn)));
+        Arc::new(Offer { tls: side.as_ref().map(|side| side.offering(alpn)), dtls })
+    };
+    let offers = ArcSwap::from_pointee(alpn.iter().map(offer).collect());
     let admission = Admission::new(limits.connections, limits.connections_per_source);
-    Ok(Shared { limits, servers, client, admission, bound })
+    let half_open = Admission::new(limits.half_open, limits.half_open_per_source);
+    let cookies = dtls::Cookies::new(random_key()?);
+    let started = Instant::now();
+    Ok(Shared { limits, offers, client, admission, half_open, cookies, started, bound })
+}
+
+fn random_key() -> io::Result<[u8; 32]> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(io::Error::other)?;
+    Ok(key)
 }
 
 /// Tells that a worker's thread is over, however that came.
@@ -305,6 +321,8 @@ impl<M: Send + 'static> Seat<M> {
         let epoch = worker::epoch(now);
         let events = Events::new()?;
         let sockets = Sockets::new(twins.datagrams, shared.limits.relay_buffer, &events)?;
+        let mut dtls = dtls::Sessions::new(me);
+        twins.entrances.into_iter().for_each(|(socket, entrance)| dtls.enter_by(socket, entrance));
         let doors = Doors::new(twins.doors, &events)?;
         let workers = postbox.workers();
         let handler = make(&Start { me, workers, now, epoch, bound: &shared.bound, postbox: &postbox });
@@ -318,6 +336,7 @@ impl<M: Send + 'static> Seat<M> {
             sockets,
             outbox: Outbox::new(),
             streams: Streams::new(me),
+            dtls,
             spare: Spare::default(),
             timers: Timers::default(),
             postbox,

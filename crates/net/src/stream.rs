@@ -1,6 +1,7 @@
 //! One stream connection: its socket, its TLS session if any, what waits in either direction; and a worker's table of them.
 
 use crate::admission::Pass;
+use crate::listen::Row;
 use crate::sys::Interest;
 use crate::tls::{Facts, Session};
 use crate::{ConnectionInfo, Tag};
@@ -40,6 +41,8 @@ pub(crate) struct Stream {
     /// Whether what is written and read goes inside TLS.
     pub(crate) sealing: bool,
     pub(crate) facts: Option<Box<Facts>>,
+    /// What it is if it does not begin as TLS does; it has not begun yet.
+    pub(crate) or_plain: Option<Row>,
     /// Written, to be sealed when the handshake is done and the handler has returned.
     pub(crate) plain: Vec<u8>,
     /// Where in `plain` a new TLS record is to begin.
@@ -92,6 +95,7 @@ impl Stream {
             session: None,
             sealing: false,
             facts: None,
+            or_plain: None,
             plain: Vec::new(),
             cuts: Vec::new(),
             out: Vec::new(),

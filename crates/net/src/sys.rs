@@ -1,10 +1,11 @@
 //! The only `unsafe` of the house: what neither the standard library nor `socket2` offers. Event queue, `recvmmsg` and
 //! `sendmmsg` with their control messages, the error queue, some socket options, the limit of open files, memory
-//! shared with the program of the fast path.
+//! shared with the program of the fast path, a few calls of OpenSSL.
 //!
 //! Everything here has a safe face: pointers never leave the module's own shelves, which live as long as it uses them.
 
 mod bell;
+pub(crate) mod dtls;
 mod errors;
 mod events;
 mod meters;

@@ -7,6 +7,7 @@ mod accept;
 mod arrive;
 mod converse;
 mod gates;
+mod sealed;
 mod settle;
 
 use crate::core::{Core, Due, Manner};
@@ -186,6 +187,7 @@ impl<H: Handler> Worker<H> {
             Due::Stream(slot) => slot,
             Due::Listener(index) => return self.doors.reopen(index, &mut self.core),
             Due::Gate(socket) => return self.watch_gate(socket, Interest::READ),
+            Due::Session(slot) => return self.core.session_timeout(slot),
         };
         let Some(id) = self.core.streams.id_at(slot) else { return };
         let phase = self.core.streams.get(id).map_or(Phase::Gone, |stream| stream.phase);
@@ -203,13 +205,14 @@ impl<H: Handler> Worker<H> {
     }
 
     fn is_finished(&self) -> bool {
-        self.stopping
-            .is_some_and(|by| self.core.now >= by || (self.core.streams.len() == 0 && self.handler.drained()))
+        self.stopping.is_some_and(|by| {
+            self.core.now >= by || (self.core.open_connections() == 0 && self.handler.drained())
+        })
     }
 
     /// Closes what is left; the kernel sends what it has taken.
     fn leave(&mut self) {
-        for id in self.core.streams.ids() {
+        for id in self.core.streams.ids().into_iter().chain(self.core.dtls.ids()) {
             self.core.end(id, CloseReason::Shutdown, Manner::Orderly);
         }
         self.settle();

@@ -103,6 +103,11 @@ impl Arrivals {
         (self.headers.slice(0, self.count)[index].msg_len as usize).min(LARGEST)
     }
 
+    /// Takes away all octets of datagram `index`.
+    pub(crate) fn empty(&mut self, index: usize) {
+        self.headers.slice_mut(0, self.count)[index].msg_len = 0;
+    }
+
     /// Headroom and datagram `index` behind it.
     pub(crate) fn whole(&self, index: usize) -> &[u8] {
         self.bytes.slice(index * STRIDE, HEADROOM + self.length(index))

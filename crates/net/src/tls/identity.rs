@@ -11,7 +11,14 @@ use std::sync::Arc;
 
 /// A certificate chain and its private key.
 #[derive(Clone, Debug)]
-pub struct Identity(Arc<CertifiedKey>);
+pub struct Identity(Arc<Pair>);
+
+#[derive(Debug)]
+struct Pair {
+    certified: Arc<CertifiedKey>,
+    /// The key once more, for DTLS, which is another library's. It does not show itself when it is printed.
+    key: PrivateKeyDer<'static>,
+}
 
 /// A certificate or key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +56,8 @@ impl Identity {
             PemError::NoItemsFound => IdentityError::NoKey,
             other => IdentityError::Pem(other.to_string()),
         })?;
-        match CertifiedKey::from_der(chain, key, &provider()) {
-            Ok(pair) => Ok(Self(Arc::new(pair))),
+        match CertifiedKey::from_der(chain, key.clone_key(), &provider()) {
+            Ok(certified) => Ok(Self(Arc::new(Pair { certified: Arc::new(certified), key }))),
             Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(IdentityError::Mismatch),
             Err(error) => Err(IdentityError::Unusable(error.to_string())),
         }
@@ -58,13 +65,23 @@ impl Identity {
 
     /// The chain as DER, the server's own certificate first.
     pub fn chain(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.cert.iter().map(AsRef::as_ref)
+        self.0.certified.cert.iter().map(AsRef::as_ref)
+    }
+
+    /// The key as DER (PKCS #8, PKCS #1 or SEC 1).
+    pub(crate) fn key(&self) -> &[u8] {
+        self.0.key.secret_der()
+    }
+
+    /// Whether both are one and the same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
 /// The identities in force. Share it by `Arc`; new handshakes see a replacement at once, running connections keep theirs.
 #[derive(Debug)]
-pub struct Identities(ArcSwap<CertifiedKey>);
+pub struct Identities(ArcSwap<Pair>);
 
 impl Identities {
     /// Starts with `identity` for every name.
@@ -85,7 +102,7 @@ impl Identities {
 
 impl ResolvesServerCert for Identities {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+        Some(Arc::clone(&self.0.load().certified))
     }
 }
 

@@ -2,14 +2,16 @@
 
 use super::Worker;
 use crate::core::{Core, Due};
+use crate::listen::Row;
 use crate::stream::{Phase, Stream};
 use crate::sys::{Events, Interest};
 use crate::token::Token;
-use crate::{Handler, Net, Tag};
+use crate::{Handler, Net};
 use socket2::Socket;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
+use wire::Transport;
 
 /// Streams accepted from one listener at one time.
 pub(super) const AT_ONCE: usize = 16;
@@ -20,10 +22,22 @@ pub(super) const REST: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Door {
     pub(crate) socket: Socket,
-    pub(crate) spec: u16,
-    pub(crate) tag: Tag,
-    /// Whether TLS begins with the first byte.
-    pub(crate) tls: bool,
+    /// Plain streams.
+    pub(crate) plain: Option<Row>,
+    /// Streams inside TLS from the first octet on.
+    pub(crate) tls: Option<Row>,
+}
+
+impl Door {
+    /// Lets streams of a listener come in here too.
+    pub(crate) fn admit(&mut self, transport: Transport, row: Row) {
+        *(if transport == Transport::Tls { &mut self.tls } else { &mut self.plain }) = Some(row);
+    }
+
+    /// Whether streams of this spec come in here.
+    pub(crate) fn is_of(&self, spec: u16) -> bool {
+        self.plain.iter().chain(&self.tls).any(|row| row.spec == spec)
+    }
 }
 
 /// A worker's stream listeners.
@@ -57,9 +71,9 @@ impl<H: Handler> Worker<H> {
             let Some(door) = self.doors.0.get(index as usize) else { return };
             match door.socket.accept() {
                 Ok((socket, peer)) => {
-                    let (spec, tag, tls) = (door.spec, door.tag, door.tls);
+                    let rows = (door.plain, door.tls);
                     if let Some(peer) = peer.as_socket() {
-                        self.welcome(socket.into(), peer, (spec, tag, tls));
+                        self.welcome(socket.into(), peer, rows);
                         self.settle();
                     }
                 }
@@ -76,24 +90,28 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    fn welcome(&mut self, socket: TcpStream, peer: SocketAddr, (spec, tag, tls): (u16, Tag, bool)) {
+    fn welcome(&mut self, socket: TcpStream, peer: SocketAddr, (plain, tls): (Option<Row>, Option<Row>)) {
+        let Some(row) = tls.or(plain) else { return };
         let Some(pass) = self.core.shared.admission.admit(peer.ip()) else {
             self.core.counters.turned_away.add(1);
             tracing::debug!(%peer, "too many connections");
             return;
         };
         let Ok(local) = socket.set_nonblocking(true).and_then(|()| socket.local_addr()) else { return };
-        let mut stream = Box::new(Stream::new(socket, tag, Some(spec), local, peer));
+        let mut stream = Box::new(Stream::new(socket, row.tag, Some(row.spec), local, peer));
         stream.pass = Some(pass);
+        let tls = tls.is_some();
         stream.fresh = !tls;
         if tls {
+            stream.or_plain = plain;
             stream.phase = Phase::Handshaking;
             stream.sealing = true;
         }
         let Ok(id) = self.core.register(stream) else { return };
         self.core.counters.accepted.add(1);
         let limits = &self.core.shared.limits;
-        let patience = if tls { limits.handshake } else { limits.first_byte };
+        // What may be either has the time of a plain one until it begins.
+        let patience = if tls && plain.is_none() { limits.handshake } else { limits.first_byte };
         self.core.timers.set(Due::Stream(id.slot), self.core.now + patience);
         if !tls && let Some(info) = self.core.streams.get(id).map(Stream::info) {
             self.handler.opened(&mut Net::new(&mut self.core), id, &info);

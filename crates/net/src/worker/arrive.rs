@@ -1,6 +1,6 @@
 //! Datagrams and ICMP errors that arrive.
 
-use super::Worker;
+use super::{Worker, sealed};
 use crate::sys::{self, Event};
 use crate::{Batch, Handler, Net};
 use wire::SocketId;
@@ -33,6 +33,11 @@ impl<H: Handler> Worker<H> {
         self.core.counters.datagram_bytes_in.add(octets);
         self.core.outbox.batch = count;
         let mut batch = Batch::new(&mut self.arrivals, fixed);
+        if let Some(entrance) = self.core.dtls.entrance(socket)
+            && !sealed::sift(&mut self.handler, &mut self.core, socket, entrance, &mut batch)
+        {
+            return;
+        }
         self.handler.datagrams(&mut Net::new(&mut self.core), socket, &mut batch);
     }
 

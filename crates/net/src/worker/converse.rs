@@ -122,10 +122,28 @@ impl<H: Handler> Worker<H> {
 
     fn take_in(&mut self, id: ConnectionId, bytes: &[u8]) {
         match self.core.streams.get(id) {
+            Some(stream) if stream.or_plain.is_some() => self.tell_apart(id, bytes),
             Some(stream) if stream.sealing => self.open_sealed(id, bytes),
             Some(_) => drop(self.offer(id, bytes)),
             None => {}
         }
+    }
+
+    /// The first octets of a stream that may be plain or TLS.
+    fn tell_apart(&mut self, id: ConnectionId, bytes: &[u8]) {
+        let (limits, now) = (&self.core.shared.limits, self.core.now);
+        let Some(stream) = self.core.streams.get_mut(id) else { return };
+        let Some(row) = stream.or_plain.take() else { return };
+        if bytes.first().is_none_or(|&first| Session::may_begin_with(first)) {
+            self.core.timers.set(Due::Stream(id.slot), now + limits.handshake);
+            return self.open_sealed(id, bytes);
+        }
+        (stream.tag, stream.spec) = (row.tag, Some(row.spec));
+        (stream.phase, stream.sealing) = (Phase::Open, false);
+        let info = stream.info();
+        self.core.timers.cancel(Due::Stream(id.slot));
+        self.handler.opened(&mut Net::new(&mut self.core), id, &info);
+        self.offer(id, bytes);
     }
 
     /// Offers again what is left of earlier bytes: after `resume`, and after a stream has come from another worker.

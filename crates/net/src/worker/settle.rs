@@ -2,6 +2,7 @@
 
 use super::Worker;
 use crate::core::Manner;
+use crate::dtls;
 use crate::running::Envelope;
 use crate::stream::{Phase, Stream};
 use crate::{CloseReason, Handler, Net};
@@ -15,6 +16,9 @@ impl<H: Handler> Worker<H> {
             self.send_datagrams();
             if let Some((id, reason)) = self.core.chores.endings.pop_front() {
                 self.handler.closed(&mut Net::new(&mut self.core), id, reason);
+                if dtls::is_dtls(id) {
+                    self.core.drop_session(id);
+                }
             } else if let Some((id, tag, error)) = self.core.chores.refusals.pop_front() {
                 self.handler.refused(&mut Net::new(&mut self.core), id, tag, &error);
             } else if let Some(id) = self.core.chores.revisits.pop_front() {

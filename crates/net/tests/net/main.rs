@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic, and may wait")]
 
 mod datagrams;
+mod dtls;
 mod fragments;
 mod halves;
 mod listeners;
 mod migration;
 mod relays;
+mod shared_ports;
 mod streams;
 mod support;
 mod tls;

@@ -213,6 +213,10 @@ pub(crate) fn tls(alpn: &[&str]) -> Kind {
     Kind::Tls { alpn: alpn.iter().map(|name| name.as_bytes().to_vec()).collect() }
 }
 
+pub(crate) fn dtls(alpn: &[&str]) -> Kind {
+    Kind::Dtls { alpn: alpn.iter().map(|name| name.as_bytes().to_vec()).collect() }
+}
+
 pub(crate) fn spec(tag: Tag, kind: Kind, at: &str) -> Spec {
     let at = match at.strip_prefix(':') {
         Some(port) => Endpoint::Every(port.parse().unwrap()),

@@ -2,6 +2,7 @@
 //! datagram sockets is not copied; streams are cut into messages first.
 
 mod discovery;
+mod dtls;
 mod setup;
 mod streams;
 
@@ -297,6 +298,10 @@ impl Service for Turn {
 
     fn received(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, data: &[u8]) -> usize {
         let Some(client) = self.streams.client(conn) else { return data.len() };
+        if client.transport == Transport::Dtls {
+            self.record(desk, client, data);
+            return data.len();
+        }
         let mut at = 0;
         loop {
             match self.frame(desk, client.flow, &data[at..]) {
