@@ -99,6 +99,13 @@ pub struct Attached {
     program: Ebpf,
 }
 
+impl Attached {
+    /// Takes the program off its interface.
+    pub fn detach(self) {
+        drop(self.program);
+    }
+}
+
 /// Loads the program, shares its table of `ways` out among `workers`, and attaches it to `interface`.
 ///
 /// # Errors

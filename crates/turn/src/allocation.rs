@@ -1,6 +1,7 @@
 //! Allocations (RFC 8656 §3.2): a client's relay or two, what they may do, how long they last; and the table of all of them.
 
 use crate::channel::Channels;
+use crate::offload::Offered;
 use crate::permission::Permissions;
 use crate::{Client, Refusal};
 use rustc_hash::FxHashMap;
@@ -8,7 +9,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use stun::TransactionId;
-use stun::attribute::{Family, ReservationToken};
+use stun::attribute::{ChannelNumber, Family, ReservationToken};
 use wire::{Address, Flow, SocketId, WorkerId};
 
 /// What went through an allocation.
@@ -117,6 +118,8 @@ pub struct Allocation {
     pub channels: Channels,
     /// What went through.
     pub traffic: Traffic,
+    /// The fast paths of its channels.
+    pub(crate) offered: FxHashMap<ChannelNumber, Offered>,
 }
 
 impl Allocation {
@@ -303,6 +306,11 @@ impl Allocations {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.by_flow.len()
+    }
+
+    /// Where there are allocations.
+    pub(crate) fn places(&self) -> Vec<Slot> {
+        self.by_flow.values().copied().collect()
     }
 
     /// Every allocation, in no order.

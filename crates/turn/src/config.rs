@@ -29,6 +29,8 @@ pub struct Config {
     pub limits: Limits,
     /// Listeners that answer for one another (RFC 5780).
     pub discovery: Vec<Rectangle>,
+    /// Whether something below may relay channels by itself (see [`crate::offload`]).
+    pub offload: bool,
     /// An allocation's life where the client names none, or a shorter one (RFC 8656 §7.2).
     pub lifetime: Duration,
     /// An allocation's longest life without a refresh.

@@ -9,6 +9,7 @@ use crate::ports::Ports;
 use crate::reservation::Reserved;
 use crate::server::{Ask, Bound, Output, Server, Timer, Unbound};
 use crate::{Refusal, Traffic};
+use rustc_hash::FxHashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 use stun::attribute::{
@@ -199,6 +200,7 @@ impl Server {
             permissions: Permissions::default(),
             channels: Channels::default(),
             traffic: Traffic::default(),
+            offered: FxHashMap::default(),
         };
         self.output(Output::Began(allocation.session()));
         let slot = self.allocations.insert(allocation);

@@ -1,6 +1,7 @@
 //! The server as a machine: what can happen to it, what it wants done, and what it keeps.
 
 use crate::allocation::{Allocations, Relay, SessionId, Slot};
+use crate::offload::{Carried, Offload, Offloads};
 use crate::opening::Opening;
 use crate::reservation::Reservations;
 use crate::{Client, Config, Session, Way};
@@ -97,6 +98,8 @@ pub enum Input<'a> {
     Config(Box<Config>),
     /// The calendar was looked at again.
     Epoch(Epoch),
+    /// What a fast path has carried; the answer to [`Offload::Close`], and now and then.
+    Carried(Carried),
 }
 
 /// What a server wants done.
@@ -150,6 +153,8 @@ pub enum Output {
     Began(Session),
     /// An allocation has ended.
     Ended(Session),
+    /// A fast path begins, lasts longer or ends; only where the configuration says that there may be any.
+    Offload(Offload),
 }
 
 /// Every timer of a server.
@@ -178,6 +183,7 @@ pub struct Server {
     pub(crate) opening_of: FxHashMap<Flow, Ask>,
     pub(crate) reservations: Reservations,
     pub(crate) timers: Timers<Timer>,
+    pub(crate) offloads: Offloads,
     /// Counts indications.
     pub(crate) indications: u64,
     asked: u64,
@@ -225,6 +231,7 @@ impl Server {
             opening_of: FxHashMap::default(),
             reservations: Reservations::default(),
             timers: Timers::default(),
+            offloads: Offloads::default(),
             indications: entropy.next_u64(),
             entropy,
             asked: 0,
@@ -293,7 +300,7 @@ impl Server {
             for relay in allocation.relays() {
                 self.output(Output::CloseRelay(relay.socket));
             }
-            self.output(Output::Ended(allocation.session()));
+            self.tell_ended(&allocation);
         }
     }
 
@@ -313,7 +320,10 @@ impl Server {
                 |allocation| allocation.relays().find(|relay| relay.expires <= now).map(Relay::family),
             );
         match ended.and_then(|family| self.allocations.shed(slot, family)) {
-            Some(relay) => self.shed(slot, relay),
+            Some(relay) => {
+                self.shed(slot, relay);
+                self.offload(now, slot);
+            }
             None => self.remove(slot),
         }
     }
@@ -353,15 +363,22 @@ impl Machine for Server {
 
     fn handle(&mut self, now: Instant, input: Input<'_>) {
         match input {
-            Input::Message { client, bytes } => self.message(now, client, bytes),
+            Input::Message { client, bytes } => {
+                self.message(now, client, bytes);
+                self.offload_of(now, client.flow);
+            }
             Input::Closed(connection) => self.closed(connection),
             Input::Unreachable { socket, peer, icmp } => self.unreachable(now, socket, peer, icmp),
             Input::Relay { ask, result } => self.opened(now, ask, result),
             Input::Claim { from, ask, token, user } => self.claim(from, ask, token, &user),
             Input::Claimed { ask, local } => self.claimed(now, ask, local),
             Input::Directory(directory) => self.directory = directory,
-            Input::Config(config) => self.config = *config,
+            Input::Config(config) => {
+                self.config = *config;
+                self.offload_all(now);
+            }
             Input::Epoch(epoch) => self.epoch = epoch,
+            Input::Carried(carried) => self.carried(&carried),
         }
     }
 

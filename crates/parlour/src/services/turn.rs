@@ -112,6 +112,7 @@ impl Turn {
                 }
                 Output::Began(session) => began(&session),
                 Output::Ended(session) => self.ended(desk, &session),
+                Output::Offload(_) => {}
             }
         }
     }

@@ -92,6 +92,7 @@ pub(crate) fn config() -> Config {
         },
         discovery: Vec::new(),
         limits: Limits { allocations: 5, per_user: 3, permissions: 4, channels: 3 },
+        offload: false,
         lifetime: Duration::from_secs(600),
         lifetime_max: Duration::from_secs(3600),
     }
@@ -193,7 +194,10 @@ impl Bench {
     pub(crate) fn outputs(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         while let Some(output) = self.server.poll() {
-            lines.push(show(&output));
+            lines.push(match &output {
+                Output::Offload(offload) => crate::offload::show(offload, self.now),
+                output => show(output),
+            });
             match output {
                 Output::OpenRelay { ask, local } => self.bind(ask, local),
                 Output::Send { bytes, .. } | Output::Forward { bytes, .. } => self.server.recycle(bytes),
@@ -355,6 +359,7 @@ pub(crate) fn show(output: &Output) -> String {
             let traffic = session.traffic;
             format!("ended {} sent {} received {}", session.user, traffic.sent_bytes, traffic.received_bytes)
         }
+        Output::Offload(offload) => format!("{offload:?}"),
     }
 }
 

@@ -11,6 +11,7 @@ mod heap;
 mod icmp;
 mod lifetimes;
 mod lossy;
+mod offload;
 mod permissions;
 mod relay;
 mod reservation;

@@ -23,6 +23,7 @@ pub(super) fn config(shared: &Shared) -> Config {
             permissions: limits.permissions,
             channels: limits.channels,
         },
+        offload: false,
         lifetime: limits.lifetime,
         lifetime_max: limits.lifetime_max,
     }
