@@ -49,6 +49,20 @@ impl Key {
         Self::new(&hash.finalize())
     }
 
+    /// The SHA-256 key of a user whose password is at hand (RFC 8489 §9.2.2).
+    pub fn sha256(username: &str, realm: &str, password: &str) -> Self {
+        let mut hash = Sha256::new();
+        for part in [username, ":", realm, ":", password] {
+            Update::update(&mut hash, part.as_bytes());
+        }
+        Self::new(&hash.finalize())
+    }
+
+    /// A key as somebody else made it (RFC 7635 §4): at most 64 octets.
+    pub fn raw(key: &[u8]) -> Option<Self> {
+        (1..=64).contains(&key.len()).then(|| Self::new(key))
+    }
+
     fn new(from: &[u8]) -> Self {
         let mut bytes = [0; 64];
         bytes[..from.len()].copy_from_slice(from);

@@ -7,9 +7,9 @@ use crate::{Client, Refusal};
 use rustc_hash::FxHashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
-use stun::TransactionId;
+use std::time::{Duration, Instant};
 use stun::attribute::{ChannelNumber, Family, ReservationToken};
+use stun::{Key, TransactionId};
 use wire::{Address, Flow, SocketId, WorkerId};
 
 /// What went through an allocation.
@@ -89,6 +89,15 @@ pub struct Missing {
     pub is_old: bool,
 }
 
+/// The key that came in an access token, and how far it goes (RFC 7635 §4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenSession {
+    /// What every further message is signed with.
+    pub key: Key,
+    /// When the token ends, since 1970: the allocation does so too.
+    pub until: Duration,
+}
+
 /// What one client has: a relay, or one of each family.
 #[derive(Debug)]
 pub struct Allocation {
@@ -112,6 +121,8 @@ pub struct Allocation {
     pub token: Option<ReservationToken>,
     /// One of two families that was asked for and is not to be had.
     pub missing: Option<Box<Missing>>,
+    /// What its client signs with, where that came in an access token.
+    pub session: Option<Box<TokenSession>>,
     /// Whom traffic flows with.
     pub permissions: Permissions,
     /// Channels bound.
@@ -259,6 +270,11 @@ impl Allocations {
     /// The allocation in a place.
     pub(crate) fn get(&mut self, slot: Slot) -> Option<&mut Allocation> {
         self.slots.get_mut(slot.0 as usize)?.as_deref_mut()
+    }
+
+    /// The allocation of a 5-tuple, to look at.
+    pub(crate) fn peek(&self, flow: Flow) -> Option<&Allocation> {
+        self.slots.get(self.find(flow)?.0 as usize)?.as_deref()
     }
 
     /// Takes in a new one.

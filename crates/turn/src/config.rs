@@ -1,7 +1,7 @@
 //! What the administrator decides: where relays are bound, what they may reach, how much anybody may use.
 
-use crate::Policy;
 use crate::discovery::Rectangle;
+use crate::{Credentials, Policy};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub struct Config {
     pub ports: RangeInclusive<u16>,
     /// Whom they may write to.
     pub peers: Policy,
+    /// Whose credentials are taken beside those of accounts.
+    pub credentials: Credentials,
     /// How much anybody may use.
     pub limits: Limits,
     /// Listeners that answer for one another (RFC 5780).
@@ -48,6 +50,8 @@ pub struct Limits {
     pub permissions: usize,
     /// Channels of one allocation.
     pub channels: usize,
+    /// Answers in a second to one source that has shown no credential; zero for any number.
+    pub strangers: u32,
 }
 
 /// Where relays are bound.

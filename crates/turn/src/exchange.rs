@@ -1,7 +1,12 @@
 //! A request and how to answer it: who asked, under which transaction, signed with which key (RFC 8489 §6.3.1, §9.2.4).
 
+use crate::allocation::TokenSession;
+use crate::challenge::Challenge;
 use crate::{Client, Refusal};
-use stun::attribute::{ErrorCode, Nonce, Realm, UnknownAttributes};
+use std::time::Duration;
+use stun::attribute::{
+    ErrorCode, Nonce, PasswordAlgorithms, Realm, ThirdPartyAuthorization, UnknownAttributes,
+};
 use stun::{Algorithm, Class, Key, Message, Method, TransactionId, Writer};
 
 /// What is kept of a request until it is answered.
@@ -12,15 +17,12 @@ pub(crate) struct Exchange {
     pub(crate) transaction: TransactionId,
     /// How the answer is signed, once the request has shown a valid credential.
     pub(crate) signature: Option<(Algorithm, Key)>,
+    /// Where that key came in an access token: when that ends, since 1970.
+    pub(crate) until: Option<Duration>,
+    /// How long the request was.
+    pub(crate) octets: usize,
     /// Whether the answer gets a FINGERPRINT, as the request had one (RFC 8489 §6.3.1).
-    fingerprint: bool,
-}
-
-/// What a client needs for its next try.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Challenge<'a> {
-    pub(crate) realm: &'a str,
-    pub(crate) nonce: &'a str,
+    pub(crate) fingerprint: bool,
 }
 
 impl Exchange {
@@ -31,8 +33,16 @@ impl Exchange {
             method: request.method(),
             transaction: request.transaction(),
             signature: None,
+            until: None,
+            octets: request.bytes().len(),
             fingerprint,
         }
+    }
+
+    /// The session that an access token has begun.
+    pub(crate) fn session(&self) -> Option<TokenSession> {
+        let (_, key) = self.signature?;
+        self.until.map(|until| TokenSession { key, until })
     }
 
     /// Writes a success response with what `body` adds.
@@ -56,7 +66,11 @@ impl Exchange {
             writer = writer.with(&UnknownAttributes(kinds.clone()));
         }
         if let Some(challenge) = challenge {
-            writer = writer.with(&Realm(challenge.realm)).with(&Nonce(challenge.nonce));
+            writer = writer
+                .with(&Realm(challenge.realm))
+                .with(&Nonce(challenge.nonce.as_str()))
+                .maybe(challenge.algorithms.then_some(&PasswordAlgorithms::OURS))
+                .maybe(challenge.server.map(ThirdPartyAuthorization).as_ref());
         }
         self.close(writer);
         out

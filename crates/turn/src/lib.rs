@@ -4,9 +4,11 @@
 //! those go. Whatever they call slow is for [`wire::Machine::handle`]. UDP relays only; RFC 6062 and 8016 are not here.
 
 pub mod allocation;
+mod challenge;
 pub mod channel;
 pub mod client;
 pub mod config;
+pub mod credentials;
 pub mod discovery;
 mod exchange;
 pub mod indication;
@@ -20,11 +22,13 @@ pub mod relay;
 mod request;
 mod reservation;
 pub mod server;
+pub mod strangers;
 pub mod stream;
 
 pub use allocation::{Relaying, Session, SessionId, Traffic};
 pub use client::Client;
 pub use config::{Config, Limits, Relays};
+pub use credentials::Credentials;
 pub use offload::{Carried, Offload, PathId};
 pub use policy::{Policy, Range};
 pub use refusal::Refusal;

@@ -197,6 +197,7 @@ impl Server {
             transaction: opening.exchange.transaction,
             token,
             missing: opening.missing,
+            session: opening.exchange.session().map(Box::new),
             permissions: Permissions::default(),
             channels: Channels::default(),
             traffic: Traffic::default(),

@@ -7,15 +7,15 @@ mod create_permission;
 mod discovery;
 mod refresh;
 
-use crate::exchange::{Challenge, Exchange};
+use crate::credentials::Owner;
+use crate::exchange::Exchange;
 use crate::policy::Scope;
 use crate::{Client, Refusal, Server};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
-use stun::attribute::Username;
-use stun::credential::{self, Credential};
-use stun::{Class, Key, Kind, Message, Method};
-use wire::{Address, Directory, Domain};
+use stun::credential::{self, Claim, Credential, Who};
+use stun::{Class, Kind, Message, Method};
+use wire::{Address, Domain};
 
 /// An authenticated request.
 struct Call<'a> {
@@ -36,7 +36,7 @@ impl Server {
             return;
         }
         match request.method() {
-            Method::BINDING => self.binding(client, &request),
+            Method::BINDING => self.binding(now, client, &request),
             Method::ALLOCATE | Method::REFRESH | Method::CREATE_PERMISSION | Method::CHANNEL_BIND => {
                 self.authenticated(now, client, request);
             }
@@ -50,9 +50,10 @@ impl Server {
         let realm = self.realm(&request);
         let realm = realm.as_ref().map_or("", Domain::as_str);
         let answer = match self.authenticate(now, client, &request, realm) {
-            Ok((user, credential)) => {
-                exchange.signature = Some((credential.algorithm, credential.key));
-                self.call(&Call { now, request, exchange, user })
+            Ok(Credential { owner, key, algorithm }) => {
+                (exchange.signature, exchange.until) = (Some((algorithm, key)), owner.until);
+                self.keep_session(&exchange);
+                self.call(&Call { now, request, exchange, user: owner.user })
             }
             Err(refusal) => Err(refusal),
         };
@@ -77,50 +78,51 @@ impl Server {
     }
 
     /// RFC 8489 §9.2.4: whose request this is.
-    fn authenticate<'a>(
+    fn authenticate<'r>(
         &self,
         now: Instant,
         client: Client,
-        request: &Message<'a>,
+        request: &Message<'r>,
         realm: &str,
-    ) -> Result<(Address, Credential<'a>), Refusal> {
+    ) -> Result<Credential<Owner>, Refusal> {
         let unix = self.epoch.unix(now);
-        let mut user = None;
-        let credential = credential::check(
-            request,
-            realm,
-            |nonce| self.nonces.is_fresh(unix, client.peer, nonce),
-            |username| {
-                let (address, key) = key_of(&self.directory, realm, username)?;
-                user = Some(address);
-                Some(key)
-            },
-            &self.decoy,
-        )?;
-        let user = user.ok_or(Refusal::Unauthenticated)?;
-        Ok((user, credential))
+        let candidates = |claim: Claim<'r>| self.candidates(unix, client.flow, claim);
+        let is_fresh = |nonce: &str| self.nonces.is_fresh(unix, client.peer, nonce);
+        Ok(credential::check(request, realm, candidates, is_fresh, &self.decoy)?)
     }
 
     /// The realm of a credential: the domain of a username that names one of ours, else the first. A client that began
     /// with the first is challenged anew with its own, and comes again with that (RFC 8489 §9.2.5).
     fn realm(&self, request: &Message<'_>) -> Option<Domain> {
-        let username = request.get().ok().flatten().map(|Username(name)| name);
-        let named = username.and_then(|name| self.directory.domain(name.split_once('@')?.1));
+        let named = match Claim::who(request) {
+            Ok(Who::Name(name)) => name.split_once('@').and_then(|(_, domain)| self.directory.domain(domain)),
+            Ok(Who::Hash(hash)) => {
+                let account = self.directory.hashed(&hash.0);
+                account.and_then(|(account, _)| self.directory.domain(account.address.domain()))
+            }
+            Err(_) => None,
+        };
         named.or(self.directory.first_domain()).cloned()
     }
 
-    fn refuse(&mut self, now: Instant, exchange: &Exchange, refusal: &Refusal, realm: &str) {
-        let buffer = self.buffer();
-        let nonce = self.nonces.make(self.epoch.unix(now), exchange.client.peer);
-        let challenge = Challenge { realm, nonce: nonce.as_str() };
-        let bytes = exchange.error(buffer, refusal, refusal.is_challenge().then_some(challenge));
-        self.send(exchange.client.flow, bytes);
+    /// What an access token brought is kept with the allocation: further requests come without it (RFC 7635 §4.2).
+    fn keep_session(&mut self, exchange: &Exchange) {
+        let Some(session) = exchange.session() else { return };
+        let allocation = self.allocations.of_client(exchange.client.flow);
+        if let Some(kept) = allocation.and_then(|allocation| allocation.session.as_deref_mut()) {
+            *kept = session;
+        }
     }
 
     /// RFC 8656 §7.2, step 11 and §8.2: how long an allocation is to live.
-    fn lifetime(&self, requested: Option<u32>) -> Duration {
+    fn lifetime(&self, call: &Call<'_>, requested: Option<u32>) -> Duration {
         let requested = Duration::from_secs(requested.unwrap_or(0).into());
-        requested.min(self.config.lifetime_max).max(self.config.lifetime)
+        let granted = requested.min(self.config.lifetime_max).max(self.config.lifetime);
+        match call.exchange.until {
+            None => granted,
+            // No longer than the access token (RFC 7635 §4.2).
+            Some(until) => granted.min(until.saturating_sub(self.epoch.unix(call.now))),
+        }
     }
 
     /// RFC 8656 §10.2, §12.2: whether a relay may write to a peer at all (403).
@@ -137,6 +139,9 @@ fn is_known(kind: Kind) -> bool {
         Kind::USERNAME
             | Kind::REALM
             | Kind::NONCE
+            | Kind::USERHASH
+            | Kind::PASSWORD_ALGORITHM
+            | Kind::ACCESS_TOKEN
             | Kind::CHANNEL_NUMBER
             | Kind::LIFETIME
             | Kind::XOR_PEER_ADDRESS
@@ -147,13 +152,4 @@ fn is_known(kind: Kind) -> bool {
             | Kind::REQUESTED_TRANSPORT
             | Kind::RESERVATION_TOKEN
     )
-}
-
-/// The account behind a USERNAME and its key: `user` in the realm, or `user@domain`.
-fn key_of(directory: &Directory, realm: &str, username: &str) -> Option<(Address, Key)> {
-    let is_whole = username.contains('@');
-    let address = if is_whole { username.parse().ok()? } else { Address::new(username, realm).ok()? };
-    let account = directory.get(&directory.canonical(&address)?)?;
-    let hash = if is_whole { account.keys.md5_whole } else { account.keys.md5 };
-    Some((account.address.clone(), Key::long_term(&hash?)))
 }

@@ -4,6 +4,7 @@ use crate::allocation::{Allocations, Relay, SessionId, Slot};
 use crate::offload::{Carried, Offload, Offloads};
 use crate::opening::Opening;
 use crate::reservation::Reservations;
+use crate::strangers::Strangers;
 use crate::{Client, Config, Session, Way};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -178,6 +179,8 @@ pub struct Server {
     pub(crate) nonces: Nonces,
     /// What an unknown user's request is checked against, so that it takes as long as a known one's.
     pub(crate) decoy: Key,
+    /// How much those without a credential are answered.
+    pub(crate) strangers: Strangers,
     pub(crate) allocations: Allocations,
     pub(crate) openings: FxHashMap<Ask, Opening>,
     pub(crate) opening_of: FxHashMap<Flow, Ask>,
@@ -217,8 +220,10 @@ impl Server {
         epoch: Epoch,
         mut entropy: Box<dyn Entropy>,
     ) -> Self {
-        let mut decoy = [0; 16];
+        let (mut decoy, mut key) = ([0; 16], [0; 16]);
         entropy.fill(&mut decoy);
+        entropy.fill(&mut key);
+        let strangers = Strangers::new(config.limits.strangers, key);
         Self {
             me,
             config,
@@ -226,6 +231,7 @@ impl Server {
             epoch,
             nonces: Nonces::new(nonce.secret.expose(), nonce.lifetime),
             decoy: Key::long_term(&decoy),
+            strangers,
             allocations: Allocations::default(),
             openings: FxHashMap::default(),
             opening_of: FxHashMap::default(),
@@ -339,6 +345,12 @@ impl Server {
         }
     }
 
+    fn configure(&mut self, now: Instant, config: Config) {
+        self.strangers.set_rate(config.limits.strangers);
+        self.config = config;
+        self.offload_all(now);
+    }
+
     /// Nobody came for a reserved port.
     fn unclaimed(&mut self, token: ReservationToken) {
         if let Some(reserved) = self.reservations.expire(token) {
@@ -373,10 +385,7 @@ impl Machine for Server {
             Input::Claim { from, ask, token, user } => self.claim(from, ask, token, &user),
             Input::Claimed { ask, local } => self.claimed(now, ask, local),
             Input::Directory(directory) => self.directory = directory,
-            Input::Config(config) => {
-                self.config = *config;
-                self.offload_all(now);
-            }
+            Input::Config(config) => self.configure(now, *config),
             Input::Epoch(epoch) => self.epoch = epoch,
             Input::Carried(carried) => self.carried(&carried),
         }

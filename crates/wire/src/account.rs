@@ -4,6 +4,7 @@
 
 use crate::{Address, Domain};
 use rustc_hash::{FxHashMap, FxHasher};
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -69,10 +70,23 @@ pub struct Directory {
     domains: Arc<FxHashMap<Domain, Domain>>,
     first: Option<Domain>,
     parts: Arc<[Arc<Part>]>,
+    hashes: Arc<[Arc<Hashes>]>,
     accounts: usize,
 }
 
 type Part = FxHashMap<Address, Arc<Account>>;
+
+/// Accounts by the first half of a name's hash; the rest is looked at when one is found.
+type Hashes = FxHashMap<u64, Arc<Account>>;
+
+/// How a client writes a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameForm {
+    /// `user`, in the realm of its domain.
+    User,
+    /// `user@domain`.
+    Whole,
+}
 
 impl Directory {
     /// No accounts yet. `domains` pairs each main name with its aliases; the first is the default realm.
@@ -84,12 +98,14 @@ impl Directory {
             names.insert(main.clone(), main.clone());
             names.extend(aliases.iter().map(|alias| (alias.clone(), main.clone())));
         }
-        Self { domains: Arc::new(names), first, parts: vec![Arc::default(); PARTS].into(), accounts: 0 }
+        let (parts, hashes) = (vec![Arc::default(); PARTS].into(), vec![Arc::default(); PARTS].into());
+        Self { domains: Arc::new(names), first, parts, hashes, accounts: 0 }
     }
 
     /// The same accounts under another list of domains.
     pub fn with_domains<'a>(&self, domains: impl IntoIterator<Item = (&'a Domain, &'a [Domain])>) -> Self {
-        Self { parts: self.parts.clone(), accounts: self.accounts, ..Self::new(domains) }
+        let (parts, hashes) = (self.parts.clone(), self.hashes.clone());
+        Self { parts, hashes, accounts: self.accounts, ..Self::new(domains) }
     }
 
     /// The main name of a domain of ours, `None` for a foreign one.
@@ -116,6 +132,16 @@ impl Directory {
         self.parts[part_of(address)].get(address)
     }
 
+    /// The account whose name has this hash, SHA-256 of `name:domain` (RFC 8489 §14.4), and how the name was written.
+    pub fn hashed(&self, hash: &[u8; 32]) -> Option<(&Arc<Account>, NameForm)> {
+        let (part, key) = place_of(hash);
+        let account = self.hashes[part].get(&key)?;
+        let form = [NameForm::User, NameForm::Whole]
+            .into_iter()
+            .find(|form| hash_of(&account.address, *form) == *hash)?;
+        Some((account, form))
+    }
+
     /// How many accounts there are.
     pub fn len(&self) -> usize {
         self.accounts
@@ -133,9 +159,10 @@ impl Directory {
 
     /// A new directory in which each of `changes` holds: `Some` sets an account, `None` removes it.
     pub fn with(&self, changes: impl IntoIterator<Item = (Address, Option<Arc<Account>>)>) -> Self {
-        let mut parts = self.parts.to_vec();
+        let (mut parts, mut hashes) = (self.parts.to_vec(), self.hashes.to_vec());
         let mut accounts = self.accounts;
         for (address, account) in changes {
+            note_hashes(&mut hashes, &address, account.as_ref());
             let part = Arc::make_mut(&mut parts[part_of(&address)]);
             let (after, before) = match account {
                 Some(account) => (1, usize::from(part.insert(address, account).is_some())),
@@ -143,7 +170,8 @@ impl Directory {
             };
             accounts = accounts + after - before;
         }
-        Self { domains: self.domains.clone(), first: self.first.clone(), parts: parts.into(), accounts }
+        let (parts, hashes) = (parts.into(), hashes.into());
+        Self { domains: self.domains.clone(), first: self.first.clone(), parts, hashes, accounts }
     }
 }
 
@@ -157,6 +185,29 @@ fn part_of(address: &Address) -> usize {
     let mut hasher = FxHasher::default();
     address.hash(&mut hasher);
     usize::try_from(hasher.finish() >> 56).expect("eight bits")
+}
+
+/// Where a name's hash stands.
+fn place_of(hash: &[u8; 32]) -> (usize, u64) {
+    let (head, _) = hash.split_first_chunk::<8>().expect("thirty-two octets");
+    (usize::from(hash[0]), u64::from_be_bytes(*head))
+}
+
+fn hash_of(address: &Address, form: NameForm) -> [u8; 32] {
+    let name = if form == NameForm::User { address.user() } else { address.as_str() };
+    Sha256::new().chain_update(name).chain_update(":").chain_update(address.domain()).finalize().into()
+}
+
+/// Sets or removes both hashes of an account's name.
+fn note_hashes(hashes: &mut [Arc<Hashes>], address: &Address, account: Option<&Arc<Account>>) {
+    for form in [NameForm::User, NameForm::Whole] {
+        let (part, key) = place_of(&hash_of(address, form));
+        let part = Arc::make_mut(&mut hashes[part]);
+        match account {
+            Some(account) => part.insert(key, account.clone()),
+            None => part.remove(&key),
+        };
+    }
 }
 
 #[cfg(test)]
@@ -198,5 +249,24 @@ mod tests {
         assert_eq!(directory.canonical(&address("joe@example.org")), None);
         assert_eq!(directory.domain("SIP.falcot.com").map(Domain::as_str), Some("falcot.com"));
         assert_eq!(directory.first_domain().map(Domain::as_str), Some("falcot.com"));
+    }
+
+    #[test]
+    fn accounts_are_found_by_the_hash_of_their_names() {
+        let sha256 = |text: &str| -> [u8; 32] { Sha256::digest(text).into() };
+        let [user, whole] = ["roland:falcot.com", "roland@falcot.com:falcot.com"].map(sha256);
+        let one = directory().with([account("roland@falcot.com"), account("joe@falcot.com")]);
+        let found = |directory: &Directory, hash| {
+            directory.hashed(hash).map(|(account, form)| (account.address.to_string(), form))
+        };
+        let roland = || "roland@falcot.com".to_owned();
+        assert_eq!(found(&one, &user), Some((roland(), NameForm::User)));
+        assert_eq!(found(&one, &whole), Some((roland(), NameForm::Whole)));
+        let mut other = user;
+        other[31] ^= 1;
+        assert_eq!(found(&one, &other), None, "only the first half is the same");
+        let none = one.with([(address("roland@falcot.com"), None)]);
+        assert_eq!((found(&none, &user), found(&none, &whole)), (None, None));
+        assert_eq!(found(&one, &user), Some((roland(), NameForm::User)), "the old snapshot is as it was");
     }
 }

@@ -12,7 +12,7 @@ pub mod machine;
 pub mod secret;
 pub mod timers;
 
-pub use account::{Account, Directory, Keys, Scram};
+pub use account::{Account, Directory, Keys, NameForm, Scram};
 pub use address::{Address, AddressError, Domain};
 pub use entropy::Entropy;
 pub use epoch::Epoch;

@@ -262,6 +262,7 @@ fn parlour_config(place: &Place, service: Service) -> Result<String> {
          [network]\nworkers = 1\n\n\
          [tls]\ncertificate = \"data/certs/{DOMAIN}.pem\"\nkey = \"data/certs/{DOMAIN}.key\"\n\n\
          [turn]\nudp = [\"127.0.0.1:{turn}\"]\ntls = [\"127.0.0.1:{turn_tls}\"]\nrelay-ports = \"10000-20999\"\n\
+         limits = {{ strangers = 0 }}\n\
          allow-peers = [\"127.0.0.0/8\"]\n\n\
          [sip]\nudp = [\"127.0.0.1:{sip}\"]\ntls = [\"127.0.0.1:{sip_tls}\"]\n\n\
          [xmpp]\nclient = [\"127.0.0.1:{xmpp}\"]\nclient-tls = [\"127.0.0.1:{xmpp_tls}\"]\n"

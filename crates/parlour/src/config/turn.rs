@@ -147,6 +147,7 @@ impl<'a> Judge<'a> {
             channels: count(self.count(table, "channels", 256, 1..=4_096)),
             lifetime,
             lifetime_max,
+            strangers: self.count(table, "strangers", usual.strangers, 0..=1_000_000_000),
             ..usual
         }
     }

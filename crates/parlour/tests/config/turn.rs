@@ -14,6 +14,7 @@ fn what_absence_means() {
     assert_eq!((turn.drain, turn.gathering), (Duration::ZERO, Duration::ZERO));
     assert_eq!((turn.limits.permissions, turn.limits.channels), (256, 256));
     assert_eq!((turn.limits.lifetime.as_secs(), turn.limits.lifetime_max.as_secs()), (600, 3600));
+    assert_eq!(turn.limits.strangers, 500);
     assert!(plan(DOMAIN).admin.metrics.is_empty());
 }
 
@@ -24,7 +25,7 @@ fn everything_that_can_be_written() {
          mobility = false\nalternate-server = [\"192.0.2.2:3478\", \"[2001:db8::2]:3478\"]\ndrain = \"5m\"\n\
          gathering = \"500us\"\nxdp = \"lo\"\nsoftware = true\nbandwidth = {{ session = \"8 Mbit/s\", user = 2_000_000 }}\n\
          [turn.quota]\nuser = 10\ntotal = 500\n[turn.limits]\npermissions = 16\nchannels = 8\nlifetime = \"5m\"\n\
-         lifetime-max = \"30m\"\n[admin]\nmetrics = [\"127.0.0.1:9641\", \":0\"]\n"
+         lifetime-max = \"30m\"\nstrangers = 0\n[admin]\nmetrics = [\"127.0.0.1:9641\", \":0\"]\n"
     );
     let plan = plan(&text);
     let turn = &plan.turn;
@@ -39,6 +40,7 @@ fn everything_that_can_be_written() {
     assert_eq!((turn.quota.user, turn.quota.domain, turn.quota.total), (10, 500, 500));
     assert_eq!((turn.limits.permissions, turn.limits.channels), (16, 8));
     assert_eq!((turn.limits.lifetime.as_secs(), turn.limits.lifetime_max.as_secs()), (300, 1800));
+    assert_eq!(turn.limits.strangers, 0);
     assert_eq!(plan.admin.metrics.len(), 2);
     assert_eq!(plan.warnings.join("\n"), "");
 }

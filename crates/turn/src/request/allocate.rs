@@ -107,7 +107,7 @@ impl Server {
             exchange: call.exchange,
             user: call.user.clone(),
             relaying: Relaying::Udp,
-            lifetime: self.lifetime(requested),
+            lifetime: self.lifetime(call, requested),
             seeking: self.seek(places.first, wish.even),
             second: places.second.map(|bind| self.seek(bind, wish.even)),
             found: None,

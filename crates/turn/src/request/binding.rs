@@ -3,14 +3,15 @@
 use crate::discovery::Rectangle;
 use crate::exchange::Exchange;
 use crate::{Client, Refusal, Server};
+use std::time::Instant;
 use stun::attribute::XorMappedAddress;
 use stun::{Kind, Message};
 
 impl Server {
     /// Answers a Binding request; it needs no credential, and one that is there is not looked at.
-    pub(super) fn binding(&mut self, client: Client, request: &Message<'_>) {
+    pub(super) fn binding(&mut self, now: Instant, client: Client, request: &Message<'_>) {
         if let Some(place) = Rectangle::place(&self.config.discovery, client.flow) {
-            return self.discover(client, request, place);
+            return self.discover(now, client, request, place);
         }
         let exchange = Exchange::new(client, request);
         let unknown: Vec<Kind> = request.unknown(is_known).collect();
@@ -20,7 +21,7 @@ impl Server {
         } else {
             exchange.error(buffer, &Refusal::UnknownAttributes(unknown), None)
         };
-        self.send(client.flow, bytes);
+        self.answer_stranger(now, &exchange, client.flow, bytes);
     }
 }
 

@@ -4,6 +4,7 @@ use crate::discovery::Place;
 use crate::exchange::Exchange;
 use crate::{Client, Refusal, Server};
 use std::net::SocketAddr;
+use std::time::Instant;
 use stun::attribute::{
     ChangeRequest, MappedAddress, OtherAddress, Padding, ResponseOrigin, ResponsePort, XorMappedAddress,
 };
@@ -23,12 +24,12 @@ struct Wish {
 
 impl Server {
     /// Answers a Binding request from the address and to the port that it asks for.
-    pub(super) fn discover(&mut self, client: Client, request: &Message<'_>, place: Place) {
+    pub(super) fn discover(&mut self, now: Instant, client: Client, request: &Message<'_>, place: Place) {
         let exchange = Exchange::new(client, request);
         let buffer = self.buffer();
         let wish = match wish(request) {
             Ok(wish) => wish,
-            Err(refusal) => return self.send(client.flow, exchange.error(buffer, &refusal, None)),
+            Err(refusal) => return self.refuse(now, &exchange, &refusal, ""),
         };
         let (origin, other) = (place.origin(wish.change), place.other().address);
         let public = |at: SocketAddr| SocketAddr::new(self.config.relays.advertised(at.ip()), at.port());
@@ -41,7 +42,8 @@ impl Server {
             if wish.padding { writer.with(&Padding(padding(request, client.peer))) } else { writer }
         });
         let peer = SocketAddr::new(client.peer.ip(), wish.port.unwrap_or(client.peer.port()));
-        self.send(Flow::Datagram { socket: origin.socket, local: origin.address.ip(), peer }, bytes);
+        let flow = Flow::Datagram { socket: origin.socket, local: origin.address.ip(), peer };
+        self.answer_stranger(now, &exchange, flow, bytes);
     }
 }
 

@@ -47,7 +47,7 @@ impl Server {
     }
 
     fn extend(&mut self, call: &Call<'_>, slot: Slot, family: Option<Family>, requested: Option<u32>) -> u32 {
-        let lifetime = self.lifetime(requested);
+        let lifetime = self.lifetime(call, requested);
         if let Some(allocation) = self.allocations.get(slot) {
             allocation.extend(family, call.now + lifetime);
             self.timers.set(Timer::Allocation(slot), allocation.deadline());

@@ -19,9 +19,12 @@ fn without_a_credential_comes_a_challenge() {
     let mut bench = Bench::new();
     let roland = user("roland", "192.0.2.1:5000");
     for method in [Method::ALLOCATE, Method::REFRESH, Method::CREATE_PERMISSION, Method::CHANNEL_BIND] {
-        let request = unsigned(bench.transaction(), method, &[]);
+        let request = unsigned(bench.transaction(), method, &[lifetime(600)]);
         let challenge = format!("{method:?} 401  realm=falcot.com nonce");
         assert_eq!(bench.message(roland.client, &request), [to(&roland, &challenge)]);
+        let bare = unsigned(bench.transaction(), method, &[]);
+        let no_room = format!("{method:?} 400 ");
+        assert_eq!(bench.message(roland.client, &bare), [to(&roland, &no_room)]);
     }
 }
 

@@ -82,7 +82,8 @@ const IDLE: i64 = 1024;
 
 #[test]
 fn an_idle_allocation() {
-    let limits = turn::Limits { allocations: 100_000, per_user: 100_000, ..crate::bench::config().limits };
+    let usual = crate::bench::config().limits;
+    let limits = turn::Limits { allocations: 100_000, per_user: 100_000, strangers: 0, ..usual };
     let config = turn::Config { ports: 1..=65_535, limits, ..crate::bench::config() };
     for count in [1000_u16, 1800, 3600] {
         let mut bench = Bench::with(config.clone());

@@ -4,6 +4,7 @@
 
 mod allocate;
 mod bench;
+mod challenge;
 mod credentials;
 mod discovery;
 mod dual;

@@ -68,9 +68,9 @@ const KEYS: &[Key] = &[
     Key {
         name: "limits",
         kind: Kind::Fields(LIMITS),
-        comment: "What one relay may have.",
+        comment: "What one relay may have, and those who have none.",
         absent: Absent::Same("{}"),
-        example: "{ permissions = 256, channels = 256, lifetime = \"10m\", lifetime-max = \"1h\" }",
+        example: "{ permissions = 256, channels = 256, lifetime = \"10m\", lifetime-max = \"1h\", strangers = 500 }",
     },
     Key {
         name: "mobility",
@@ -161,6 +161,12 @@ const LIMITS: &[Key] = &[
         absent: Absent::Same("\"1h\""),
         example: "\"1h\"",
     },
+    number(
+        "strangers",
+        "Answers in a second to one source (an IPv4 address, an IPv6 /64) that has shown no credential, over UDP; 0 is any \
+         number.",
+        "500",
+    ),
 ];
 
 const fn texts(name: &'static str, comment: &'static str) -> Key {

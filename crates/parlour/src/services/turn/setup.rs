@@ -3,9 +3,13 @@
 use super::discovery;
 use crate::config::Plan;
 use crate::desk::Shared;
+use turn::credentials::token::Tokens;
 use turn::server::NonceRule;
-use turn::{Config, Limits, Policy, Range, Relays};
+use turn::{Config, Credentials, Limits, Policy, Range, Relays};
 use wire::Secret;
+
+/// What the house's own secret of time-limited credentials is made for.
+pub(super) const HOUSE_SECRET: &str = "turn credentials";
 
 /// The plan's part, for one of the workers. Clients are spread over them by the kernel, so each gets an equal share
 /// of all allocations; those of one account may all be on one worker, so that limit is not shared out.
@@ -17,16 +21,33 @@ pub(super) fn config(shared: &Shared) -> Config {
         ports: plan.turn.relay_ports.clone(),
         peers: peers(plan),
         discovery: discovery::rectangles(&shared.bound),
+        credentials: credentials(shared),
         limits: Limits {
             allocations: count(plan.turn.quota.total.div_ceil(u32::from(workers.max(1)))),
             per_user: count(plan.turn.quota.user),
             permissions: limits.permissions,
             channels: limits.channels,
+            strangers: share_of(limits.strangers, workers),
         },
         offload: false,
         lifetime: limits.lifetime,
         lifetime_max: limits.lifetime_max,
     }
+}
+
+/// A worker's share of what one source may be answered: the kernel spreads its ports over all. Zero stays zero.
+fn share_of(strangers: u32, workers: u16) -> u32 {
+    strangers.div_ceil(u32::from(workers.max(1)))
+}
+
+/// What is taken beside the passwords of accounts: the administrator's secrets, the one that `parlour turn credentials`
+/// has without being told any, and access tokens.
+fn credentials(shared: &Shared) -> Credentials {
+    let turn = &shared.plan.turn;
+    let own = Secret::new(shared.key(HOUSE_SECRET));
+    let keys = turn.oauth_keys.iter().map(|key| (key.kid.as_str(), key.key.expose()));
+    let tokens = turn.oauth_server.as_ref().map(|server| Tokens::new(server.as_str(), keys));
+    Credentials { secrets: turn.secrets.iter().cloned().chain([own]).collect(), tokens }
 }
 
 /// Nonces that every worker accepts, also after a restart.

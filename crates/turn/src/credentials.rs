@@ -1,0 +1,130 @@
+//! Whose credentials are taken beside the passwords of the house's accounts, and who may be meant by a request.
+
+pub mod temporary;
+pub mod token;
+
+use crate::server::Server;
+use std::time::Duration;
+use stun::Key;
+use stun::attribute::PasswordAlgorithm;
+use stun::credential::{Claim, Who};
+use token::Tokens;
+use wire::{Account, Address, Flow, NameForm, Secret};
+
+/// What else than an account's password lets somebody in.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    /// What makes and checks time-limited credentials; any of them will do.
+    pub secrets: Vec<Secret>,
+    /// Whose access tokens are taken.
+    pub tokens: Option<Tokens>,
+}
+
+/// To whom a valid credential belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// Whom allocations count for.
+    pub(crate) user: Address,
+    /// Where the key came in an access token: when that ends, since 1970.
+    pub(crate) until: Option<Duration>,
+}
+
+impl Owner {
+    fn of(user: Address) -> Self {
+        Self { user, until: None }
+    }
+}
+
+impl Server {
+    /// Who may have sent a request with this claim, each with the key that would prove it.
+    pub(crate) fn candidates<'s, 'r>(
+        &'s self,
+        unix: Duration,
+        flow: Flow,
+        claim: Claim<'r>,
+    ) -> impl Iterator<Item = (Owner, Key)> + use<'s, 'r> {
+        let by_password = claim.token.is_none();
+        let token = self.by_token(unix, flow, &claim).into_iter();
+        let passwords = by_password.then(move || {
+            let account = self.account(&claim).into_iter();
+            account.chain(self.temporary(unix, flow, claim))
+        });
+        token.chain(passwords.into_iter().flatten())
+    }
+
+    /// An account of the house: `user` in the realm, or `user@domain`, or the hash of either.
+    fn account(&self, claim: &Claim<'_>) -> Option<(Owner, Key)> {
+        let (account, form) = match claim.who {
+            Who::Name(name) => self.named(name, claim.realm)?,
+            Who::Hash(hash) => self.directory.hashed(&hash.0).map(|(account, form)| (&**account, form))?,
+        };
+        Some((Owner::of(account.address.clone()), key_of(account, form, claim.password)?))
+    }
+
+    fn named(&self, name: &str, realm: &str) -> Option<(&Account, NameForm)> {
+        let form = if name.contains('@') { NameForm::Whole } else { NameForm::User };
+        let address = match form {
+            NameForm::Whole => name.parse().ok()?,
+            NameForm::User => Address::new(name, realm).ok()?,
+        };
+        Some((&**self.directory.get(&self.directory.canonical(&address)?)?, form))
+    }
+
+    /// Whom a time-limited credential of this name would be for, under each of the secrets. One that has run out still
+    /// serves the allocation that was made with it: a call does not end in the middle.
+    fn temporary<'s, 'r>(
+        &'s self,
+        unix: Duration,
+        flow: Flow,
+        claim: Claim<'r>,
+    ) -> impl Iterator<Item = (Owner, Key)> + use<'s, 'r> {
+        let name = match claim.who {
+            Who::Name(name) => temporary::Name::read(name),
+            Who::Hash(_) => None,
+        };
+        let named = name.and_then(|name| {
+            let user = name.user(claim.realm, &self.directory)?;
+            let is_valid = unix.as_secs() < name.expires || self.owns(flow, &user);
+            is_valid.then_some((name, user))
+        });
+        named.into_iter().flat_map(move |(name, user)| {
+            self.config.credentials.secrets.iter().map(move |secret| {
+                (Owner::of(user.clone()), name.key(secret.expose(), claim.realm, claim.password))
+            })
+        })
+    }
+
+    /// The owner of an access token, or of the allocation that an earlier one was for (RFC 7635 §4.2).
+    fn by_token(&self, unix: Duration, flow: Flow, claim: &Claim<'_>) -> Option<(Owner, Key)> {
+        let Who::Name(kid) = claim.who else { return None };
+        let session = self.allocations.peek(flow).and_then(|it| Some((&it.user, it.session.as_deref()?)));
+        let Some(sealed) = claim.token else {
+            let (user, session) = session?;
+            return Some((Owner { user: user.clone(), until: Some(session.until) }, session.key));
+        };
+        let token = self.config.credentials.tokens.as_ref()?.open(kid, sealed)?;
+        if token.until <= unix {
+            return None;
+        }
+        // Each token may be sealed with another key; the allocation stays whose it was.
+        let user =
+            session.map_or_else(|| temporary::address(kid, claim.realm), |(user, _)| Some(user.clone()));
+        Some((Owner { user: user?, until: Some(token.until) }, token.key))
+    }
+
+    fn owns(&self, flow: Flow, user: &Address) -> bool {
+        self.allocations.peek(flow).is_some_and(|allocation| allocation.user == *user)
+    }
+}
+
+/// The key that an account's password left behind.
+fn key_of(account: &Account, form: NameForm, password: PasswordAlgorithm) -> Option<Key> {
+    let keys = &account.keys;
+    match (password, form) {
+        (PasswordAlgorithm::Md5, NameForm::User) => keys.md5.as_ref().map(Key::long_term),
+        (PasswordAlgorithm::Md5, NameForm::Whole) => keys.md5_whole.as_ref().map(Key::long_term),
+        (PasswordAlgorithm::Sha256, NameForm::User) => keys.sha256.as_ref().map(Key::long_term),
+        (PasswordAlgorithm::Sha256, NameForm::Whole) => keys.sha256_whole.as_ref().map(Key::long_term),
+        (PasswordAlgorithm::Other, _) => None,
+    }
+}
