@@ -180,6 +180,11 @@ impl<M: Send + 'static> Net<'_, M> {
         self.core.sockets.tag(socket)
     }
 
+    /// What a datagram socket is bound to, while it is open.
+    pub fn socket_address(&self, socket: SocketId) -> Option<SocketAddr> {
+        self.core.sockets.get(socket).map(|datagram| datagram.local)
+    }
+
     /// The mark of a connection, until its `closed` or `refused` has returned.
     pub fn tag(&self, conn: ConnectionId) -> Option<Tag> {
         self.core.streams.get(conn).map(|stream| stream.tag).or_else(|| Some(self.core.dtls.get(conn)?.tag))

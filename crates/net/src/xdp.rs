@@ -73,6 +73,12 @@ const KEY: usize = 40;
 const VALUE: usize = KEY + 4;
 
 impl Ends {
+    /// The same ends in the other direction.
+    #[must_use]
+    pub fn turned(self) -> Self {
+        Self { from: self.to, to: self.from, channel: self.channel }
+    }
+
     /// As `struct ends` in `relay.c`.
     fn pack(&self) -> [u8; KEY] {
         let mut bytes = [0; KEY];

@@ -177,6 +177,8 @@ fn after_restart(old: &Plan, new: &Plan) -> Vec<String> {
     let rows = [
         ("storage.url", old.storage == new.storage),
         ("network.workers", old.network.workers == new.network.workers),
+        // Switched off it is at once; only another interface needs a program of its own.
+        ("turn.xdp", new.turn.xdp.is_none() || old.turn.xdp == new.turn.xdp),
         ("the listeners", same_listeners(old, new)),
     ];
     rows.into_iter().filter(|(_, same)| !same).map(|(key, _)| key.to_owned()).collect()

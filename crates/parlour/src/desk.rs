@@ -2,6 +2,7 @@
 
 use crate::config::Plan;
 use crate::mail::Mail;
+use crate::services::turn::FastPath;
 use crate::switchboard::Switchboard;
 use hmac::{Hmac, KeyInit, Mac};
 use net::{Bound, Net, Postbox};
@@ -27,6 +28,8 @@ pub struct Shared {
     pub workers: u16,
     /// Every listener, with its real port.
     pub bound: Arc<[Bound]>,
+    /// What relays in the kernel, where the plan says so.
+    pub fast_path: Option<Arc<FastPath>>,
     /// The server's own secret; see [`Self::key`].
     pub secret: Arc<Secret>,
 }

@@ -10,6 +10,7 @@ use crate::listen;
 use crate::mail::Mail;
 use crate::office::{Kept, Office};
 use crate::secret;
+use crate::services::turn::FastPath;
 use anyhow::{Context, Result, bail};
 use net::tls::{Identities, Identity};
 use net::{Bound, Limits, Running, Setup};
@@ -84,8 +85,14 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
     forget_old_bindings(&handle);
     let kept = share_out(store.load_bindings().context("the bindings")?, workers);
     let setup = Setup { limits, identities: identities.clone(), client: None };
-    let base =
-        Base { plan: Arc::clone(plan), directory, store: handle.clone(), bound: Arc::clone(&bound), secret };
+    let base = Base {
+        plan: Arc::clone(plan),
+        directory,
+        store: handle.clone(),
+        bound: Arc::clone(&bound),
+        fast_path: FastPath::attach(plan)?,
+        secret,
+    };
     let running = net::run(listeners, setup, move |start| {
         let kept = kept[usize::from(start.me.0)].lock().map(|mut kept| std::mem::take(&mut *kept));
         Office::new(base.shared(start), start, kept.unwrap_or_default())
@@ -116,6 +123,7 @@ struct Base {
     directory: Arc<Directory>,
     store: StoreHandle,
     bound: Arc<[Bound]>,
+    fast_path: Option<Arc<FastPath>>,
     secret: Arc<Secret>,
 }
 
@@ -129,6 +137,7 @@ impl Base {
             me: start.me,
             workers: start.workers,
             bound: Arc::clone(&self.bound),
+            fast_path: self.fast_path.clone(),
             secret: Arc::clone(&self.secret),
         }
     }

@@ -160,6 +160,10 @@ impl<'a> Judge<'a> {
             self.faults.push(typed.fault(format!("`{name}` is not the name of a network interface")));
             return None;
         }
+        if let Err(missing) = net::xdp::built() {
+            self.faults.push(typed.fault(missing.to_string()).help("or leave turn.xdp out".to_owned()));
+            return None;
+        }
         if !Path::new("/sys/class/net").join(name).exists() {
             self.warnings.push(format!("turn.xdp: this host has no network interface {name}"));
         }

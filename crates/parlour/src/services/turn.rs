@@ -3,6 +3,7 @@
 
 mod discovery;
 mod dtls;
+mod offload;
 mod setup;
 mod streams;
 
@@ -12,6 +13,8 @@ use crate::listen;
 use crate::report::Report;
 use crate::services::Service;
 use net::{Batch, CloseReason, ConnectionInfo, HEADROOM, IcmpError, Tag};
+pub use offload::FastPath;
+use offload::Offloading;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -19,7 +22,7 @@ use streams::Streams;
 use stun::attribute::{Icmp, ReservationToken};
 use turn::server::{Bound, Unbound};
 use turn::stream::{self, Frame, STRANGER};
-use turn::{Ask, Client, Input, Output, Server, Session, Verdict, Way};
+use turn::{Ask, Client, Input, Offload, Output, Server, Session, Verdict, Way};
 use wire::{Address, ConnectionId, Epoch, Flow, Machine, SocketId, Transport, WorkerId};
 
 /// The mark of the sockets that relay: one per allocation.
@@ -66,6 +69,7 @@ pub enum Mail {
 pub struct Turn {
     server: Server,
     streams: Streams,
+    offloading: Offloading,
     draining: bool,
 }
 
@@ -76,7 +80,8 @@ impl Turn {
         let nonce = setup::nonce(shared);
         let entropy = Box::new(net::entropy::System);
         let server = Server::new(shared.me, config, &nonce, shared.directory.clone(), epoch, entropy);
-        Self { server, streams: Streams::default(), draining: false }
+        let offloading = Offloading::new(shared.fast_path.as_ref(), shared.me);
+        Self { server, streams: Streams::default(), offloading, draining: false }
     }
 
     /// Mail for this service.
@@ -112,7 +117,7 @@ impl Turn {
                 }
                 Output::Began(session) => began(&session),
                 Output::Ended(session) => self.ended(desk, &session),
-                Output::Offload(_) => {}
+                Output::Offload(wish) => self.offload(desk, &wish),
             }
         }
     }
@@ -128,6 +133,12 @@ impl Turn {
             }
         }
         self.server.recycle(bytes);
+    }
+
+    fn offload(&mut self, desk: &Desk<'_, '_>, wish: &Offload) {
+        if let Some(carried) = self.offloading.carry_out(desk.net, wish) {
+            self.server.handle(desk.net.now(), Input::Carried(carried));
+        }
     }
 
     fn open_relay(&mut self, desk: &mut Desk<'_, '_>, ask: Ask, local: SocketAddr) {
@@ -349,17 +360,24 @@ impl Service for Turn {
     fn tick(&mut self, desk: &mut Desk<'_, '_>) {
         self.server.tick(desk.net.now());
         self.carry_out(desk);
+        for carried in self.offloading.tick(desk.net.now()) {
+            self.handle(desk, Input::Carried(carried));
+        }
         while let Some(conn) = self.streams.silent(desk.net.now()) {
             desk.net.close(conn);
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
-        [self.server.deadline(), self.streams.deadline()].into_iter().flatten().min()
+        [self.server.deadline(), self.streams.deadline(), self.offloading.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn report(&self, report: &mut Report) {
         report.add("turn.allocations", self.server.allocations() as u64);
         report.add("turn.streams", self.streams.len() as u64);
+        self.offloading.report(report);
     }
 }

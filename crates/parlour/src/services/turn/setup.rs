@@ -29,7 +29,7 @@ pub(super) fn config(shared: &Shared) -> Config {
             channels: limits.channels,
             strangers: share_of(limits.strangers, workers),
         },
-        offload: false,
+        offload: may_offload(shared),
         lifetime: limits.lifetime,
         lifetime_max: limits.lifetime_max,
     }
@@ -53,6 +53,15 @@ fn credentials(shared: &Shared) -> Credentials {
 /// Nonces that every worker accepts, also after a restart.
 pub(super) fn nonce(shared: &Shared) -> NonceRule {
     NonceRule { secret: Secret::new(shared.key("turn nonce")), lifetime: shared.plan.turn.limits.nonce }
+}
+
+/// The kernel's program keeps no account of rates: where bandwidth is bounded, every packet comes to us.
+fn may_offload(shared: &Shared) -> bool {
+    let turn = &shared.plan.turn;
+    shared.fast_path.is_some()
+        && turn.xdp.is_some()
+        && turn.bandwidth.session == 0
+        && turn.bandwidth.user == 0
 }
 
 fn relays(plan: &Plan) -> Relays {
