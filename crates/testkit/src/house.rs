@@ -27,8 +27,17 @@ pub struct House {
 }
 
 /// The listeners that a house has: table and key in the configuration.
-const LISTENERS: [&str; 8] =
-    ["turn.udp", "turn.tcp", "turn.tls", "sip.udp", "sip.tcp", "sip.tls", "xmpp.client", "xmpp.client-tls"];
+const LISTENERS: [&str; 9] = [
+    "turn.udp",
+    "turn.tcp",
+    "turn.tls",
+    "turn.dtls",
+    "sip.udp",
+    "sip.tcp",
+    "sip.tls",
+    "xmpp.client",
+    "xmpp.client-tls",
+];
 
 impl House {
     /// Begins a house of `binary` (`env!("CARGO_BIN_EXE_parlour")`) with the domain `falcot.com`.

@@ -124,7 +124,7 @@ impl House {
                 ("network", "external") => template::list(&external),
                 ("tls", "certificate") => pair("pem"),
                 ("tls", "key") => pair("key"),
-                ("turn", "dtls") | ("admin", "metrics") => "[]".into(),
+                ("admin", "metrics") => "[]".into(),
                 _ => return None,
             })
         })

@@ -59,12 +59,23 @@ pub(super) struct Place<'a> {
     pub(super) typed: &'a Typed<String>,
 }
 
+impl Place<'_> {
+    /// Whether two listeners of TURN may have one port: a client's first octet tells plain from TLS, and datagrams from
+    /// DTLS (RFC 7983). Both are to be written alike, so that it is one socket.
+    fn shares_with(&self, other: &Self) -> bool {
+        let turn = |place: &Self| place.typed.key.starts_with("turn.");
+        let key = |place: &Self| (place.transport.is_stream(), place.listener);
+        turn(self) && turn(other) && key(self) == key(other) && self.transport != other.transport
+    }
+}
+
 /// A fault for each listener that wants a port which an earlier one has. UDP never clashes with TCP or TLS.
 pub(super) fn clashes(text: &str, places: &[Place<'_>]) -> Vec<Fault> {
     let clash = |(n, place): (usize, &Place<'_>)| {
         let earlier = places[..n].iter().find(|other| {
             other.transport.is_stream() == place.transport.is_stream()
                 && other.listener.clashes(&place.listener)
+                && !other.shares_with(place)
         })?;
         let (line, _) = super::fault::position(text, earlier.typed.span.start);
         let message = format!(

@@ -215,6 +215,33 @@ fn clashes() {
 }
 
 #[test]
+fn plain_and_sealed_share_a_port_of_turn_when_written_alike() {
+    let help = "choose another port, or another address on both sides";
+    let text = |tcp: &str, sealed: &str| {
+        format!(
+            "{DOMAIN}{TLS}[turn]\nudp = [\"{tcp}\"]\ntcp = [\"{tcp}\"]\ntls = [\"{sealed}\"]\ndtls = [\"{sealed}\"]\n"
+        )
+    };
+    assert_eq!(plan(&text(":3478", ":3478")).listeners().count(), 4);
+    check(
+        &text(":3478", "127.0.0.1:3478"),
+        &[
+            &format!(
+                "9:8 turn.tls: `127.0.0.1:3478` of turn.tls clashes with `:3478` of turn.tcp in line 8 | {help}"
+            ),
+            &format!(
+                "10:9 turn.dtls: `127.0.0.1:3478` of turn.dtls clashes with `:3478` of turn.udp in line 7 | {help}"
+            ),
+        ],
+    );
+    let sip = format!("{DOMAIN}{TLS}[sip]\ntcp = [\":5060\"]\ntls = [\":5060\"]\n");
+    check(
+        &sip,
+        &[&format!("8:8 sip.tls: `:5060` of sip.tls clashes with `:5060` of sip.tcp in line 7 | {help}")],
+    );
+}
+
+#[test]
 fn numbers_addresses_and_ranges() {
     check(
         &format!(

@@ -52,7 +52,7 @@ fn totals(output: &str) -> Option<(u64, u64)> {
 }
 
 /// All of it comes back with each of these sets of flags. They run at the same time, as they mostly wait.
-fn check(house: &House, listener: &str, address: &str, runs: &[&[&str]]) {
+pub(crate) fn check(house: &House, listener: &str, address: &str, runs: &[&[&str]]) {
     let program = Peer::start(address);
     let (server, peer) = (house.port(listener), (address, program.port));
     std::thread::scope(|scope| {

@@ -6,6 +6,7 @@
 mod client;
 mod coturn;
 mod discovery;
+mod dtls;
 mod icmp;
 mod strangers;
 
@@ -14,12 +15,19 @@ use testkit::House;
 
 /// A house with roland and joe, where peers on loopback are allowed.
 fn house() -> House {
+    let mut house = prepare();
+    house.start();
+    house
+}
+
+/// The same before it starts.
+fn prepare() -> House {
     let house = House::of(env!("CARGO_BIN_EXE_parlour"))
         .account("roland@falcot.com", "tr0mbone")
         .account("joe@falcot.com", "tr0mbone")
         .set("turn", "allow-peers", r#"["127.0.0.0/8", "::1/128"]"#)
         .set("network", "addresses", r#"["127.0.0.1", "::1"]"#);
-    house.start()
+    house.prepare()
 }
 
 /// A counter of the running server, from its own mouth.

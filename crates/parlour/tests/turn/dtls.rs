@@ -1,0 +1,131 @@
+//! DTLS with the real binary: Debian's coturn clients and `openssl s_client`, certificates with RSA and ECDSA keys on
+//! either side, and one port for plain and sealed.
+
+use crate::client::binding;
+use crate::coturn::check;
+use crate::{house, prepare};
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use stun::TransactionId;
+use testkit::House;
+use testkit::process::run;
+
+const PACKAGE: &str = "apt install openssl";
+
+#[test]
+fn by_channels_and_by_indications() {
+    let runs: &[&[&str]] = &[&["-S"], &["-S", "-s"], &["-S", "-c", "-m", "3"], &["-S", "-c", "-s", "-D"]];
+    check(&house(), "turn.dtls", "127.0.0.1", runs);
+}
+
+#[test]
+fn from_client_to_client_and_to_ipv6() {
+    let house = house();
+    check(&house, "turn.dtls", "127.0.0.1", &[&["-S", "-y", "-m", "2"], &["-S", "-y", "-s", "-m", "2"]]);
+    check(&house, "turn.dtls", "::1", &[&["-S", "-x", "-c"]]);
+}
+
+/// A certificate of its own with a key of this kind, as `DIR/NAME.pem` and `DIR/NAME.key`.
+fn certificate(house: &House, name: &str, key: &[&str]) -> [String; 2] {
+    let [chain, private] =
+        ["pem", "key"].map(|end| house.dir().join(format!("{name}.{end}")).display().to_string());
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-nodes", "-days", "9", "-subj", "/CN=falcot.com", "-newkey"]).args(key);
+    command.args(["-addext", "subjectAltName=DNS:falcot.com", "-out", &chain, "-keyout", &private]);
+    let (code, output) = run(&mut command, PACKAGE, Duration::from_secs(20));
+    assert_eq!(code, Some(0), "{output}");
+    [chain, private]
+}
+
+const RSA: &[&str] = &["rsa:2048"];
+const ECDSA: &[&str] = &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+
+#[test]
+fn clients_with_certificates() {
+    let house = house();
+    for (name, key) in [("rsa", RSA), ("ecdsa", ECDSA)] {
+        let [chain, private] = certificate(&house, name, key);
+        check(&house, "turn.dtls", "127.0.0.1", &[&["-S", "-c", "-i", &chain, "-k", &private]]);
+    }
+}
+
+/// What `openssl s_client` says of a handshake; it ends when its input does.
+fn s_client(house: &House, flags: &[&str]) -> String {
+    let to = format!("127.0.0.1:{}", house.port("turn.dtls"));
+    let mut command = Command::new("openssl");
+    command
+        .args(["s_client", "-dtls1_2", "-connect", &to, "-alpn", "stun.turn"])
+        .args(flags)
+        .stdin(Stdio::null());
+    run(&mut command, PACKAGE, Duration::from_secs(20)).1
+}
+
+/// A session of `openssl s_client` that takes bytes and gives them.
+struct Standing(Child);
+
+impl Standing {
+    fn start(to: &str) -> Self {
+        let mut command = Command::new("openssl");
+        command.args(["s_client", "-quiet", "-dtls1_2", "-connect", to]).stderr(Stdio::null());
+        Self(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect(PACKAGE))
+    }
+
+    /// Asks for its address and is told.
+    fn is_served(&mut self) {
+        let request = binding(TransactionId([7; 12]));
+        self.0.stdin.as_mut().unwrap().write_all(&request).unwrap();
+        let mut answer = [0; 32];
+        self.0.stdout.as_mut().unwrap().read_exact(&mut answer).unwrap();
+        assert_eq!((&answer[..2], &answer[8..20]), (&[1, 1][..], &[7; 12][..]));
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_swapped_certificate_is_shown_to_the_next_and_sessions_go_on() {
+    let house = house();
+    let certs = house.dir().join("data/certs/falcot.com");
+    let [own_chain, own_key] = ["pem", "key"].map(|end| certs.with_extension(format!("com.{end}")));
+    let to = format!("127.0.0.1:{}", house.port("turn.dtls"));
+    let mut standing = Standing::start(&to);
+    standing.is_served();
+    for (key, says) in [(RSA, "Peer signature type: RSA"), (ECDSA, "Peer signature type: ECDSA")] {
+        let [chain, private] = certificate(&house, "next", key);
+        // The key first: the pair is taken when both fit.
+        std::fs::copy(private, &own_key).unwrap();
+        std::fs::copy(chain, &own_chain).unwrap();
+        assert!(house.cli(&["reload"], "").status.success());
+        for flags in [&[][..], &["-cipher", "CHACHA20"]] {
+            let said = s_client(&house, flags);
+            let whole = said.contains(says) && said.contains("ALPN protocol: stun.turn");
+            assert!(whole && said.contains("Protocol  : DTLSv1.2"), "{said}");
+        }
+    }
+    standing.is_served();
+    assert!(s_client(&house, &["-cipher", "AES256-SHA:AES128-GCM-SHA256"]).contains("handshake failure"));
+}
+
+#[test]
+fn plain_and_sealed_on_one_port() {
+    let mut house = prepare();
+    let text = std::fs::read_to_string(house.config()).unwrap();
+    let [udp, tcp, dtls, tls] =
+        ["turn.udp", "turn.tcp", "turn.dtls", "turn.tls"].map(|name| format!(":{}\"", house.port(name)));
+    let text = text.replace(&dtls, &udp).replace(&tls, &tcp);
+    std::fs::write(house.config(), text).unwrap();
+    house.start();
+    check(&house, "turn.udp", "127.0.0.1", &[&["-c"], &["-c", "-S"], &["-s", "-S"]]);
+    check(&house, "turn.tcp", "127.0.0.1", &[&["-c", "-t"], &["-c", "-t", "-S"]]);
+    let status = String::from_utf8(house.cli(&["status"], "").stdout).unwrap();
+    for listener in [("udp", &udp), ("dtls", &udp), ("tcp", &tcp), ("tls", &tcp)] {
+        let is_it = |line: &str| line.contains(listener.0) && line.contains(listener.1.trim_end_matches('"'));
+        assert!(status.lines().any(is_it), "{listener:?} in {status}");
+    }
+}
