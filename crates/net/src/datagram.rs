@@ -7,7 +7,7 @@ use crate::sys::{self, Events, Interest};
 use crate::token::Token;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use wire::SocketId;
 
 /// One datagram socket.
@@ -17,6 +17,8 @@ pub(crate) struct Datagram {
     pub(crate) tag: Tag,
     pub(crate) local: SocketAddr,
     pub(crate) appetite: Appetite,
+    /// Whether it is bound to one address, which replies leave from without being told.
+    pub(crate) is_fixed: bool,
 }
 
 impl Datagram {
@@ -35,12 +37,12 @@ impl Datagram {
         let _ = socket.set_send_buffer_size(buffer);
         socket.bind(&address.into())?;
         let local = socket.local_addr()?.as_socket().unwrap_or(address);
-        Ok(Self { socket, tag, local, appetite: Appetite::default() })
+        Ok(Self::new(socket, tag, local))
     }
 
-    /// The address that replies leave from when the kernel is not told: ours, if it is bound to one.
-    pub(crate) fn fixed(&self) -> Option<IpAddr> {
-        Some(self.local.ip()).filter(|ip| !ip.is_unspecified())
+    fn new(socket: Socket, tag: Tag, local: SocketAddr) -> Self {
+        let is_fixed = !local.ip().is_unspecified();
+        Self { socket, tag, local, appetite: Appetite::default(), is_fixed }
     }
 }
 
@@ -184,7 +186,7 @@ impl Sockets {
         let Datagram { tag, local, .. } = *datagram;
         let socket = datagram.socket.try_clone()?;
         events.remove(&datagram.socket)?;
-        Ok(Loose(Datagram { socket, tag, local, appetite: Appetite::default() }))
+        Ok(Loose(Datagram::new(socket, tag, local)))
     }
 
     /// A place gives itself back if its socket cannot be watched.

@@ -189,8 +189,7 @@ impl Run<'_> {
     fn send(&mut self, datagram: &Datagram, departures: &mut Departures) {
         let (mut join, mut tried) = (true, false);
         while !self.entries.is_empty() {
-            let gathered = self.gather(departures.gather(), datagram, join);
-            match gathered.send(&datagram.socket) {
+            match self.attempt(datagram, departures, join) {
                 Ok(sent) if sent > 0 => {
                     self.took(sent);
                     (join, tried) = (true, false);
@@ -209,10 +208,19 @@ impl Run<'_> {
         }
     }
 
+    /// Sends as many as one call takes; how many went out, the error only if none did.
+    fn attempt(&self, datagram: &Datagram, departures: &mut Departures, join: bool) -> io::Result<usize> {
+        match self.entries {
+            [only] if only.from.is_none() || datagram.is_fixed => {
+                sys::send_one(&datagram.socket, only.to, self.bytes(only)).map(|()| 1)
+            }
+            _ => self.gather(departures.gather(), datagram, join).send(&datagram.socket),
+        }
+    }
+
     fn gather<'b>(&'b self, mut into: Gathering<'b>, datagram: &Datagram, join: bool) -> Gathering<'b> {
-        let fixed = datagram.fixed().is_some();
         for entry in self.entries {
-            let from = if fixed { None } else { entry.from };
+            let from = if datagram.is_fixed { None } else { entry.from };
             if !into.push(entry.to, from, self.bytes(entry), join) {
                 break;
             }

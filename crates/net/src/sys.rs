@@ -4,6 +4,7 @@
 //!
 //! Everything here has a safe face: pointers never leave the module's own shelves, which live as long as it uses them.
 
+mod alarm;
 mod bell;
 pub(crate) mod dtls;
 mod errors;
@@ -15,10 +16,11 @@ mod receive;
 mod send;
 mod shelf;
 
+pub(crate) use alarm::Alarm;
 pub(crate) use bell::Bell;
 pub(crate) use errors::next_error;
 pub(crate) use events::{Event, Events, Interest};
 pub(crate) use meters::{Clock, Meters};
 pub(crate) use options::{allow_fragments, prepare_datagrams, raise_open_files};
 pub(crate) use receive::Arrivals;
-pub(crate) use send::{Departures, Gathering};
+pub(crate) use send::{Departures, Gathering, send_one};

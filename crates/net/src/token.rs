@@ -13,6 +13,8 @@ pub(crate) enum Token {
     Listener(u32),
     /// Mail or orders.
     Bell,
+    /// A deadline has come.
+    Alarm,
 }
 
 const KIND: u32 = 62;
@@ -27,6 +29,7 @@ impl Token {
             }
             Self::Listener(index) => 2 << KIND | u64::from(index),
             Self::Bell => 3 << KIND,
+            Self::Alarm => 3 << KIND | 1,
         }
     }
 
@@ -36,7 +39,8 @@ impl Token {
             0 => Self::Datagram(SocketId(low)),
             1 => Self::Stream { slot: low, generation: (packed >> 32) as u32 & GENERATION_MASK },
             2 => Self::Listener(low),
-            _ => Self::Bell,
+            _ if low == 0 => Self::Bell,
+            _ => Self::Alarm,
         }
     }
 
@@ -58,6 +62,7 @@ mod tests {
             Token::Stream { slot: 0, generation: 1 },
             Token::Listener(7),
             Token::Bell,
+            Token::Alarm,
         ] {
             assert_eq!(Token::unpack(token.pack()), token);
         }

@@ -13,7 +13,7 @@ mod settle;
 use crate::core::{Core, Due, Manner};
 use crate::running::{Envelope, Order};
 use crate::stream::Phase;
-use crate::sys::{Arrivals, Bell, Interest};
+use crate::sys::{Alarm, Arrivals, Bell, Interest};
 use crate::token::Token;
 use crate::{CloseReason, Handler, Net};
 pub(crate) use accept::{Door, Doors};
@@ -55,6 +55,7 @@ pub(crate) struct Worker<H: Handler> {
     ears: Ears<H::Mail>,
     /// Whether there may be mail that the bell does not tell of.
     listening: bool,
+    alarm: Alarm,
     letters: Vec<Envelope<H::Mail>>,
     /// When to stop at the latest, once that was ordered.
     stopping: Option<Instant>,
@@ -68,6 +69,8 @@ impl<H: Handler> Worker<H> {
         ears: Ears<H::Mail>,
     ) -> io::Result<Self> {
         core.events.add(&*ears.bell, Token::Bell.pack(), Interest::READ)?;
+        let alarm = Alarm::new()?;
+        core.events.add(&alarm, Token::Alarm.pack(), Interest::READ)?;
         Ok(Self {
             handler,
             core,
@@ -76,6 +79,7 @@ impl<H: Handler> Worker<H> {
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             ears,
             listening: true,
+            alarm,
             letters: Vec::with_capacity(LETTERS),
             stopping: None,
         })
@@ -86,19 +90,21 @@ impl<H: Handler> Worker<H> {
         self.settle();
         self.listen();
         while !self.is_finished() {
-            let patience = self.patience();
-            let count = self.core.events.wait(patience);
+            let block = !self.listening && !self.is_due();
+            let count = self.core.events.wait(block);
             self.round(count);
         }
         self.leave();
     }
 
-    /// How long to wait for news; `None`: for ever.
-    fn patience(&self) -> Option<Duration> {
-        if self.listening {
-            return Some(Duration::ZERO);
+    /// Whether the next deadline has come; if not, the alarm is set for it.
+    fn is_due(&mut self) -> bool {
+        let Some(due) = self.next_due() else { return false };
+        let now = self.core.now;
+        if due > now {
+            self.alarm.set(now, due);
         }
-        self.next_due().map(|due| due.saturating_duration_since(self.core.now))
+        due <= now
     }
 
     /// Takes in orders and mail. What comes afterwards rings the bell, once neither had anything more.
@@ -149,6 +155,7 @@ impl<H: Handler> Worker<H> {
             Token::Datagram(socket) => self.datagram_event(socket, event),
             Token::Stream { slot, generation } => self.stream_event(slot, generation, event),
             Token::Listener(index) => self.accept(index),
+            Token::Alarm => self.alarm.silence(),
             Token::Bell => {
                 // Silenced before anything is taken: what comes afterwards rings again.
                 self.ears.bell.silence();

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-use std::time::Duration;
 
 /// What a registered file is watched for. Errors are always reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,10 +79,12 @@ impl Events {
         .map(drop)
     }
 
-    /// Waits until something has happened, at the longest for `patience`; how many events there are.
-    pub(crate) fn wait(&mut self, patience: Option<Duration>) -> usize {
+    /// Fetches what has happened, and waits for something to happen first if it may `block`; how many events there are.
+    ///
+    /// There is no time-out: setting one up costs a wake-up more than the look at what is there ([`super::Alarm`]).
+    pub(crate) fn wait(&mut self, block: bool) -> usize {
         let (room, most) = (self.ready.as_mut_ptr(), self.ready.len());
-        let (queue, millis) = (self.queue.as_raw_fd(), patience.map_or(-1, whole_millis));
+        let (queue, millis) = (self.queue.as_raw_fd(), if block { -1 } else { 0 });
         let nothing = std::ptr::null::<libc::sigset_t>();
         // Not the C library's function: that is a place where threads may be cancelled, which costs two locked
         // instructions each time.
@@ -108,23 +109,6 @@ impl Events {
     }
 }
 
-/// A duration as the kernel takes it: never shorter, so that nobody wakes before a deadline only to wait for it again.
-fn whole_millis(patience: Duration) -> i32 {
-    i32::try_from(patience.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
-}
-
 fn check(result: i32) -> io::Result<i32> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nobody_wakes_before_a_deadline() {
-        let millis = |nanos| whole_millis(Duration::from_nanos(nanos));
-        assert_eq!([0, 1, 1_000_000, 1_000_001].map(millis), [0, 1, 1, 2]);
-        assert_eq!(whole_millis(Duration::MAX), i32::MAX);
-    }
 }

@@ -53,28 +53,34 @@ pub(super) fn read_name(name: &Name) -> Option<SocketAddr> {
 pub(super) fn write_name(name: &mut Name, address: SocketAddr) -> libc::socklen_t {
     match address {
         SocketAddr::V4(v4) => {
-            let raw = libc::sockaddr_in {
-                sin_family: libc::AF_INET as libc::sa_family_t,
-                sin_port: v4.port().to_be(),
-                sin_addr: in_addr(*v4.ip()),
-                sin_zero: [0; 8],
-            };
             // SAFETY: the storage is large and aligned enough for an IPv4 address.
-            unsafe { std::ptr::from_mut(name).cast::<libc::sockaddr_in>().write(raw) };
+            unsafe { std::ptr::from_mut(name).cast::<libc::sockaddr_in>().write(v4_name(v4)) };
             size_of::<libc::sockaddr_in>() as libc::socklen_t
         }
         SocketAddr::V6(v6) => {
-            let raw = libc::sockaddr_in6 {
-                sin6_family: libc::AF_INET6 as libc::sa_family_t,
-                sin6_port: v6.port().to_be(),
-                sin6_flowinfo: v6.flowinfo(),
-                sin6_addr: libc::in6_addr { s6_addr: v6.ip().octets() },
-                sin6_scope_id: v6.scope_id(),
-            };
             // SAFETY: the storage is large and aligned enough for an IPv6 address.
-            unsafe { std::ptr::from_mut(name).cast::<libc::sockaddr_in6>().write(raw) };
+            unsafe { std::ptr::from_mut(name).cast::<libc::sockaddr_in6>().write(v6_name(v6)) };
             size_of::<libc::sockaddr_in6>() as libc::socklen_t
         }
+    }
+}
+
+pub(super) fn v4_name(address: SocketAddrV4) -> libc::sockaddr_in {
+    libc::sockaddr_in {
+        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_port: address.port().to_be(),
+        sin_addr: in_addr(*address.ip()),
+        sin_zero: [0; 8],
+    }
+}
+
+pub(super) fn v6_name(address: SocketAddrV6) -> libc::sockaddr_in6 {
+    libc::sockaddr_in6 {
+        sin6_family: libc::AF_INET6 as libc::sa_family_t,
+        sin6_port: address.port().to_be(),
+        sin6_flowinfo: address.flowinfo(),
+        sin6_addr: libc::in6_addr { s6_addr: address.ip().octets() },
+        sin6_scope_id: address.scope_id(),
     }
 }
 

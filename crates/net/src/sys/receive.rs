@@ -61,22 +61,44 @@ impl Arrivals {
     }
 
     /// Receives what waits on `socket`, at most `quota` datagrams (and [`Self::AT_ONCE`]), without blocking; how many there
-    /// are.
-    pub(crate) fn receive(&mut self, socket: &impl AsFd, quota: usize) -> io::Result<usize> {
+    /// are. `plain`: nothing needs to be told with them but who sent them.
+    pub(crate) fn receive(&mut self, socket: &impl AsFd, quota: usize, plain: bool) -> io::Result<usize> {
         self.reset(self.count);
         self.count = 0;
-        let (fd, headers) = (socket.as_fd().as_raw_fd(), self.headers.at(0));
-        let (quota, none) = (quota.min(Self::AT_ONCE), std::ptr::null_mut::<libc::timespec>());
-        // Not the C library's function, which is a place where threads may be cancelled: see `Events::wait`.
-        // SAFETY: every header points at a name, a control buffer and one buffer of bytes of the lengths it says, on
-        // shelves that live as long as `self`; they are borrowed mutably for the call, so nobody else reads them.
-        let got = unsafe { libc::syscall(libc::SYS_recvmmsg, fd, headers, quota, libc::MSG_DONTWAIT, none) };
+        let fd = socket.as_fd().as_raw_fd();
+        let got = if plain && quota == 1 { self.receive_one(fd) } else { self.receive_many(fd, quota) };
         self.count = usize::try_from(got).map_err(|_| io::Error::last_os_error())?;
         for (index, name) in self.names.slice(0, self.count).iter().enumerate() {
             let unknown = SocketAddr::from(([0; 4], 0));
             self.peers[index] = names::read_name(name).unwrap_or(unknown);
         }
         Ok(self.count)
+    }
+
+    // Neither calls the C library's function, which is a place where threads may be cancelled: see `Events::wait`.
+
+    fn receive_many(&mut self, fd: i32, quota: usize) -> libc::c_long {
+        let (headers, quota) = (self.headers.at(0), quota.min(Self::AT_ONCE));
+        let none = std::ptr::null_mut::<libc::timespec>();
+        // SAFETY: every header points at a name, a control buffer and one buffer of bytes of the lengths it says, on
+        // shelves that live as long as `self`; they are borrowed mutably for the call, so nobody else reads them.
+        unsafe { libc::syscall(libc::SYS_recvmmsg, fd, headers, quota, libc::MSG_DONTWAIT, none) }
+    }
+
+    /// As one of many, but without the headers: at the pace of voice nearly all come alone.
+    fn receive_one(&mut self, fd: i32) -> libc::c_long {
+        let (bytes, name) = (self.bytes.at(HEADROOM), self.names.at(0));
+        let mut length = size_of::<Name>() as libc::socklen_t;
+        let flags = libc::MSG_DONTWAIT;
+        // SAFETY: the first buffer of bytes and the first name are as long as it says, on shelves that live as long as
+        // `self`; they are borrowed mutably for the call, so nobody else reads them. The length is alive for the call.
+        let got =
+            unsafe { libc::syscall(libc::SYS_recvfrom, fd, bytes, LARGEST, flags, name, &raw mut length) };
+        let Ok(octets) = u32::try_from(got) else { return got };
+        let header = &mut self.headers.slice_mut(0, 1)[0];
+        header.msg_len = octets;
+        header.msg_hdr.msg_controllen = 0;
+        1
     }
 
     /// How many datagrams there are.

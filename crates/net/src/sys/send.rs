@@ -8,6 +8,28 @@ use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 
+/// What every call asks for: no waiting, no signal.
+const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+
+/// Sends one datagram, without the headers that a batch needs: at the pace of voice nearly all leave alone.
+pub(crate) fn send_one(socket: &impl AsFd, to: SocketAddr, bytes: &[u8]) -> io::Result<()> {
+    match to {
+        SocketAddr::V4(to) => send_to(socket, &names::v4_name(to), bytes),
+        SocketAddr::V6(to) => send_to(socket, &names::v6_name(to), bytes),
+    }
+}
+
+fn send_to<N>(socket: &impl AsFd, name: &N, bytes: &[u8]) -> io::Result<()> {
+    let fd = socket.as_fd().as_raw_fd();
+    let (bytes, length) = (bytes.as_ptr(), bytes.len());
+    // Not the C library's function, which is a place where threads may be cancelled: see `Events::wait`.
+    // SAFETY: the kernel reads the datagram and the name, both borrowed and of these lengths, within the call.
+    let sent = unsafe {
+        libc::syscall(libc::SYS_sendto, fd, bytes, length, FLAGS, std::ptr::from_ref(name), size_of::<N>())
+    };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// The arrays in which the kernel finds what to send. One set per worker.
 pub(crate) struct Departures {
     names: Shelf<Name>,
@@ -152,12 +174,11 @@ impl<'a> Gathering<'a> {
         if self.messages == 0 {
             return Ok(0);
         }
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
         let (fd, headers) = (socket.as_fd().as_raw_fd(), self.shelves.headers.at(0));
         // Not the C library's function, which is a place where threads may be cancelled: see `Events::wait`.
         // SAFETY: the first `messages` headers point at names, controls and parts on shelves that live as long as the
         // borrow in `self`, and the parts at bytes that are borrowed for `'a`, which outlives this call.
-        let sent = unsafe { libc::syscall(libc::SYS_sendmmsg, fd, headers, self.messages, flags) };
+        let sent = unsafe { libc::syscall(libc::SYS_sendmmsg, fd, headers, self.messages, FLAGS) };
         let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
         Ok(self.shelves.headers.slice(0, sent).iter().map(|h| h.msg_hdr.msg_iovlen).sum())
     }

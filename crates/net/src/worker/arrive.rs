@@ -23,7 +23,8 @@ impl<H: Handler> Worker<H> {
         let Some(datagram) = self.core.sockets.get_mut(socket) else { return self.accept_own(socket) };
         let fixed = datagram.local.ip();
         // Whatever error there is, is that of an earlier datagram, told now; what has arrived is told again.
-        let count = self.arrivals.receive(&datagram.socket, datagram.appetite.quota()).unwrap_or(0);
+        let count = self.arrivals.receive(&datagram.socket, datagram.appetite.quota(), datagram.is_fixed);
+        let count = count.unwrap_or(0);
         datagram.appetite.learn(count);
         if count == 0 {
             return;
