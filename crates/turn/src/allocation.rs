@@ -25,6 +25,27 @@ pub struct Traffic {
     pub received_bytes: u64,
 }
 
+impl Traffic {
+    /// Adds another's.
+    pub fn add(&mut self, other: Self) {
+        self.sent_packets += other.sent_packets;
+        self.sent_bytes += other.sent_bytes;
+        self.received_packets += other.received_packets;
+        self.received_bytes += other.received_bytes;
+    }
+
+    /// What came since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            sent_packets: self.sent_packets.saturating_sub(earlier.sent_packets),
+            sent_bytes: self.sent_bytes.saturating_sub(earlier.sent_bytes),
+            received_packets: self.received_packets.saturating_sub(earlier.received_packets),
+            received_bytes: self.received_bytes.saturating_sub(earlier.received_bytes),
+        }
+    }
+}
+
 /// Which allocation this is, for administrators and logs: never used twice while the process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId {
@@ -131,9 +152,18 @@ pub struct Allocation {
     pub traffic: Traffic,
     /// The fast paths of its channels.
     pub(crate) offered: FxHashMap<ChannelNumber, Offered>,
+    /// How much of that is among the server's traffic already.
+    pub counted: Traffic,
 }
 
 impl Allocation {
+    /// What went through and is not counted yet; from now on it is.
+    pub(crate) fn uncounted(&mut self) -> Traffic {
+        let new = self.traffic.since(&self.counted);
+        self.counted = self.traffic;
+        new
+    }
+
     /// Its relays.
     pub fn relays(&self) -> impl Iterator<Item = &Relay> {
         [Some(&self.relay), self.second.as_ref()].into_iter().flatten()
@@ -239,6 +269,13 @@ pub struct Session {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Slot(u32);
 
+impl Slot {
+    /// Its number.
+    pub(crate) fn place(self) -> u32 {
+        self.0
+    }
+}
+
 /// Every allocation of a server.
 #[derive(Debug, Default)]
 pub(crate) struct Allocations {
@@ -327,6 +364,33 @@ impl Allocations {
     /// Where there are allocations.
     pub(crate) fn places(&self) -> Vec<Slot> {
         self.by_flow.values().copied().collect()
+    }
+
+    /// The allocations in the places from `from` on, at most so many places, and the place behind them if there is one.
+    pub(crate) fn within(
+        &self,
+        from: u32,
+        places: u32,
+    ) -> (impl Iterator<Item = (Slot, &Allocation)>, Option<u32>) {
+        let end = from.saturating_add(places);
+        let range = from.min(self.size())..end.min(self.size());
+        let there = range.filter_map(|at| Some((Slot(at), self.slots[at as usize].as_deref()?)));
+        (there, (end < self.size()).then_some(end))
+    }
+
+    /// The same, to change them.
+    pub(crate) fn within_mut(
+        &mut self,
+        from: u32,
+        places: u32,
+    ) -> (impl Iterator<Item = &mut Allocation>, Option<u32>) {
+        let (begin, end) = (from.min(self.size()) as usize, from.saturating_add(places).min(self.size()));
+        let next = (end < self.size()).then_some(end);
+        (self.slots[begin..end as usize].iter_mut().flatten().map(|allocation| &mut **allocation), next)
+    }
+
+    fn size(&self) -> u32 {
+        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }
 
     /// Every allocation, in no order.

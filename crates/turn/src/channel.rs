@@ -116,6 +116,12 @@ impl Channels {
         });
     }
 
+    /// Those that are bound at `now`, in no order.
+    pub fn iter(&self, now: Instant) -> impl Iterator<Item = (ChannelNumber, Channel)> {
+        let all = self.by_number.iter().map(|(number, channel)| (*number, *channel));
+        all.filter(move |(_, channel)| now < channel.until)
+    }
+
     /// How many there are, ended ones included that nobody has looked for since.
     pub fn len(&self) -> usize {
         self.by_number.len()

@@ -2,7 +2,7 @@
 
 use crate::discovery::Rectangle;
 use crate::{Credentials, Policy};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use stun::attribute::Family;
@@ -29,6 +29,10 @@ pub struct Config {
     pub credentials: Credentials,
     /// How much anybody may use.
     pub limits: Limits,
+    /// Whether no new allocation is made any more: clients are sent elsewhere.
+    pub draining: bool,
+    /// Where clients are sent then; the first of a client's family. None: nowhere.
+    pub alternates: Vec<SocketAddr>,
     /// Listeners that answer for one another (RFC 5780).
     pub discovery: Vec<Rectangle>,
     /// Whether something below may relay channels by itself (see [`crate::offload`]).

@@ -3,6 +3,7 @@
 //! [`Server::from_client`] and [`Server::from_peer`] are the data path: they look at bytes where they lie and say where
 //! those go. Whatever they call slow is for [`wire::Machine::handle`]. UDP relays only; RFC 6062 and 8016 are not here.
 
+pub mod administration;
 pub mod allocation;
 mod challenge;
 pub mod channel;
@@ -25,6 +26,7 @@ pub mod server;
 pub mod strangers;
 pub mod stream;
 
+pub use administration::{Detail, End, Found, Page, Pick, Survey};
 pub use allocation::{Relaying, Session, SessionId, Traffic};
 pub use client::Client;
 pub use config::{Config, Limits, Relays};

@@ -4,7 +4,7 @@
 //! indications, and everything about which there is any doubt stay with [`Server::from_client`] and [`Server::from_peer`].
 
 use crate::allocation::{Allocation, Slot};
-use crate::{Output, Relaying, Server, Session, SessionId, Traffic};
+use crate::{End, Output, Relaying, Server, Session, SessionId, Traffic};
 use rustc_hash::FxHashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -88,7 +88,7 @@ struct Owner {
     /// How many of its paths are not over.
     paths: usize,
     /// It has ended, and is told of when the last of its paths has been counted.
-    ended: Option<Box<Session>>,
+    ended: Option<Box<(Session, End)>>,
 }
 
 impl Offloads {
@@ -98,16 +98,6 @@ impl Offloads {
         self.owners.insert(id, session);
         self.sessions.entry(session).or_insert(Owner { slot, paths: 0, ended: None }).paths += 1;
         id
-    }
-}
-
-impl Traffic {
-    /// Adds what went through elsewhere.
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.sent_packets += other.sent_packets;
-        self.sent_bytes += other.sent_bytes;
-        self.received_packets += other.received_packets;
-        self.received_bytes += other.received_bytes;
     }
 }
 
@@ -184,14 +174,14 @@ impl Server {
     }
 
     /// Tells of an allocation's end: at once, or when what its paths carried is known.
-    pub(crate) fn tell_ended(&mut self, allocation: &Allocation) {
+    pub(crate) fn tell_ended(&mut self, allocation: &Allocation, end: End) {
         for offered in allocation.offered.values() {
             self.output(Output::Offload(Offload::Close(offered.id)));
         }
         let session = allocation.session();
         match self.offloads.sessions.get_mut(&allocation.id) {
-            Some(owner) => owner.ended = Some(Box::new(session)),
-            None => self.output(Output::Ended(session)),
+            Some(owner) => owner.ended = Some(Box::new((session, end))),
+            None => self.output(Output::Ended(session, end)),
         }
     }
 
@@ -200,21 +190,26 @@ impl Server {
         let Some(&session) = self.offloads.owners.get(&carried.id) else { return };
         let Some(owner) = self.offloads.sessions.get_mut(&session) else { return };
         let traffic = match &mut owner.ended {
-            Some(ended) => Some(&mut ended.traffic),
+            Some(ended) => {
+                self.traffic.add(carried.traffic);
+                Some(&mut ended.0.traffic)
+            }
             None => {
                 let allocation = self.allocations.get(owner.slot).filter(|one| one.id == session);
                 allocation.map(|allocation| &mut allocation.traffic)
             }
         };
         if let Some(traffic) = traffic {
-            traffic.add(&carried.traffic);
+            traffic.add(carried.traffic);
         }
         if carried.last {
             self.offloads.owners.remove(&carried.id);
             owner.paths -= 1;
             if owner.paths == 0 {
                 let ended = self.offloads.sessions.remove(&session).and_then(|owner| owner.ended);
-                ended.into_iter().for_each(|session| self.output(Output::Ended(*session)));
+                if let Some((session, end)) = ended.map(|ended| *ended) {
+                    self.output(Output::Ended(session, end));
+                }
             }
         }
     }

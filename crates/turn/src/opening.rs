@@ -202,6 +202,7 @@ impl Server {
             channels: Channels::default(),
             traffic: Traffic::default(),
             offered: FxHashMap::default(),
+            counted: Traffic::default(),
         };
         self.output(Output::Began(allocation.session()));
         let slot = self.allocations.insert(allocation);

@@ -45,6 +45,12 @@ impl Permissions {
         self.0.retain(|peer, _| Family::of_ip(*peer) != family);
     }
 
+    /// Those that hold at `now`, in no order.
+    pub fn iter(&self, now: Instant) -> impl Iterator<Item = (IpAddr, Permission)> {
+        let all = self.0.iter().map(|(peer, permission)| (*peer, *permission));
+        all.filter(move |(_, permission)| now < permission.until)
+    }
+
     /// How many there are, ended ones included that nobody has looked for since.
     pub fn len(&self) -> usize {
         self.0.len()

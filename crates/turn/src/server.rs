@@ -5,7 +5,7 @@ use crate::offload::{Carried, Offload, Offloads};
 use crate::opening::Opening;
 use crate::reservation::Reservations;
 use crate::strangers::Strangers;
-use crate::{Client, Config, Session, Way};
+use crate::{Client, Config, End, Session, Traffic, Way};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::fmt;
@@ -152,8 +152,8 @@ pub enum Output {
     },
     /// An allocation was made.
     Began(Session),
-    /// An allocation has ended.
-    Ended(Session),
+    /// An allocation has ended, and why.
+    Ended(Session, End),
     /// A fast path begins, lasts longer or ends; only where the configuration says that there may be any.
     Offload(Offload),
 }
@@ -191,6 +191,7 @@ pub struct Server {
     pub(crate) indications: u64,
     asked: u64,
     sessions: u64,
+    pub(crate) traffic: Traffic,
     outputs: VecDeque<Output>,
     spare: Vec<Vec<u8>>,
 }
@@ -242,6 +243,7 @@ impl Server {
             entropy,
             asked: 0,
             sessions: 0,
+            traffic: Traffic::default(),
             outputs: VecDeque::new(),
             spare: Vec::new(),
         }
@@ -300,13 +302,14 @@ impl Server {
     }
 
     /// Ends an allocation.
-    pub(crate) fn remove(&mut self, slot: Slot) {
+    pub(crate) fn remove(&mut self, slot: Slot, end: End) {
         self.timers.cancel(Timer::Allocation(slot));
-        if let Some(allocation) = self.allocations.remove(slot) {
+        if let Some(mut allocation) = self.allocations.remove(slot) {
+            self.traffic.add(allocation.uncounted());
             for relay in allocation.relays() {
                 self.output(Output::CloseRelay(relay.socket));
             }
-            self.tell_ended(&allocation);
+            self.tell_ended(&allocation, end);
         }
     }
 
@@ -330,7 +333,7 @@ impl Server {
                 self.shed(slot, relay);
                 self.offload(now, slot);
             }
-            None => self.remove(slot),
+            None => self.remove(slot, End::Expired),
         }
     }
 
@@ -338,7 +341,7 @@ impl Server {
     fn closed(&mut self, connection: ConnectionId) {
         let flow = Flow::Stream(connection);
         if let Some(slot) = self.allocations.find(flow) {
-            self.remove(slot);
+            self.remove(slot, End::Lost);
         }
         if let Some(ask) = self.opening_of.get(&flow).copied() {
             self.give_up(ask);

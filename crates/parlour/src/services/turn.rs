@@ -116,7 +116,7 @@ impl Turn {
                     post(desk, desk.net.me(), Mail::Closed { to, ask, local })
                 }
                 Output::Began(session) => began(&session),
-                Output::Ended(session) => self.ended(desk, &session),
+                Output::Ended(session, end) => self.ended(desk, &session, end),
                 Output::Offload(wish) => self.offload(desk, &wish),
             }
         }

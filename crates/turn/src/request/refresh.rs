@@ -41,7 +41,7 @@ impl Server {
     fn end(&mut self, slot: Slot, family: Option<Family>) -> u32 {
         match family.and_then(|family| self.allocations.shed(slot, family)) {
             Some(relay) => self.shed(slot, relay),
-            None => self.remove(slot),
+            None => self.remove(slot, crate::End::Released),
         }
         0
     }

@@ -90,6 +90,8 @@ pub(crate) fn config() -> Config {
             allow: vec![range("203.0.113.0", 24), range("2001:db8:7::", 48)],
             own: vec![ip("9.9.9.9")],
         },
+        draining: false,
+        alternates: Vec::new(),
         discovery: Vec::new(),
         credentials: turn::Credentials::default(),
         limits: Limits { allocations: 5, per_user: 3, permissions: 4, channels: 3, strangers: 500 },
@@ -356,7 +358,7 @@ pub(crate) fn show(output: &Output) -> String {
         Output::Claim { to, user, .. } => format!("claim from {} for {user}", to.0),
         Output::Grant { to, local, .. } => format!("grant to {}: {}", to.0, local.is_some()),
         Output::Began(session) => format!("began {} {}", session.user, session.client.peer),
-        Output::Ended(session) => {
+        Output::Ended(session, _) => {
             let traffic = session.traffic;
             format!("ended {} sent {} received {}", session.user, traffic.sent_bytes, traffic.received_bytes)
         }

@@ -84,7 +84,7 @@ impl House {
                     self.server.handle(now, Input::Relay { ask, result: Ok(Bound { socket, local }) });
                 }
                 Output::CloseRelay(socket) => self.relays.retain(|_, id| *id != socket),
-                Output::Ended(_) => self.ended += 1,
+                Output::Ended(..) => self.ended += 1,
                 _ => {}
             }
         }

@@ -19,6 +19,8 @@ pub(super) fn config(shared: &Shared) -> Config {
     Config {
         relays: relays(plan),
         ports: plan.turn.relay_ports.clone(),
+        draining: false,
+        alternates: plan.turn.alternate_servers.clone(),
         peers: peers(plan),
         discovery: discovery::rectangles(&shared.bound),
         credentials: credentials(shared),
