@@ -13,6 +13,7 @@ pub mod house;
 pub mod openapi;
 pub mod socket;
 pub mod table;
+pub mod turn;
 pub mod users;
 
 pub use backend::{Backend, Offline};

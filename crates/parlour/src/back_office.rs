@@ -4,15 +4,19 @@
 use crate::accounts::{Accounts, Publish};
 use crate::admin::answers::{Listening, Reloaded, Status};
 use crate::admin::command::Reply;
+use crate::admin::failure::Kind;
 use crate::admin::{Backend, Failure};
 use crate::config::{self, Plan, Refusal};
 use crate::listen;
 use crate::mail::Mail;
 use crate::report::Report;
+use crate::services;
+use crate::services::turn::sessions::{Look, Order, Seen};
 use arc_swap::ArcSwap;
 use net::tls::{Identities, Identity};
 use net::{Bound, Postbox};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 use tokio::sync::oneshot;
 use wire::WorkerId;
@@ -27,6 +31,7 @@ pub struct BackOffice {
     identities: Option<Arc<Identities>>,
     started: Instant,
     reloading: tokio::sync::Mutex<()>,
+    draining: AtomicBool,
 }
 
 /// What the workers' start left for the back office.
@@ -55,6 +60,7 @@ impl BackOffice {
             identities: parts.identities,
             started: Instant::now(),
             reloading: tokio::sync::Mutex::default(),
+            draining: AtomicBool::new(false),
         }
     }
 
@@ -78,6 +84,17 @@ impl BackOffice {
             reports.extend(answer.await.ok());
         }
         reports
+    }
+
+    /// Sends one worker an order about TURN.
+    async fn order(&self, worker: WorkerId, order: Order) -> Result<(), Failure> {
+        let mail = Mail::Turn(services::turn::Mail::Order(order));
+        self.postbox.deliver(worker, mail).await.map_err(|_| gone(worker))
+    }
+
+    /// How many TURN sessions there are.
+    pub async fn turn_sessions(&self) -> u64 {
+        self.ask_all().await.iter().filter_map(|report| report.0.get("turn.allocations")).sum()
     }
 
     /// Reads the configuration again. A refused one leaves everything as it is.
@@ -147,6 +164,7 @@ impl Backend for BackOffice {
         Box::pin(async {
             let mut sum = Report::default();
             self.ask_all().await.iter().for_each(|report| sum.merge(report));
+            sum.add("turn.draining", u64::from(self.draining.load(Ordering::Relaxed)));
             Ok(Status {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 pid: std::process::id(),
@@ -162,6 +180,32 @@ impl Backend for BackOffice {
     fn reload(&self) -> Reply<'_, Reloaded> {
         Box::pin(async { self.read_again().await.map_err(Failure::from) })
     }
+
+    fn workers(&self) -> u16 {
+        self.postbox.workers()
+    }
+
+    fn look(&self, worker: WorkerId, look: Look) -> Reply<'_, Seen> {
+        Box::pin(async move {
+            let (sender, answer) = oneshot::channel();
+            self.order(worker, Order::Look(look, sender)).await?;
+            answer.await.map_err(|_| gone(worker))
+        })
+    }
+
+    fn drain_turn(&self, on: bool) -> Reply<'_, ()> {
+        Box::pin(async move {
+            self.draining.store(on, Ordering::Relaxed);
+            for worker in (0..self.postbox.workers()).map(WorkerId) {
+                self.order(worker, Order::Drain(on)).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn gone(worker: WorkerId) -> Failure {
+    Failure::new(Kind::Unavailable, format!("worker {} has ended", worker.0))
 }
 
 fn listening(bound: &Bound) -> Listening {

@@ -24,6 +24,9 @@ use wire::{Address, Directory, Secret, WorkerId};
 /// How often the accounts' version and the certificate's files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// For how long the service manager is asked to be patient, each time, in microseconds: the real end takes as long.
+const EXTEND: u32 = 30_000_000;
+
 /// How long ago a binding must have ended to be forgotten at the start: a clock that is not set yet does no harm.
 const LONG_ENDED: Duration = Duration::from_secs(7 * 86_400);
 
@@ -57,18 +60,30 @@ async fn serve(plan: Arc<Plan>) -> Result<()> {
 
 /// What the service manager, or somebody at the terminal, tells the process.
 struct Signals {
+    end: End,
+    hangup: Signal,
+}
+
+/// The signals that end it.
+struct End {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
 }
 
 impl Signals {
     fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
+        let end =
+            End { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+        Ok(Self { end, hangup: signal(SignalKind::hangup())? })
+    }
+}
+
+impl End {
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
@@ -162,17 +177,50 @@ async fn serve_open(
     announce(&office);
     let mut look = tokio::time::interval(LOOK);
     let mut written = office.certificate_written();
+    let mut last = None;
     loop {
         tokio::select! {
-            _ = signals.terminate.recv() => break,
-            _ = signals.interrupt.recv() => break,
+            () = signals.end.recv() => match begin_end(&office, last).await {
+                Some(wait) => last = Some(wait),
+                None => break,
+            },
             _ = signals.hangup.recv() => reload(&office).await,
             ended = running.ended() => bail!("worker {} has failed", ended.worker.0),
-            _ = look.tick() => written = look_around(&office, written).await,
+            _ = look.tick() => {
+                if has_ended(&office, last).await {
+                    break;
+                }
+                written = look_around(&office, written).await;
+            }
         }
     }
     notify(&[NotifyState::Stopping]);
     Ok(running)
+}
+
+/// The process was told to end: until when TURN sessions are waited for. `None`: end now.
+async fn begin_end(office: &BackOffice, earlier: Option<Instant>) -> Option<Instant> {
+    let wait = office.plan().turn.drain;
+    if earlier.is_some() || wait.is_zero() || office.turn_sessions().await == 0 {
+        return None;
+    }
+    if let Err(failure) = office.drain_turn(true).await {
+        tracing::error!(%failure, "the end waits for nothing");
+        return None;
+    }
+    tracing::info!("ending within {} s, when TURN sessions have ended; told again: at once", wait.as_secs());
+    notify(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(EXTEND)]);
+    Some(Instant::now() + wait)
+}
+
+/// Whether the end has waited for long enough; the service manager hears that it goes on.
+async fn has_ended(office: &BackOffice, until: Option<Instant>) -> bool {
+    let Some(until) = until else { return false };
+    if until <= Instant::now() || office.turn_sessions().await == 0 {
+        return true;
+    }
+    notify(&[NotifyState::ExtendTimeoutUsec(EXTEND)]);
+    false
 }
 
 type Written = Option<[SystemTime; 2]>;

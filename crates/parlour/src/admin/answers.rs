@@ -1,5 +1,7 @@
 //! What commands return: the same value as JSON for programs and in words for people.
 
+pub mod turn;
+
 use super::command::Answer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -37,6 +37,11 @@ impl Arguments {
         self.0.get(name).and_then(Value::as_str)
     }
 
+    /// A number that may be absent.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.0.get(name).and_then(Value::as_u64)
+    }
+
     /// A text that is required.
     pub fn required(&self, name: &str) -> &str {
         self.text(name).expect("`new` refuses calls without what is required")
@@ -92,6 +97,7 @@ fn fits(kind: Kind, value: &Value) -> bool {
         }
         Kind::Choice(words) => value.as_str().is_some_and(|word| words.contains(&word)),
         Kind::Flag => value.is_boolean(),
+        Kind::Number => value.is_u64(),
         Kind::Texts => value.as_array().is_some_and(|list| list.iter().all(Value::is_string)),
     }
 }
@@ -100,6 +106,7 @@ fn wanted(kind: Kind) -> String {
     match kind {
         Kind::Choice(words) => format!("one of {}", words.join(", ")),
         Kind::Flag => "true or false".into(),
+        Kind::Number => "a whole number".into(),
         Kind::Texts => "a list of texts".into(),
         _ => "a text".into(),
     }

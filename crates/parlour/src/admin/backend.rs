@@ -6,9 +6,11 @@ use super::command::{Command, Reply, Run};
 use super::failure::{Failure, Kind};
 use crate::accounts::{self, Accounts};
 use crate::config::Plan;
+use crate::services::turn::sessions::{Look, Seen};
 use serde_json::Value;
 use std::sync::Arc;
 use store::Store;
+use wire::WorkerId;
 
 /// The house that commands work on. The running server is one; [`Offline`] is the other.
 pub trait Backend: Send + Sync {
@@ -22,6 +24,12 @@ pub trait Backend: Send + Sync {
     fn status(&self) -> Reply<'_, Status>;
     /// Reads the configuration again; a refused one changes nothing.
     fn reload(&self) -> Reply<'_, Reloaded>;
+    /// How many workers there are to be asked.
+    fn workers(&self) -> u16;
+    /// What one worker sees on a page of its TURN sessions.
+    fn look(&self, worker: WorkerId, look: Look) -> Reply<'_, Seen>;
+    /// Lets the workers take no new TURN sessions, or take them again.
+    fn drain_turn(&self, on: bool) -> Reply<'_, ()>;
 }
 
 /// The database without a server.
@@ -66,6 +74,18 @@ impl Backend for Offline {
     }
 
     fn reload(&self) -> Reply<'_, Reloaded> {
+        Box::pin(async { Err(no_server(&self.plan)) })
+    }
+
+    fn workers(&self) -> u16 {
+        0
+    }
+
+    fn look(&self, _: WorkerId, _: Look) -> Reply<'_, Seen> {
+        Box::pin(async { Err(no_server(&self.plan)) })
+    }
+
+    fn drain_turn(&self, _: bool) -> Reply<'_, ()> {
         Box::pin(async { Err(no_server(&self.plan)) })
     }
 }

@@ -80,6 +80,8 @@ pub enum Kind {
     Domain,
     /// Any text.
     Text,
+    /// A whole number from 0 on.
+    Number,
     /// Any number of texts.
     Texts,
     /// One of these words.

@@ -86,6 +86,7 @@ fn body(command: &Command) -> Value {
 
 fn property(argument: &Argument) -> Value {
     let mut schema = match argument.kind {
+        Kind::Number => json!({ "type": "integer", "minimum": 0 }),
         Kind::Flag => json!({ "type": "boolean", "default": false }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         Kind::Choice(words) => json!({ "type": "string", "enum": words }),

@@ -1,16 +1,20 @@
 //! Every administrative command, declared once.
 
+use super::answers::turn::{TurnDisconnected, TurnDrain, TurnSessionDetails, TurnSessions};
 use super::answers::{
     Checked, Document, Done, Imported, Made, PasswordSet, Reloaded, Removed, Status, Text, UserDetails,
     Users, Written,
 };
 use super::command::{Argument, Caller, Command, Kind, Returned, Run};
-use super::{house, users};
+use super::{house, turn, users};
 use crate::cli::{init, pages, start};
 
 /// The first words of commands with two, and what they have in common.
-pub const GROUPS: &[(&str, &str)] =
-    &[("user", "Accounts: add, change, look at, import"), ("dns", "What the DNS must say about the domains")];
+pub const GROUPS: &[(&str, &str)] = &[
+    ("turn", "STUN and TURN: who is relayed for, and the end of it"),
+    ("user", "Accounts: add, change, look at, import"),
+    ("dns", "What the DNS must say about the domains"),
+];
 
 const ADDRESS: Argument = Argument {
     name: "address",
@@ -204,6 +208,84 @@ pub const COMMANDS: &[Command] = &[
         reads: false,
         returns: Returned::of::<Imported>(),
         run: Run::House(users::import),
+        ..LOOK
+    },
+    Command {
+        path: &["turn", "sessions"],
+        summary: "List TURN sessions, with what goes through each now",
+        details: "It takes a second, over which the current rates are measured.",
+        arguments: &[
+            Argument {
+                name: "user",
+                kind: Kind::Address,
+                positional: false,
+                required: false,
+                help: "Only those of this account",
+            },
+            Argument {
+                name: "limit",
+                kind: Kind::Number,
+                positional: false,
+                required: false,
+                help: "At most so many; 1000 unless given, never more than 10000",
+            },
+            Argument {
+                name: "after",
+                kind: Kind::Text,
+                positional: false,
+                required: false,
+                help: "Go on where an earlier list ended; it says where",
+            },
+        ],
+        returns: Returned::of::<TurnSessions>(),
+        run: Run::Server(turn::sessions),
+        ..LOOK
+    },
+    Command {
+        path: &["turn", "show"],
+        summary: "Show one TURN session with its permissions and channels",
+        arguments: &[Argument {
+            name: "id",
+            kind: Kind::Text,
+            positional: true,
+            required: true,
+            help: "Its name in the list, as 0.17",
+        }],
+        returns: Returned::of::<TurnSessionDetails>(),
+        run: Run::Server(turn::show),
+        ..LOOK
+    },
+    Command {
+        path: &["turn", "disconnect"],
+        summary: "End a TURN session, or all those of an account",
+        details: "Nothing keeps the client from making a new one: change the account's password or remove it for that.",
+        arguments: &[Argument {
+            name: "who",
+            kind: Kind::Text,
+            positional: true,
+            required: true,
+            help: "A session's name in the list, or user@domain",
+        }],
+        reads: false,
+        returns: Returned::of::<TurnDisconnected>(),
+        run: Run::Server(turn::disconnect),
+        ..LOOK
+    },
+    Command {
+        path: &["turn", "drain"],
+        summary: "Make no new TURN sessions; those that there are go on",
+        details: "Clients are sent to turn.alternate-server, where there is one. It lasts until --off or the server's \
+                  end; a reload does not change it.",
+        arguments: &[Argument {
+            name: "off",
+            kind: Kind::Flag,
+            positional: false,
+            required: false,
+            help: "Make new sessions again",
+        }],
+        reads: false,
+        returns: Returned::of::<TurnDrain>(),
+        run: Run::Server(turn::drain),
         ..LOOK
     },
     Command {

@@ -85,6 +85,7 @@ fn argument(declared: &'static Argument) -> Arg {
         Kind::Path => arg.value_name("DIR").value_hint(ValueHint::DirPath),
         Kind::Document => arg.value_name("FILE").value_hint(ValueHint::FilePath),
         Kind::Address => arg.value_name("USER@DOMAIN"),
+        Kind::Number => arg.value_name(declared.name.to_uppercase()).value_parser(clap::value_parser!(u64)),
         Kind::Domain | Kind::Text => arg.value_name(declared.name.to_uppercase()),
     }
 }
@@ -130,6 +131,7 @@ fn value(declared: &Argument, matches: &ArgMatches) -> Result<Option<Value>, Fai
         Kind::Texts => matches
             .get_many::<String>(declared.name)
             .map(|texts| texts.cloned().map(Value::String).collect::<Vec<_>>().into()),
+        Kind::Number => matches.get_one::<u64>(declared.name).copied().map(Value::from),
         Kind::Password => text().map(|file| secret::read(file)).transpose()?.map(Value::String),
         Kind::Document => text().map(|file| document(file)).transpose()?.map(Value::String),
         _ => text().cloned().map(Value::String),

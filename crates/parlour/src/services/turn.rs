@@ -4,6 +4,7 @@
 mod discovery;
 mod dtls;
 mod offload;
+pub mod sessions;
 mod setup;
 mod streams;
 
@@ -22,7 +23,7 @@ use streams::Streams;
 use stun::attribute::{Icmp, ReservationToken};
 use turn::server::{Bound, Unbound};
 use turn::stream::{self, Frame, STRANGER};
-use turn::{Ask, Client, Input, Offload, Output, Server, Session, Verdict, Way};
+use turn::{Ask, Client, Input, Offload, Output, Server, Verdict, Way};
 use wire::{Address, ConnectionId, Epoch, Flow, Machine, SocketId, Transport, WorkerId};
 
 /// The mark of the sockets that relay: one per allocation.
@@ -32,7 +33,8 @@ const RELAY: Tag = listen::tag(plan::Service::Turn, 1);
 /// the way of a datagram would drop it; answers to requests still find room.
 const QUEUE: usize = 256 * 1024;
 
-/// Between the TURN services of two workers: a port that one keeps and a client of the other may have.
+/// Between the TURN services of two workers (a port that one keeps and a client of the other may have), and from the
+/// back office.
 #[derive(Debug)]
 pub enum Mail {
     /// Let the port go.
@@ -62,6 +64,8 @@ pub enum Mail {
         /// The address that was kept.
         local: Option<SocketAddr>,
     },
+    /// The back office wants something.
+    Order(sessions::Order),
 }
 
 /// STUN and TURN on one worker.
@@ -70,7 +74,11 @@ pub struct Turn {
     server: Server,
     streams: Streams,
     offloading: Offloading,
+    tally: sessions::Tally,
+    /// Whether no new allocation is made.
     draining: bool,
+    /// Whether the server ends.
+    ending: bool,
 }
 
 impl Turn {
@@ -81,7 +89,14 @@ impl Turn {
         let entropy = Box::new(net::entropy::System);
         let server = Server::new(shared.me, config, &nonce, shared.directory.clone(), epoch, entropy);
         let offloading = Offloading::new(shared.fast_path.as_ref(), shared.me);
-        Self { server, streams: Streams::default(), offloading, draining: false }
+        Self {
+            server,
+            streams: Streams::default(),
+            offloading,
+            tally: sessions::Tally::default(),
+            draining: false,
+            ending: false,
+        }
     }
 
     /// Mail for this service.
@@ -92,6 +107,7 @@ impl Turn {
             }
             Mail::Closed { to, ask, local } => post(desk, to, Mail::Grant { ask, local }),
             Mail::Grant { ask, local } => self.handle(desk, Input::Claimed { ask, local }),
+            Mail::Order(order) => self.order(desk, order),
         }
     }
 
@@ -115,7 +131,7 @@ impl Turn {
                 Output::Grant { to, ask, local } => {
                     post(desk, desk.net.me(), Mail::Closed { to, ask, local })
                 }
-                Output::Began(session) => began(&session),
+                Output::Began(session) => self.began(&session),
                 Output::Ended(session, end) => self.ended(desk, &session, end),
                 Output::Offload(wish) => self.offload(desk, &wish),
             }
@@ -167,14 +183,6 @@ impl Turn {
         if !is_worker || desk.net.post(to, crate::mail::Mail::Turn(mail)).is_err() {
             self.server.handle(desk.net.now(), Input::Claimed { ask, local: None });
         }
-    }
-
-    fn ended(&mut self, desk: &mut Desk<'_, '_>, session: &Session) {
-        if let Flow::Stream(conn) = session.client.flow {
-            self.streams.watch(desk.net.now(), conn);
-        }
-        let Session { id, user, client, relayed, traffic, .. } = session;
-        tracing::debug!(session = %id, %user, client = %client.peer, %relayed, ?traffic, "allocation ended");
     }
 
     /// A datagram from a client on a listener.
@@ -272,11 +280,6 @@ fn post(desk: &mut Desk<'_, '_>, to: WorkerId, mail: Mail) {
     let _ = desk.net.post(to, crate::mail::Mail::Turn(mail));
 }
 
-fn began(session: &Session) {
-    let Session { id, user, client, relayed, .. } = session;
-    tracing::debug!(session = %id, %user, client = %client.peer, transport = %client.transport, %relayed, "allocation made");
-}
-
 impl Service for Turn {
     fn datagrams(&mut self, desk: &mut Desk<'_, '_>, socket: SocketId, batch: &mut Batch<'_>) {
         for index in 0..batch.len() {
@@ -295,7 +298,7 @@ impl Service for Turn {
 
     fn opened(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, info: &ConnectionInfo) {
         self.streams.open(desk.net.now(), conn, info);
-        if self.draining {
+        if self.ending {
             desk.net.close(conn);
         }
     }
@@ -340,14 +343,15 @@ impl Service for Turn {
         self.handle(desk, Input::Epoch(desk.net.epoch()));
         self.handle(desk, Input::Directory(desk.shared.directory.clone()));
         let mut config = setup::config(desk.shared);
-        if self.draining {
+        config.draining = self.draining || self.ending;
+        if config.draining {
             config.limits.allocations = 0;
         }
         self.handle(desk, Input::Config(Box::new(config)));
     }
 
     fn drain(&mut self, desk: &mut Desk<'_, '_>, _until: Instant) {
-        self.draining = true;
+        self.ending = true;
         self.refresh(desk);
         // Allocations live for as long as their clients refresh them: nothing would be won by waiting a little.
         self.streams.connections().for_each(|conn| desk.net.close(conn));
@@ -379,5 +383,6 @@ impl Service for Turn {
         report.add("turn.allocations", self.server.allocations() as u64);
         report.add("turn.streams", self.streams.len() as u64);
         self.offloading.report(report);
+        self.tally.report(report);
     }
 }

@@ -8,6 +8,7 @@ mod coturn;
 mod discovery;
 mod dtls;
 mod icmp;
+mod sessions;
 mod strangers;
 
 use std::time::{Duration, Instant};

@@ -20,14 +20,18 @@ fn is_served(line: &mut Line) {
 }
 
 /// A client with a channel to an echo; says whether a word comes back.
-struct Talk {
-    client: Client,
-    peer: UdpSocket,
+pub(crate) struct Talk {
+    pub(crate) client: Client,
+    pub(crate) peer: UdpSocket,
 }
 
 impl Talk {
-    fn start(house: &House, line: Line) -> Self {
-        let mut client = Client::new(line, "roland", "tr0mbone");
+    pub(crate) fn start(house: &House, line: Line) -> Self {
+        Self::of(house, "roland", line)
+    }
+
+    pub(crate) fn of(house: &House, name: &str, line: Line) -> Self {
+        let mut client = Client::new(line, name, "tr0mbone");
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         assert_eq!(client.allocate(), 0);
@@ -38,7 +42,7 @@ impl Talk {
         talk
     }
 
-    fn goes_on(&mut self) {
+    pub(crate) fn goes_on(&mut self) {
         self.client.line.send(b"\x40\0\0\x04word");
         let mut word = [0; 100];
         let (length, from) = self.peer.recv_from(&mut word).unwrap();

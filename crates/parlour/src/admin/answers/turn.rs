@@ -1,0 +1,263 @@
+//! What the commands on STUN and TURN return.
+
+use crate::admin::command::Answer;
+use serde::{Deserialize, Serialize};
+use std::fmt::Write;
+use utoipa::ToSchema;
+
+/// TURN sessions: those that clients have now, or a part of them.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct TurnSessions {
+    /// How many there are in all, those of other accounts and on other pages included.
+    pub total: u64,
+    /// In the order in which the server keeps them.
+    pub sessions: Vec<TurnSession>,
+    /// Where the list goes on (`--after`); absent where it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A TURN session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TurnSession {
+    /// Its name, never used twice while the server runs.
+    pub id: String,
+    /// Which account made it.
+    pub user: String,
+    /// Where the client is.
+    pub client: String,
+    /// How the client speaks to the server: `udp`, `tcp`, `tls` or `dtls`.
+    pub transport: String,
+    /// What is relayed: `udp` or `tcp`.
+    pub relaying: String,
+    /// Its relay's address as the world sees it; two of a dual allocation.
+    pub relays: Vec<String>,
+    /// How many peers traffic is permitted with.
+    pub permissions: u64,
+    /// How many channels it has.
+    pub channels: u64,
+    /// From the client to peers.
+    pub sent: TurnTraffic,
+    /// From peers to the client.
+    pub received: TurnTraffic,
+    /// How long ago it began, in seconds.
+    pub age: u64,
+    /// How long it lives unless it is refreshed, in seconds.
+    pub remaining: u64,
+}
+
+/// What went through a TURN session in one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TurnTraffic {
+    /// Packets.
+    pub packets: u64,
+    /// Their payload, in octets.
+    pub octets: u64,
+    /// What goes through now, in octets a second: measured over the second before the answer.
+    pub rate: u64,
+}
+
+/// A TURN session in every detail.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct TurnSessionDetails {
+    /// What stands in the list.
+    pub session: TurnSession,
+    /// Whom traffic is permitted with.
+    pub permissions: Vec<TurnPermission>,
+    /// Its channels.
+    pub channels: Vec<TurnChannel>,
+}
+
+/// A permission of a TURN session.
+#[derive(Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TurnPermission {
+    /// The peer's address.
+    pub peer: String,
+    /// How long it holds unless it is refreshed, in seconds.
+    pub remaining: u64,
+}
+
+/// A channel of a TURN session.
+#[derive(Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TurnChannel {
+    /// Its number, from 16384 on.
+    pub number: u16,
+    /// Where it leads.
+    pub peer: String,
+    /// How long it is bound unless it is refreshed, in seconds.
+    pub remaining: u64,
+}
+
+/// TURN sessions were ended.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct TurnDisconnected {
+    /// Their names.
+    pub ended: Vec<String>,
+}
+
+/// Whether new TURN sessions are made.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct TurnDrain {
+    /// Whether clients are sent elsewhere.
+    pub draining: bool,
+    /// How many sessions there are still.
+    pub sessions: u64,
+}
+
+const TITLES: [&str; 9] = ["ID", "USER", "CLIENT", "VIA", "RELAY", "AGE", "LEFT", "SENT", "RECEIVED"];
+
+impl Answer for TurnSessions {
+    fn human(&self) -> String {
+        let rows: Vec<_> = self.sessions.iter().map(row).collect();
+        let mut text = table(&TITLES.map(str::to_owned), &rows);
+        let _ = write!(text, "{} of {} sessions", self.sessions.len(), self.total);
+        if let Some(next) = &self.next {
+            let _ = write!(text, "; the list goes on with --after {next}");
+        }
+        text
+    }
+}
+
+fn row(session: &TurnSession) -> [String; 9] {
+    let TurnSession { id, user, client, transport, relays, sent, received, age, remaining, .. } = session;
+    let traffic = |traffic: &TurnTraffic| format!("{}, {}", size(traffic.octets), rate(traffic.rate));
+    [
+        id.clone(),
+        user.clone(),
+        client.clone(),
+        transport.clone(),
+        relays.join(" "),
+        time(*age),
+        time(*remaining),
+        traffic(sent),
+        traffic(received),
+    ]
+}
+
+/// Rows in columns as wide as they need; nothing where there are none.
+fn table<const N: usize>(titles: &[String; N], rows: &[[String; N]]) -> String {
+    let mut text = String::new();
+    if rows.is_empty() {
+        return text;
+    }
+    let lines = || std::iter::once(titles).chain(rows);
+    let wide = |column: usize| lines().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<_> = (0..N).map(wide).collect();
+    for line in lines() {
+        let cells: Vec<_> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
+    }
+    text
+}
+
+impl Answer for TurnSessionDetails {
+    fn human(&self) -> String {
+        let TurnSession {
+            id, user, client, transport, relaying, relays, sent, received, age, remaining, ..
+        } = &self.session;
+        let mut text = format!("{id}\n  user        {user}\n  client      {client} by {transport}");
+        let _ = write!(text, "\n  relay       {} for {relaying}", relays.join(" and "));
+        let _ = write!(
+            text,
+            "\n  age         {}, ends in {} unless it is refreshed",
+            time(*age),
+            time(*remaining)
+        );
+        for (what, TurnTraffic { packets, octets, rate: now }) in [("sent", sent), ("received", received)] {
+            let _ = write!(text, "\n  {what:10}  {packets} packets, {}, now {}", size(*octets), rate(*now));
+        }
+        for TurnPermission { peer, remaining } in &self.permissions {
+            let _ = write!(text, "\n  permission  {peer} for {}", time(*remaining));
+        }
+        for TurnChannel { number, peer, remaining } in &self.channels {
+            let _ = write!(text, "\n  channel     {number:#06x} to {peer} for {}", time(*remaining));
+        }
+        text
+    }
+}
+
+impl Answer for TurnDisconnected {
+    fn human(&self) -> String {
+        format!("ended {}", self.ended.join(", "))
+    }
+}
+
+impl Answer for TurnDrain {
+    fn human(&self) -> String {
+        let Self { draining, sessions } = self;
+        let what = if *draining { "no new sessions are made" } else { "new sessions are made" };
+        format!("{what}; there are {sessions}")
+    }
+}
+
+/// Seconds as people read them.
+fn time(seconds: u64) -> String {
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s}s"),
+        (0, m, s) => format!("{m}m{s:02}s"),
+        (h, m, _) => format!("{h}h{m:02}m"),
+    }
+}
+
+/// Octets as people read them.
+fn size(octets: u64) -> String {
+    scaled(octets, ["B", "kB", "MB", "GB", "TB"])
+}
+
+/// Octets a second as people read them: in bits.
+fn rate(octets: u64) -> String {
+    scaled(octets.saturating_mul(8), ["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"])
+}
+
+/// A number in the largest unit of which it has one.
+fn scaled(number: u64, units: [&str; 5]) -> String {
+    let mut size = 1;
+    let mut chosen = units[0];
+    for unit in &units[1..] {
+        if number / size < 1000 {
+            break;
+        }
+        size *= 1000;
+        chosen = unit;
+    }
+    let (whole, tenth) = (number / size, number % size * 10 / size);
+    if size == 1 || whole >= 100 { format!("{whole} {chosen}") } else { format!("{whole}.{tenth} {chosen}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_as_people_read_them() {
+        assert_eq!([time(9), time(80), time(7261)], ["9s", "1m20s", "2h01m"]);
+        assert_eq!([size(0), size(999), size(1_250), size(640_000)], ["0 B", "999 B", "1.2 kB", "640 kB"]);
+        assert_eq!([rate(8_000), rate(1_250_000)], ["64.0 kbit/s", "10.0 Mbit/s"]);
+        assert!(size(u64::MAX).ends_with(" TB") && rate(u64::MAX).ends_with(" Tbit/s"));
+    }
+
+    #[test]
+    fn sessions_in_columns() {
+        let session = TurnSession {
+            id: "0.1".into(),
+            user: "roland@falcot.com".into(),
+            client: "192.0.2.1:5000".into(),
+            transport: "udp".into(),
+            relaying: "udp".into(),
+            relays: vec!["198.51.100.1:50000".into()],
+            permissions: 1,
+            channels: 0,
+            sent: TurnTraffic { packets: 1, octets: 5, rate: 0 },
+            received: TurnTraffic::default(),
+            age: 61,
+            remaining: 539,
+        };
+        let sessions = TurnSessions { total: 2, sessions: vec![session], next: Some("0.1".into()) };
+        let expected = "\
+ID   USER               CLIENT          VIA  RELAY               AGE    LEFT   SENT          RECEIVED
+0.1  roland@falcot.com  192.0.2.1:5000  udp  198.51.100.1:50000  1m01s  8m59s  5 B, 0 bit/s  0 B, 0 bit/s
+1 of 2 sessions; the list goes on with --after 0.1";
+        assert_eq!(sessions.human(), expected);
+        assert_eq!(TurnSessions::default().human(), "0 of 0 sessions");
+    }
+}
