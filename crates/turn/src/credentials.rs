@@ -45,6 +45,8 @@ impl Server {
     ) -> impl Iterator<Item = (Owner, Key)> + use<'s, 'r> {
         let by_password = claim.token.is_none();
         let token = self.by_token(unix, flow, &claim).into_iter();
+        let token =
+            token.flat_map(|(owner, keys)| keys.into_iter().flatten().map(move |key| (owner.clone(), key)));
         let passwords = by_password.then(move || {
             let account = self.account(&claim).into_iter();
             account.chain(self.temporary(unix, flow, claim))
@@ -95,21 +97,19 @@ impl Server {
     }
 
     /// The owner of an access token, or of the allocation that an earlier one was for (RFC 7635 §4.2).
-    fn by_token(&self, unix: Duration, flow: Flow, claim: &Claim<'_>) -> Option<(Owner, Key)> {
+    fn by_token(&self, unix: Duration, flow: Flow, claim: &Claim<'_>) -> Option<(Owner, [Option<Key>; 2])> {
         let Who::Name(kid) = claim.who else { return None };
-        let session = self.allocations.peek(flow).and_then(|it| Some((&it.user, it.session.as_deref()?)));
         let Some(sealed) = claim.token else {
-            let (user, session) = session?;
-            return Some((Owner { user: user.clone(), until: Some(session.until) }, session.key));
+            let allocation = self.allocations.peek(flow)?;
+            let session = allocation.session.as_deref()?;
+            let owner = Owner { user: allocation.user.clone(), until: Some(session.until) };
+            return Some((owner, [Some(session.key), None]));
         };
-        let token = self.config.credentials.tokens.as_ref()?.open(kid, sealed)?;
-        if token.until <= unix {
-            return None;
-        }
-        // Each token may be sealed with another key; the allocation stays whose it was.
-        let user =
-            session.map_or_else(|| temporary::address(kid, claim.realm), |(user, _)| Some(user.clone()));
-        Some((Owner { user: user?, until: Some(token.until) }, token.key))
+        let tokens = self.config.credentials.tokens.as_ref()?;
+        let token = tokens.open(kid, sealed).filter(|token| unix < token.until)?;
+        // A token names nobody, and each may be sealed with another key: they all count for one.
+        let user = temporary::address(tokens.server(), claim.realm)?;
+        Some((Owner { user, until: Some(token.until) }, [Some(token.key), token.short]))
     }
 
     fn owns(&self, flow: Flow, user: &Address) -> bool {

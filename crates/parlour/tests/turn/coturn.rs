@@ -7,16 +7,16 @@ use std::time::Duration;
 use testkit::House;
 use testkit::process::{Program, run};
 
-const PACKAGE: &str = "apt install coturn";
+pub(crate) const PACKAGE: &str = "apt install coturn";
 
 /// A peer on loopback that sends back what it gets.
-struct Peer {
-    port: u16,
+pub(crate) struct Peer {
+    pub(crate) port: u16,
     _program: Program,
 }
 
 impl Peer {
-    fn start(address: &str) -> Self {
+    pub(crate) fn start(address: &str) -> Self {
         let port = testkit::house::free_port();
         let mut command = Command::new("turnutils_peer");
         let mut program = Program::start(command.args(["-L", address, "-p", &port.to_string()]), PACKAGE);
@@ -34,15 +34,25 @@ impl Peer {
 
 /// Runs `turnutils_uclient` against a listener.
 fn uclient(port: u16, peer: (&str, u16), password: &str, flags: &[&str]) -> (Option<i32>, String) {
+    uclient_as(port, peer, &["-u", "roland", "-w", password], flags)
+}
+
+/// The same with another credential.
+pub(crate) fn uclient_as(
+    port: u16,
+    peer: (&str, u16),
+    credential: &[&str],
+    flags: &[&str],
+) -> (Option<i32>, String) {
     let mut command = Command::new("turnutils_uclient");
-    command.args(flags).args(["-u", "roland", "-w", password, "-n", "25", "-z", "4", "-l", "161"]);
+    command.args(flags).args(credential).args(["-n", "25", "-z", "4", "-l", "161"]);
     command.args(["-e", peer.0, "-r", &peer.1.to_string()]);
     command.args(["-p", &port.to_string(), "127.0.0.1"]);
     run(&mut command, PACKAGE, Duration::from_secs(60))
 }
 
 /// What was sent and what came back, by the client's last count.
-fn totals(output: &str) -> Option<(u64, u64)> {
+pub(crate) fn totals(output: &str) -> Option<(u64, u64)> {
     let last = output.lines().rev().find(|line| line.contains("tot_send_bytes ~"))?;
     let number = |name: &str| {
         let rest = &last[last.find(name)? + name.len()..];

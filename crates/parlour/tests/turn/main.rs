@@ -5,6 +5,7 @@
 
 mod client;
 mod coturn;
+mod credentials;
 mod discovery;
 mod dtls;
 mod icmp;

@@ -31,6 +31,8 @@ impl std::fmt::Debug for Tokens {
 pub(super) struct Token {
     /// What the client signs with.
     pub(super) key: Key,
+    /// The first 16 octets of a key that has 20: all that clients made from coturn's source (4.2 to 4.17) sign with.
+    pub(super) short: Option<Key>,
     /// When it ends, since 1970.
     pub(super) until: Duration,
 }
@@ -82,7 +84,8 @@ impl Token {
         let (stamp, lifetime) = times.split_first_chunk::<8>()?;
         let made = Duration::from_secs(u64::from_be_bytes(*stamp) >> 16);
         let lifetime = Duration::from_secs(u32::from_be_bytes(lifetime.try_into().ok()?).into());
-        Some(Self { key: Key::raw(key)?, until: made + lifetime + DELTA })
+        let short = if key.len() == 20 { Key::raw(&key[..16]) } else { None };
+        Some(Self { key: Key::raw(key)?, short, until: made + lifetime + DELTA })
     }
 }
 

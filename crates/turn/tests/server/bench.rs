@@ -27,6 +27,7 @@ pub(crate) type Attribute = (Kind, Vec<u8>);
 pub(crate) struct Bench {
     pub(crate) server: Server,
     pub(crate) now: Instant,
+    start: Instant,
     /// Ports that somebody else has.
     pub(crate) taken: HashSet<u16>,
     /// Whether nothing can be bound at all.
@@ -109,10 +110,17 @@ pub(crate) fn accounts(password: &str) -> Arc<Directory> {
             use md5::Digest;
             Some(md5::Md5::digest(format!("{user}:{realm}:{password}")).into())
         };
-        let keys = Keys { md5: md5(name), md5_whole: md5(&format!("{name}@{realm}")), ..Keys::default() };
+        let sha256 = |user: &str| {
+            use sha2::Digest;
+            Some(sha2::Sha256::digest(format!("{user}:{realm}:{password}")).into())
+        };
+        let whole = format!("{name}@{realm}");
+        let (md5, md5_whole, sha256, sha256_whole) = (md5(name), md5(&whole), sha256(name), sha256(&whole));
+        let keys = Keys { md5, md5_whole, sha256, sha256_whole, ..Keys::default() };
         (address.clone(), Some(Arc::new(Account { address, keys })))
     };
-    let mut accounts = vec![account("roland", REALM), account("joe", REALM), account("zoe", SECOND_REALM)];
+    let names = [("roland", REALM), ("joe", REALM), ("4711", REALM), ("zoe", SECOND_REALM)];
+    let mut accounts: Vec<_> = names.iter().map(|(name, realm)| account(name, realm)).collect();
     let address: wire::Address = "imported@falcot.com".parse().unwrap();
     accounts.push((address.clone(), Some(Arc::new(Account { address, keys: Keys::default() }))));
     let [first, second] = [REALM, SECOND_REALM].map(|name| Domain::new(name).unwrap());
@@ -137,6 +145,7 @@ impl Bench {
         Self {
             server,
             now,
+            start: now,
             taken: HashSet::new(),
             exhausted: false,
             full: HashSet::new(),
@@ -150,6 +159,11 @@ impl Bench {
         self.now += Duration::from_secs(seconds);
         self.server.tick(self.now);
         self.outputs()
+    }
+
+    /// Seconds since 1970, as the server has it.
+    pub(crate) fn unix(&self) -> u64 {
+        testkit::epoch(self.start).unix(self.now).as_secs()
     }
 
     /// A fresh transaction.

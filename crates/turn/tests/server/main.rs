@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
 
 mod administration;
+mod algorithms;
 mod allocate;
 mod bench;
 mod challenge;
@@ -18,3 +19,5 @@ mod permissions;
 mod relay;
 mod reservation;
 mod strangers;
+mod temporary;
+mod tokens;
