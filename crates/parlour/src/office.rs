@@ -134,6 +134,18 @@ impl Handler for Office {
         }
     }
 
+    fn ended(&mut self, net: &mut Net<'_, Mail>, conn: ConnectionId) {
+        if let Some(tag) = net.tag(conn) {
+            self.serve(net, tag, |service, desk| service.ended(desk, conn));
+        }
+    }
+
+    fn room(&mut self, net: &mut Net<'_, Mail>, conn: ConnectionId) {
+        if let Some(tag) = net.tag(conn) {
+            self.serve(net, tag, |service, desk| service.room(desk, conn));
+        }
+    }
+
     fn closed(&mut self, net: &mut Net<'_, Mail>, conn: ConnectionId, reason: CloseReason) {
         if let Some(tag) = net.tag(conn) {
             self.serve(net, tag, |service, desk| service.closed(desk, conn, reason));
@@ -144,7 +156,8 @@ impl Handler for Office {
         let mut desk = Desk { net, shared: &self.shared, switchboard: &mut self.switchboard };
         match baggage {
             Mail::Xmpp(baggage) => self.xmpp.adopted(&mut desk, conn, info, baggage),
-            // Only XMPP moves connections; what comes with anything else has no owner here.
+            Mail::Turn(baggage) => self.turn.adopted(&mut desk, conn, info, baggage),
+            // Nobody else moves connections; what comes with anything else has no owner here.
             _ => desk.net.abort(conn),
         }
         self.settle(net);

@@ -28,6 +28,10 @@ pub trait Service {
     fn secured(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, info: &ConnectionInfo);
     /// Bytes of a stream; returns how many were taken.
     fn received(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, data: &[u8]) -> usize;
+    /// The peer of a stream has ended its half ([`net::Net::keep_half`]).
+    fn ended(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId) {}
+    /// A stream has the room that was asked for ([`net::Net::await_room`]).
+    fn room(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId) {}
     /// A stream is gone.
     fn closed(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, reason: CloseReason);
     /// The accounts or the plan have changed: `desk.shared` has the new ones.

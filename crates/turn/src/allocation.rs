@@ -304,6 +304,11 @@ impl Allocations {
         self.get(slot)
     }
 
+    /// Where the allocation of a relay's socket is.
+    pub(crate) fn slot_of_socket(&self, socket: SocketId) -> Option<Slot> {
+        self.by_socket.get(&socket).copied()
+    }
+
     /// The allocation in a place.
     pub(crate) fn get(&mut self, slot: Slot) -> Option<&mut Allocation> {
         self.slots.get_mut(slot.0 as usize)?.as_deref_mut()

@@ -1,7 +1,7 @@
 //! A TURN server as a machine (RFC 8656): allocations, permissions, channels, and the path of every relayed packet.
 //!
 //! [`Server::from_client`] and [`Server::from_peer`] are the data path: they look at bytes where they lie and say where
-//! those go. Whatever they call slow is for [`wire::Machine::handle`]. UDP relays only; RFC 6062 and 8016 are not here.
+//! those go. Whatever they call slow is for [`wire::Machine::handle`]. RFC 8016 is not here.
 
 pub mod administration;
 pub mod allocation;
@@ -25,6 +25,7 @@ mod reservation;
 pub mod server;
 pub mod strangers;
 pub mod stream;
+pub mod tcp;
 
 pub use administration::{Detail, End, Found, Page, Pick, Survey};
 pub use allocation::{Relaying, Session, SessionId, Traffic};

@@ -68,7 +68,8 @@ impl Server {
         match opening.seeking.ports.next() {
             Some(port) => {
                 let local = SocketAddr::new(opening.seeking.bind, port);
-                self.output(Output::OpenRelay { ask, local });
+                let relaying = opening.relaying;
+                self.open_socket(relaying, ask, local);
             }
             None => self.not_found(now, ask),
         }

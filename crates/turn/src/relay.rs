@@ -1,10 +1,11 @@
 //! The data path (RFC 8656 §11, §12): one or two lookups per packet, no heap, bytes left where they lie.
 
+use crate::Output;
+use crate::allocation::{Allocation, Relaying};
 use crate::channel::{self, HEADER};
 use crate::indication::{self, Send};
 use crate::policy::Scope;
 use crate::server::Server;
-use crate::{Output, allocation::Allocation};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Instant;
@@ -78,7 +79,7 @@ impl Server {
     fn send_indication(&mut self, now: Instant, flow: Flow, message: &Message<'_>) -> Option<Verdict> {
         let Send { peer, data, dont_fragment } = indication::read_send(message)?;
         let ports = self.config.ports.clone();
-        let allocation = self.allocations.of_client(flow)?;
+        let allocation = self.allocations.of_client(flow).filter(|one| one.relaying == Relaying::Udp)?;
         let permission = allocation.permissions.get(now, peer.ip())?;
         let is_open = Scope::includes(permission.scope, peer.port(), &ports);
         if is_open { to_peer(now, allocation, peer, data, dont_fragment) } else { None }

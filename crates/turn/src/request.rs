@@ -18,15 +18,15 @@ use stun::{Class, Kind, Message, Method};
 use wire::{Address, Domain};
 
 /// An authenticated request.
-struct Call<'a> {
-    now: Instant,
-    request: Message<'a>,
-    exchange: Exchange,
-    user: Address,
+pub(crate) struct Call<'a> {
+    pub(crate) now: Instant,
+    pub(crate) request: Message<'a>,
+    pub(crate) exchange: Exchange,
+    pub(crate) user: Address,
 }
 
 /// The answer to a request; `None`: it comes later, or not at all.
-type Answer = Result<Option<Vec<u8>>, Refusal>;
+pub(crate) type Answer = Result<Option<Vec<u8>>, Refusal>;
 
 impl Server {
     /// Takes in a message that the data path left alone. What is no request is dropped.
@@ -37,9 +37,12 @@ impl Server {
         }
         match request.method() {
             Method::BINDING => self.binding(now, client, &request),
-            Method::ALLOCATE | Method::REFRESH | Method::CREATE_PERMISSION | Method::CHANNEL_BIND => {
-                self.authenticated(now, client, request);
-            }
+            Method::ALLOCATE
+            | Method::REFRESH
+            | Method::CREATE_PERMISSION
+            | Method::CHANNEL_BIND
+            | Method::CONNECT
+            | Method::CONNECTION_BIND => self.authenticated(now, client, request),
             _ => {}
         }
     }
@@ -73,6 +76,8 @@ impl Server {
             Method::ALLOCATE => self.allocate(call),
             Method::REFRESH => self.refresh(call),
             Method::CREATE_PERMISSION => self.create_permission(call),
+            Method::CONNECT => self.connect(call),
+            Method::CONNECTION_BIND => self.connection_bind(call),
             _ => self.channel_bind(call),
         }
     }
@@ -143,6 +148,7 @@ fn is_known(kind: Kind) -> bool {
             | Kind::PASSWORD_ALGORITHM
             | Kind::ACCESS_TOKEN
             | Kind::CHANNEL_NUMBER
+            | Kind::CONNECTION_ID
             | Kind::LIFETIME
             | Kind::XOR_PEER_ADDRESS
             | Kind::DATA

@@ -5,7 +5,7 @@ use crate::offload::{Carried, Offload, Offloads};
 use crate::opening::Opening;
 use crate::reservation::Reservations;
 use crate::strangers::Strangers;
-use crate::{Client, Config, End, Session, Traffic, Way};
+use crate::{Client, Config, End, Session, Traffic, Way, tcp};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stun::Key;
-use stun::attribute::{Icmp, ReservationToken};
+use stun::attribute::{Icmp, PeerConnection, ReservationToken};
 use stun::nonce::Nonces;
 use wire::{
     Address, ConnectionId, Directory, Entropy, Epoch, Flow, Machine, Secret, SocketId, Timers, WorkerId,
@@ -93,6 +93,8 @@ pub enum Input<'a> {
         /// The address that was kept.
         local: Option<SocketAddr>,
     },
+    /// A stream between a relay and a peer, or one that is to be joined to such (RFC 6062).
+    Tcp(tcp::Event),
     /// The accounts have changed.
     Directory(Arc<Directory>),
     /// The configuration has changed. Allocations go on as they are.
@@ -150,6 +152,8 @@ pub enum Output {
         /// The address, free to be bound.
         local: Option<SocketAddr>,
     },
+    /// Something about streams between relays and peers (RFC 6062).
+    Tcp(tcp::Effect),
     /// An allocation was made.
     Began(Session),
     /// An allocation has ended, and why.
@@ -167,6 +171,8 @@ pub(crate) enum Timer {
     Reservation(ReservationToken),
     /// Nobody answered for a socket.
     Opening(Ask),
+    /// Nobody came to bind a peer's connection.
+    Link(PeerConnection),
 }
 
 /// A TURN server: one worker's share of the clients.
@@ -185,6 +191,7 @@ pub struct Server {
     pub(crate) openings: FxHashMap<Ask, Opening>,
     pub(crate) opening_of: FxHashMap<Flow, Ask>,
     pub(crate) reservations: Reservations,
+    pub(crate) links: tcp::Links,
     pub(crate) timers: Timers<Timer>,
     pub(crate) offloads: Offloads,
     /// Counts indications.
@@ -237,6 +244,7 @@ impl Server {
             openings: FxHashMap::default(),
             opening_of: FxHashMap::default(),
             reservations: Reservations::default(),
+            links: tcp::Links::default(),
             timers: Timers::default(),
             offloads: Offloads::default(),
             indications: entropy.next_u64(),
@@ -304,6 +312,7 @@ impl Server {
     /// Ends an allocation.
     pub(crate) fn remove(&mut self, slot: Slot, end: End) {
         self.timers.cancel(Timer::Allocation(slot));
+        self.unlink_all(slot);
         if let Some(mut allocation) = self.allocations.remove(slot) {
             self.traffic.add(allocation.uncounted());
             for relay in allocation.relays() {
@@ -387,6 +396,7 @@ impl Machine for Server {
             Input::Relay { ask, result } => self.opened(now, ask, result),
             Input::Claim { from, ask, token, user } => self.claim(from, ask, token, &user),
             Input::Claimed { ask, local } => self.claimed(now, ask, local),
+            Input::Tcp(event) => self.stream_event(now, event),
             Input::Directory(directory) => self.directory = directory,
             Input::Config(config) => self.configure(now, *config),
             Input::Epoch(epoch) => self.epoch = epoch,
@@ -408,6 +418,7 @@ impl Machine for Server {
                 Timer::Allocation(slot) => self.expired(now, slot),
                 Timer::Reservation(token) => self.unclaimed(token),
                 Timer::Opening(ask) => self.fail(ask),
+                Timer::Link(id) => self.unbound(id),
             }
         }
     }

@@ -7,6 +7,7 @@ mod offload;
 pub mod sessions;
 mod setup;
 mod streams;
+mod tcp;
 
 use crate::config::plan;
 use crate::desk::{Desk, Shared};
@@ -23,6 +24,7 @@ use streams::Streams;
 use stun::attribute::{Icmp, ReservationToken};
 use turn::server::{Bound, Unbound};
 use turn::stream::{self, Frame, STRANGER};
+use turn::tcp::Event;
 use turn::{Ask, Client, Input, Offload, Output, Server, Verdict, Way};
 use wire::{Address, ConnectionId, Epoch, Flow, Machine, SocketId, Transport, WorkerId};
 
@@ -57,6 +59,8 @@ pub enum Mail {
         /// The address that was kept.
         local: Option<SocketAddr>,
     },
+    /// Comes with a client's connection that is to be joined to a peer's.
+    Bind(Box<turn::tcp::Bind>),
     /// The port is free to be bound, or there is none.
     Grant {
         /// The number from the claim.
@@ -74,6 +78,7 @@ pub struct Turn {
     server: Server,
     streams: Streams,
     offloading: Offloading,
+    joins: tcp::Joins,
     tally: sessions::Tally,
     /// Whether no new allocation is made.
     draining: bool,
@@ -93,6 +98,7 @@ impl Turn {
             server,
             streams: Streams::default(),
             offloading,
+            joins: tcp::Joins::default(),
             tally: sessions::Tally::default(),
             draining: false,
             ending: false,
@@ -108,6 +114,8 @@ impl Turn {
             Mail::Closed { to, ask, local } => post(desk, to, Mail::Grant { ask, local }),
             Mail::Grant { ask, local } => self.handle(desk, Input::Claimed { ask, local }),
             Mail::Order(order) => self.order(desk, order),
+            // Without the connection it says nothing.
+            Mail::Bind(_) => {}
         }
     }
 
@@ -131,6 +139,7 @@ impl Turn {
                 Output::Grant { to, ask, local } => {
                     post(desk, desk.net.me(), Mail::Closed { to, ask, local })
                 }
+                Output::Tcp(effect) => self.tcp(desk, effect),
                 Output::Began(session) => self.began(&session),
                 Output::Ended(session, end) => self.ended(desk, &session, end),
                 Output::Offload(wish) => self.offload(desk, &wish),
@@ -297,14 +306,25 @@ impl Service for Turn {
     }
 
     fn opened(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, info: &ConnectionInfo) {
+        if self.peer_opened(desk, conn, info) {
+            return;
+        }
         self.streams.open(desk.net.now(), conn, info);
         if self.ending {
             desk.net.close(conn);
         }
     }
 
-    fn refused(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _tag: Tag, _error: &io::Error) {
-        // Nothing is connected from here.
+    fn refused(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, _tag: Tag, _error: &io::Error) {
+        self.handle(desk, Input::Tcp(Event::Refused(conn)));
+    }
+
+    fn ended(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
+        self.half_ended(desk, conn);
+    }
+
+    fn room(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
+        self.has_room(desk, conn);
     }
 
     fn secured(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _info: &ConnectionInfo) {
@@ -312,7 +332,7 @@ impl Service for Turn {
     }
 
     fn received(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, data: &[u8]) -> usize {
-        let Some(client) = self.streams.client(conn) else { return data.len() };
+        let Some(client) = self.streams.client(conn) else { return self.carry(desk, conn, data) };
         if client.transport == Transport::Dtls {
             self.record(desk, client, data);
             return data.len();
@@ -323,6 +343,9 @@ impl Service for Turn {
                 Frame::Whole { length, taken } => {
                     self.stream_message(desk, client, &data[at..at + length]);
                     at += taken;
+                    if self.joins.has_turned(conn) {
+                        return at;
+                    }
                 }
                 Frame::Part => return at,
                 Frame::Bad => {
@@ -337,6 +360,7 @@ impl Service for Turn {
     fn closed(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, _reason: CloseReason) {
         self.handle(desk, Input::Closed(conn));
         self.streams.close(conn);
+        self.peer_closed(desk, conn);
     }
 
     fn refresh(&mut self, desk: &mut Desk<'_, '_>) {
@@ -367,20 +391,21 @@ impl Service for Turn {
         for carried in self.offloading.tick(desk.net.now()) {
             self.handle(desk, Input::Carried(carried));
         }
+        self.close_halves(desk);
         while let Some(conn) = self.streams.silent(desk.net.now()) {
             desk.net.close(conn);
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
-        [self.server.deadline(), self.streams.deadline(), self.offloading.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let own = [self.server.deadline(), self.streams.deadline()];
+        let others = [self.offloading.deadline(), self.joins.deadline()];
+        own.into_iter().chain(others).flatten().min()
     }
 
     fn report(&self, report: &mut Report) {
         report.add("turn.allocations", self.server.allocations() as u64);
+        report.add("turn.peer-connections", self.server.peer_connections() as u64);
         report.add("turn.streams", self.streams.len() as u64);
         self.offloading.report(report);
         self.tally.report(report);

@@ -33,7 +33,7 @@ impl Peer {
 }
 
 /// Runs `turnutils_uclient` against a listener.
-fn uclient(port: u16, peer: (&str, u16), password: &str, flags: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn uclient(port: u16, peer: (&str, u16), password: &str, flags: &[&str]) -> (Option<i32>, String) {
     uclient_as(port, peer, &["-u", "roland", "-w", password], flags)
 }
 

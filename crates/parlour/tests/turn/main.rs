@@ -11,6 +11,7 @@ mod dtls;
 mod icmp;
 mod sessions;
 mod strangers;
+mod tcp;
 
 use std::time::{Duration, Instant};
 use testkit::House;

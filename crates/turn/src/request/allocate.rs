@@ -6,11 +6,12 @@ use crate::opening::{Opening, Seeking};
 use crate::ports::Ports;
 use crate::reservation::{self, Reserved};
 use crate::server::{Bound, Output, Timer};
+use crate::tcp::requested_transport;
 use crate::{Refusal, Server};
 use std::net::IpAddr;
 use stun::attribute::{
     AdditionalAddressFamily, DraftAdditionalAddressFamily, EvenPort, Family, Lifetime,
-    RequestedAddressFamily, RequestedTransport, ReservationToken,
+    RequestedAddressFamily, ReservationToken,
 };
 
 /// What a valid Allocate asks for.
@@ -43,11 +44,11 @@ impl Server {
         if self.is_repeated(call)? {
             return Ok(None);
         }
-        requested_transport(call)?;
+        let relaying = requested_transport(call)?;
         let wish = wish(call)?;
         let places = self.places(call, &wish)?;
         self.within_quota(call, &wish)?;
-        self.open(call, &wish, places)
+        self.open(call, relaying, &wish, places)
     }
 
     /// Step 2: is the 5-tuple in use? The same transaction again is a retransmission and gets the same answer.
@@ -101,12 +102,12 @@ impl Server {
     }
 
     /// Every check is passed: get the sockets.
-    fn open(&mut self, call: &Call<'_>, wish: &Wish, places: Places) -> Answer {
+    fn open(&mut self, call: &Call<'_>, relaying: Relaying, wish: &Wish, places: Places) -> Answer {
         let requested = call.request.get::<Lifetime>()?.map(|lifetime| lifetime.0);
         let opening = Opening {
             exchange: call.exchange,
             user: call.user.clone(),
-            relaying: Relaying::Udp,
+            relaying,
             lifetime: self.lifetime(call, requested),
             seeking: self.seek(places.first, wish.even),
             second: places.second.map(|bind| self.seek(bind, wish.even)),
@@ -152,15 +153,6 @@ impl Server {
         let ask = self.await_socket(call.now, opening);
         self.opened(call.now, ask, Ok(Bound { socket, local }));
         Ok(())
-    }
-}
-
-/// Step 3: UDP is all that is relayed.
-fn requested_transport(call: &Call<'_>) -> Result<(), Refusal> {
-    match call.request.get()? {
-        Some(RequestedTransport::UDP) => Ok(()),
-        Some(_) => Err(Refusal::UnsupportedTransport),
-        None => Err(Refusal::BadRequest),
     }
 }
 

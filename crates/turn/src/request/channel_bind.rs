@@ -12,6 +12,7 @@ impl Server {
     pub(super) fn channel_bind(&mut self, call: &Call<'_>) -> Answer {
         let slot = self.own_allocation(call)?;
         let (number, peer) = named_channel(call)?;
+        self.relays_datagrams(slot)?;
         self.is_unbound(call, slot, number, peer)?;
         self.of_relay_family(slot, [peer.ip()].into_iter())?;
         let scope = self.peer_scope(peer)?;
@@ -33,7 +34,7 @@ impl Server {
     }
 
     /// The peer's address and port are allowed: 403.
-    fn peer_scope(&self, peer: SocketAddr) -> Result<Scope, Refusal> {
+    pub(crate) fn peer_scope(&self, peer: SocketAddr) -> Result<Scope, Refusal> {
         let scope = self.scope(peer.ip())?;
         if scope.includes(peer.port(), &self.config.ports) { Ok(scope) } else { Err(Refusal::Forbidden) }
     }

@@ -30,7 +30,7 @@ impl Server {
     }
 
     /// Of the relay's family, as nothing else can be reached: 443.
-    pub(super) fn of_relay_family(
+    pub(crate) fn of_relay_family(
         &mut self,
         slot: Slot,
         mut peers: impl Iterator<Item = IpAddr>,

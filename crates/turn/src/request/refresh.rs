@@ -21,7 +21,7 @@ impl Server {
     }
 
     /// The caller's allocation: 437 where there is none, 441 where it is another account's (RFC 8656 §5).
-    pub(super) fn own_allocation(&mut self, call: &Call<'_>) -> Result<Slot, Refusal> {
+    pub(crate) fn own_allocation(&mut self, call: &Call<'_>) -> Result<Slot, Refusal> {
         let slot = self.allocations.find(call.exchange.client.flow).ok_or(Refusal::AllocationMismatch)?;
         match self.allocations.get(slot) {
             Some(allocation) if allocation.user == call.user => Ok(slot),

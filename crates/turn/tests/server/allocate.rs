@@ -34,10 +34,11 @@ fn a_relay_is_opened_and_told() {
 }
 
 #[test]
-fn the_transport_must_be_udp() {
+fn clients_without_a_stream_must_ask_for_udp() {
     check(&[], "Allocate 400 Bad Request signed");
     check(&[(Kind::REQUESTED_TRANSPORT, vec![17])], "Allocate 400 Bad Request signed");
-    check(&[transport(6)], "Allocate 442 Unsupported Transport Protocol signed");
+    check(&[transport(6)], "Allocate 400 Bad Request signed");
+    check(&[transport(132)], "Allocate 442 Unsupported Transport Protocol signed");
     check(&[transport(0)], "Allocate 442 Unsupported Transport Protocol signed");
 }
 

@@ -11,6 +11,7 @@ use stun::attribute::{
 use stun::{Algorithm, Class, Key, Kind, Message, Method, TransactionId, Writer};
 use testkit::Seeded;
 use turn::server::{Bound, NonceRule, Unbound};
+use turn::tcp::Effect;
 use turn::{Ask, Client, Config, Input, Limits, Output, Policy, Range, Relays, Server, Verdict, Way};
 use wire::{
     Account, ConnectionId, Directory, Domain, Flow, Keys, Machine, Secret, SocketId, Transport, WorkerId,
@@ -216,7 +217,9 @@ impl Bench {
                 output => show(output),
             });
             match output {
-                Output::OpenRelay { ask, local } => self.bind(ask, local),
+                Output::OpenRelay { ask, local } | Output::Tcp(Effect::Listen { ask, local }) => {
+                    self.bind(ask, local)
+                }
                 Output::Send { bytes, .. } | Output::Forward { bytes, .. } => self.server.recycle(bytes),
                 _ => {}
             }
@@ -371,12 +374,24 @@ pub(crate) fn show(output: &Output) -> String {
         Output::CloseRelay(socket) => format!("close {}", socket.0 - SocketId::OWN),
         Output::Claim { to, user, .. } => format!("claim from {} for {user}", to.0),
         Output::Grant { to, local, .. } => format!("grant to {}: {}", to.0, local.is_some()),
+        Output::Tcp(effect) => show_effect(effect),
         Output::Began(session) => format!("began {} {}", session.user, session.client.peer),
         Output::Ended(session, _) => {
             let traffic = session.traffic;
             format!("ended {} sent {} received {}", session.user, traffic.sent_bytes, traffic.received_bytes)
         }
         Output::Offload(offload) => format!("{offload:?}"),
+    }
+}
+
+fn show_effect(effect: &Effect) -> String {
+    match effect {
+        Effect::Listen { local, .. } => format!("listen {}", local.ip()),
+        Effect::Connect { to, .. } => format!("connect {to}"),
+        Effect::Move { conn, to, .. } => format!("move {conn} to {}", to.0),
+        Effect::Join { client, peer } => format!("join {client} {peer}"),
+        Effect::Close(conn) => format!("close {conn}"),
+        Effect::Abort(conn) => format!("abort {conn}"),
     }
 }
 

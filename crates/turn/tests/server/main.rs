@@ -19,5 +19,6 @@ mod permissions;
 mod relay;
 mod reservation;
 mod strangers;
+mod tcp;
 mod temporary;
 mod tokens;

@@ -81,7 +81,7 @@ fn answers_and_indications_from_strangers_are_dropped() {
         assert_eq!(bench.message(anybody, &bytes), ["drop"], "{method:?} {class:?}");
     }
     assert_eq!(bench.message(anybody, &crate::relay::send("203.0.113.7:1", b"x")), ["drop"]);
-    let request = unsigned(bench.transaction(), Method::new(0x00A), &[]);
+    let request = unsigned(bench.transaction(), Method::new(0x00D), &[]);
     assert_eq!(bench.message(anybody, &request), [""; 0], "a method that is not offered");
     let request = unsigned(bench.transaction(), Method::SEND, &[]);
     assert_eq!(bench.message(anybody, &request), [""; 0], "a Send is no request");

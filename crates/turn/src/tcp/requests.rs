@@ -1,0 +1,126 @@
+//! Connect and ConnectionBind (RFC 6062 §5.2, §5.4), and what a TCP Allocate may ask for (§5.1).
+
+use super::{Bind, Effect, Link, keeper};
+use crate::allocation::{Relaying, Slot};
+use crate::request::{Answer, Call};
+use crate::server::Timer;
+use crate::{Refusal, Server};
+use stun::Kind;
+use stun::attribute::{Family, PeerConnection, RequestedTransport, XorPeerAddress};
+use wire::{ConnectionId, Flow};
+
+/// REQUESTED-TRANSPORT: UDP, or TCP for clients on a stream, and then without what makes no sense for streams
+/// (RFC 6062 §5.1: 400).
+pub(crate) fn requested_transport(call: &Call<'_>) -> Result<Relaying, Refusal> {
+    match call.request.get()?.ok_or(Refusal::BadRequest)? {
+        RequestedTransport::UDP => Ok(Relaying::Udp),
+        RequestedTransport::TCP => {
+            let unfit = [Kind::DONT_FRAGMENT, Kind::EVEN_PORT, Kind::RESERVATION_TOKEN];
+            let fits = unfit.iter().all(|kind| call.request.raw(*kind).is_none());
+            let is_stream = call.exchange.client.transport.is_stream();
+            if is_stream && fits { Ok(Relaying::Tcp) } else { Err(Refusal::BadRequest) }
+        }
+        _ => Err(Refusal::UnsupportedTransport),
+    }
+}
+
+impl Server {
+    /// RFC 6062 §5.2. The peer has to be one that relays may write to before anything is sent to it.
+    pub(crate) fn connect(&mut self, call: &Call<'_>) -> Answer {
+        let slot = self.own_allocation(call)?;
+        self.relays_streams(slot)?;
+        let XorPeerAddress(peer) = call.request.get()?.ok_or(Refusal::BadRequest)?;
+        self.of_relay_family(slot, [peer.ip()].into_iter())?;
+        self.peer_scope(peer)?;
+        if self.links.has(slot, peer) {
+            return Err(Refusal::ConnectionAlreadyExists);
+        }
+        if !self.has_link_room(slot) {
+            return Err(Refusal::InsufficientCapacity);
+        }
+        let relay = self.allocations.get(slot).and_then(|one| one.of_family(Family::of_ip(peer.ip())));
+        let local = relay.ok_or(Refusal::PeerAddressFamilyMismatch)?.local;
+        let link = Link { slot, peer, asked: Some(call.exchange), conn: None, client: None };
+        let id = self.links.add(self.me, &mut self.entropy, link);
+        self.effect(Effect::Connect { id, local, to: peer });
+        Ok(None)
+    }
+
+    /// The allocation relays streams; of another one neither Connect nor ConnectionBind makes sense (403).
+    fn relays_streams(&mut self, slot: Slot) -> Result<(), Refusal> {
+        let relaying = self.allocations.get(slot).map(|allocation| allocation.relaying);
+        if relaying == Some(Relaying::Tcp) { Ok(()) } else { Err(Refusal::Forbidden) }
+    }
+
+    /// The peer has not accepted: 447.
+    pub(super) fn refused(&mut self, conn: ConnectionId) {
+        let Some(&(id, _)) = self.links.by_conn.get(&conn) else { return };
+        let Some(exchange) = self.links.remove(id).and_then(|link| link.asked) else { return };
+        let buffer = self.buffer();
+        let bytes = exchange.error(buffer, &Refusal::ConnectionTimeoutOrFailure, None);
+        self.send(exchange.client.flow, bytes);
+    }
+
+    /// RFC 6062 §5.4. The client's connection goes to the worker that keeps the peer's.
+    pub(crate) fn connection_bind(&mut self, call: &Call<'_>) -> Answer {
+        let client = call.exchange.client;
+        let (Flow::Stream(conn), true) = (client.flow, client.transport.is_stream()) else {
+            return Err(Refusal::BadRequest);
+        };
+        let id: PeerConnection = call.request.get()?.ok_or(Refusal::BadRequest)?;
+        if self.is_allocated(client.flow) || self.is_opening(client.flow) {
+            return Err(Refusal::BadRequest);
+        }
+        let bind = Bind { exchange: call.exchange, user: call.user.clone(), id };
+        if keeper(id) == self.me {
+            return self.bind_here(conn, &bind);
+        }
+        self.effect(Effect::Move { conn, to: keeper(id), bind: Box::new(bind) });
+        Ok(None)
+    }
+
+    /// Joins a client's connection with a peer's that waits for it, of the same account's.
+    fn bind_here(&mut self, conn: ConnectionId, bind: &Bind) -> Answer {
+        let link = self.links.by_id.get(&bind.id).ok_or(Refusal::BadRequest)?;
+        let (Some(peer), None, None) = (link.conn, link.client, &link.asked) else {
+            return Err(Refusal::BadRequest);
+        };
+        let allocation = self.allocations.get(link.slot).ok_or(Refusal::BadRequest)?;
+        if allocation.user != bind.user {
+            return Err(Refusal::WrongCredentials);
+        }
+        if let Some(link) = self.links.by_id.get_mut(&bind.id) {
+            link.client = Some(conn);
+        }
+        self.links.by_conn.insert(conn, (bind.id, super::Side::Client));
+        self.timers.cancel(Timer::Link(bind.id));
+        // The answer goes in front of the peer's bytes.
+        let buffer = self.buffer();
+        let bytes = bind.exchange.success(buffer, |writer| writer.with(&bind.id));
+        self.send(Flow::Stream(conn), bytes);
+        self.effect(Effect::Join { client: conn, peer });
+        Ok(None)
+    }
+
+    /// A client's connection came from another worker.
+    pub(super) fn came(&mut self, conn: ConnectionId, bind: Bind) {
+        if let Err(refusal) = self.bind_here(conn, &bind) {
+            let buffer = self.buffer();
+            let bytes = bind.exchange.error(buffer, &refusal, None);
+            self.send(Flow::Stream(conn), bytes);
+        }
+    }
+
+    /// There is no worker of this number (400), or none that takes it now: then the client may try again (508).
+    pub(super) fn stayed(&mut self, bind: &Bind) {
+        let buffer = self.buffer();
+        let bytes = bind.exchange.error(buffer, &Refusal::InsufficientCapacity, None);
+        self.send(bind.exchange.client.flow, bytes);
+    }
+
+    /// Channels are for datagrams: 403.
+    pub(crate) fn relays_datagrams(&mut self, slot: Slot) -> Result<(), Refusal> {
+        let relaying = self.allocations.get(slot).map(|allocation| allocation.relaying);
+        if relaying == Some(Relaying::Udp) { Ok(()) } else { Err(Refusal::Forbidden) }
+    }
+}
