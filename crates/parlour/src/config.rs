@@ -18,6 +18,8 @@ mod turn;
 pub use fault::{Fault, Refusal};
 pub(crate) use meaning::days_left;
 pub use plan::Plan;
+pub(crate) use quantity::length_of_time;
+pub(crate) use tls::covers;
 
 use std::path::Path;
 

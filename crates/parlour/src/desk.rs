@@ -4,9 +4,7 @@ use crate::config::Plan;
 use crate::mail::Mail;
 use crate::services::turn::FastPath;
 use crate::switchboard::Switchboard;
-use hmac::{Hmac, KeyInit, Mac};
 use net::{Bound, Net, Postbox};
-use sha2::Sha256;
 use std::sync::Arc;
 use store::StoreHandle;
 use wire::{Directory, Secret, WorkerId};
@@ -37,10 +35,7 @@ pub struct Shared {
 impl Shared {
     /// A key for one purpose (`"turn nonce"`), the same on every worker and after a restart.
     pub fn key(&self, purpose: &str) -> [u8; 32] {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(self.secret.expose()).expect("HMAC takes a key of any length");
-        mac.update(purpose.as_bytes());
-        mac.finalize().into_bytes().into()
+        crate::secret::key(&self.secret, purpose)
     }
 }
 

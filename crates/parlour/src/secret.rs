@@ -2,6 +2,8 @@
 
 use crate::config::Plan;
 use anyhow::{Context, Result, bail};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -38,6 +40,13 @@ pub fn load(plan: &Plan) -> Result<Secret> {
         bail!("{} is damaged: remove it, a new one is made at the next start", path.display());
     }
     Ok(Secret::new(bytes))
+}
+
+/// A key for one purpose (`"turn nonce"`), made from the server's secret.
+pub fn key(secret: &Secret, purpose: &str) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose()).expect("HMAC takes a key of any length");
+    mac.update(purpose.as_bytes());
+    mac.finalize().into_bytes().into()
 }
 
 /// Opens or makes a file that only its owner reads.

@@ -176,7 +176,7 @@ fn host(plan: &Plan, service: Service) -> domains::Host {
 }
 
 /// The addresses at which the world reaches a listener.
-fn reached_at(plan: &Plan, listener: &Listener) -> Vec<IpAddr> {
+pub(super) fn reached_at(plan: &Plan, listener: &Listener) -> Vec<IpAddr> {
     match listener.host {
         plan::Host::One(address) if !address.is_unspecified() => vec![plan.network.public(address)],
         plan::Host::One(any) => {

@@ -1,6 +1,6 @@
 //! Every administrative command, declared once.
 
-use super::answers::turn::{TurnDisconnected, TurnDrain, TurnSessionDetails, TurnSessions};
+use super::answers::turn::{TurnCredentials, TurnDisconnected, TurnDrain, TurnSessionDetails, TurnSessions};
 use super::answers::{
     Checked, Document, Done, Imported, Made, PasswordSet, Reloaded, Removed, Status, Text, UserDetails,
     Users, Written,
@@ -286,6 +286,26 @@ pub const COMMANDS: &[Command] = &[
         reads: false,
         returns: Returned::of::<TurnDrain>(),
         run: Run::Server(turn::drain),
+        ..LOOK
+    },
+    Command {
+        path: &["turn", "credentials"],
+        summary: "Print a time-limited credential as WebRTC takes it (RTCIceServer)",
+        details: "Made with the first of turn.secrets, or with a secret that the server has of its own. It cannot be \
+                  taken back before it ends. The account needs not be there.",
+        arguments: &[
+            ADDRESS,
+            Argument {
+                name: "ttl",
+                kind: Kind::Text,
+                positional: false,
+                required: false,
+                help: "How long it is good for, as 90s, 30m, 1h or 7d; 1h unless given",
+            },
+        ],
+        caller: Caller::DomainAdministrator,
+        returns: Returned::of::<TurnCredentials>(),
+        run: Run::House(turn::credentials::run),
         ..LOOK
     },
     Command {

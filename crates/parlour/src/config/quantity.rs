@@ -34,6 +34,12 @@ pub(super) fn duration(typed: &Typed<String>, bounds: RangeInclusive<Duration>) 
     )))
 }
 
+/// The same for a text that stands in no file; what is wrong in words.
+pub(crate) fn length_of_time(text: &str, bounds: RangeInclusive<Duration>) -> Result<Duration, String> {
+    let typed = Typed { value: text.to_owned(), span: 0..0, key: String::new() };
+    duration(&typed, bounds).map_err(|fault| format!("{}: {}", fault.message, fault.help))
+}
+
 /// A length of time as it is written.
 pub(super) fn words(length: Duration) -> String {
     let micros = length.as_micros();

@@ -87,7 +87,7 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
 }
 
 /// Whether one of `names` is `wanted`, or its wildcard (RFC 6125 §6.4.3).
-pub(super) fn covers(names: &[String], wanted: &str) -> bool {
+pub(crate) fn covers(names: &[String], wanted: &str) -> bool {
     let wildcard = wanted.split_once('.').map(|(_, rest)| format!("*.{rest}"));
     names.iter().any(|name| name == wanted || wildcard.as_ref() == Some(name))
 }

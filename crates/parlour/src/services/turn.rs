@@ -28,6 +28,8 @@ use turn::tcp::Event;
 use turn::{Ask, Client, Input, Offload, Output, Server, Verdict, Way};
 use wire::{Address, ConnectionId, Epoch, Flow, Machine, SocketId, Transport, WorkerId};
 
+pub use setup::HOUSE_SECRET;
+
 /// The mark of the sockets that relay: one per allocation.
 const RELAY: Tag = listen::tag(plan::Service::Turn, 1);
 

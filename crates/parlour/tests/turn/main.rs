@@ -9,6 +9,7 @@ mod credentials;
 mod discovery;
 mod dtls;
 mod icmp;
+mod issued;
 mod sessions;
 mod strangers;
 mod tcp;

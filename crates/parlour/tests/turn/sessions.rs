@@ -10,14 +10,14 @@ use stun::attribute::Lifetime;
 use testkit::House;
 
 /// The answer of a command that does what it should.
-fn done(house: &House, arguments: &[&str]) -> Value {
+pub(crate) fn done(house: &House, arguments: &[&str]) -> Value {
     let output = house.cli(&[arguments, &["--json"]].concat(), "");
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// The exit code and the reason of one that does not.
-fn refused(house: &House, arguments: &[&str], code: i32, reason: &str) {
+pub(crate) fn refused(house: &House, arguments: &[&str], code: i32, reason: &str) {
     let output = house.cli(arguments, "");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(code) && said.contains(reason), "{arguments:?}: {said}");

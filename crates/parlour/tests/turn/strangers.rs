@@ -31,7 +31,11 @@ impl Talk {
     }
 
     pub(crate) fn of(house: &House, name: &str, line: Line) -> Self {
-        let mut client = Client::new(line, name, "tr0mbone");
+        Self::named(house, name, "tr0mbone", line)
+    }
+
+    pub(crate) fn named(house: &House, name: &str, password: &str, line: Line) -> Self {
+        let mut client = Client::new(line, name, password);
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         assert_eq!(client.allocate(), 0);

@@ -104,6 +104,24 @@ pub struct TurnDrain {
     pub sessions: u64,
 }
 
+/// A time-limited credential: an RTCIceServer object.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct TurnCredentials {
+    /// Where the server is reached (RFC 7065).
+    pub urls: Vec<String>,
+    /// When it ends, and for whom it is: `expiry:user@domain`.
+    pub username: String,
+    /// The password.
+    pub credential: String,
+}
+
+impl Answer for TurnCredentials {
+    fn human(&self) -> String {
+        let object = serde_json::to_value(self).unwrap_or_default();
+        format!("{object:#}")
+    }
+}
+
 const TITLES: [&str; 9] = ["ID", "USER", "CLIENT", "VIA", "RELAY", "AGE", "LEFT", "SENT", "RECEIVED"];
 
 impl Answer for TurnSessions {

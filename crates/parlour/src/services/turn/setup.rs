@@ -9,7 +9,7 @@ use turn::{Config, Credentials, Limits, Policy, Range, Relays};
 use wire::Secret;
 
 /// What the house's own secret of time-limited credentials is made for.
-pub(super) const HOUSE_SECRET: &str = "turn credentials";
+pub const HOUSE_SECRET: &str = "turn credentials";
 
 /// The plan's part, for one of the workers. Clients are spread over them by the kernel, so each gets an equal share
 /// of all allocations; those of one account may all be on one worker, so that limit is not shared out.
