@@ -3,6 +3,7 @@
 use crate::config::Plan;
 use crate::mail::Mail;
 use crate::services::turn::FastPath;
+use crate::services::turn::ledger::Book;
 use crate::switchboard::Switchboard;
 use net::{Bound, Net, Postbox};
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub struct Shared {
     pub bound: Arc<[Bound]>,
     /// What relays in the kernel, where the plan says so.
     pub fast_path: Option<Arc<FastPath>>,
+    /// How many relays accounts have, over all workers.
+    pub relays: Arc<Book>,
     /// The server's own secret; see [`Self::key`].
     pub secret: Arc<Secret>,
 }

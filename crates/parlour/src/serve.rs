@@ -11,6 +11,7 @@ use crate::mail::Mail;
 use crate::office::{Kept, Office};
 use crate::secret;
 use crate::services::turn::FastPath;
+use crate::services::turn::ledger::Book;
 use anyhow::{Context, Result, bail};
 use net::tls::{Identities, Identity};
 use net::{Bound, Limits, Running, Setup};
@@ -106,6 +107,7 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
         store: handle.clone(),
         bound: Arc::clone(&bound),
         fast_path: FastPath::attach(plan)?,
+        relays: Arc::default(),
         secret,
     };
     let running = net::run(listeners, setup, move |start| {
@@ -139,6 +141,7 @@ struct Base {
     store: StoreHandle,
     bound: Arc<[Bound]>,
     fast_path: Option<Arc<FastPath>>,
+    relays: Arc<Book>,
     secret: Arc<Secret>,
 }
 
@@ -153,6 +156,7 @@ impl Base {
             workers: start.workers,
             bound: Arc::clone(&self.bound),
             fast_path: self.fast_path.clone(),
+            relays: Arc::clone(&self.relays),
             secret: Arc::clone(&self.secret),
         }
     }

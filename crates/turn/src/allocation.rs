@@ -3,10 +3,11 @@
 use crate::channel::Channels;
 use crate::offload::Offered;
 use crate::permission::Permissions;
-use crate::{Client, Refusal};
+use crate::{Client, Policy, Refusal, Seat};
 use rustc_hash::FxHashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use stun::attribute::{ChannelNumber, Family, ReservationToken};
 use stun::{Key, TransactionId};
@@ -128,6 +129,8 @@ pub struct Allocation {
     pub client: Client,
     /// Which account made it; only it may change it (441).
     pub user: Address,
+    /// Its place among those that there may be.
+    pub seat: Seat,
     /// What is relayed.
     pub relaying: Relaying,
     /// Its relay; of the two of a dual allocation the first that is left.
@@ -220,6 +223,13 @@ impl Allocation {
         Some(gone)
     }
 
+    /// Takes what it may do back as far as the policy has changed.
+    pub(crate) fn judge_anew(&mut self, policy: &Policy, ports: &RangeInclusive<u16>) {
+        self.permissions.judge_anew(policy);
+        let includes = |peer: SocketAddr| policy.scope(peer.ip())?.includes(peer.port(), ports).then_some(());
+        self.channels.judge_anew(|peer| includes(peer).is_some());
+    }
+
     /// What is worth telling about it.
     pub fn session(&self) -> Session {
         Session {
@@ -283,7 +293,6 @@ pub(crate) struct Allocations {
     free: Vec<Slot>,
     by_flow: FxHashMap<Flow, Slot>,
     by_socket: FxHashMap<SocketId, Slot>,
-    by_user: FxHashMap<Address, usize>,
 }
 
 impl Allocations {
@@ -327,7 +336,6 @@ impl Allocations {
         });
         self.by_flow.insert(allocation.client.flow, slot);
         self.by_socket.extend(allocation.relays().map(|relay| (relay.socket, slot)));
-        *self.by_user.entry(allocation.user.clone()).or_default() += 1;
         self.slots[slot.0 as usize] = Some(Box::new(allocation));
         slot
     }
@@ -340,12 +348,6 @@ impl Allocations {
         for relay in allocation.relays() {
             self.by_socket.remove(&relay.socket);
         }
-        if let Some(count) = self.by_user.get_mut(&allocation.user) {
-            *count -= 1;
-            if *count == 0 {
-                self.by_user.remove(&allocation.user);
-            }
-        }
         Some(allocation)
     }
 
@@ -356,11 +358,6 @@ impl Allocations {
         Some(relay)
     }
 
-    /// How many an account has.
-    pub(crate) fn count(&self, user: &Address) -> usize {
-        self.by_user.get(user).copied().unwrap_or(0)
-    }
-
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.by_flow.len()
@@ -369,6 +366,11 @@ impl Allocations {
     /// Where there are allocations.
     pub(crate) fn places(&self) -> Vec<Slot> {
         self.by_flow.values().copied().collect()
+    }
+
+    /// Every allocation, in no order, to be changed; not what it is found by.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Allocation> {
+        self.slots.iter_mut().flatten().map(|allocation| &mut **allocation)
     }
 
     /// The allocations in the places from `from` on, at most so many places, and the place behind them if there is one.

@@ -105,6 +105,11 @@ impl Channels {
         self.retain(|channel| Family::of_ip(channel.peer.ip()) != family);
     }
 
+    /// Forgets those to peers that are refused by now.
+    pub(crate) fn judge_anew(&mut self, may_reach: impl Fn(SocketAddr) -> bool) {
+        self.retain(|channel| may_reach(channel.peer));
+    }
+
     fn retain(&mut self, keeps: impl Fn(&Channel) -> bool) {
         let by_peer = &mut self.by_peer;
         self.by_number.retain(|_, channel| {

@@ -1,6 +1,7 @@
 //! What the administrator decides: where relays are bound, what they may reach, how much anybody may use.
 
 use crate::discovery::Rectangle;
+use crate::quota::Quota;
 use crate::{Credentials, Policy};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -27,11 +28,13 @@ pub struct Config {
     pub peers: Policy,
     /// Whose credentials are taken beside those of accounts.
     pub credentials: Credentials,
-    /// How much anybody may use.
+    /// How many allocations there may be.
+    pub quota: Quota,
+    /// How much one allocation may have.
     pub limits: Limits,
-    /// Whether no new allocation is made any more: clients are sent elsewhere.
+    /// Whether no new allocations are made.
     pub draining: bool,
-    /// Where clients are sent then; the first of a client's family. None: nowhere.
+    /// Where clients are sent while none is to be had here (300), those of a client's own family.
     pub alternates: Vec<SocketAddr>,
     /// Listeners that answer for one another (RFC 5780).
     pub discovery: Vec<Rectangle>,
@@ -43,13 +46,9 @@ pub struct Config {
     pub lifetime_max: Duration,
 }
 
-/// Every map that a client can make grow, and how far.
+/// Every map of an allocation that a client can make grow, and how far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Allocations of this server.
-    pub allocations: usize,
-    /// Allocations of one account on this server.
-    pub per_user: usize,
     /// Permissions of one allocation.
     pub permissions: usize,
     /// Channels of one allocation.
@@ -70,13 +69,16 @@ pub struct Relays {
 }
 
 impl Relays {
-    /// The address to bind a relay of this family at, for a client that wrote to `local`.
-    pub fn bind(&self, local: IpAddr, family: Family) -> Option<IpAddr> {
+    /// The addresses to bind a relay of this family at, for a client that wrote to `local`, in the order in which they are to
+    /// be tried: that one if it serves, then the others, from a different one each `turn`.
+    pub fn places(&self, local: IpAddr, family: Family, turn: u64) -> Vec<IpAddr> {
         let local = local.to_canonical();
-        if Family::of_ip(local) == family && (self.anywhere || self.addresses.contains(&local)) {
-            return Some(local);
-        }
-        self.addresses.iter().copied().find(|address| Family::of_ip(*address) == family)
+        let is_place = Family::of_ip(local) == family && (self.anywhere || self.addresses.contains(&local));
+        let is_other = |address: &IpAddr| Family::of_ip(*address) == family && *address != local;
+        let mut others: Vec<_> = self.addresses.iter().copied().filter(is_other).collect();
+        let first = usize::try_from(turn % others.len().max(1) as u64).unwrap_or(0);
+        others.rotate_left(first);
+        is_place.then_some(local).into_iter().chain(others).collect()
     }
 
     /// What the world calls an address of ours.
@@ -98,15 +100,19 @@ mod tests {
         let addresses = vec![ip("198.51.100.1"), ip("198.51.100.2"), ip("2001:db8::1")];
         let relays =
             Relays { addresses, anywhere: false, external: vec![(ip("203.0.113.9"), ip("198.51.100.2"))] };
-        assert_eq!(relays.bind(ip("198.51.100.2"), Family::V4), Some(ip("198.51.100.2")));
-        assert_eq!(relays.bind(ip("::ffff:198.51.100.2"), Family::V4), Some(ip("198.51.100.2")));
-        assert_eq!(relays.bind(ip("127.0.0.1"), Family::V4), Some(ip("198.51.100.1")));
-        assert_eq!(relays.bind(ip("198.51.100.2"), Family::V6), Some(ip("2001:db8::1")));
+        let places = |relays: &Relays, local: &str, family, turn| {
+            relays.places(ip(local), family, turn).iter().map(IpAddr::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(places(&relays, "198.51.100.2", Family::V4, 0), ["198.51.100.2", "198.51.100.1"]);
+        assert_eq!(places(&relays, "::ffff:198.51.100.2", Family::V4, 1), ["198.51.100.2", "198.51.100.1"]);
+        assert_eq!(places(&relays, "127.0.0.1", Family::V4, 6), ["198.51.100.1", "198.51.100.2"]);
+        assert_eq!(places(&relays, "127.0.0.1", Family::V4, 7), ["198.51.100.2", "198.51.100.1"]);
+        assert_eq!(places(&relays, "198.51.100.2", Family::V6, 1), ["2001:db8::1"]);
         assert_eq!(relays.advertised(ip("198.51.100.2")), ip("203.0.113.9"));
         assert_eq!(relays.advertised(ip("198.51.100.1")), ip("198.51.100.1"));
 
         let anywhere = Relays { anywhere: true, ..Relays::default() };
-        assert_eq!(anywhere.bind(ip("127.0.0.1"), Family::V4), Some(ip("127.0.0.1")));
-        assert_eq!(anywhere.bind(ip("127.0.0.1"), Family::V6), None);
+        assert_eq!(places(&anywhere, "127.0.0.1", Family::V4, 3), ["127.0.0.1"]);
+        assert_eq!(places(&anywhere, "127.0.0.1", Family::V6, 3), [""; 0]);
     }
 }

@@ -5,7 +5,7 @@ use crate::challenge::Challenge;
 use crate::{Client, Refusal};
 use std::time::Duration;
 use stun::attribute::{
-    ErrorCode, Nonce, PasswordAlgorithms, Realm, ThirdPartyAuthorization, UnknownAttributes,
+    AlternateServer, ErrorCode, Nonce, PasswordAlgorithms, Realm, ThirdPartyAuthorization, UnknownAttributes,
 };
 use stun::{Algorithm, Class, Key, Message, Method, TransactionId, Writer};
 
@@ -64,6 +64,9 @@ impl Exchange {
             .with(&ErrorCode { code: refusal.code(), reason });
         if let Refusal::UnknownAttributes(kinds) = refusal {
             writer = writer.with(&UnknownAttributes(kinds.clone()));
+        }
+        if let Refusal::TryAlternate(server) = refusal {
+            writer = writer.with(&AlternateServer(*server));
         }
         if let Some(challenge) = challenge {
             writer = writer

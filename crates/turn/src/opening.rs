@@ -6,9 +6,9 @@ use crate::channel::Channels;
 use crate::exchange::Exchange;
 use crate::permission::Permissions;
 use crate::ports::Ports;
-use crate::reservation::Reserved;
+use crate::reservation::{Granted, Reserved};
 use crate::server::{Ask, Bound, Output, Server, Timer, Unbound};
-use crate::{Refusal, Traffic};
+use crate::{Refusal, Seat, Traffic};
 use rustc_hash::FxHashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -23,6 +23,10 @@ use wire::{Address, Flow};
 pub(crate) struct Opening {
     pub(crate) exchange: Exchange,
     pub(crate) user: Address,
+    /// Its place among the allocations; `None` while that is still with a reserved port.
+    pub(crate) seat: Option<Seat>,
+    /// The place of a neighbour that is to be reserved.
+    pub(crate) neighbour: Option<Seat>,
     pub(crate) relaying: Relaying,
     pub(crate) lifetime: Duration,
     /// The socket that is sought now.
@@ -42,12 +46,23 @@ pub(crate) struct Opening {
 pub(crate) struct Seeking {
     /// Where it is bound.
     pub(crate) bind: IpAddr,
+    /// Where else it may be bound, once every port there is taken.
+    pub(crate) others: Vec<IpAddr>,
     /// The ports not tried yet.
     pub(crate) ports: Ports,
+    /// Whether only even ports will do.
+    pub(crate) is_even: bool,
     /// Whether the next higher port is to be kept as well.
     pub(crate) pair: bool,
     /// The even port of a pair, while its neighbour is tried.
     pub(crate) even: Option<Bound>,
+}
+
+impl Seeking {
+    /// Of a port that is kept already.
+    pub(crate) fn reserved(at: IpAddr) -> Self {
+        Self { bind: at, others: Vec::new(), ports: Ports::only(0), is_even: false, pair: false, even: None }
+    }
 }
 
 impl Opening {
@@ -71,8 +86,19 @@ impl Server {
                 let relaying = opening.relaying;
                 self.open_socket(relaying, ask, local);
             }
-            None => self.not_found(now, ask),
+            None => self.open_elsewhere(now, ask),
         }
+    }
+
+    /// Every port at one address is taken: on to the next address.
+    fn open_elsewhere(&mut self, now: Instant, ask: Ask) {
+        let Some(opening) = self.openings.get_mut(&ask) else { return };
+        let Some(bind) = opening.seeking.others.pop() else { return self.not_found(now, ask) };
+        let range = &self.config.ports;
+        let is_even = opening.seeking.is_even;
+        let ports = if is_even { Ports::even } else { Ports::any }(range, &mut self.entropy);
+        (opening.seeking.bind, opening.seeking.ports) = (bind, ports);
+        self.open_next(now, ask);
     }
 
     /// A socket is bound, or not.
@@ -80,7 +106,7 @@ impl Server {
         match result {
             Ok(bound) => self.bound(now, ask, bound),
             Err(Unbound::InUse) => self.in_use(now, ask),
-            Err(Unbound::Failed) => self.not_found(now, ask),
+            Err(Unbound::Failed) => self.open_elsewhere(now, ask),
         }
     }
 
@@ -112,9 +138,10 @@ impl Server {
     }
 
     /// The worker that kept a port has let it go.
-    pub(crate) fn claimed(&mut self, now: Instant, ask: Ask, local: Option<SocketAddr>) {
-        match (self.openings.get_mut(&ask), local) {
-            (Some(opening), Some(local)) => {
+    pub(crate) fn claimed(&mut self, now: Instant, ask: Ask, granted: Option<Granted>) {
+        match (self.openings.get_mut(&ask), granted) {
+            (Some(opening), Some(Granted { local, seat })) => {
+                opening.seat = Some(seat);
                 (opening.seeking.bind, opening.seeking.ports) = (local.ip(), Ports::only(local.port()));
                 self.open_next(now, ask);
             }
@@ -154,10 +181,10 @@ impl Server {
         }
     }
 
-    /// No relay is to be had: 508.
+    /// No relay is to be had: 508, or where else to go.
     pub(crate) fn fail(&mut self, ask: Ask) {
         if let Some(opening) = self.end_opening(ask) {
-            let refusal = Refusal::InsufficientCapacity;
+            let refusal = self.elsewhere(opening.exchange.client, Refusal::InsufficientCapacity);
             let buffer = self.buffer();
             self.send(opening.flow(), opening.exchange.error(buffer, &refusal, None));
         }
@@ -183,7 +210,10 @@ impl Server {
         self.timers.cancel(Timer::Opening(ask));
         let Some(opening) = self.openings.remove(&ask) else { return };
         self.opening_of.remove(&opening.flow());
-        let token = neighbour.map(|neighbour| self.reserve(now, neighbour, opening.user.clone()));
+        let seat = opening.seat.expect("taken before the socket was sought, or granted with the port");
+        let token = neighbour.zip(opening.neighbour).map(|(Bound { socket, local }, seat)| {
+            self.reserve(now, Reserved { socket, local, user: opening.user.clone(), seat })
+        });
         let until = now + opening.lifetime;
         let last = self.relay(last, until);
         let first = opening.found.map(|found| self.relay(found, until));
@@ -191,6 +221,7 @@ impl Server {
             id: self.next_session(),
             client: opening.exchange.client,
             user: opening.user,
+            seat,
             relaying: opening.relaying,
             relay: first.unwrap_or(last),
             second: first.map(|_| last),
@@ -218,8 +249,7 @@ impl Server {
     }
 
     /// Keeps a port for a later Allocate.
-    fn reserve(&mut self, now: Instant, neighbour: Bound, user: Address) -> ReservationToken {
-        let reserved = Reserved { socket: neighbour.socket, local: neighbour.local, user };
+    fn reserve(&mut self, now: Instant, reserved: Reserved) -> ReservationToken {
         let (token, until) = self.reservations.keep(now, self.me, reserved, &mut self.entropy);
         self.timers.set(Timer::Reservation(token), until);
         token

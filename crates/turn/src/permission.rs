@@ -1,7 +1,7 @@
 //! Permissions (RFC 8656 §3.3, §9): which addresses may write to the client through its relay, and be written to.
 
 use crate::config::PERMISSION;
-use crate::policy::Scope;
+use crate::policy::{Policy, Scope};
 use rustc_hash::FxHashMap;
 use std::net::IpAddr;
 use std::time::Instant;
@@ -38,6 +38,15 @@ impl Permissions {
         let until = now + PERMISSION;
         self.0.insert(peer, Permission { until, scope });
         until
+    }
+
+    /// Forgets those of peers that are refused by now, and takes note of what else has changed.
+    pub(crate) fn judge_anew(&mut self, policy: &Policy) {
+        self.0.retain(|peer, permission| {
+            let scope = policy.scope(*peer);
+            permission.scope = scope.unwrap_or(permission.scope);
+            scope.is_some()
+        });
     }
 
     /// Forgets those of a family whose relay is gone.

@@ -1,5 +1,6 @@
 //! Whom a relay may write to. Special address ranges are refused in every notation, so that nobody reaches the inside
-//! of our network through us (RFC 6890 and the IANA registries it names), unless the administrator allows a range.
+//! of our network through us (RFC 6890 and the IANA registries it names), unless the administrator allows a range; further
+//! ones may be refused as well.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
@@ -49,6 +50,8 @@ pub enum Scope {
 pub struct Policy {
     /// Exceptions to the refusal.
     pub allow: Vec<Range>,
+    /// Further ranges that are refused. Of two ranges that both hold a peer the narrower counts.
+    pub deny: Vec<Range>,
     /// Addresses of ours, as bound and as advertised.
     pub own: Vec<IpAddr>,
 }
@@ -56,9 +59,11 @@ pub struct Policy {
 impl Policy {
     /// What may be done with a peer's address; `None`: nothing (403).
     pub fn scope(&self, peer: IpAddr) -> Option<Scope> {
-        if self.allow.iter().any(|range| range.contains(peer)) {
+        if self.is_denied(peer) {
+            None
+        } else if narrowest(&self.allow, peer).is_some() {
             Some(Scope::Any)
-        } else if is_special(peer) {
+        } else if is_special(peer) || embedded(peer).is_some_and(|inner| self.is_denied(inner.into())) {
             None
         } else if self.is_own(peer) {
             Some(Scope::Relays)
@@ -67,9 +72,20 @@ impl Policy {
         }
     }
 
+    /// Whether it lies in a range that is refused, and in no narrower one that is allowed.
+    fn is_denied(&self, peer: IpAddr) -> bool {
+        let denied = narrowest(&self.deny, peer);
+        denied.is_some() && denied >= narrowest(&self.allow, peer)
+    }
+
     fn is_own(&self, peer: IpAddr) -> bool {
         self.own.contains(&peer) || embedded(peer).is_some_and(|inner| self.own.contains(&inner.into()))
     }
+}
+
+/// How many bits are fixed in the narrowest of the ranges that an address lies in.
+fn narrowest(ranges: &[Range], ip: IpAddr) -> Option<u8> {
+    ranges.iter().filter(|range| range.contains(ip)).map(|range| range.prefix).max()
 }
 
 impl Scope {
@@ -238,17 +254,31 @@ mod tests {
     fn what_the_administrator_allows() {
         let range = |address: &str, prefix| Range { address: address.parse().unwrap(), prefix };
         let allow = vec![range("127.0.0.0", 8), range("10.1.2.3", 32), range("fd00::", 8), range("::1", 128)];
-        let policy = Policy { allow, own: vec![] };
+        let policy = Policy { allow, ..Policy::default() };
         check(&policy, &["127.0.0.1", "127.9.9.9", "10.1.2.3", "fd12::1", "::1"], Some(Scope::Any));
         check(&policy, &["10.1.2.4", "fc00::1", "::2", "::ffff:127.0.0.1"], None);
-        let everything = Policy { allow: vec![range("0.0.0.0", 0), range("::", 0)], own: vec![] };
+        let everything = Policy { allow: vec![range("0.0.0.0", 0), range("::", 0)], ..Policy::default() };
         check(&everything, &["127.0.0.1", "255.255.255.255", "::1", "ff02::1"], Some(Scope::Any));
+    }
+
+    #[test]
+    fn what_the_administrator_denies() {
+        let range = |address: &str, prefix| Range { address: address.parse().unwrap(), prefix };
+        let deny = vec![range("8.8.0.0", 16), range("2606:4700::", 32), range("10.1.0.0", 16)];
+        let allow = vec![range("8.8.8.0", 24), range("10.0.0.0", 8), range("8.8.4.4", 32)];
+        let policy = Policy { allow, deny, own: vec!["8.8.1.1".parse().unwrap()] };
+        check(&policy, &["8.8.0.1", "8.8.1.1", "2606:4700::1", "10.1.2.3"], None);
+        check(&policy, &["64:ff9b::808:1", "2002:808:1::1", "2a01::5efe:8.8.0.1"], None);
+        check(&policy, &["8.8.8.8", "8.8.4.4", "10.2.0.1", "8.9.0.1", "2a01::1"], Some(Scope::Any));
+        let same =
+            Policy { allow: vec![range("8.8.8.8", 32)], deny: vec![range("8.8.8.8", 32)], own: vec![] };
+        check(&same, &["8.8.8.8"], None);
     }
 
     #[test]
     fn our_own_addresses_serve_relays_only() {
         let own = ["9.9.9.9", "10.0.0.1"].map(|ip| ip.parse().unwrap()).to_vec();
-        let policy = Policy { allow: vec![], own };
+        let policy = Policy { own, ..Policy::default() };
         check(&policy, &["9.9.9.9", "64:ff9b::909:909", "2002:909:909::1"], Some(Scope::Relays));
         check(&policy, &["10.0.0.1"], None);
         let relays = 49152..=65535;

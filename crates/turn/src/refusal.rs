@@ -1,5 +1,6 @@
 //! Why a request is refused; each reason knows its code (RFC 8489 §18.4, RFC 8656 §19).
 
+use std::net::SocketAddr;
 use stun::Kind;
 use stun::credential::Denied;
 use stun::message::Malformed;
@@ -7,8 +8,8 @@ use stun::message::Malformed;
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Another server is to be asked: ALTERNATE-SERVER says which.
-    TryAlternate,
+    /// Another server is to be asked: this one (RFC 8489 §10).
+    TryAlternate(SocketAddr),
     /// It breaks a rule of its own.
     BadRequest,
     /// It shows no valid credential.
@@ -35,7 +36,7 @@ pub enum Refusal {
     ConnectionAlreadyExists,
     /// The peer did not take the connection (RFC 6062 §5.2).
     ConnectionTimeoutOrFailure,
-    /// The account has all the allocations it may have.
+    /// The account, its domain or everybody together has all the allocations there may be.
     AllocationQuotaReached,
     /// No port, socket or room is left.
     InsufficientCapacity,
@@ -45,7 +46,7 @@ impl Refusal {
     /// Its ERROR-CODE.
     pub const fn code(&self) -> u16 {
         match self {
-            Self::TryAlternate => 300,
+            Self::TryAlternate(_) => 300,
             Self::BadRequest => 400,
             Self::Unauthenticated => 401,
             Self::Forbidden => 403,
@@ -67,7 +68,7 @@ impl Refusal {
     /// Its reason phrase.
     pub const fn reason(&self) -> &'static str {
         match self {
-            Self::TryAlternate => "Try Alternate",
+            Self::TryAlternate(_) => "Try Alternate",
             Self::BadRequest => "Bad Request",
             Self::Unauthenticated => "Unauthenticated",
             Self::Forbidden => "Forbidden",

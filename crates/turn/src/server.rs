@@ -3,7 +3,8 @@
 use crate::allocation::{Allocations, Relay, SessionId, Slot};
 use crate::offload::{Carried, Offload, Offloads};
 use crate::opening::Opening;
-use crate::reservation::Reservations;
+use crate::quota::Ledger;
+use crate::reservation::{Granted, Reservations, Reserved};
 use crate::strangers::Strangers;
 use crate::{Client, Config, End, Session, Traffic, Way, tcp};
 use rustc_hash::FxHashMap;
@@ -90,14 +91,14 @@ pub enum Input<'a> {
     Claimed {
         /// Which.
         ask: Ask,
-        /// The address that was kept.
-        local: Option<SocketAddr>,
+        /// What was kept.
+        granted: Option<Granted>,
     },
     /// A stream between a relay and a peer, or one that is to be joined to such (RFC 6062).
     Tcp(tcp::Event),
     /// The accounts have changed.
     Directory(Arc<Directory>),
-    /// The configuration has changed. Allocations go on as they are.
+    /// The configuration has changed. Allocations go on, but for what they may do no longer with peers.
     Config(Box<Config>),
     /// The calendar was looked at again.
     Epoch(Epoch),
@@ -149,8 +150,8 @@ pub enum Output {
         to: WorkerId,
         /// Its number.
         ask: Ask,
-        /// The address, free to be bound.
-        local: Option<SocketAddr>,
+        /// What was kept.
+        granted: Option<Granted>,
     },
     /// Something about streams between relays and peers (RFC 6062).
     Tcp(tcp::Effect),
@@ -192,6 +193,7 @@ pub struct Server {
     pub(crate) opening_of: FxHashMap<Flow, Ask>,
     pub(crate) reservations: Reservations,
     pub(crate) links: tcp::Links,
+    pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) timers: Timers<Timer>,
     pub(crate) offloads: Offloads,
     /// Counts indications.
@@ -227,6 +229,7 @@ impl Server {
         directory: Arc<Directory>,
         epoch: Epoch,
         mut entropy: Box<dyn Entropy>,
+        ledger: Arc<dyn Ledger>,
     ) -> Self {
         let (mut decoy, mut key) = ([0; 16], [0; 16]);
         entropy.fill(&mut decoy);
@@ -245,6 +248,7 @@ impl Server {
             opening_of: FxHashMap::default(),
             reservations: Reservations::default(),
             links: tcp::Links::default(),
+            ledger,
             timers: Timers::default(),
             offloads: Offloads::default(),
             indications: entropy.next_u64(),
@@ -360,6 +364,8 @@ impl Server {
     fn configure(&mut self, now: Instant, config: Config) {
         self.strangers.set_rate(config.limits.strangers);
         self.config = config;
+        let Config { peers, ports, .. } = &self.config;
+        self.allocations.iter_mut().for_each(|allocation| allocation.judge_anew(peers, ports));
         self.offload_all(now);
     }
 
@@ -377,7 +383,8 @@ impl Server {
             self.timers.cancel(Timer::Reservation(token));
             self.output(Output::CloseRelay(reserved.socket));
         }
-        self.output(Output::Grant { to: from, ask, local: reserved.map(|reserved| reserved.local) });
+        let granted = reserved.map(|Reserved { local, seat, .. }| Granted { local, seat });
+        self.output(Output::Grant { to: from, ask, granted });
     }
 }
 
@@ -395,7 +402,7 @@ impl Machine for Server {
             Input::Unreachable { socket, peer, icmp } => self.unreachable(now, socket, peer, icmp),
             Input::Relay { ask, result } => self.opened(now, ask, result),
             Input::Claim { from, ask, token, user } => self.claim(from, ask, token, &user),
-            Input::Claimed { ask, local } => self.claimed(now, ask, local),
+            Input::Claimed { ask, granted } => self.claimed(now, ask, granted),
             Input::Tcp(event) => self.stream_event(now, event),
             Input::Directory(directory) => self.directory = directory,
             Input::Config(config) => self.configure(now, *config),

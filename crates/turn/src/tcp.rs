@@ -273,7 +273,7 @@ impl Server {
     }
 
     fn has_link_room(&self, slot: Slot) -> bool {
-        let all = self.config.limits.allocations.clamp(PER_ALLOCATION, AT_MOST);
+        let all = (self.config.quota.total as usize).clamp(PER_ALLOCATION, AT_MOST);
         self.links.len() < all && self.links.of_slot(slot) < PER_ALLOCATION
     }
 

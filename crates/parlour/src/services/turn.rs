@@ -3,6 +3,7 @@
 
 mod discovery;
 mod dtls;
+pub mod ledger;
 mod offload;
 pub mod sessions;
 mod setup;
@@ -19,13 +20,14 @@ pub use offload::FastPath;
 use offload::Offloading;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 use streams::Streams;
 use stun::attribute::{Icmp, ReservationToken};
 use turn::server::{Bound, Unbound};
 use turn::stream::{self, Frame, STRANGER};
 use turn::tcp::Event;
-use turn::{Ask, Client, Input, Offload, Output, Server, Verdict, Way};
+use turn::{Ask, Client, Granted, Input, Offload, Output, Server, Verdict, Way};
 use wire::{Address, ConnectionId, Epoch, Flow, Machine, SocketId, Transport, WorkerId};
 
 pub use setup::HOUSE_SECRET;
@@ -58,8 +60,8 @@ pub enum Mail {
         to: WorkerId,
         /// Its number for this.
         ask: Ask,
-        /// The address that was kept.
-        local: Option<SocketAddr>,
+        /// What was kept.
+        granted: Option<Granted>,
     },
     /// Comes with a client's connection that is to be joined to a peer's.
     Bind(Box<turn::tcp::Bind>),
@@ -67,8 +69,8 @@ pub enum Mail {
     Grant {
         /// The number from the claim.
         ask: Ask,
-        /// The address that was kept.
-        local: Option<SocketAddr>,
+        /// What was kept.
+        granted: Option<Granted>,
     },
     /// The back office wants something.
     Order(sessions::Order),
@@ -91,10 +93,11 @@ pub struct Turn {
 impl Turn {
     /// A service with nothing under way.
     pub fn new(shared: &Shared, _now: Instant, epoch: Epoch) -> Self {
-        let config = setup::config(shared);
+        let config = setup::config(shared, false);
         let nonce = setup::nonce(shared);
         let entropy = Box::new(net::entropy::System);
-        let server = Server::new(shared.me, config, &nonce, shared.directory.clone(), epoch, entropy);
+        let ledger = Arc::clone(&shared.relays) as _;
+        let server = Server::new(shared.me, config, &nonce, shared.directory.clone(), epoch, entropy, ledger);
         let offloading = Offloading::new(shared.fast_path.as_ref(), shared.me);
         Self {
             server,
@@ -113,8 +116,8 @@ impl Turn {
             Mail::Claim { from, ask, token, user } => {
                 self.handle(desk, Input::Claim { from, ask, token, user });
             }
-            Mail::Closed { to, ask, local } => post(desk, to, Mail::Grant { ask, local }),
-            Mail::Grant { ask, local } => self.handle(desk, Input::Claimed { ask, local }),
+            Mail::Closed { to, ask, granted } => post(desk, to, Mail::Grant { ask, granted }),
+            Mail::Grant { ask, granted } => self.handle(desk, Input::Claimed { ask, granted }),
             Mail::Order(order) => self.order(desk, order),
             // Without the connection it says nothing.
             Mail::Bind(_) => {}
@@ -138,8 +141,8 @@ impl Turn {
                 Output::OpenRelay { ask, local } => self.open_relay(desk, ask, local),
                 Output::CloseRelay(socket) => desk.net.unbind(socket),
                 Output::Claim { to, ask, token, user } => self.claim(desk, to, ask, token, user),
-                Output::Grant { to, ask, local } => {
-                    post(desk, desk.net.me(), Mail::Closed { to, ask, local })
+                Output::Grant { to, ask, granted } => {
+                    post(desk, desk.net.me(), Mail::Closed { to, ask, granted })
                 }
                 Output::Tcp(effect) => self.tcp(desk, effect),
                 Output::Began(session) => self.began(&session),
@@ -192,7 +195,7 @@ impl Turn {
         let mail = Mail::Claim { from: desk.net.me(), ask, token, user };
         let is_worker = to.0 < desk.net.workers();
         if !is_worker || desk.net.post(to, crate::mail::Mail::Turn(mail)).is_err() {
-            self.server.handle(desk.net.now(), Input::Claimed { ask, local: None });
+            self.server.handle(desk.net.now(), Input::Claimed { ask, granted: None });
         }
     }
 
@@ -368,11 +371,7 @@ impl Service for Turn {
     fn refresh(&mut self, desk: &mut Desk<'_, '_>) {
         self.handle(desk, Input::Epoch(desk.net.epoch()));
         self.handle(desk, Input::Directory(desk.shared.directory.clone()));
-        let mut config = setup::config(desk.shared);
-        config.draining = self.draining || self.ending;
-        if config.draining {
-            config.limits.allocations = 0;
-        }
+        let config = setup::config(desk.shared, self.draining || self.ending);
         self.handle(desk, Input::Config(Box::new(config)));
     }
 

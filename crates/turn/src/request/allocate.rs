@@ -4,15 +4,17 @@ use super::{Answer, Call};
 use crate::allocation::{Missing, Relaying};
 use crate::opening::{Opening, Seeking};
 use crate::ports::Ports;
+use crate::quota::{Seat, Taken};
 use crate::reservation::{self, Reserved};
 use crate::server::{Bound, Output, Timer};
 use crate::tcp::requested_transport;
-use crate::{Refusal, Server};
+use crate::{Client, Refusal, Server};
 use std::net::IpAddr;
 use stun::attribute::{
     AdditionalAddressFamily, DraftAdditionalAddressFamily, EvenPort, Family, Lifetime,
     RequestedAddressFamily, ReservationToken,
 };
+use wire::Entropy;
 
 /// What a valid Allocate asks for.
 struct Wish {
@@ -31,10 +33,11 @@ struct Second {
     is_old: bool,
 }
 
-/// Where relays may be bound, by the order of the families asked for.
+/// Where relays may be bound, by the order of the families asked for; nowhere yet for a reserved port.
+#[derive(Default)]
 struct Places {
-    first: IpAddr,
-    second: Option<IpAddr>,
+    first: Vec<IpAddr>,
+    second: Vec<IpAddr>,
     missing: Option<Box<Missing>>,
 }
 
@@ -47,8 +50,8 @@ impl Server {
         let relaying = requested_transport(call)?;
         let wish = wish(call)?;
         let places = self.places(call, &wish)?;
-        self.within_quota(call, &wish)?;
-        self.open(call, relaying, &wish, places)
+        let seats = self.seats(call, &wish)?;
+        self.open(call, relaying, &wish, places, seats)
     }
 
     /// Step 2: is the 5-tuple in use? The same transaction again is a retransmission and gets the same answer.
@@ -68,49 +71,81 @@ impl Server {
 
     /// Where to bind a relay of each family that is wished for: 440 where there is no place at all. A reserved port has its
     /// own place.
-    fn places(&self, call: &Call<'_>, wish: &Wish) -> Result<Places, Refusal> {
-        let local = call.exchange.client.local;
+    fn places(&mut self, call: &Call<'_>, wish: &Wish) -> Result<Places, Refusal> {
         if wish.token.is_some() {
-            return Ok(Places { first: local, second: None, missing: None });
+            return Ok(Places::default());
         }
-        let place = |family| self.config.relays.bind(local, family);
-        let first = place(wish.family);
-        let Some(Second { family, is_old }) = wish.second else {
-            let first = first.ok_or(Refusal::AddressFamilyNotSupported)?;
-            return Ok(Places { first, second: None, missing: None });
+        let (local, turn) = (call.exchange.client.local, self.entropy.next_u64());
+        let places = |family| self.config.relays.places(local, family, turn);
+        let first = places(wish.family);
+        let (second, missing) = match wish.second {
+            None => (Vec::new(), None),
+            Some(Second { family, is_old }) => {
+                let second = places(family);
+                let missing = match (first.is_empty(), second.is_empty()) {
+                    (false, true) => Some(family),
+                    (true, false) => Some(wish.family),
+                    _ => None,
+                };
+                let refusal = Refusal::AddressFamilyNotSupported;
+                (second, missing.map(|family| Box::new(Missing { family, refusal, is_old })))
+            }
         };
-        let missing =
-            |family| Some(Box::new(Missing { family, refusal: Refusal::AddressFamilyNotSupported, is_old }));
-        match (first, place(family)) {
-            (Some(first), Some(second)) => Ok(Places { first, second: Some(second), missing: None }),
-            (Some(first), None) => Ok(Places { first, second: None, missing: missing(family) }),
-            (None, Some(first)) => Ok(Places { first, second: None, missing: missing(wish.family) }),
-            (None, None) => Err(Refusal::AddressFamilyNotSupported),
+        match (first.is_empty(), second.is_empty()) {
+            (true, true) => Err(Refusal::AddressFamilyNotSupported),
+            (true, false) => Ok(Places { first: second, second: first, missing }),
+            (false, _) => Ok(Places { first, second, missing }),
         }
     }
 
-    /// Step 9: has the account all it may have (486), or the server (508)? Ports kept for it count, but for the one that
-    /// it comes for now.
-    fn within_quota(&self, call: &Call<'_>, wish: &Wish) -> Result<(), Refusal> {
-        let limits = &self.config.limits;
-        let kept = self.reservations.count(&call.user).saturating_sub(usize::from(wish.token.is_some()));
-        if self.allocations.count(&call.user) + kept >= limits.per_user {
-            return Err(Refusal::AllocationQuotaReached);
+    /// Step 9: has the account, its domain or everybody together all there may be (486)? Ports kept for it count. The one
+    /// that it comes for now brings its own place.
+    fn seats(&mut self, call: &Call<'_>, wish: &Wish) -> Result<(Option<Seat>, Option<Seat>), Refusal> {
+        if wish.token.is_some() {
+            return Ok((None, None));
         }
-        let all = self.allocations.len() + self.openings.len() + self.reservations.len();
-        if all < limits.allocations { Ok(()) } else { Err(Refusal::InsufficientCapacity) }
+        let client = call.exchange.client;
+        if self.config.draining {
+            return Err(self.elsewhere(client, Refusal::InsufficientCapacity));
+        }
+        let mut take = || match self.ledger.take(&call.user, &self.config.quota) {
+            Err(Taken::All) => Err(self.elsewhere(client, Taken::All.into())),
+            seat => Ok(seat?),
+        };
+        let pair = wish.even.is_some_and(|even| even.reserve);
+        Ok((Some(take()?), if pair { Some(take()?) } else { None }))
+    }
+
+    /// Where else the client may go (300), or that there is nowhere.
+    pub(crate) fn elsewhere(&mut self, client: Client, otherwise: Refusal) -> Refusal {
+        let turn = self.entropy.next_u64();
+        let alternates = self.config.alternates.iter();
+        let fitting = alternates.filter(|server| server.is_ipv4() == client.peer.is_ipv4());
+        let count = fitting.clone().count().max(1) as u64;
+        let chosen = fitting.copied().nth(usize::try_from(turn % count).unwrap_or(0));
+        chosen.map_or(otherwise, Refusal::TryAlternate)
     }
 
     /// Every check is passed: get the sockets.
-    fn open(&mut self, call: &Call<'_>, relaying: Relaying, wish: &Wish, places: Places) -> Answer {
+    fn open(
+        &mut self,
+        call: &Call<'_>,
+        relaying: Relaying,
+        wish: &Wish,
+        places: Places,
+        (seat, neighbour): (Option<Seat>, Option<Seat>),
+    ) -> Answer {
+        let local = call.exchange.client.local;
         let requested = call.request.get::<Lifetime>()?.map(|lifetime| lifetime.0);
         let opening = Opening {
             exchange: call.exchange,
             user: call.user.clone(),
+            seat,
+            neighbour,
             relaying,
             lifetime: self.lifetime(call, requested),
-            seeking: self.seek(places.first, wish.even),
-            second: places.second.map(|bind| self.seek(bind, wish.even)),
+            seeking: self.seek(places.first, wish.even).unwrap_or_else(|| Seeking::reserved(local)),
+            second: self.seek(places.second, wish.even),
             found: None,
             missing: places.missing,
             is_old: wish.second.is_some_and(|second| second.is_old),
@@ -125,13 +160,13 @@ impl Server {
         Ok(None)
     }
 
-    /// The search for a socket at this address.
-    fn seek(&mut self, bind: IpAddr, even: Option<EvenPort>) -> Seeking {
-        let ports = match even {
-            None => Ports::any(&self.config.ports, &mut self.entropy),
-            Some(_) => Ports::even(&self.config.ports, &mut self.entropy),
-        };
-        Seeking { bind, ports, pair: even.is_some_and(|even| even.reserve), even: None }
+    /// The search for a socket at one of these addresses, the first of them first.
+    fn seek(&mut self, mut places: Vec<IpAddr>, even: Option<EvenPort>) -> Option<Seeking> {
+        places.reverse();
+        let (bind, is_even) = (places.pop()?, even.is_some());
+        let ports = if is_even { Ports::even } else { Ports::any }(&self.config.ports, &mut self.entropy);
+        let pair = even.is_some_and(|even| even.reserve);
+        Some(Seeking { bind, others: places, ports, is_even, pair, even: None })
     }
 
     /// Step 5: the port was reserved by an earlier Allocate, perhaps on another worker. 508 where it is not to be had.
@@ -149,8 +184,8 @@ impl Server {
         }
         let reserved = self.reservations.take(token, &call.user).ok_or(Refusal::InsufficientCapacity)?;
         self.timers.cancel(Timer::Reservation(token));
-        let Reserved { socket, local, .. } = reserved;
-        let ask = self.await_socket(call.now, opening);
+        let Reserved { socket, local, seat, .. } = reserved;
+        let ask = self.await_socket(call.now, Opening { seat: Some(seat), ..opening });
         self.opened(call.now, ask, Ok(Bound { socket, local }));
         Ok(())
     }

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, channel, config, lifetime, peer_address, stream_user, user};
 use std::time::Duration;
 use stun::Method;
-use turn::{Config, End, Input, Limits, Output, Page, Pick, SessionId, Survey, Traffic};
+use turn::{Config, End, Input, Output, Page, Pick, Quota, SessionId, Survey, Traffic};
 use wire::{Flow, Machine, WorkerId};
 
 const PEER: &str = "203.0.113.7:4000";
@@ -15,8 +15,8 @@ fn id(number: u64) -> SessionId {
 
 /// Five sessions: four of roland and one of joe, over UDP but for the last.
 fn five() -> Bench {
-    let limits = Limits { allocations: 9, per_user: 9, ..config().limits };
-    let mut bench = Bench::with(Config { limits, ..config() });
+    let quota = Quota { user: 9, domain: 9, total: 9 };
+    let mut bench = Bench::with(Config { quota, ..config() });
     for (name, port) in [("roland", 1), ("joe", 2), ("roland", 3), ("roland", 4)] {
         bench.allocated_for(user(name, &format!("192.0.2.1:{port}")));
     }

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, User, config, family, lifetime, signed, stream_user, to, transport, user};
 use stun::{Kind, Method, TransactionId};
-use turn::{Config, Input, Limits};
+use turn::{Config, Input};
 use wire::{ConnectionId, WorkerId};
 
 const GRANTED: &str = "Allocate ok relayed=203.0.113.99 lifetime=600 mapped=192.0.2.1:5000 signed";
@@ -117,38 +117,6 @@ fn when_nothing_can_be_bound_no_second_try_is_made() {
     let roland = roland(&mut bench);
     let lines = bench.ask(&roland, Method::ALLOCATE, &[transport(17)]);
     assert_eq!(lines, ["open 198.51.100.1".into(), to(&roland, "Allocate 508 Insufficient Capacity signed")]);
-}
-
-#[test]
-fn quotas() {
-    let mut bench = Bench::new();
-    for port in 5000..5003 {
-        bench.allocated("roland", &format!("192.0.2.1:{port}"));
-    }
-    let mut fourth = user("roland", "192.0.2.1:5003");
-    bench.challenge(&mut fourth);
-    let lines = bench.ask(&fourth, Method::ALLOCATE, &[transport(17)]);
-    assert_eq!(lines, [to(&fourth, "Allocate 486 Allocation Quota Reached signed")]);
-
-    bench.allocated("joe", "192.0.2.2:5000");
-    let second = bench.allocated("joe", "192.0.2.2:5001");
-    let mut third = user("joe", "192.0.2.2:5002");
-    bench.challenge(&mut third);
-    let lines = bench.ask(&third, Method::ALLOCATE, &[transport(17)]);
-    assert_eq!(lines, [to(&third, "Allocate 508 Insufficient Capacity signed")]);
-
-    let lines = bench.ask(&second, Method::REFRESH, &[lifetime(0)]);
-    assert!(lines[0].starts_with("close"), "{lines:?}");
-    bench.allocated("joe", "192.0.2.2:5002");
-}
-
-#[test]
-fn nobody_gets_more_than_the_house_has() {
-    let limits = Limits { allocations: 0, ..config().limits };
-    let mut bench = Bench::with(Config { limits, ..config() });
-    let roland = roland(&mut bench);
-    let lines = bench.ask(&roland, Method::ALLOCATE, &[transport(17)]);
-    assert_eq!(lines, [to(&roland, "Allocate 508 Insufficient Capacity signed")]);
 }
 
 #[test]

@@ -1,18 +1,22 @@
 //! The bench: a server, its clients, sockets that open as the test says, and outputs as lines of text.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stun::attribute::{
-    AddressErrorCode, ErrorCode, Lifetime, Nonce, Realm, RequestedTransport, ReservationToken, Username,
-    XorMappedAddress, XorPeerAddress, XorRelayedAddress,
+    AddressErrorCode, AlternateServer, ErrorCode, Lifetime, Nonce, Realm, RequestedTransport,
+    ReservationToken, Username, XorMappedAddress, XorPeerAddress, XorRelayedAddress,
 };
 use stun::{Algorithm, Class, Key, Kind, Message, Method, TransactionId, Writer};
 use testkit::Seeded;
+use turn::quota::{Place, Taken};
 use turn::server::{Bound, NonceRule, Unbound};
 use turn::tcp::Effect;
-use turn::{Ask, Client, Config, Input, Limits, Output, Policy, Range, Relays, Server, Verdict, Way};
+use turn::{
+    Ask, Client, Config, Input, Ledger, Limits, Output, Policy, Quota, Range, Relays, Seat, Server, Verdict,
+    Way,
+};
 use wire::{
     Account, ConnectionId, Directory, Domain, Flow, Keys, Machine, Secret, SocketId, Transport, WorkerId,
 };
@@ -35,6 +39,10 @@ pub(crate) struct Bench {
     pub(crate) exhausted: bool,
     /// Addresses of which every port is taken.
     pub(crate) full: HashSet<IpAddr>,
+    /// Whether a port is taken at one address only; else at all of them.
+    pub(crate) by_address: bool,
+    held: HashSet<SocketAddr>,
+    sockets_at: HashMap<SocketId, SocketAddr>,
     /// After how many sockets nobody answers any more.
     pub(crate) silent_after: Option<u32>,
     sockets: u32,
@@ -89,6 +97,7 @@ pub(crate) fn config() -> Config {
         ports: 50_000..=50_999,
         // The documentation ranges stand for the public ones here.
         peers: Policy {
+            deny: vec![],
             allow: vec![range("203.0.113.0", 24), range("2001:db8:7::", 48)],
             own: vec![ip("9.9.9.9")],
         },
@@ -96,10 +105,46 @@ pub(crate) fn config() -> Config {
         alternates: Vec::new(),
         discovery: Vec::new(),
         credentials: turn::Credentials::default(),
-        limits: Limits { allocations: 5, per_user: 3, permissions: 4, channels: 3, strangers: 500 },
+        quota: Quota { user: 3, domain: 4, total: 5 },
+        limits: Limits { permissions: 4, channels: 3, strangers: 500 },
         offload: false,
         lifetime: Duration::from_secs(600),
         lifetime_max: Duration::from_secs(3600),
+    }
+}
+
+/// What all workers of a house share: how many seats each account, each domain and everybody (`""`) has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Book(Pages);
+
+#[expect(clippy::disallowed_types, reason = "it stands for the product's book, which has a lock")]
+type Pages = Arc<std::sync::Mutex<HashMap<String, u32>>>;
+
+#[derive(Debug)]
+struct Held(Book, [String; 3]);
+
+impl Place for Held {}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut counts = self.0.0.lock().unwrap();
+        self.1.iter().for_each(|name| *counts.get_mut(name).unwrap() -= 1);
+    }
+}
+
+impl Ledger for Book {
+    fn take(&self, user: &wire::Address, quota: &Quota) -> Result<Seat, Taken> {
+        let names = [user.as_str(), user.domain(), ""].map(str::to_owned);
+        let mut counts = self.0.lock().unwrap();
+        let [of_user, of_domain, total] = names.each_ref().map(|name| counts.get(name).copied().unwrap_or(0));
+        if of_user >= quota.user || of_domain >= quota.domain {
+            return Err(Taken::Theirs);
+        }
+        if total >= quota.total {
+            return Err(Taken::All);
+        }
+        names.iter().for_each(|name| *counts.entry(name.clone()).or_default() += 1);
+        Ok(Box::new(Held(self.clone(), names)))
     }
 }
 
@@ -138,11 +183,23 @@ impl Bench {
     }
 
     pub(crate) fn worker(number: u16, config: Config) -> Self {
+        Self::worker_of(Book::default(), number, config)
+    }
+
+    /// One worker of a house.
+    pub(crate) fn worker_of(book: Book, number: u16, config: Config) -> Self {
         let now = testkit::start();
         let nonce = NonceRule { secret: Secret::new("nonce"), lifetime: Duration::from_secs(3600) };
         let entropy = Box::new(Seeded::new(u64::from(number) + 1));
-        let server =
-            Server::new(WorkerId(number), config, &nonce, accounts("tr0mbone"), testkit::epoch(now), entropy);
+        let server = Server::new(
+            WorkerId(number),
+            config,
+            &nonce,
+            accounts("tr0mbone"),
+            testkit::epoch(now),
+            entropy,
+            Arc::new(book),
+        );
         Self {
             server,
             now,
@@ -150,6 +207,9 @@ impl Bench {
             taken: HashSet::new(),
             exhausted: false,
             full: HashSet::new(),
+            by_address: false,
+            held: HashSet::new(),
+            sockets_at: HashMap::new(),
             silent_after: None,
             sockets: 0,
             transactions: 0,
@@ -220,6 +280,11 @@ impl Bench {
                 Output::OpenRelay { ask, local } | Output::Tcp(Effect::Listen { ask, local }) => {
                     self.bind(ask, local)
                 }
+                Output::CloseRelay(socket) => {
+                    if let Some(local) = self.sockets_at.remove(&socket) {
+                        self.held.remove(&local);
+                    }
+                }
                 Output::Send { bytes, .. } | Output::Forward { bytes, .. } => self.server.recycle(bytes),
                 _ => {}
             }
@@ -235,9 +300,11 @@ impl Bench {
             Err(Unbound::Failed)
         } else if self.full.contains(&local.ip()) {
             Err(Unbound::InUse)
-        } else if self.taken.insert(local.port()) {
+        } else if if self.by_address { self.held.insert(local) } else { self.taken.insert(local.port()) } {
             self.sockets += 1;
-            Ok(Bound { socket: SocketId(SocketId::OWN + self.sockets), local })
+            let socket = SocketId(SocketId::OWN + self.sockets);
+            self.sockets_at.insert(socket, local);
+            Ok(Bound { socket, local })
         } else {
             Err(Unbound::InUse)
         };
@@ -261,6 +328,16 @@ impl Bench {
     pub(crate) fn allocated_for(&mut self, mut user: User) -> User {
         self.challenge(&mut user);
         let lines = self.ask(&user, Method::ALLOCATE, &[transport(17)]);
+        assert!(lines.last().is_some_and(|line| line.contains("Allocate ok")), "{lines:?}");
+        user
+    }
+
+    /// The same in another realm than the first.
+    pub(crate) fn allocated_in(&mut self, realm: &str, name: &str, peer: &str) -> User {
+        let mut user = user(name, peer);
+        self.challenge(&mut user);
+        let request = signed_for(realm, &user, Method::ALLOCATE, self.transaction(), &[transport(17)]);
+        let lines = self.message(user.client, &request);
         assert!(lines.last().is_some_and(|line| line.contains("Allocate ok")), "{lines:?}");
         user
     }
@@ -373,7 +450,7 @@ pub(crate) fn show(output: &Output) -> String {
         Output::OpenRelay { local, .. } => format!("open {}", local.ip()),
         Output::CloseRelay(socket) => format!("close {}", socket.0 - SocketId::OWN),
         Output::Claim { to, user, .. } => format!("claim from {} for {user}", to.0),
-        Output::Grant { to, local, .. } => format!("grant to {}: {}", to.0, local.is_some()),
+        Output::Grant { to, granted, .. } => format!("grant to {}: {}", to.0, granted.is_some()),
         Output::Tcp(effect) => show_effect(effect),
         Output::Began(session) => format!("began {} {}", session.user, session.client.peer),
         Output::Ended(session, _) => {
@@ -436,6 +513,7 @@ fn attribute(message: &Message<'_>, raw: &stun::message::Raw<'_>) -> Option<Stri
             let missing = message.get::<AddressErrorCode<'_>>().unwrap()?;
             format!(" missing={:?} {}", missing.family, missing.code)
         }
+        Kind::ALTERNATE_SERVER => format!(" alternate={}", message.get::<AlternateServer>().unwrap()?.0),
         Kind::ICMP => format!(" icmp={:?}", message.get::<stun::attribute::Icmp>().unwrap()?),
         Kind(0x8033) => format!(" missing={:02x?}", &raw.value[..4]),
         Kind::DATA => format!(" data={:?}", String::from_utf8_lossy(message.raw(kind)?.value)),

@@ -78,13 +78,13 @@ fn what_is_dropped() {
 
 /// What an allocation with nothing in it takes of the heap, tables and timers included, in octets: to be had with room to
 /// spare for what the product and the socket's entry in `net` take of 2 KiB.
-const IDLE: i64 = 1024;
+const IDLE: i64 = 1280;
 
 #[test]
 fn an_idle_allocation() {
-    let usual = crate::bench::config().limits;
-    let limits = turn::Limits { allocations: 100_000, per_user: 100_000, strangers: 0, ..usual };
-    let config = turn::Config { ports: 1..=65_535, limits, ..crate::bench::config() };
+    let limits = turn::Limits { strangers: 0, ..crate::bench::config().limits };
+    let quota = turn::Quota { user: 100_000, domain: 100_000, total: 100_000 };
+    let config = turn::Config { ports: 1..=65_535, limits, quota, ..crate::bench::config() };
     for count in [1000_u16, 1800, 3600] {
         let mut bench = Bench::with(config.clone());
         let mut users: Vec<_> =

@@ -5,6 +5,7 @@
 mod administration;
 mod algorithms;
 mod allocate;
+mod alternate;
 mod bench;
 mod challenge;
 mod credentials;
@@ -16,6 +17,8 @@ mod lifetimes;
 mod lossy;
 mod offload;
 mod permissions;
+mod places;
+mod quota;
 mod relay;
 mod reservation;
 mod strangers;

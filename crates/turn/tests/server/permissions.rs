@@ -125,3 +125,31 @@ fn permissions_and_channels_are_bounded() {
     bench.after(300);
     bench.permit(&roland, &["203.0.113.8:1"]);
 }
+
+#[test]
+fn a_peer_that_is_denied_by_now_is_cut_off() {
+    let mut bench = Bench::new();
+    let roland = bench.allocated("roland", "192.0.2.1:5000");
+    bench.bind_channel(&roland, 0x4000, "203.0.113.7:4000");
+    bench.permit(&roland, &["203.0.113.8:4000"]);
+    let relayed = |bench: &mut Bench| {
+        let channel = bench.message(roland.client, b"\x40\0\0\x05hello") != ["drop"];
+        let sent = ["203.0.113.7:4000", "203.0.113.8:4000"]
+            .map(|peer| bench.message(roland.client, &crate::relay::send(peer, b"hello")) != ["drop"]);
+        let received = ["203.0.113.7:4000", "203.0.113.8:4000"]
+            .map(|peer| bench.peer_sends(65537, peer, b"hello") != "drop");
+        (channel, sent, received)
+    };
+    assert_eq!(relayed(&mut bench), (true, [true; 2], [true; 2]));
+    let mut denying = crate::bench::config();
+    denying.peers.deny.push(turn::Range { address: crate::bench::ip("203.0.113.7"), prefix: 32 });
+    bench.input(turn::Input::Config(Box::new(denying)));
+    assert_eq!(relayed(&mut bench), (false, [false, true], [false, true]));
+    let lines =
+        bench.ask(&roland, Method::CREATE_PERMISSION, &[crate::bench::peer_address("203.0.113.7:4000")]);
+    assert_eq!(lines, [to(&roland, "CreatePermission 403 Forbidden signed")]);
+    bench.input(turn::Input::Config(Box::new(crate::bench::config())));
+    assert_eq!(relayed(&mut bench), (false, [false, true], [false, true]), "until it is asked for again");
+    bench.bind_channel(&roland, 0x4000, "203.0.113.7:4000");
+    assert_eq!(relayed(&mut bench), (true, [true; 2], [true; 2]));
+}

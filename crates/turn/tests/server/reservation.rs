@@ -123,12 +123,13 @@ fn claim(token_user: &str) -> (Vec<String>, Vec<String>) {
     let mut lines = Vec::new();
     while let Some(output) = keeper.server.poll() {
         lines.push(show(&output));
-        if let Output::Grant { local, .. } = output {
-            granted = local;
+        if let Output::Grant { granted: port, .. } = output {
+            granted = port;
         }
     }
-    let result = other.input(Input::Claimed { ask, local: granted });
-    if granted.is_some() {
+    let is_granted = granted.is_some();
+    let result = other.input(Input::Claimed { ask, granted });
+    if is_granted {
         assert_eq!(port_of(&other, &second), port_of(&keeper, &roland) + 1);
     }
     (lines, result)

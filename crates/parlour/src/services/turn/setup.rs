@@ -2,31 +2,34 @@
 
 use super::discovery;
 use crate::config::Plan;
+use crate::config::plan::Network;
 use crate::desk::Shared;
 use turn::credentials::token::Tokens;
 use turn::server::NonceRule;
-use turn::{Config, Credentials, Limits, Policy, Range, Relays};
+use turn::{Config, Credentials, Limits, Policy, Quota, Range, Relays};
 use wire::Secret;
 
 /// What the house's own secret of time-limited credentials is made for.
 pub const HOUSE_SECRET: &str = "turn credentials";
 
-/// The plan's part, for one of the workers. Clients are spread over them by the kernel, so each gets an equal share
-/// of all allocations; those of one account may all be on one worker, so that limit is not shared out.
-pub(super) fn config(shared: &Shared) -> Config {
+/// The plan's part, for one of the workers.
+pub(super) fn config(shared: &Shared, draining: bool) -> Config {
     let (plan, workers) = (&*shared.plan, shared.workers);
     let limits = &plan.turn.limits;
     Config {
         relays: relays(plan),
         ports: plan.turn.relay_ports.clone(),
-        draining: false,
-        alternates: plan.turn.alternate_servers.clone(),
         peers: peers(plan),
         discovery: discovery::rectangles(&shared.bound),
         credentials: credentials(shared),
+        quota: Quota {
+            user: plan.turn.quota.user,
+            domain: plan.turn.quota.domain,
+            total: plan.turn.quota.total,
+        },
+        draining,
+        alternates: plan.turn.alternate_servers.clone(),
         limits: Limits {
-            allocations: count(plan.turn.quota.total.div_ceil(u32::from(workers.max(1)))),
-            per_user: count(plan.turn.quota.user),
             permissions: limits.permissions,
             channels: limits.channels,
             strangers: share_of(limits.strangers, workers),
@@ -67,20 +70,20 @@ fn may_offload(shared: &Shared) -> bool {
 }
 
 fn relays(plan: &Plan) -> Relays {
-    let network = &plan.network;
+    let (network, chosen) = (&plan.network, &plan.turn.relay_addresses);
     Relays {
-        addresses: network.addresses.clone(),
-        anywhere: !network.listed,
+        addresses: if chosen.is_empty() { network.addresses.clone() } else { chosen.clone() },
+        anywhere: !network.listed && chosen.is_empty(),
         external: network.external.iter().map(|pair| (pair.public, pair.private)).collect(),
     }
 }
 
 fn peers(plan: &Plan) -> Policy {
-    let ranges = plan.turn.allow_peers.iter();
-    let allow = ranges.map(|range| Range { address: range.address, prefix: range.prefix }).collect();
-    Policy { allow, own: plan.network.own.clone() }
-}
-
-fn count(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
+    let ranges = |typed: &[Network]| {
+        typed.iter().map(|range| Range { address: range.address, prefix: range.prefix }).collect()
+    };
+    let (allow, deny) = (ranges(&plan.turn.allow_peers), ranges(&plan.turn.deny_peers));
+    let mut own = plan.network.own.clone();
+    own.extend(&plan.turn.relay_addresses);
+    Policy { allow, deny, own }
 }

@@ -1,0 +1,44 @@
+//! How many allocations one account, one domain and all together may have. They are counted over all workers, exactly, in a
+//! book that the product keeps; it is opened when an allocation or a reservation begins or ends, never by a packet.
+
+use crate::Refusal;
+use std::fmt;
+use wire::Address;
+
+/// How many allocations there may be at a time; ports reserved for one count as one, and a relay of each family counts once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Of one account.
+    pub user: u32,
+    /// Of all accounts of one domain.
+    pub domain: u32,
+    /// Of everybody.
+    pub total: u32,
+}
+
+/// The one book that all workers share.
+pub trait Ledger: Send + Sync {
+    /// Takes a seat, where the account, its domain and the house have one left.
+    fn take(&self, user: &Address, quota: &Quota) -> Result<Seat, Taken>;
+}
+
+/// Why there is no seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// The account has all it may have, or its domain has.
+    Theirs,
+    /// All are taken.
+    All,
+}
+
+impl From<Taken> for Refusal {
+    fn from(_: Taken) -> Self {
+        Self::AllocationQuotaReached
+    }
+}
+
+/// The right to one allocation or reserved port, given back when it is dropped.
+pub type Seat = Box<dyn Place>;
+
+/// What stands behind a seat.
+pub trait Place: Send + fmt::Debug {}
