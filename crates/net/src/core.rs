@@ -11,6 +11,7 @@ use crate::stream::{Phase, Spare, Stream, Streams};
 use crate::sys::{Events, Interest};
 use crate::tls::{ClientConfig, ServerName, Session};
 use crate::token::Token;
+use crate::worker::Leaving;
 use crate::{Bound, CloseReason, Limits, Postbox, Tag};
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
@@ -63,6 +64,8 @@ pub(crate) enum Due {
     Gate(SocketId),
     /// What it means is told by the DTLS session's stage: to send again, handshake, first message, or idle.
     Session(u32),
+    /// Former listeners are looked at.
+    Retired,
 }
 
 /// What callbacks have asked for and is still to be done.
@@ -132,6 +135,7 @@ pub(crate) struct Core<M> {
     pub(crate) outbox: Outbox,
     pub(crate) streams: Streams,
     pub(crate) dtls: dtls::Sessions,
+    pub(crate) leaving: Leaving,
     pub(crate) spare: Spare,
     pub(crate) timers: Timers<Due>,
     pub(crate) postbox: Postbox<M>,

@@ -59,7 +59,8 @@ pub(crate) fn open(address: SocketAddr) -> io::Result<Socket> {
 /// name another.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
-    shared: Vec<Datagram>,
+    /// Those of listeners, by their numbers.
+    shared: Vec<Option<Datagram>>,
     own: Vec<Place>,
     free: Vec<u32>,
     buffer: usize,
@@ -99,17 +100,31 @@ fn place_of(id: SocketId) -> (u32, u32) {
 }
 
 impl Sockets {
-    /// Starts with this worker's twins of the listeners, in the order of their ids.
-    pub(crate) fn new(shared: Vec<Datagram>, buffer: usize, events: &Events) -> io::Result<Self> {
-        for (id, datagram) in (0..).zip(&shared) {
-            events.add(&datagram.socket, Token::Datagram(SocketId(id)).pack(), Interest::READ)?;
+    /// Starts with none; own sockets get buffers of this size.
+    pub(crate) fn new(buffer: usize) -> Self {
+        Self { buffer, ..Self::default() }
+    }
+
+    /// Takes in this worker's twin of a listener.
+    pub(crate) fn open(&mut self, id: SocketId, datagram: Datagram, events: &Events) -> io::Result<()> {
+        events.add(&datagram.socket, Token::Datagram(id).pack(), Interest::READ)?;
+        let index = id.0 as usize;
+        let length = self.shared.len().max(index + 1);
+        self.shared.resize_with(length, || None);
+        self.shared[index] = Some(datagram);
+        Ok(())
+    }
+
+    /// Closes this worker's twin of a listener.
+    pub(crate) fn close(&mut self, id: SocketId) {
+        if let Some(place) = self.shared.get_mut(id.0 as usize) {
+            *place = None;
         }
-        Ok(Self { shared, buffer, ..Self::default() })
     }
 
     pub(crate) fn get(&self, id: SocketId) -> Option<&Datagram> {
         if id.is_shared() {
-            return self.shared.get(id.0 as usize);
+            return self.shared.get(id.0 as usize)?.as_ref();
         }
         match self.held(id)? {
             Held::Datagram(datagram) => Some(datagram),
@@ -119,7 +134,7 @@ impl Sockets {
 
     pub(crate) fn get_mut(&mut self, id: SocketId) -> Option<&mut Datagram> {
         if id.is_shared() {
-            return self.shared.get_mut(id.0 as usize);
+            return self.shared.get_mut(id.0 as usize)?.as_mut();
         }
         let (place, generation) = place_of(id);
         let place = self.own.get_mut(place as usize).filter(|place| place.generation == generation)?;
@@ -230,7 +245,7 @@ mod tests {
     #[test]
     fn a_closed_socket_s_id_does_not_name_the_next_one() {
         let events = Events::new().unwrap();
-        let mut sockets = Sockets::new(Vec::new(), 65_536, &events).unwrap();
+        let mut sockets = Sockets::new(65_536);
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let (first, _) = sockets.bind(any, Tag(1), &events).unwrap();
         assert!(!first.is_shared());

@@ -75,6 +75,13 @@ pub trait Handler: 'static {
     /// When [`tick`](Self::tick) is wanted. Asked again after every callback, so it must be cheap.
     fn deadline(&self) -> Option<Instant>;
 
+    /// Asked now and then of a datagram listener that is not in force any more
+    /// ([`Reception::change`](crate::Reception::change)): whether it has clients yet. Once it has none in any worker its
+    /// sockets are closed.
+    fn holds(&self, _socket: SocketId) -> bool {
+        false
+    }
+
     /// Asked once a stop was ordered: whether nothing is left that is worth waiting for. The worker ends when this holds
     /// and no connection is open, or when the time given to [`Running::stop`](crate::Running::stop) is up.
     fn drained(&self) -> bool {

@@ -175,6 +175,11 @@ impl<M: Send + 'static> Net<'_, M> {
         self.core.chores.unbinding.push(socket);
     }
 
+    /// Whether the listener of this socket is not in force any more, so that only clients of before are served there.
+    pub fn is_retired(&self, socket: SocketId) -> bool {
+        self.core.leaving.has(socket)
+    }
+
     /// The mark of a socket, while it is open.
     pub fn socket_tag(&self, socket: SocketId) -> Option<Tag> {
         self.core.sockets.tag(socket)

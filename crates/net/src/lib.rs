@@ -22,6 +22,7 @@ mod hands;
 mod limits;
 mod listen;
 mod outbox;
+mod reception;
 mod running;
 mod stream;
 #[expect(unsafe_code, reason = "calls of the kernel that no library offers")]
@@ -37,6 +38,7 @@ pub use handler::{CloseReason, ConnectionInfo, Full, Handler, IcmpError, Tag, Tl
 pub use hands::Net;
 pub use limits::Limits;
 pub use listen::{Bound, Endpoint, Kind, ListenError, Listeners, Spec, listen};
+pub use reception::{ChangeError, Reception};
 pub use running::{Ended, Postbox, Running, Setup, Start, run};
 
 /// Raises this process's limit of open files as far as the system lets it; returns what holds now.

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Connections that may wait to be accepted at one listener of one worker.
+pub(crate) const BACKLOG: i32 = 4096;
+
 /// Every bound that net keeps. The defaults suit tests; the product takes all of them from its plan.
 #[derive(Clone, Debug)]
 pub struct Limits {

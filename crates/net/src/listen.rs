@@ -1,9 +1,11 @@
 //! Listeners: what the product asks for, and binding all of it before anything runs.
 
-use crate::datagram::{self, Datagram};
-use crate::dtls::Entrance;
-use crate::worker::Door;
-use crate::{Limits, Tag};
+mod registry;
+mod retirement;
+
+use crate::{Limits, Tag, datagram, limits};
+pub(crate) use registry::{Change, DatagramRow, DoorRow, Registry};
+pub(crate) use retirement::Retirement;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,7 +13,7 @@ use std::time::Duration;
 use wire::{SocketId, Transport};
 
 /// One listener that the product asks for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     /// What an error calls it, for instance `sip.udp ":5060"`.
     pub name: String,
@@ -57,7 +59,8 @@ pub enum Endpoint {
 /// A listener as it was bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound {
-    /// The number of the [`Spec`] among those given to [`listen`].
+    /// The number of the [`Spec`] among those in force: given to [`listen`], or later to
+    /// [`Reception::change`](crate::Reception::change).
     pub spec: usize,
     /// Its mark.
     pub tag: Tag,
@@ -113,28 +116,17 @@ impl Kind {
 /// Everything bound, for all workers; hand it to [`run`](crate::run). Dropping it closes everything.
 #[derive(Debug)]
 pub struct Listeners {
-    pub(crate) bound: Vec<Bound>,
-    /// The application protocols of each spec.
-    pub(crate) alpn: Vec<Vec<Vec<u8>>>,
+    bound: Vec<Bound>,
+    pub(crate) registry: Registry,
     /// What each worker gets.
-    pub(crate) twins: Vec<Twins>,
+    pub(crate) changes: Vec<Change>,
 }
 
-/// What comes in by a socket: its spec, and the mark of what comes of it.
+/// What comes in by a socket: the number of its listener, and the mark of what comes of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
     pub(crate) spec: u16,
     pub(crate) tag: Tag,
-}
-
-/// One worker's twins of all listeners.
-#[derive(Debug, Default)]
-pub(crate) struct Twins {
-    /// In the order of their socket ids.
-    pub(crate) datagrams: Vec<Datagram>,
-    pub(crate) doors: Vec<Door>,
-    /// Where DTLS comes in.
-    pub(crate) entrances: Vec<(SocketId, Entrance)>,
 }
 
 impl Listeners {
@@ -144,100 +136,20 @@ impl Listeners {
     }
 }
 
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 4096;
 /// Questions to a silent peer before it counts as gone.
 const KEEPALIVE_PROBES: u32 = 4;
 /// How often a free port is looked for that suits both families.
 const ATTEMPTS: usize = 32;
 
-/// Binds every listener once for each of `workers`: all of them or, on the first error, none.
+/// Binds every listener once for each of `workers`: all of them or, on the first error, none. Of two at one endpoint where
+/// what a client sends first tells one from the other (plain streams and TLS, datagrams and DTLS), both come in by the same
+/// sockets.
 ///
 /// # Errors
 /// Names the listener that cannot be bound and why; a port that any other process listens on is "address in use".
 pub fn listen(specs: &[Spec], workers: u16, limits: &Limits) -> Result<Listeners, ListenError> {
-    let mut listeners = Listeners {
-        bound: Vec::new(),
-        alpn: specs.iter().map(|spec| spec.kind.alpn().to_vec()).collect(),
-        twins: (0..workers.max(1)).map(|_| Twins::default()).collect(),
-    };
-    for (index, spec) in specs.iter().enumerate() {
-        let failed =
-            |(address, source)| ListenError { spec: index, name: spec.name.clone(), address, source };
-        if let Some(other) = specs[..index].iter().position(|other| other.shares_with(spec)) {
-            listeners.share(index, spec, other);
-            continue;
-        }
-        for address in choose(spec).map_err(failed)? {
-            listeners.bind(index, spec, address, limits).map_err(|source| failed((address, source)))?;
-        }
-    }
-    Ok(listeners)
-}
-
-impl Spec {
-    /// Whether both come in by the same socket, told apart by what a client sends first: plain streams and TLS, or
-    /// datagrams and DTLS (RFC 7983 §7).
-    fn shares_with(&self, other: &Self) -> bool {
-        let port = match self.at {
-            Endpoint::Every(port) => port,
-            Endpoint::At(address) => address.port(),
-        };
-        let apart = |one: &Kind, two: &Kind| {
-            matches!((one, two), (Kind::Udp, Kind::Dtls { .. }) | (Kind::Tcp { .. }, Kind::Tls { .. }))
-        };
-        port != 0 && self.at == other.at && (apart(&self.kind, &other.kind) || apart(&other.kind, &self.kind))
-    }
-}
-
-impl Listeners {
-    fn bind(&mut self, index: usize, spec: &Spec, address: SocketAddr, limits: &Limits) -> io::Result<()> {
-        let transport = spec.kind.transport();
-        let row = Row { spec: index as u16, tag: spec.tag };
-        let mut socket = None;
-        for twins in &mut self.twins {
-            match transport {
-                Transport::Udp | Transport::Dtls => {
-                    let id = SocketId(twins.datagrams.len() as u32);
-                    twins.datagrams.push(Datagram::bind(address, true, limits.listener_buffer, spec.tag)?);
-                    if transport == Transport::Dtls {
-                        twins.entrances.push((id, Entrance { row, alone: true }));
-                    }
-                    socket = Some(id);
-                }
-                Transport::Tcp | Transport::Tls => {
-                    let mut door = Door { socket: open_door(address, limits)?, plain: None, tls: None };
-                    door.admit(transport, row);
-                    twins.doors.push(door);
-                }
-            }
-        }
-        self.bound.push(Bound { spec: index, tag: spec.tag, transport, address, socket });
-        Ok(())
-    }
-
-    /// Lets a listener come in by the sockets of an earlier one.
-    fn share(&mut self, index: usize, spec: &Spec, other: usize) {
-        let transport = spec.kind.transport();
-        let row = Row { spec: index as u16, tag: spec.tag };
-        let theirs: Vec<Bound> = self.bound.iter().filter(|bound| bound.spec == other).copied().collect();
-        for twins in &mut self.twins {
-            for socket in theirs.iter().filter_map(|bound| bound.socket) {
-                twins.entrances.retain(|(id, _)| *id != socket);
-                let (udp, dtls) = if transport == Transport::Udp {
-                    (spec.tag, Row { spec: other as u16, tag: theirs[0].tag })
-                } else {
-                    (theirs[0].tag, row)
-                };
-                twins.datagrams[socket.0 as usize].tag = udp;
-                twins.entrances.push((socket, Entrance { row: dtls, alone: false }));
-            }
-            let doors = twins.doors.iter_mut().filter(|door| door.is_of(other as u16));
-            doors.for_each(|door| door.admit(transport, row));
-        }
-        let ours = theirs.into_iter().map(|bound| Bound { spec: index, tag: spec.tag, transport, ..bound });
-        self.bound.extend(ours);
-    }
+    let (registry, changes) = Registry::default().change(specs, workers, limits)?;
+    Ok(Listeners { bound: registry.bound(), registry, changes })
 }
 
 fn open_door(address: SocketAddr, limits: &Limits) -> io::Result<Socket> {
@@ -247,7 +159,7 @@ fn open_door(address: SocketAddr, limits: &Limits) -> io::Result<Socket> {
     // Accepted connections inherit this.
     limits.prepare_stream(&socket)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(limits::BACKLOG)?;
     Ok(socket)
 }
 

@@ -1,16 +1,17 @@
 //! Starting the workers, talking to them from other threads, stopping them.
 
 use crate::admission::Admission;
-use crate::core::{Chores, Core, Offer, Shared};
+use crate::core::{Chores, Core, Shared};
 use crate::counters::{Counters, Counts};
 use crate::datagram::Sockets;
 use crate::dtls;
-use crate::listen::Twins;
+use crate::listen::{Change, Registry};
 use crate::outbox::Outbox;
+use crate::reception::{Reception, Sides};
 use crate::stream::{Spare, Stream, Streams};
 use crate::sys::{Bell, Events};
-use crate::tls::{ClientConfig, Identities, ServerSide};
-use crate::worker::{self, Doors, Ears, Worker};
+use crate::tls::{ClientConfig, Identities};
+use crate::worker::{self, Ears, Leaving, Worker};
 use crate::{Bound, Handler, Limits, Listeners};
 use arc_swap::ArcSwap;
 use std::fmt;
@@ -21,6 +22,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, OwnedPermit, Receiver, Sender, UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
 use wire::{Epoch, Timers, Transport, WorkerId};
 
 /// What all workers share.
@@ -61,10 +63,12 @@ pub(crate) enum Envelope<M> {
 }
 
 /// What a worker is told by those who started it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) enum Order {
     /// Accept nothing more, and end when drained; at the latest at this moment.
     Stop(Instant),
+    /// Listen otherwise from now on, and say so.
+    Listen(Box<Change>, oneshot::Sender<()>),
 }
 
 /// A way to post mail to workers from any thread. Cheap to clone.
@@ -143,6 +147,7 @@ pub struct Running<M: Send + 'static> {
     orders: Vec<UnboundedSender<Order>>,
     ended: UnboundedReceiver<Ended>,
     threads: Vec<JoinHandle<()>>,
+    reception: Option<Reception>,
 }
 
 impl<M: Send + 'static> Running<M> {
@@ -151,9 +156,14 @@ impl<M: Send + 'static> Running<M> {
         self.postbox.clone()
     }
 
-    /// What is bound where.
+    /// What was bound where at the start.
     pub fn bound(&self) -> &[Bound] {
         &self.bound
+    }
+
+    /// What changes the listeners; given once.
+    pub fn reception(&mut self) -> Option<Reception> {
+        self.reception.take()
     }
 
     /// What each worker has counted so far, in their order.
@@ -213,24 +223,26 @@ where
     H: Handler,
     F: Fn(&Start<'_, H::Mail>) -> H + Send + Sync + 'static,
 {
-    let Listeners { bound, alpn, twins } = listeners;
+    let bound = listeners.bound().to_vec();
+    let Listeners { registry, changes, .. } = listeners;
     let mail = setup.limits.mail.max(1);
-    let (queues, inboxes): (Vec<_>, Vec<_>) = twins.iter().map(|_| mpsc::channel(mail)).unzip();
+    let (queues, inboxes): (Vec<_>, Vec<_>) = changes.iter().map(|_| mpsc::channel(mail)).unzip();
     let postbox = Postbox { queues: queues.into() };
-    let shared = Arc::new(share(setup, bound.clone(), &alpn)?);
+    let (shared, sides) = share(setup, bound.clone(), &registry)?;
+    let shared = Arc::new(shared);
     let (telling, ended) = mpsc::unbounded_channel();
     let (ready, readiness) = channel::channel();
     let (counters, orders, threads) = (Vec::new(), Vec::new(), Vec::new());
-    let mut running = Running { postbox, bound, counters, orders, ended, threads };
+    let mut running = Running { postbox, bound, counters, orders, ended, threads, reception: None };
     let make = Arc::new(make);
     let runtime = Handle::try_current().ok();
-    for ((me, twins), inbox) in (0..).map(WorkerId).zip(twins).zip(inboxes) {
+    for ((me, change), inbox) in (0..).map(WorkerId).zip(changes).zip(inboxes) {
         let (order, orders) = mpsc::unbounded_channel();
         let counters = Arc::new(Counters::default());
         running.counters.push(Arc::clone(&counters));
         running.orders.push(order);
         let (shared, postbox) = (Arc::clone(&shared), running.postbox.clone());
-        let seat = Seat { me, twins, inbox, orders, counters, shared, postbox };
+        let seat = Seat { me, change, inbox, orders, counters, shared, postbox };
         let (make, ready, runtime) = (Arc::clone(&make), ready.clone(), runtime.clone());
         let last_word = LastWord { worker: me, telling: telling.clone() };
         let body = move || {
@@ -245,26 +257,23 @@ where
         let gone = || io::Error::other("a worker panicked when it was made");
         readiness.recv().unwrap_or_else(|_| Err(gone()))?;
     }
+    running.reception = Some(Reception::new(registry, running.orders.clone(), shared, sides));
     Ok(running)
 }
 
-fn share(setup: Setup, bound: Vec<Bound>, alpn: &[Vec<Vec<u8>>]) -> io::Result<Shared> {
+fn share(setup: Setup, bound: Vec<Bound>, registry: &Registry) -> io::Result<(Shared, Option<Sides>)> {
     let Setup { limits, identities, client } = setup;
     let wants = |bound: &Bound| matches!(bound.transport, Transport::Tls | Transport::Dtls);
     if identities.is_none() && bound.iter().any(wants) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a TLS listener without a certificate"));
     }
-    let side = identities.clone().map(ServerSide::new).transpose()?;
-    let offer = |alpn: &Vec<Vec<u8>>| {
-        let dtls = identities.as_ref().map(|all| Arc::new(dtls::Side::new(Arc::clone(all), alpn)));
-        Arc::new(Offer { tls: side.as_ref().map(|side| side.offering(alpn)), dtls })
-    };
-    let offers = ArcSwap::from_pointee(alpn.iter().map(offer).collect());
+    let sides = identities.map(Sides::new).transpose()?;
+    let offers = ArcSwap::from_pointee(Sides::offers(sides.as_ref(), registry, &[]));
     let admission = Admission::new(limits.connections, limits.connections_per_source);
     let half_open = Admission::new(limits.half_open, limits.half_open_per_source);
     let cookies = dtls::Cookies::new(random_key()?);
     let started = Instant::now();
-    Ok(Shared { limits, offers, client, admission, half_open, cookies, started, bound })
+    Ok((Shared { limits, offers, client, admission, half_open, cookies, started, bound }, sides))
 }
 
 fn random_key() -> io::Result<[u8; 32]> {
@@ -289,7 +298,7 @@ impl Drop for LastWord {
 /// What a worker is made of, on its way to its thread.
 struct Seat<M> {
     me: WorkerId,
-    twins: Twins,
+    change: Change,
     inbox: Receiver<Envelope<M>>,
     orders: UnboundedReceiver<Order>,
     counters: Arc<Counters>,
@@ -316,14 +325,11 @@ impl<M: Send + 'static> Seat<M> {
     }
 
     fn make_worker<H: Handler<Mail = M>>(self, make: &dyn Fn(&Start<'_, M>) -> H) -> io::Result<Worker<H>> {
-        let Self { me, twins, inbox, orders, counters, shared, postbox } = self;
+        let Self { me, change, inbox, orders, counters, shared, postbox } = self;
         let now = Instant::now();
         let epoch = worker::epoch(now);
         let events = Events::new()?;
-        let sockets = Sockets::new(twins.datagrams, shared.limits.relay_buffer, &events)?;
-        let mut dtls = dtls::Sessions::new(me);
-        twins.entrances.into_iter().for_each(|(socket, entrance)| dtls.enter_by(socket, entrance));
-        let doors = Doors::new(twins.doors, &events)?;
+        let sockets = Sockets::new(shared.limits.relay_buffer);
         let workers = postbox.workers();
         let handler = make(&Start { me, workers, now, epoch, bound: &shared.bound, postbox: &postbox });
         let core = Core {
@@ -336,13 +342,14 @@ impl<M: Send + 'static> Seat<M> {
             sockets,
             outbox: Outbox::new(),
             streams: Streams::new(me),
-            dtls,
+            dtls: dtls::Sessions::new(me),
+            leaving: Leaving::default(),
             spare: Spare::default(),
             timers: Timers::default(),
             postbox,
             chores: Chores::default(),
         };
         let bell = Arc::new(Bell::new()?);
-        Worker::new(handler, core, doors, Ears { inbox, orders, bell })
+        Worker::new(handler, core, change, Ears { inbox, orders, bell })
     }
 }

@@ -7,16 +7,19 @@ mod accept;
 mod arrive;
 mod converse;
 mod gates;
+mod relisten;
 mod sealed;
 mod settle;
 
 use crate::core::{Core, Due, Manner};
+use crate::listen::Change;
 use crate::running::{Envelope, Order};
 use crate::stream::Phase;
 use crate::sys::{Alarm, Arrivals, Bell, Interest};
 use crate::token::Token;
 use crate::{CloseReason, Handler, Net};
-pub(crate) use accept::{Door, Doors};
+use accept::Doors;
+pub(crate) use relisten::Leaving;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -65,16 +68,16 @@ impl<H: Handler> Worker<H> {
     pub(crate) fn new(
         handler: H,
         core: Core<H::Mail>,
-        doors: Doors,
+        change: Change,
         ears: Ears<H::Mail>,
     ) -> io::Result<Self> {
         core.events.add(&*ears.bell, Token::Bell.pack(), Interest::READ)?;
         let alarm = Alarm::new()?;
         core.events.add(&alarm, Token::Alarm.pack(), Interest::READ)?;
-        Ok(Self {
+        let mut worker = Self {
             handler,
             core,
-            doors,
+            doors: Doors::default(),
             arrivals: Arrivals::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             ears,
@@ -82,7 +85,9 @@ impl<H: Handler> Worker<H> {
             alarm,
             letters: Vec::with_capacity(LETTERS),
             stopping: None,
-        })
+        };
+        worker.relisten(change)?;
+        Ok(worker)
     }
 
     /// Works until it is told to stop and nothing is left, or the time for that is up.
@@ -154,7 +159,7 @@ impl<H: Handler> Worker<H> {
         match Token::unpack(event.token) {
             Token::Datagram(socket) => self.datagram_event(socket, event),
             Token::Stream { slot, generation } => self.stream_event(slot, generation, event),
-            Token::Listener(index) => self.accept(index),
+            Token::Listener(index) => drop(self.accept(index)),
             Token::Alarm => self.alarm.silence(),
             Token::Bell => {
                 // Silenced before anything is taken: what comes afterwards rings again.
@@ -186,6 +191,15 @@ impl<H: Handler> Worker<H> {
                 self.doors.close();
                 self.stopping = Some(self.stopping.map_or(by, |earlier| earlier.min(by)));
             }
+            // It has ended, or will shortly: nothing new is listened to.
+            Order::Listen(..) if self.stopping.is_some() => {}
+            Order::Listen(change, done) => {
+                if let Err(error) = self.relisten(*change) {
+                    tracing::error!(%error, "a listener is lost");
+                }
+                // Whoever ordered it may have gone away meanwhile.
+                let _ = done.send(());
+            }
         }
     }
 
@@ -195,6 +209,7 @@ impl<H: Handler> Worker<H> {
             Due::Listener(index) => return self.doors.reopen(index, &mut self.core),
             Due::Gate(socket) => return self.watch_gate(socket, Interest::READ),
             Due::Session(slot) => return self.core.session_timeout(slot),
+            Due::Retired => return self.look_at_retired(),
         };
         let Some(id) = self.core.streams.id_at(slot) else { return };
         let phase = self.core.streams.get(id).map_or(Phase::Gone, |stream| stream.phase);

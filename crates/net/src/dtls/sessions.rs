@@ -35,6 +35,8 @@ pub(crate) struct Entrance {
     pub(crate) row: Row,
     /// Nothing else comes in by this socket.
     pub(crate) alone: bool,
+    /// Only for the sessions that there are.
+    pub(crate) closed: bool,
 }
 
 /// How far a session has come.
@@ -139,11 +141,11 @@ impl Sessions {
         }
     }
 
-    /// Has DTLS come in by a listening socket.
-    pub(crate) fn enter_by(&mut self, socket: SocketId, entrance: Entrance) {
+    /// Whether DTLS comes in by a listening socket from now on, and how.
+    pub(crate) fn enter_by(&mut self, socket: SocketId, entrance: Option<Entrance>) {
         let index = socket.0 as usize;
         self.entrances.resize(self.entrances.len().max(index + 1), None);
-        self.entrances[index] = Some(entrance);
+        self.entrances[index] = entrance;
     }
 
     /// Whether DTLS comes in by a socket.
@@ -249,6 +251,11 @@ impl Sessions {
         self.slots[index as usize].peer = None;
         self.free.push(index);
         self.open -= 1;
+    }
+
+    /// Whether any session lives on this socket.
+    pub(crate) fn holds(&self, socket: SocketId) -> bool {
+        self.ways.keys().any(|path| path.socket == socket)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use super::Worker;
 use crate::core::{Core, Due};
-use crate::listen::Row;
+use crate::listen::{DoorRow, Row};
 use crate::stream::{Phase, Stream};
 use crate::sys::{Events, Interest};
 use crate::token::Token;
@@ -11,7 +11,6 @@ use socket2::Socket;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
-use wire::Transport;
 
 /// Streams accepted from one listener at one time.
 pub(super) const AT_ONCE: usize = 16;
@@ -20,36 +19,46 @@ pub(super) const REST: Duration = Duration::from_millis(100);
 
 /// A worker's twin of a stream listener.
 #[derive(Debug)]
-pub(crate) struct Door {
-    pub(crate) socket: Socket,
+struct Door {
+    socket: Socket,
     /// Plain streams.
-    pub(crate) plain: Option<Row>,
+    plain: Option<Row>,
     /// Streams inside TLS from the first octet on.
-    pub(crate) tls: Option<Row>,
+    tls: Option<Row>,
 }
 
-impl Door {
-    /// Lets streams of a listener come in here too.
-    pub(crate) fn admit(&mut self, transport: Transport, row: Row) {
-        *(if transport == Transport::Tls { &mut self.tls } else { &mut self.plain }) = Some(row);
-    }
-
-    /// Whether streams of this spec come in here.
-    pub(crate) fn is_of(&self, spec: u16) -> bool {
-        self.plain.iter().chain(&self.tls).any(|row| row.spec == spec)
-    }
-}
-
-/// A worker's stream listeners.
-#[derive(Debug)]
-pub(crate) struct Doors(Vec<Door>);
+/// A worker's stream listeners, by their numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Doors(Vec<Option<Door>>);
 
 impl Doors {
-    pub(crate) fn new(doors: Vec<Door>, events: &Events) -> io::Result<Self> {
-        for (index, door) in (0..).zip(&doors) {
-            events.add(&door.socket, Token::Listener(index).pack(), Interest::READ)?;
+    /// Listens on one more socket; what comes in there is told by [`Self::direct`].
+    pub(super) fn open(&mut self, number: u32, socket: Socket, events: &Events) -> io::Result<()> {
+        events.add(&socket, Token::Listener(number).pack(), Interest::READ)?;
+        let index = number as usize;
+        let length = self.0.len().max(index + 1);
+        self.0.resize_with(length, || None);
+        self.0[index] = Some(Door { socket, plain: None, tls: None });
+        Ok(())
+    }
+
+    /// The numbers of those that are open.
+    pub(super) fn numbers(&self) -> Vec<u32> {
+        (0..).zip(&self.0).filter(|(_, door)| door.is_some()).map(|(number, _)| number).collect()
+    }
+
+    /// Says what comes in by a door from now on.
+    pub(super) fn direct(&mut self, row: &DoorRow) {
+        if let Some(Some(door)) = self.0.get_mut(row.number as usize) {
+            (door.plain, door.tls) = (row.plain, row.tls);
         }
-        Ok(Self(doors))
+    }
+
+    /// Accepts nothing more at one door.
+    pub(super) fn shut(&mut self, number: u32) {
+        if let Some(door) = self.0.get_mut(number as usize) {
+            *door = None;
+        }
     }
 
     /// Accepts nothing more.
@@ -59,16 +68,17 @@ impl Doors {
 
     /// Accepts again after a rest.
     pub(super) fn reopen<M>(&self, index: u32, core: &mut Core<M>) {
-        if let Some(door) = self.0.get(index as usize) {
+        if let Some(Some(door)) = self.0.get(index as usize) {
             core.rest_listener(index, &door.socket, Interest::READ);
         }
     }
 }
 
 impl<H: Handler> Worker<H> {
-    pub(super) fn accept(&mut self, index: u32) {
+    /// Accepts what waits at a door, up to a bound; whether there may be more.
+    pub(super) fn accept(&mut self, index: u32) -> bool {
         for _ in 0..AT_ONCE {
-            let Some(door) = self.doors.0.get(index as usize) else { return };
+            let Some(Some(door)) = self.doors.0.get(index as usize) else { return false };
             match door.socket.accept() {
                 Ok((socket, peer)) => {
                     let rows = (door.plain, door.tls);
@@ -77,17 +87,18 @@ impl<H: Handler> Worker<H> {
                         self.settle();
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(error) if is_scarcity(&error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     self.core.rest_listener(index, &door.socket, Interest::default());
                     self.core.timers.set(Due::Listener(index), self.core.now + REST);
-                    return;
+                    return false;
                 }
                 // The error of one connection that was broken before it was accepted.
                 Err(_) => {}
             }
         }
+        true
     }
 
     fn welcome(&mut self, socket: TcpStream, peer: SocketAddr, (plain, tls): (Option<Row>, Option<Row>)) {

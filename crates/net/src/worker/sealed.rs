@@ -36,6 +36,7 @@ fn take<H: Handler>(handler: &mut H, core: &mut Core<H::Mail>, entrance: Entranc
     };
     let fresh = Hello::parse(data).filter(|hello| !is_its_own(hello));
     let id = match (fresh, known) {
+        (Some(_), _) if entrance.closed => return,
         (Some(hello), _) => {
             let Some(id) = core.greet(entrance, path, &hello, data) else { return };
             // It has shown that it is the same client: only now the session of before is given up (RFC 6347 §4.2.8).

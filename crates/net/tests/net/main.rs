@@ -9,6 +9,7 @@ mod halves;
 mod listeners;
 mod migration;
 mod relays;
+mod reload;
 mod shared_ports;
 mod streams;
 mod support;

@@ -56,6 +56,8 @@ pub(crate) struct Probe {
     pub(crate) seen: Sender<Seen>,
     pub(crate) on_received: OnReceived,
     pub(crate) alarm: Option<Instant>,
+    /// Whether it has clients on a listener that is not in force any more.
+    pub(crate) holds: bool,
     /// How far each connection has got.
     pub(crate) positions: HashMap<ConnectionId, u32>,
 }
@@ -63,7 +65,7 @@ pub(crate) struct Probe {
 impl Probe {
     /// One that nobody listens to.
     pub(crate) fn silent() -> Self {
-        Self { seen: channel().0, on_received: ignore, alarm: None, positions: HashMap::new() }
+        Self { seen: channel().0, on_received: ignore, alarm: None, holds: false, positions: HashMap::new() }
     }
 
     pub(crate) fn tell(&self, seen: Seen) {
@@ -152,6 +154,10 @@ impl Handler for Probe {
 
     fn deadline(&self) -> Option<Instant> {
         self.alarm
+    }
+
+    fn holds(&self, _: SocketId) -> bool {
+        self.holds
     }
 }
 
@@ -247,6 +253,7 @@ impl House {
             seen: seen.lock().unwrap().clone(),
             on_received,
             alarm: None,
+            holds: false,
             positions: HashMap::new(),
         });
         Self {
