@@ -1,4 +1,4 @@
-//! Digest authentication, the server's side (RFC 3261 §22, RFC 7616, RFC 8760): MD5 and SHA-256, `qop="auth"`.
+//! Digest authentication, the server's side (RFC 3261 §22, RFC 7616, RFC 8760): MD5, SHA-256 and SHA-512-256, `qop="auth"`.
 //!
 //! Nonces hold their own time and proof, so nothing is kept between a challenge and its answer. Which nonce-counts
 //! were seen is not kept here either.
@@ -63,20 +63,23 @@ pub struct Algorithms {
     pub md5: bool,
     /// For those that know RFC 8760.
     pub sha256: bool,
+    /// For those that know RFC 8760 and have the function.
+    pub sha512_256: bool,
 }
 
 impl Algorithms {
-    /// MD5 and SHA-256.
-    pub const ALL: Self = Self { md5: true, sha256: true };
+    /// All that there are.
+    pub const ALL: Self = Self { md5: true, sha256: true, sha512_256: true };
 
     /// MD5 alone.
-    pub const MD5: Self = Self { md5: true, sha256: false };
+    pub const MD5: Self = Self { md5: true, sha256: false, sha512_256: false };
 
     /// Those that an account imported with some of the keys alone can answer; all where it can answer none.
     pub fn of(keys: &Keys) -> Self {
         let md5 = keys.md5.is_some() || keys.md5_whole.is_some();
         let sha256 = keys.sha256.is_some() || keys.sha256_whole.is_some();
-        if md5 || sha256 { Self { md5, sha256 } } else { Self::ALL }
+        let sha512_256 = keys.sha512_256.is_some() || keys.sha512_256_whole.is_some();
+        if md5 || sha256 || sha512_256 { Self { md5, sha256, sha512_256 } } else { Self::ALL }
     }
 
     /// What to offer whoever sent `request`, for an account with these keys, where there is one. A client that
@@ -145,6 +148,9 @@ impl Digest {
         }
         if algorithms.sha256 {
             line(Algorithm::Sha256);
+        }
+        if algorithms.sha512_256 {
+            line(Algorithm::Sha512256);
         }
     }
 
@@ -229,6 +235,8 @@ fn key(account: &Account, algorithm: Algorithm, whole: bool) -> Option<Hex> {
         (Algorithm::Md5, true) => keys.md5_whole.as_ref().map(|key| Hex::new(key)),
         (Algorithm::Sha256, false) => keys.sha256.as_ref().map(|key| Hex::new(key)),
         (Algorithm::Sha256, true) => keys.sha256_whole.as_ref().map(|key| Hex::new(key)),
+        (Algorithm::Sha512256, false) => keys.sha512_256.as_ref().map(|key| Hex::new(key)),
+        (Algorithm::Sha512256, true) => keys.sha512_256_whole.as_ref().map(|key| Hex::new(key)),
     }
 }
 

@@ -133,6 +133,14 @@ fn account(i: usize) -> Account {
             stored_key: [6; 32],
             server_key: [7; 32],
         }),
+        sha512_256: Some([8; 32]),
+        sha512_256_whole: Some([9; 32]),
+        scram_sha512: Some(Scram {
+            iterations: 10_000,
+            salt: [5; 16].into(),
+            stored_key: [6; 64],
+            server_key: [7; 64],
+        }),
     };
     Account { address: address(i), keys }
 }

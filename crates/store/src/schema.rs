@@ -5,10 +5,13 @@ use crate::location::{Location, OpenError};
 use sqlx::{AssertSqlSafe, Connection as _, Executor};
 
 /// Every migration there is, in order; the first has number 1. One that was released is never changed.
-const MIGRATIONS: &[(&str, &str)] = &[(
-    "accounts, bindings, rosters, offline messages",
-    include_str!("migrations/0001_accounts_bindings_rosters_offline.sql"),
-)];
+const MIGRATIONS: &[(&str, &str)] = &[
+    (
+        "accounts, bindings, rosters, offline messages",
+        include_str!("migrations/0001_accounts_bindings_rosters_offline.sql"),
+    ),
+    ("keys of SHA-512", include_str!("migrations/0002_keys_of_sha512.sql")),
+];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS parlour_migrations (
     number {integer} NOT NULL PRIMARY KEY, title {text} NOT NULL, applied {integer} NOT NULL)";

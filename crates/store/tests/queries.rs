@@ -31,6 +31,14 @@ fn account(name: &str, octet: u8) -> Account {
             stored_key: [octet; 32],
             server_key: [3; 32],
         }),
+        sha512_256: Some([octet; 32]),
+        sha512_256_whole: Some([octet; 32]),
+        scram_sha512: Some(Scram {
+            iterations: 4096,
+            salt: [octet; 8].into(),
+            stored_key: [octet; 64],
+            server_key: [3; 64],
+        }),
     };
     Account { address: address(name), keys }
 }

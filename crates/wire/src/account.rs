@@ -9,7 +9,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// What a SCRAM server keeps of a password (RFC 5802 §3), `N` octets per key: 20 for SHA-1, 32 for SHA-256.
+/// What a SCRAM server keeps of a password (RFC 5802 §3), `N` octets per key: 20 for SHA-1, 32 for SHA-256, 64 for SHA-512.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Scram<const N: usize> {
     /// The `i=` of the server's first message.
@@ -40,10 +40,16 @@ pub struct Keys {
     pub md5_whole: Option<[u8; 16]>,
     /// SHA-256 of `user@domain:domain:password`, for clients that log in with the whole address.
     pub sha256_whole: Option<[u8; 32]>,
+    /// SHA-512/256 of `user:domain:password`: SIP digest (RFC 8760).
+    pub sha512_256: Option<[u8; 32]>,
+    /// SHA-512/256 of `user@domain:domain:password`, for clients that log in with the whole address.
+    pub sha512_256_whole: Option<[u8; 32]>,
     /// SCRAM-SHA-1 (RFC 5802).
     pub scram_sha1: Option<Scram<20>>,
     /// SCRAM-SHA-256 (RFC 7677).
     pub scram_sha256: Option<Scram<32>>,
+    /// SCRAM-SHA-512 (as RFC 5802, with that hash function).
+    pub scram_sha512: Option<Scram<64>>,
 }
 
 impl fmt::Debug for Keys {

@@ -1,9 +1,9 @@
 //! What a password leaves behind: the keys of every protocol, derived once, when it is set.
 
 use md5::{Digest, Md5};
-use sha2::Sha256;
+use sha2::{Sha256, Sha512_256};
 use wire::{Address, Keys, Secret};
-use xmpp::sasl::scram::{derive_sha1, derive_sha256};
+use xmpp::sasl::scram::{derive_sha1, derive_sha256, derive_sha512};
 
 /// The cost of one guess, and of one login (RFC 7677 §4 wants at least 4096).
 pub const ITERATIONS: u32 = 10_000;
@@ -19,8 +19,11 @@ pub fn keys(address: &Address, password: &Secret) -> Keys {
         sha256: Some(joined::<Sha256>(short).into()),
         md5_whole: Some(joined::<Md5>(whole).into()),
         sha256_whole: Some(joined::<Sha256>(whole).into()),
+        sha512_256: Some(joined::<Sha512_256>(short).into()),
+        sha512_256_whole: Some(joined::<Sha512_256>(whole).into()),
         scram_sha1: Some(derive_sha1(password, &random(), ITERATIONS)),
         scram_sha256: Some(derive_sha256(password, &random(), ITERATIONS)),
+        scram_sha512: Some(derive_sha512(password, &random(), ITERATIONS)),
     }
 }
 

@@ -8,8 +8,16 @@ use std::collections::HashMap;
 use wire::{Account, Address, Directory, Keys, Scram, Secret};
 
 /// The names of the columns. `address` must be there; of the others, at least one must have a value in each row.
-pub const COLUMNS: [&str; 6] =
-    ["address", "password", "ha1-md5", "ha1-sha256", "scram-sha-1", "scram-sha-256"];
+pub const COLUMNS: [&str; 8] = [
+    "address",
+    "password",
+    "ha1-md5",
+    "ha1-sha256",
+    "scram-sha-1",
+    "scram-sha-256",
+    "ha1-sha512-256",
+    "scram-sha-512",
+];
 
 /// The cost of a login that a peer may ask us to accept from elsewhere.
 const ITERATIONS_MAX: u32 = 10_000_000;
@@ -84,7 +92,7 @@ fn columns(header: &csv::StringRecord) -> Result<[Option<usize>; COLUMNS.len()],
     }
     match places {
         [None, ..] => Err("the first line names the columns, and `address` is not among them".into()),
-        [_, None, None, None, None, None] => {
+        [_, None, None, None, None, None, None, None] => {
             Err(format!("no column has a password or keys (columns: {})", COLUMNS.join(",")))
         }
         _ => Ok(places),
@@ -112,6 +120,8 @@ fn row(
         sha256: field(3).map(|text| hex(text, "ha1-sha256")).transpose()?,
         scram_sha1: field(4).map(|text| scram(text, "scram-sha-1")).transpose()?,
         scram_sha256: field(5).map(|text| scram(text, "scram-sha-256")).transpose()?,
+        sha512_256: field(6).map(|text| hex(text, "ha1-sha512-256")).transpose()?,
+        scram_sha512: field(7).map(|text| scram(text, "scram-sha-512")).transpose()?,
         ..Keys::default()
     };
     let password = password.map(wire::address::password).transpose().map_err(|error| error.to_string())?;
@@ -265,7 +275,7 @@ mod tests {
 
     #[test]
     fn headers() {
-        let columns = "(columns: address,password,ha1-md5,ha1-sha256,scram-sha-1,scram-sha-256)";
+        let columns = "(columns: address,password,ha1-md5,ha1-sha256,scram-sha-1,scram-sha-256,ha1-sha512-256,scram-sha-512)";
         check(
             "adress,password\n",
             Err(&[(1, &format!("there is no column `adress`; did you mean `address`? {columns}"))]),

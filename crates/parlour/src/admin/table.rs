@@ -185,9 +185,9 @@ pub const COMMANDS: &[Command] = &[
     Command {
         path: &["user", "import"],
         summary: "Add many accounts from a CSV file",
-        details: "The first line names the columns: address, password, or from other servers ha1-md5 and ha1-sha256 \
-                  (hexadecimal, of user:domain:password) and scram-sha-1 and scram-sha-256 \
-                  (iterations:salt:stored:server, in base64). A file is taken whole or not at all; each refused row \
+        details: "The first line names the columns: address, password, or from other servers ha1-md5, ha1-sha256 and \
+                  ha1-sha512-256 (hexadecimal, of user:domain:password) and scram-sha-1, scram-sha-256 and \
+                  scram-sha-512 (iterations:salt:stored:server, in base64). A file is taken whole or not at all; each refused row \
                   is named.",
         arguments: &[
             Argument {

@@ -110,7 +110,7 @@ fn date(unix: i64) -> String {
     date.unwrap_or_else(|| unix.to_string())
 }
 
-fn key_list(keys: &Keys) -> [(&'static str, bool); 6] {
+fn key_list(keys: &Keys) -> [(&'static str, bool); 9] {
     [
         ("scram-sha-1", keys.scram_sha1.is_some()),
         ("scram-sha-256", keys.scram_sha256.is_some()),
@@ -118,6 +118,9 @@ fn key_list(keys: &Keys) -> [(&'static str, bool); 6] {
         ("ha1-sha256", keys.sha256.is_some()),
         ("ha1-md5-whole", keys.md5_whole.is_some()),
         ("ha1-sha256-whole", keys.sha256_whole.is_some()),
+        ("ha1-sha512-256", keys.sha512_256.is_some()),
+        ("ha1-sha512-256-whole", keys.sha512_256_whole.is_some()),
+        ("scram-sha-512", keys.scram_sha512.is_some()),
     ]
 }
 
@@ -126,9 +129,10 @@ fn key_list(keys: &Keys) -> [(&'static str, bool); 6] {
 fn works(account: &Account, directory: &Directory) -> Vec<String> {
     let keys = &account.keys;
     let is_first = directory.first_domain().is_some_and(|first| first.as_str() == account.address.domain());
-    let sip = keys.md5.is_some() || keys.sha256.is_some();
+    let sip = keys.md5.is_some() || keys.sha256.is_some() || keys.sha512_256.is_some();
     let turn = keys.md5_whole.is_some() || (is_first && keys.md5.is_some());
-    let xmpp = keys.scram_sha1.is_some() || keys.scram_sha256.is_some();
+    let scram = [keys.scram_sha1.is_some(), keys.scram_sha256.is_some(), keys.scram_sha512.is_some()];
+    let xmpp = scram.contains(&true);
     let rows = [("sip", sip), ("turn", turn), ("xmpp", xmpp)];
     rows.into_iter().filter(|(_, works)| *works).map(|(name, _)| name.to_owned()).collect()
 }

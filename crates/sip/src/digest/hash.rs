@@ -1,7 +1,7 @@
 //! The hash functions of digest authentication, and their results in hexadecimal as they are hashed again.
 
 use md5::Md5;
-use sha2::Sha256;
+use sha2::{Sha256, Sha512_256};
 
 /// A hash function by its name in SIP (RFC 8760 §2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub enum Algorithm {
     Md5,
     /// `SHA-256`
     Sha256,
+    /// `SHA-512-256`
+    Sha512256,
 }
 
 impl Algorithm {
@@ -18,12 +20,14 @@ impl Algorithm {
         match self {
             Self::Md5 => "MD5",
             Self::Sha256 => "SHA-256",
+            Self::Sha512256 => "SHA-512-256",
         }
     }
 
     /// Reads a name; `None` for one that is never offered.
     pub(super) fn of(name: &[u8]) -> Option<Self> {
-        [Self::Md5, Self::Sha256].into_iter().find(|a| name.eq_ignore_ascii_case(a.name().as_bytes()))
+        let all = [Self::Md5, Self::Sha256, Self::Sha512256];
+        all.into_iter().find(|a| name.eq_ignore_ascii_case(a.name().as_bytes()))
     }
 }
 
@@ -50,6 +54,7 @@ impl Hex {
         match algorithm {
             Algorithm::Md5 => Self::new(&joined::<Md5>(parts)),
             Algorithm::Sha256 => Self::new(&joined::<Sha256>(parts)),
+            Algorithm::Sha512256 => Self::new(&joined::<Sha512_256>(parts)),
         }
     }
 

@@ -40,6 +40,9 @@ fn rfc_7616_3_9_1() {
     example(&header("MD5", "8ca523f5e9506fed4657c9700eebdbec"), "Circle of Life", "GET");
     let sha = "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1";
     example(&header("SHA-256", sha), "Circle of Life", "GET");
+    // Not in the RFC; computed with another implementation.
+    let sha = "430d05014cecc49cab6fbe03176d41a1da86cbfe24a16580e22aaad928d960d0";
+    example(&header("SHA-512-256", sha), "Circle of Life", "GET");
 }
 
 /// A client with a password, and what it says wrong on purpose.
@@ -69,11 +72,14 @@ fn directory() -> Directory {
     let hash = |user: &str| format!("{user}:falcot.com:hunter2");
     let md5 = |user: &str| <[u8; 16]>::from(<md5::Md5 as sha2::Digest>::digest(hash(user)));
     let sha = |user: &str| <[u8; 32]>::from(<sha2::Sha256 as sha2::Digest>::digest(hash(user)));
+    let sha512 = |user: &str| <[u8; 32]>::from(<sha2::Sha512_256 as sha2::Digest>::digest(hash(user)));
     let all = Keys {
         md5: Some(md5("roland")),
         sha256: Some(sha("roland")),
         md5_whole: Some(md5("roland@falcot.com")),
         sha256_whole: Some(sha("roland@falcot.com")),
+        sha512_256: Some(sha512("roland")),
+        sha512_256_whole: Some(sha512("roland@falcot.com")),
         ..Keys::default()
     };
     let some = Keys { md5: Some(md5("joe")), ..Keys::default() };
@@ -128,7 +134,7 @@ fn roland() -> Address {
 
 #[test]
 fn granted_in_every_form() {
-    for algorithm in [Some("MD5"), Some("md5"), Some("SHA-256"), None] {
+    for algorithm in [Some("MD5"), Some("md5"), Some("SHA-256"), Some("SHA-512-256"), None] {
         for qop in [Some("auth"), Some("\"auth\""), Some("auth-int"), None] {
             for username in ["roland", "roland@falcot.com"] {
                 let client = Client { algorithm, qop, username, ..Client::default() };
@@ -230,7 +236,7 @@ fn challenges() {
             "Proxy-Authenticate: Digest realm=\"falcot.com\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\", stale=true\r\n"
         )
     };
-    assert_eq!(String::from_utf8(out).unwrap(), line("MD5") + &line("SHA-256"));
+    assert_eq!(String::from_utf8(out).unwrap(), line("MD5") + &line("SHA-256") + &line("SHA-512-256"));
     let mut out = Vec::new();
     digest.challenge(&mut out, Role::Server, &domain(), Algorithms::MD5, false, NOW);
     let line = line("MD5").replace("Proxy-A", "WWW-A").replace(", stale=true", "");
@@ -251,7 +257,7 @@ fn clients_that_stumble_are_offered_md5_alone() {
     let sha256 = Keys { sha256: all.sha256, ..Keys::default() };
     assert_eq!(
         offer("User-Agent: baresip v1.0.0 (x86_64/linux)\r\n", &sha256),
-        Algorithms { md5: false, sha256: true },
+        Algorithms { md5: false, sha256: true, sha512_256: false },
         "what the account cannot answer helps nobody"
     );
 }

@@ -10,6 +10,8 @@ use wire::{Account, Address, Keys, Scram};
 const COLUMNS: &str = "address, md5, sha256, md5_whole, sha256_whole, \
     scram_sha1_iterations, scram_sha1_salt, scram_sha1_stored, scram_sha1_server, \
     scram_sha256_iterations, scram_sha256_salt, scram_sha256_stored, scram_sha256_server, \
+    sha512_256, sha512_256_whole, \
+    scram_sha512_iterations, scram_sha512_salt, scram_sha512_stored, scram_sha512_server, \
     created, changed, version";
 
 /// What setting new keys changes in a row that is there: all but its name and when it was made.
@@ -26,6 +28,12 @@ const SET: &[&str] = &[
     "scram_sha256_salt",
     "scram_sha256_stored",
     "scram_sha256_server",
+    "sha512_256",
+    "sha512_256_whole",
+    "scram_sha512_iterations",
+    "scram_sha512_salt",
+    "scram_sha512_stored",
+    "scram_sha512_server",
     "changed",
     "version",
 ];
@@ -102,7 +110,7 @@ pub(crate) async fn load_one(
     let row = statement.push_bind(address.as_str()).build().fetch_optional(connection).await?;
     let Some(row) = row else { return Ok(None) };
     let record =
-        |account| Ok(AccountRecord { account, created: row.try_get(13)?, changed: row.try_get(14)? });
+        |account| Ok(AccountRecord { account, created: row.try_get(19)?, changed: row.try_get(20)? });
     account(&row)?.map(record).transpose()
 }
 
@@ -147,6 +155,9 @@ fn push_keys(values: &mut Values<'_>, keys: &Keys) {
     values.push_bind(keys.sha256_whole.as_ref().map(|key| &key[..]));
     push_scram(values, keys.scram_sha1.as_ref());
     push_scram(values, keys.scram_sha256.as_ref());
+    values.push_bind(keys.sha512_256.as_ref().map(|key| &key[..]));
+    values.push_bind(keys.sha512_256_whole.as_ref().map(|key| &key[..]));
+    push_scram(values, keys.scram_sha512.as_ref());
 }
 
 fn push_scram<const N: usize>(values: &mut Values<'_>, scram: Option<&Scram<N>>) {
@@ -166,6 +177,9 @@ fn account(row: &Row) -> sqlx::Result<Option<Account>> {
         sha256_whole: key(row, 4)?,
         scram_sha1: scram(row, 5)?,
         scram_sha256: scram(row, 9)?,
+        sha512_256: key(row, 13)?,
+        sha512_256_whole: key(row, 14)?,
+        scram_sha512: scram(row, 15)?,
     };
     Ok(Some(Account { address, keys }))
 }

@@ -39,6 +39,9 @@ pub struct Sha1;
 /// SCRAM-SHA-256.
 #[derive(Clone, Copy, Debug)]
 pub struct Sha256;
+/// SCRAM-SHA-512.
+#[derive(Clone, Copy, Debug)]
+pub struct Sha512;
 
 macro_rules! algorithm {
     ($type:ident, $n:literal, $hash:ty, $name:literal, $field:ident) => {
@@ -68,6 +71,7 @@ macro_rules! algorithm {
 
 algorithm!(Sha1, 20, sha1::Sha1, "SCRAM-SHA-1", scram_sha1);
 algorithm!(Sha256, 32, sha2::Sha256, "SCRAM-SHA-256", scram_sha256);
+algorithm!(Sha512, 64, sha2::Sha512, "SCRAM-SHA-512", scram_sha512);
 
 /// What to keep of a password that is already in its normal form (`wire::address::password`). Takes
 /// milliseconds: not for a worker.
@@ -89,6 +93,11 @@ pub fn derive_sha1(password: &Secret, salt: &[u8], iterations: u32) -> Scram<20>
 /// What SCRAM-SHA-256 keeps of a password (see [`derive()`]).
 pub fn derive_sha256(password: &Secret, salt: &[u8], iterations: u32) -> Scram<32> {
     derive::<Sha256, 32>(password, salt, iterations)
+}
+
+/// What SCRAM-SHA-512 keeps of a password (see [`derive()`]).
+pub fn derive_sha512(password: &Secret, salt: &[u8], iterations: u32) -> Scram<64> {
+    derive::<Sha512, 64>(password, salt, iterations)
 }
 
 /// The server has sent its salt; the client's proof is due.
