@@ -4,11 +4,15 @@ use crate::client::{Client, Line, REALM};
 use crate::coturn::{PACKAGE, Peer, totals, uclient_as};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use stun::Method;
-use stun::attribute::Lifetime;
+use stun::attribute::{
+    AccessToken, ErrorCode, Lifetime, Nonce, PasswordAlgorithm, PasswordAlgorithms, Realm,
+    RequestedTransport, Software, ThirdPartyAuthorization, UserHash, Username,
+};
+use stun::{Algorithm, Class, Key, Message, Method, TransactionId, Writer};
 use testkit::House;
 use testkit::process::run;
 use turn::credentials::temporary::issue;
+use wire::Secret;
 
 /// A house with two secrets and the keys that Debian's `turnutils_uclient -J` has built in.
 fn house() -> House {
@@ -80,4 +84,109 @@ fn debians_client_with_access_tokens() {
             ("turn.tls", &["-J"], &["-t", "-S"]),
         ],
     );
+}
+
+/// The code of the answer to a request, 0 for success; and the answer.
+fn code(line: &mut Line, request: &[u8]) -> (u16, Vec<u8>) {
+    line.send(request);
+    let bytes = line.receive();
+    let answer = Message::parse(&bytes).unwrap();
+    let ErrorCode { code, .. } = answer.get().unwrap().unwrap_or(ErrorCode { code: 0, reason: "" });
+    (code, bytes)
+}
+
+/// An Allocate with a SHA-256 key, named by a hash, as RFC 8489 wants it of a client that was offered both.
+fn modern(line: &mut Line, name: &str, password: &str) -> u16 {
+    let start = |number| (Class::Request, Method::ALLOCATE, TransactionId([number; 12]));
+    let (mut first, (class, method, transaction)) = (Vec::new(), start(1));
+    let writer = Writer::new(&mut first, class, method, transaction).with(&RequestedTransport::UDP);
+    writer.with(&Software("a client of RFC 8489 that says what it is")).finish();
+    let (refused, challenge) = code(line, &first);
+    let challenge = Message::parse(&challenge).unwrap();
+    let (Some(Realm(realm)), Some(Nonce(nonce))) = (challenge.get().unwrap(), challenge.get().unwrap())
+    else {
+        panic!("no challenge: {challenge:?}")
+    };
+    assert!(refused == 401 && nonce.starts_with("obMatJos2wAAA"), "{challenge:?}");
+    assert_eq!(challenge.get(), Ok(Some(PasswordAlgorithms::OURS)));
+
+    let key = Key::sha256(name, realm, password);
+    let (mut second, (class, method, transaction)) = (Vec::new(), start(2));
+    let writer = Writer::new(&mut second, class, method, transaction).with(&RequestedTransport::UDP);
+    let writer = writer.with(&UserHash::of(name, realm)).with(&Realm(realm)).with(&Nonce(nonce));
+    let writer = writer.with(&PasswordAlgorithm::Sha256).with(&PasswordAlgorithms::OURS);
+    writer.sign(Algorithm::Sha256, &key).fingerprint().finish();
+    let (code, answer) = code(line, &second);
+    let answer = Message::parse(&answer).unwrap();
+    assert!(code == 401 || (answer.integrity(), answer.is_signed(&key)) == (Some(Algorithm::Sha256), true));
+    code
+}
+
+#[test]
+fn a_client_of_rfc_8489() {
+    let house = house();
+    for name in ["roland", "roland@falcot.com"] {
+        assert_eq!(modern(&mut Line::udp(house.port("turn.udp")), name, "tr0mbone"), 0, "{name}");
+        assert_eq!(modern(&mut Line::tcp(house.port("turn.tcp")), name, "tr0mbone"), 0, "{name}");
+        assert_eq!(modern(&mut Line::udp(house.port("turn.udp")), name, "guess"), 401, "{name}");
+    }
+    assert_eq!(modern(&mut Line::udp(house.port("turn.udp")), "mallory", "tr0mbone"), 401);
+    house.add("lucas@falcot.com", "c0rnet");
+    assert_eq!(modern(&mut Line::udp(house.port("turn.udp")), "lucas", "c0rnet"), 0, "added just now");
+}
+
+fn unix() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+#[test]
+fn credentials_that_the_house_makes_without_being_told_a_secret() {
+    let house = House::of(env!("CARGO_BIN_EXE_parlour")).start();
+    let server = Secret::new(std::fs::read(house.dir().join("data/server.secret")).unwrap());
+    let own = parlour::secret::key(&server, "turn credentials");
+    let allocate = |secret: &[u8], expires, user: &str| {
+        let issued = issue(secret, expires, user);
+        Client::new(Line::udp(house.port("turn.udp")), &issued.username, &issued.credential).allocate()
+    };
+    assert_eq!(allocate(&own, unix() + 60, "joe"), 0);
+    assert_eq!(allocate(&own, unix() - 1, "joe"), 401);
+    assert_eq!(allocate(&[0; 32], unix() + 60, "joe"), 401);
+}
+
+/// What `turnutils_oauth` makes of a key, for a server.
+fn token_of_debian(server: &str, kid: &str, key: &str, mac_key: &str) -> Vec<u8> {
+    let mut command = Command::new("turnutils_oauth");
+    let made = (u128::from(unix()) << 16).to_string();
+    command.args(["-e", "--server-name", server, "--auth-key-id", kid, "--auth-key", key]);
+    command.args(["--auth-key-timestamp", &unix().to_string(), "--auth-key-lifetime", "21600"]);
+    command.args(["--token-mac-key", mac_key, "--token-timestamp", &made, "--token-lifetime", "600"]);
+    let (_, output) = run(&mut command, PACKAGE, Duration::from_secs(10));
+    let token = output.split("\"access_token\":\"").nth(1).and_then(|rest| rest.split('"').next());
+    base64::Engine::decode(&base64::engine::general_purpose::STANDARD, token.expect(&output)).unwrap()
+}
+
+#[test]
+fn a_token_of_debians_turnutils_oauth() {
+    let house = house();
+    let north = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEK";
+    let allocate = |server: &str| {
+        let token = token_of_debian(server, "north", north, "WmtzanB3ZW9peFhtdm42NzUzNG0=");
+        let mut line = Line::tcp(house.port("turn.tcp"));
+        let mut first = Vec::new();
+        Writer::new(&mut first, Class::Request, Method::ALLOCATE, TransactionId([1; 12])).finish();
+        let (_, challenge) = code(&mut line, &first);
+        let challenge = Message::parse(&challenge).unwrap();
+        assert_eq!(challenge.get(), Ok(Some(ThirdPartyAuthorization("turn.falcot.com"))));
+        let Nonce(nonce) = challenge.get().unwrap().unwrap();
+        let mut second = Vec::new();
+        let writer = Writer::new(&mut second, Class::Request, Method::ALLOCATE, TransactionId([2; 12]));
+        let writer = writer.with(&RequestedTransport::UDP).with(&Username("north")).with(&Realm(REALM));
+        let writer = writer.with(&Nonce(nonce)).with(&AccessToken(&token)).with(&Lifetime(3000));
+        writer.sign(Algorithm::Sha1, &Key::raw(b"ZksjpweoixXmvn67534m").unwrap()).finish();
+        let (code, answer) = code(&mut line, &second);
+        (code, Message::parse(&answer).unwrap().get::<Lifetime>().unwrap().map(|lifetime| lifetime.0))
+    };
+    let (code, lifetime) = allocate("turn.falcot.com");
+    assert!(code == 0 && lifetime.is_some_and(|lifetime| (590..=605).contains(&lifetime)), "{lifetime:?}");
+    assert_eq!(allocate("turn.falcot.org"), (401, None));
 }

@@ -8,6 +8,7 @@ mod coturn;
 mod credentials;
 mod discovery;
 mod dtls;
+mod flood;
 mod icmp;
 mod issued;
 mod sessions;

@@ -40,9 +40,10 @@ pub(super) fn config(shared: &Shared, draining: bool) -> Config {
     }
 }
 
-/// A worker's share of what one source may be answered: the kernel spreads its ports over all. Zero stays zero.
+/// A worker's share of what one source may be answered: the kernel spreads its ports over all. One port has one worker,
+/// so that a few are always left. Zero stays zero.
 fn share_of(strangers: u32, workers: u16) -> u32 {
-    strangers.div_ceil(u32::from(workers.max(1)))
+    strangers.div_ceil(u32::from(workers.max(1))).max(strangers.min(20))
 }
 
 /// What is taken beside the passwords of accounts: the administrator's secrets, the one that `parlour turn credentials`
