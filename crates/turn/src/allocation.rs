@@ -2,6 +2,7 @@
 
 use crate::channel::Channels;
 use crate::offload::Offered;
+use crate::pace::Pacing;
 use crate::permission::Permissions;
 use crate::{Client, Policy, Refusal, Seat};
 use rustc_hash::FxHashMap;
@@ -24,6 +25,8 @@ pub struct Traffic {
     pub received_packets: u64,
     /// Their payload, in octets.
     pub received_bytes: u64,
+    /// Datagrams of either way that were more than the bandwidth.
+    pub dropped_packets: u64,
 }
 
 impl Traffic {
@@ -33,6 +36,7 @@ impl Traffic {
         self.sent_bytes += other.sent_bytes;
         self.received_packets += other.received_packets;
         self.received_bytes += other.received_bytes;
+        self.dropped_packets += other.dropped_packets;
     }
 
     /// What came since `earlier`.
@@ -43,6 +47,7 @@ impl Traffic {
             sent_bytes: self.sent_bytes.saturating_sub(earlier.sent_bytes),
             received_packets: self.received_packets.saturating_sub(earlier.received_packets),
             received_bytes: self.received_bytes.saturating_sub(earlier.received_bytes),
+            dropped_packets: self.dropped_packets.saturating_sub(earlier.dropped_packets),
         }
     }
 }
@@ -153,6 +158,8 @@ pub struct Allocation {
     pub channels: Channels,
     /// What went through.
     pub traffic: Traffic,
+    /// What it has spent of its bandwidth, where that is bounded.
+    pub(crate) pacing: Option<Box<Pacing>>,
     /// The fast paths of its channels.
     pub(crate) offered: FxHashMap<ChannelNumber, Offered>,
     /// How much of that is among the server's traffic already.

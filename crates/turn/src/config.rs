@@ -2,7 +2,7 @@
 
 use crate::discovery::Rectangle;
 use crate::quota::Quota;
-use crate::{Credentials, Policy};
+use crate::{Bandwidth, Credentials, Policy};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub struct Config {
     pub credentials: Credentials,
     /// How many allocations there may be.
     pub quota: Quota,
+    /// What may be relayed in a second.
+    pub bandwidth: Bandwidth,
     /// How much one allocation may have.
     pub limits: Limits,
     /// Whether no new allocations are made.

@@ -233,6 +233,7 @@ impl Server {
             permissions: Permissions::default(),
             channels: Channels::default(),
             traffic: Traffic::default(),
+            pacing: None,
             offered: FxHashMap::default(),
             counted: Traffic::default(),
         };

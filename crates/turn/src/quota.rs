@@ -1,8 +1,10 @@
 //! How many allocations one account, one domain and all together may have. They are counted over all workers, exactly, in a
-//! book that the product keeps; it is opened when an allocation or a reservation begins or ends, never by a packet.
+//! book that the product keeps; it is opened when an allocation or a reservation begins or ends. A packet touches it only
+//! where the administrator has bounded the bandwidth of accounts.
 
-use crate::Refusal;
+use crate::{Direction, Refusal};
 use std::fmt;
+use std::time::{Duration, Instant};
 use wire::Address;
 
 /// How many allocations there may be at a time; ports reserved for one count as one, and a relay of each family counts once.
@@ -41,4 +43,8 @@ impl From<Taken> for Refusal {
 pub type Seat = Box<dyn Place>;
 
 /// What stands behind a seat.
-pub trait Place: Send + fmt::Debug {}
+pub trait Place: Send + fmt::Debug {
+    /// Spends the rate of the account, over all workers, on a packet; how long it is to wait, `None` where it is to be
+    /// dropped (see [`crate::pace::spend`]).
+    fn spend(&self, now: Instant, direction: Direction, octets: usize, rate: u64) -> Option<Duration>;
+}

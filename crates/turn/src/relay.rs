@@ -1,14 +1,14 @@
 //! The data path (RFC 8656 §11, §12): one or two lookups per packet, no heap, bytes left where they lie.
 
-use crate::Output;
 use crate::allocation::{Allocation, Relaying};
 use crate::channel::{self, HEADER};
 use crate::indication::{self, Send};
 use crate::policy::Scope;
 use crate::server::Server;
+use crate::{Bandwidth, Direction, Output};
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use stun::attribute::{ChannelNumber, Icmp};
 use stun::message::padded;
 use stun::{Class, Message, TransactionId};
@@ -52,7 +52,7 @@ impl Server {
         match message.first() {
             Some(0x40..=0x7F) => self.channel_data(now, flow, message).unwrap_or(Verdict::Drop),
             Some(0..=3) => match Message::parse(message) {
-                Ok(message) => self.stun(now, flow, &message),
+                Ok(parsed) => self.stun(now, flow, &parsed, message),
                 Err(_) => Verdict::Drop,
             },
             _ => Verdict::Drop,
@@ -62,27 +62,40 @@ impl Server {
     /// RFC 8656 §12.6: from a channel to its peer.
     fn channel_data(&mut self, now: Instant, flow: Flow, message: &[u8]) -> Option<Verdict> {
         let (number, length) = channel::read(message)?;
-        let allocation = self.allocations.of_client(flow)?;
+        let slot = self.allocations.find(flow)?;
+        let allocation = self.allocations.get(slot)?;
         let peer = allocation.channels.peer(now, number)?;
-        to_peer(now, allocation, peer, HEADER..HEADER + length, false)
+        let part = Part { peer, range: HEADER..HEADER + length, dont_fragment: false };
+        let admitted = to_peer(now, allocation, &self.config.bandwidth, part)?;
+        Some(self.depart(now, slot, Direction::Sent, admitted, message))
     }
 
-    fn stun(&mut self, now: Instant, flow: Flow, message: &Message<'_>) -> Verdict {
+    fn stun(&mut self, now: Instant, flow: Flow, message: &Message<'_>, bytes: &[u8]) -> Verdict {
         match message.class() {
             Class::Request => Verdict::Slow,
-            Class::Indication => self.send_indication(now, flow, message).unwrap_or(Verdict::Drop),
+            Class::Indication => self.send_indication(now, flow, message, bytes).unwrap_or(Verdict::Drop),
             Class::Success | Class::Error => Verdict::Drop,
         }
     }
 
     /// RFC 8656 §11.2: from a Send indication to its peer.
-    fn send_indication(&mut self, now: Instant, flow: Flow, message: &Message<'_>) -> Option<Verdict> {
+    fn send_indication(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        message: &Message<'_>,
+        bytes: &[u8],
+    ) -> Option<Verdict> {
         let Send { peer, data, dont_fragment } = indication::read_send(message)?;
-        let ports = self.config.ports.clone();
-        let allocation = self.allocations.of_client(flow).filter(|one| one.relaying == Relaying::Udp)?;
+        let slot = self.allocations.find(flow)?;
+        let allocation = self.allocations.get(slot).filter(|one| one.relaying == Relaying::Udp)?;
         let permission = allocation.permissions.get(now, peer.ip())?;
-        let is_open = Scope::includes(permission.scope, peer.port(), &ports);
-        if is_open { to_peer(now, allocation, peer, data, dont_fragment) } else { None }
+        if !Scope::includes(permission.scope, peer.port(), &self.config.ports) {
+            return None;
+        }
+        let part = Part { peer, range: data, dont_fragment };
+        let admitted = to_peer(now, allocation, &self.config.bandwidth, part)?;
+        Some(self.depart(now, slot, Direction::Sent, admitted, bytes))
     }
 
     /// What to do with a datagram that a peer sent to a relay: `frame` holds `headroom` octets and then the datagram, and
@@ -95,26 +108,37 @@ impl Server {
         frame: &mut [u8],
         headroom: usize,
     ) -> Verdict {
+        self.arrived(now, socket, peer, frame, headroom).unwrap_or(Verdict::Drop)
+    }
+
+    fn arrived(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        peer: SocketAddr,
+        frame: &mut [u8],
+        headroom: usize,
+    ) -> Option<Verdict> {
         let transaction = self.next_transaction();
-        let allocation = self.allocations.of_socket(socket);
-        let Some(allocation) = allocation.filter(|one| one.lives(now, socket)) else {
-            return Verdict::Drop;
-        };
+        let slot = self.allocations.slot_of_socket(socket)?;
+        let allocation = self.allocations.get(slot).filter(|one| one.lives(now, socket))?;
+        let channel = allocation.channels.number(now, peer);
+        if channel.is_none() {
+            allocation.permissions.get(now, peer.ip())?;
+        }
         let length = frame.len() - headroom;
-        let range = match allocation.channels.number(now, peer) {
+        let wait = allocation.pace(now, Direction::Received, length, &self.config.bandwidth)?;
+        let range = match channel {
             Some(number) => {
                 let is_stream = allocation.client.transport.is_stream();
-                write_channel_data(frame, headroom, number, is_stream)
+                write_channel_data(frame, headroom, number, is_stream)?
             }
-            None if allocation.permissions.get(now, peer.ip()).is_some() => {
-                indication::write_data(frame, headroom, peer, transaction)
-            }
-            None => None,
+            None => indication::write_data(frame, headroom, peer, transaction)?,
         };
-        let Some(range) = range else { return Verdict::Drop };
         allocation.traffic.received_packets += 1;
         allocation.traffic.received_bytes += length as u64;
-        Verdict::Forward { to: Way::Client(allocation.client.flow), range }
+        let verdict = Verdict::Forward { to: Way::Client(allocation.client.flow), range };
+        Some(self.depart(now, slot, Direction::Received, (verdict, wait), frame))
     }
 
     /// What the network said to a datagram from a relay to a peer: the client is told, where it may hear of that peer at all
@@ -143,18 +167,25 @@ impl Server {
     }
 }
 
-/// To a peer, through the relay that reaches it.
-fn to_peer(
-    now: Instant,
-    allocation: &mut Allocation,
+/// What of a client's message goes to a peer.
+struct Part {
     peer: SocketAddr,
     range: Range<usize>,
     dont_fragment: bool,
-) -> Option<Verdict> {
+}
+
+/// To a peer, through the relay that reaches it; now, or when its bandwidth allows it.
+fn to_peer(
+    now: Instant,
+    allocation: &mut Allocation,
+    bandwidth: &Bandwidth,
+    Part { peer, range, dont_fragment }: Part,
+) -> Option<(Verdict, Duration)> {
     let socket = allocation.towards(now, peer)?.socket;
+    let wait = allocation.pace(now, Direction::Sent, range.len(), bandwidth)?;
     allocation.traffic.sent_packets += 1;
     allocation.traffic.sent_bytes += range.len() as u64;
-    Some(Verdict::Forward { to: Way::Peer { socket, peer, dont_fragment }, range })
+    Some((Verdict::Forward { to: Way::Peer { socket, peer, dont_fragment }, range }, wait))
 }
 
 /// Puts the header in front of a datagram; on streams the padding too, for which the datagram moves forward.

@@ -174,6 +174,8 @@ pub(crate) enum Timer {
     Opening(Ask),
     /// Nobody came to bind a peer's connection.
     Link(PeerConnection),
+    /// A packet has waited for its bandwidth.
+    Pace(Slot),
 }
 
 /// A TURN server: one worker's share of the clients.
@@ -195,6 +197,8 @@ pub struct Server {
     pub(crate) links: tcp::Links,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) timers: Timers<Timer>,
+    /// Octets that wait for their bandwidth.
+    pub(crate) held: usize,
     pub(crate) offloads: Offloads,
     /// Counts indications.
     pub(crate) indications: u64,
@@ -250,6 +254,7 @@ impl Server {
             links: tcp::Links::default(),
             ledger,
             timers: Timers::default(),
+            held: 0,
             offloads: Offloads::default(),
             indications: entropy.next_u64(),
             entropy,
@@ -318,6 +323,7 @@ impl Server {
         self.timers.cancel(Timer::Allocation(slot));
         self.unlink_all(slot);
         if let Some(mut allocation) = self.allocations.remove(slot) {
+            self.forget_waiting(slot, &allocation);
             self.traffic.add(allocation.uncounted());
             for relay in allocation.relays() {
                 self.output(Output::CloseRelay(relay.socket));
@@ -426,6 +432,7 @@ impl Machine for Server {
                 Timer::Reservation(token) => self.unclaimed(token),
                 Timer::Opening(ask) => self.fail(ask),
                 Timer::Link(id) => self.unbound(id),
+                Timer::Pace(slot) => self.release(now, slot),
             }
         }
     }

@@ -14,8 +14,8 @@ use turn::quota::{Place, Taken};
 use turn::server::{Bound, NonceRule, Unbound};
 use turn::tcp::Effect;
 use turn::{
-    Ask, Client, Config, Input, Ledger, Limits, Output, Policy, Quota, Range, Relays, Seat, Server, Verdict,
-    Way,
+    Ask, Client, Config, Direction, Input, Ledger, Limits, Output, Policy, Quota, Range, Relays, Seat,
+    Server, Verdict, Way,
 };
 use wire::{
     Account, ConnectionId, Directory, Domain, Flow, Keys, Machine, Secret, SocketId, Transport, WorkerId,
@@ -106,6 +106,7 @@ pub(crate) fn config() -> Config {
         discovery: Vec::new(),
         credentials: turn::Credentials::default(),
         quota: Quota { user: 3, domain: 4, total: 5 },
+        bandwidth: turn::Bandwidth::default(),
         limits: Limits { permissions: 4, channels: 3, strangers: 500 },
         offload: false,
         lifetime: Duration::from_secs(600),
@@ -115,7 +116,11 @@ pub(crate) fn config() -> Config {
 
 /// What all workers of a house share: how many seats each account, each domain and everybody (`""`) has.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Book(Pages);
+pub(crate) struct Book(Pages, Spent);
+
+/// How far each account has spent its bandwidth, each way.
+#[expect(clippy::disallowed_types, reason = "it stands for the product's book, which counts without a lock")]
+type Spent = Arc<std::sync::Mutex<HashMap<(String, bool), Instant>>>;
 
 #[expect(clippy::disallowed_types, reason = "it stands for the product's book, which has a lock")]
 type Pages = Arc<std::sync::Mutex<HashMap<String, u32>>>;
@@ -123,7 +128,15 @@ type Pages = Arc<std::sync::Mutex<HashMap<String, u32>>>;
 #[derive(Debug)]
 struct Held(Book, [String; 3]);
 
-impl Place for Held {}
+impl Place for Held {
+    fn spend(&self, now: Instant, direction: Direction, octets: usize, rate: u64) -> Option<Duration> {
+        let mut spent = self.0.1.lock().unwrap();
+        let until = spent.entry((self.1[0].clone(), direction == Direction::Sent)).or_insert(now);
+        let (wait, ahead) = turn::pace::spend(until.saturating_duration_since(now), octets, rate)?;
+        *until = now + ahead;
+        Some(wait)
+    }
+}
 
 impl Drop for Held {
     fn drop(&mut self) {

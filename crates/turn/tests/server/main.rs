@@ -16,6 +16,7 @@ mod icmp;
 mod lifetimes;
 mod lossy;
 mod offload;
+mod pace;
 mod permissions;
 mod places;
 mod quota;

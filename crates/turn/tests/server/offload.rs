@@ -27,7 +27,13 @@ fn offloading() -> Config {
 }
 
 fn carried(id: u64, octets: u64, last: bool) -> Input<'static> {
-    let traffic = Traffic { sent_packets: 1, sent_bytes: octets, received_packets: 2, received_bytes: 7 };
+    let traffic = Traffic {
+        sent_packets: 1,
+        sent_bytes: octets,
+        received_packets: 2,
+        received_bytes: 7,
+        ..Traffic::default()
+    };
     Input::Carried(Carried { id: PathId(id), traffic, last })
 }
 

@@ -3,16 +3,25 @@
 
 use rustc_hash::FxHashMap;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 use turn::quota::{Ledger, Place, Quota, Seat, Taken};
+use turn::{Direction, pace};
 use wire::Address;
 
 /// The book. Pages that nobody holds any more are torn out as it grows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Book {
     pages: Mutex<Pages>,
     total: Arc<Count>,
+    since: Instant,
+}
+
+impl Default for Book {
+    fn default() -> Self {
+        Self { pages: Mutex::default(), total: Arc::default(), since: Instant::now() }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +79,9 @@ impl Book {
             user: Count::default(),
             domain: domains.get(user.domain().into(), Count::default),
             total: Arc::clone(&self.total),
+            sent: Meter::default(),
+            received: Meter::default(),
+            since: self.since,
         })
     }
 }
@@ -105,6 +117,10 @@ struct Usage {
     user: Count,
     domain: Arc<Count>,
     total: Arc<Count>,
+    sent: Meter,
+    received: Meter,
+    /// What the meters count from.
+    since: Instant,
 }
 
 /// A seat: what was counted up for it is counted down when it is dropped.
@@ -129,11 +145,37 @@ impl Held {
     }
 }
 
-impl Place for Held {}
+impl Place for Held {
+    fn spend(&self, now: Instant, direction: Direction, octets: usize, rate: u64) -> Option<Duration> {
+        let meter = match direction {
+            Direction::Sent => &self.0.sent,
+            Direction::Received => &self.0.received,
+        };
+        meter.spend(now.saturating_duration_since(self.0.since), octets, rate)
+    }
+}
+
+/// Up to when a rate is spent, in nanoseconds: shared by the workers, and changed without a lock.
+#[derive(Debug, Default)]
+struct Meter(AtomicU64);
+
+impl Meter {
+    fn spend(&self, now: Duration, octets: usize, rate: u64) -> Option<Duration> {
+        let mut wait = Duration::ZERO;
+        let later = |spent| {
+            let ahead = Duration::from_nanos(spent).saturating_sub(now);
+            let (this, ahead) = pace::spend(ahead, octets, rate)?;
+            wait = this;
+            u64::try_from((now + ahead).as_nanos()).ok()
+        };
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Relaxed, later).ok()?;
+        Some(wait)
+    }
+}
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let Usage { user, domain, total } = &*self.0;
+        let Usage { user, domain, total, .. } = &*self.0;
         [user, domain, total].into_iter().for_each(Count::fall);
     }
 }
@@ -167,7 +209,8 @@ mod tests {
 
     fn page(domain: &Arc<Count>, total: &Arc<Count>) -> Arc<Usage> {
         let (domain, total) = (Arc::clone(domain), Arc::clone(total));
-        Arc::new(Usage { user: Count::default(), domain, total })
+        let (sent, received) = (Meter::default(), Meter::default());
+        Arc::new(Usage { user: Count::default(), domain, total, sent, received, since: Instant::now() })
     }
 
     const QUOTA: Quota = Quota { user: 2, domain: 3, total: 4 };
@@ -218,5 +261,18 @@ mod tests {
         assert!(usages.iter().all(|usage| usage.user.get() <= 30));
         drop(taken);
         assert_eq!(total.get(), 0);
+    }
+
+    #[test]
+    fn a_rate_that_many_threads_spend_is_spent_once() {
+        let meter = Meter::default();
+        let admitted: usize = std::thread::scope(|scope| {
+            let spend =
+                || (0..1000).filter(|_| meter.spend(Duration::from_secs(9), 1000, 100_000).is_some()).count();
+            let threads = [(); 4].map(|()| scope.spawn(spend));
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        // A hundred in a second: the burst, what may wait, and one on the edge of each.
+        assert_eq!(admitted, 51);
     }
 }

@@ -152,7 +152,7 @@ fn of_sessions(found: Found<Session>) -> Seen {
 
 fn log_end(session: &Session, end: End, seconds: u64) {
     let Session { id, user, client, relayed, traffic, .. } = session;
-    let Traffic { sent_packets, sent_bytes, received_packets, received_bytes } = traffic;
+    let Traffic { sent_packets, sent_bytes, received_packets, received_bytes, dropped_packets } = traffic;
     tracing::info!(
         session = %id,
         reason = %end,
@@ -162,6 +162,7 @@ fn log_end(session: &Session, end: End, seconds: u64) {
         sent_octets = sent_bytes,
         received_packets,
         received_octets = received_bytes,
+        dropped_packets,
         "session ended"
     );
     tracing::debug!(session = %id, %user, client = %client.peer, %relayed, "whose session that was");

@@ -6,7 +6,7 @@ use crate::config::plan::Network;
 use crate::desk::Shared;
 use turn::credentials::token::Tokens;
 use turn::server::NonceRule;
-use turn::{Config, Credentials, Limits, Policy, Quota, Range, Relays};
+use turn::{Bandwidth, Config, Credentials, Limits, Policy, Quota, Range, Relays};
 use wire::Secret;
 
 /// What the house's own secret of time-limited credentials is made for.
@@ -29,6 +29,7 @@ pub(super) fn config(shared: &Shared, draining: bool) -> Config {
         },
         draining,
         alternates: plan.turn.alternate_servers.clone(),
+        bandwidth: Bandwidth { session: plan.turn.bandwidth.session, user: plan.turn.bandwidth.user },
         limits: Limits {
             permissions: limits.permissions,
             channels: limits.channels,
