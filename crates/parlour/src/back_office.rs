@@ -6,14 +6,15 @@ use crate::admin::answers::{Listening, Reloaded, Status};
 use crate::admin::command::Reply;
 use crate::admin::failure::Kind;
 use crate::admin::{Backend, Failure};
-use crate::config::{self, Plan, Refusal};
+use crate::config::{self, Plan};
+use crate::front::Front;
 use crate::listen;
 use crate::mail::Mail;
 use crate::report::Report;
 use crate::services;
 use crate::services::turn::sessions::{Look, Order, Seen};
 use arc_swap::ArcSwap;
-use net::tls::{Identities, Identity};
+
 use net::{Bound, Postbox};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,8 +28,7 @@ pub struct BackOffice {
     accounts: Accounts,
     plan: ArcSwap<Plan>,
     postbox: Postbox<Mail>,
-    bound: Arc<[Bound]>,
-    identities: Option<Arc<Identities>>,
+    front: Front,
     started: Instant,
     reloading: tokio::sync::Mutex<()>,
     draining: AtomicBool,
@@ -43,10 +43,8 @@ pub struct Parts {
     pub plan: Arc<Plan>,
     /// The way to the workers.
     pub postbox: Postbox<Mail>,
-    /// The listeners with their real ports.
-    pub bound: Arc<[Bound]>,
-    /// What TLS listeners show; `None` where none speaks TLS.
-    pub identities: Option<Arc<Identities>>,
+    /// The listeners and their certificate.
+    pub front: Front,
 }
 
 impl BackOffice {
@@ -56,8 +54,7 @@ impl BackOffice {
             accounts: parts.accounts,
             plan: ArcSwap::new(parts.plan),
             postbox: parts.postbox,
-            bound: parts.bound,
-            identities: parts.identities,
+            front: parts.front,
             started: Instant::now(),
             reloading: tokio::sync::Mutex::default(),
             draining: AtomicBool::new(false),
@@ -65,8 +62,8 @@ impl BackOffice {
     }
 
     /// The listeners with their real ports.
-    pub fn bound(&self) -> &[Bound] {
-        &self.bound
+    pub fn bound(&self) -> Arc<[Bound]> {
+        self.front.bound()
     }
 
     /// What each worker says of itself, once it has worked off its earlier mail.
@@ -98,29 +95,22 @@ impl BackOffice {
     }
 
     /// Reads the configuration again. A refused one leaves everything as it is.
-    async fn read_again(&self) -> Result<Reloaded, Refusal> {
+    async fn read_again(&self) -> Result<Reloaded, Failure> {
         let _one_at_a_time = self.reloading.lock().await;
         let old = self.plan();
         let new = Arc::new(config::load(&old.file)?);
-        self.show_certificate(&new);
+        let bound = self.front.change(&new).await?;
+        self.front.show_certificate(&new);
         let reloaded = Reloaded { after_restart: after_restart(&old, &new), warnings: new.warnings.clone() };
         self.plan.store(Arc::clone(&new));
         self.accounts.replan(&new).await;
         for worker in 0..self.postbox.workers() {
             // A worker that has ended needs no plan.
-            drop(self.postbox.deliver(WorkerId(worker), Mail::Plan(Arc::clone(&new))).await);
+            let mail = Mail::Plan(Arc::clone(&new), Arc::clone(&bound));
+            drop(self.postbox.deliver(WorkerId(worker), mail).await);
         }
         self.ask_all().await;
         Ok(reloaded)
-    }
-
-    /// Shows the certificate of `plan` from now on.
-    fn show_certificate(&self, plan: &Plan) {
-        let (Some(identities), Some(tls)) = (&self.identities, &plan.tls) else { return };
-        match Identity::from_pem(&tls.chain_pem, tls.key_pem.expose()) {
-            Ok(identity) => identities.replace(identity),
-            Err(error) => tracing::error!(%error, "the certificate stays as it was"),
-        }
     }
 
     /// When the certificate's files were last written.
@@ -136,7 +126,7 @@ impl BackOffice {
         let plan = self.plan();
         match config::load(&plan.file) {
             Ok(new) => {
-                self.show_certificate(&new);
+                self.front.show_certificate(&new);
                 tracing::info!("the certificate was read again");
             }
             Err(refusal) => tracing::error!(%refusal, "the certificate stays as it was"),
@@ -171,14 +161,14 @@ impl Backend for BackOffice {
                 uptime: self.started.elapsed().as_secs(),
                 workers: self.postbox.workers(),
                 accounts: u64::try_from(self.accounts.directory().len()).unwrap_or(u64::MAX),
-                listeners: self.bound.iter().map(listening).collect(),
+                listeners: self.bound().iter().map(listening).collect(),
                 counters: sum.0,
             })
         })
     }
 
     fn reload(&self) -> Reply<'_, Reloaded> {
-        Box::pin(async { self.read_again().await.map_err(Failure::from) })
+        Box::pin(async { self.read_again().await })
     }
 
     fn workers(&self) -> u16 {
@@ -223,14 +213,8 @@ fn after_restart(old: &Plan, new: &Plan) -> Vec<String> {
         ("network.workers", old.network.workers == new.network.workers),
         // Switched off it is at once; only another interface needs a program of its own.
         ("turn.xdp", new.turn.xdp.is_none() || old.turn.xdp == new.turn.xdp),
-        ("the listeners", same_listeners(old, new)),
     ];
     rows.into_iter().filter(|(_, same)| !same).map(|(key, _)| key.to_owned()).collect()
-}
-
-fn same_listeners(old: &Plan, new: &Plan) -> bool {
-    let names = |plan| listen::specs(plan).into_iter().map(|spec| spec.name).collect::<Vec<_>>();
-    names(old) == names(new)
 }
 
 /// Tells every worker of a new snapshot of the accounts, and waits for room in their queues. For [`Accounts::load`].

@@ -5,6 +5,7 @@ use crate::config::Plan;
 use crate::report::Report;
 use crate::services::{sip, turn, xmpp};
 use crate::switchboard;
+use net::Bound;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::oneshot;
@@ -23,8 +24,8 @@ pub enum Mail {
     Switchboard(switchboard::Mail),
     /// The accounts have changed.
     Directory(Arc<Directory>),
-    /// The configuration has been read again.
-    Plan(Arc<Plan>),
+    /// The configuration has been read again; these are its listeners.
+    Plan(Arc<Plan>, Arc<[Bound]>),
     /// The administrator asks how this worker is.
     Report(oneshot::Sender<Report>),
     /// The server is to end: take on nothing new, be done by then.

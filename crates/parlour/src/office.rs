@@ -174,8 +174,8 @@ impl Handler for Office {
                 self.shared.directory = directory;
                 return self.serve_all(net, |service, desk| service.refresh(desk));
             }
-            Mail::Plan(plan) => {
-                self.shared.plan = plan;
+            Mail::Plan(plan, bound) => {
+                (self.shared.plan, self.shared.bound) = (plan, bound);
                 return self.serve_all(net, |service, desk| service.refresh(desk));
             }
             // The administrator may have gone away meanwhile.
@@ -196,6 +196,10 @@ impl Handler for Office {
 
     fn deadline(&self) -> Option<Instant> {
         [self.turn.deadline(), self.sip.deadline(), self.xmpp.deadline()].into_iter().flatten().min()
+    }
+
+    fn holds(&self, socket: SocketId) -> bool {
+        self.turn.holds(socket)
     }
 
     fn drained(&self) -> bool {

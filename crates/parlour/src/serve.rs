@@ -6,6 +6,7 @@ use crate::admin::{Backend, socket};
 use crate::back_office::{BackOffice, Parts, publisher};
 use crate::config::Plan;
 use crate::desk::Shared;
+use crate::front::Front;
 use crate::listen;
 use crate::mail::Mail;
 use crate::office::{Kept, Office};
@@ -110,11 +111,12 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
         relays: Arc::default(),
         secret,
     };
-    let running = net::run(listeners, setup, move |start| {
+    let mut running = net::run(listeners, setup, move |start| {
         let kept = kept[usize::from(start.me.0)].lock().map(|mut kept| std::mem::take(&mut *kept));
         Office::new(base.shared(start), start, kept.unwrap_or_default())
     })?;
-    Ok((running, Opening { plan: Arc::clone(plan), store: handle, bound, identities }))
+    let front = Front::new(running.reception().context("the listeners")?, identities);
+    Ok((running, Opening { plan: Arc::clone(plan), store: handle, front }))
 }
 
 /// Those that end while the server runs go by themselves; these ended while it did not.
@@ -130,8 +132,7 @@ fn forget_old_bindings(store: &StoreHandle) {
 struct Opening {
     plan: Arc<Plan>,
     store: StoreHandle,
-    bound: Arc<[Bound]>,
-    identities: Option<Arc<Identities>>,
+    front: Front,
 }
 
 /// What the offices of all workers begin with.
@@ -168,13 +169,12 @@ async fn serve_open(
     opening: Opening,
     mut signals: Signals,
 ) -> Result<Running<Mail>> {
-    let Opening { plan, store, bound, identities } = opening;
+    let Opening { plan, store, front } = opening;
     let postbox = running.postbox();
     let accounts = Accounts::load(store, &plan, publisher(postbox.clone())).await?;
     // Between the workers' first snapshot and this one an account may have been added by another process.
     publisher(postbox.clone())(accounts.directory()).await;
-    let office =
-        Arc::new(BackOffice::new(Parts { accounts, plan: Arc::clone(&plan), postbox, bound, identities }));
+    let office = Arc::new(BackOffice::new(Parts { accounts, plan: Arc::clone(&plan), postbox, front }));
     let door = socket::bind(&plan.admin.socket).with_context(|| plan.admin.socket.display().to_string())?;
     let house: Arc<dyn Backend> = office.clone();
     tokio::spawn(socket::serve(door, house, plan.admin.limits.clone()));

@@ -271,6 +271,12 @@ impl Server {
         self.allocations.find(flow).is_some()
     }
 
+    /// Whether the client of any allocation comes in by this datagram socket.
+    pub fn serves(&self, socket: SocketId) -> bool {
+        let by = |flow: Flow| matches!(flow, Flow::Datagram { socket: own, .. } if own == socket);
+        self.allocations.iter().any(|allocation| by(allocation.client.flow))
+    }
+
     /// How many allocations there are.
     pub fn allocations(&self) -> usize {
         self.allocations.len()

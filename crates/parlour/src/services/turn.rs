@@ -199,6 +199,11 @@ impl Turn {
         }
     }
 
+    /// Whether any client has its allocation by way of this listener.
+    pub fn holds(&self, socket: SocketId) -> bool {
+        self.server.serves(socket)
+    }
+
     /// A datagram from a client on a listener.
     fn client_datagram(
         &mut self,
@@ -209,6 +214,9 @@ impl Turn {
     ) {
         let (peer, local, data) = (batch.peer(index), batch.local(index), batch.data(index));
         let flow = Flow::Datagram { socket, local, peer };
+        if desk.net.is_retired(socket) && !self.server.is_allocated(flow) {
+            return;
+        }
         match self.server.from_client(desk.net.now(), flow, data) {
             Verdict::Forward { to: Way::Peer { socket, peer, dont_fragment }, range } => {
                 let part = batch.part(index, HEADROOM + range.start..HEADROOM + range.end);

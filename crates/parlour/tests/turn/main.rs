@@ -11,6 +11,7 @@ mod dtls;
 mod flood;
 mod icmp;
 mod issued;
+mod reload;
 mod sessions;
 mod strangers;
 mod tcp;

@@ -1,0 +1,70 @@
+//! The front of the house: the listeners in force, and the certificate that they show. Both change at a reload.
+
+use crate::admin::Failure;
+use crate::config::Plan;
+use crate::listen;
+use arc_swap::ArcSwapOption;
+use net::tls::{Identities, Identity};
+use net::{Bound, Reception};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The listeners and their certificate.
+#[derive(Debug)]
+pub struct Front {
+    reception: tokio::sync::Mutex<Reception>,
+    bound: Mutex<Arc<[Bound]>>,
+    identities: ArcSwapOption<Identities>,
+}
+
+impl Front {
+    /// The front as it was opened; no `identities` where nothing spoke TLS.
+    pub fn new(reception: Reception, identities: Option<Arc<Identities>>) -> Self {
+        let bound = Mutex::new(reception.bound().into());
+        Self { reception: tokio::sync::Mutex::new(reception), bound, identities: identities.into() }
+    }
+
+    /// The listeners in force, with their real ports.
+    pub fn bound(&self) -> Arc<[Bound]> {
+        Arc::clone(&self.bound.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts the listeners of `plan` in force, all of them or, when one cannot be bound, none.
+    pub async fn change(&self, plan: &Plan) -> Result<Arc<[Bound]>, Failure> {
+        let mut reception = self.reception.lock().await;
+        if let (None, Some(tls)) = (self.identities.load_full(), &plan.tls) {
+            let identity = Identity::from_pem(&tls.chain_pem, tls.key_pem.expose())
+                .map_err(|error| Failure::failed(format!("the certificate cannot be used: {error}")))?;
+            self.identities.store(Some(Identities::new(identity)));
+        }
+        let identities = self.identities.load_full();
+        let changed = reception.change(&listen::specs(plan), identities.as_ref()).await;
+        changed.map_err(|error| Failure::failed(error.to_string()))?;
+        let bound: Arc<[Bound]> = reception.bound().into();
+        let before = std::mem::replace(
+            &mut *self.bound.lock().unwrap_or_else(PoisonError::into_inner),
+            Arc::clone(&bound),
+        );
+        tell("no longer listens on", &before, &bound);
+        tell("listens on", &bound, &before);
+        Ok(bound)
+    }
+
+    /// Shows the certificate of `plan` from now on.
+    pub fn show_certificate(&self, plan: &Plan) {
+        let identities = self.identities.load_full();
+        let (Some(identities), Some(tls)) = (identities, &plan.tls) else { return };
+        match Identity::from_pem(&tls.chain_pem, tls.key_pem.expose()) {
+            Ok(identity) => identities.replace(identity),
+            Err(error) => tracing::error!(%error, "the certificate stays as it was"),
+        }
+    }
+}
+
+/// Logs those of `these` that are not among `those`.
+fn tell(what: &str, these: &[Bound], those: &[Bound]) {
+    let key = |bound: &Bound| (bound.tag, bound.transport, bound.address);
+    for bound in these.iter().filter(|bound| !those.iter().any(|other| key(other) == key(bound))) {
+        let service = listen::owner(bound.tag);
+        tracing::info!("{service} {what} {} {}", bound.transport, bound.address);
+    }
+}
