@@ -6,9 +6,9 @@ use crate::exchange::Exchange;
 use crate::server::Server;
 use crate::{Client, Refusal};
 use std::time::Instant;
-use stun::HEADER;
 use stun::message::padded;
 use stun::nonce::{Form, NonceText};
+use stun::{HEADER, Message};
 use wire::{Flow, Transport};
 
 /// What a client needs for its next try.
@@ -23,6 +23,12 @@ pub(crate) struct Challenge<'a> {
 }
 
 impl Server {
+    /// How to answer a request. Strangers over UDP are not told what software this is: their answers are to be short.
+    pub(crate) fn exchange(&self, client: Client, request: &Message<'_>) -> Exchange {
+        let software = self.config.software.filter(|_| !is_forgeable(client));
+        Exchange { software, ..Exchange::new(client, request) }
+    }
+
     /// Answers a request that was refused.
     pub(crate) fn refuse(&mut self, now: Instant, exchange: &Exchange, refusal: &Refusal, realm: &str) {
         let buffer = self.buffer();

@@ -34,6 +34,8 @@ pub struct Config {
     pub bandwidth: Bandwidth,
     /// How much one allocation may have.
     pub limits: Limits,
+    /// What answers say that they come from (SOFTWARE), where they say so.
+    pub software: Option<&'static str>,
     /// Whether no new allocations are made.
     pub draining: bool,
     /// Where clients are sent while none is to be had here (300), those of a client's own family.

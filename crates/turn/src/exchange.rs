@@ -5,7 +5,8 @@ use crate::challenge::Challenge;
 use crate::{Client, Refusal};
 use std::time::Duration;
 use stun::attribute::{
-    AlternateServer, ErrorCode, Nonce, PasswordAlgorithms, Realm, ThirdPartyAuthorization, UnknownAttributes,
+    AlternateServer, ErrorCode, Nonce, PasswordAlgorithms, Realm, Software, ThirdPartyAuthorization,
+    UnknownAttributes,
 };
 use stun::{Algorithm, Class, Key, Message, Method, TransactionId, Writer};
 
@@ -21,6 +22,8 @@ pub(crate) struct Exchange {
     pub(crate) until: Option<Duration>,
     /// How long the request was.
     pub(crate) octets: usize,
+    /// What the answer says that it comes from.
+    pub(crate) software: Option<&'static str>,
     /// Whether the answer gets a FINGERPRINT, as the request had one (RFC 8489 §6.3.1).
     pub(crate) fingerprint: bool,
 }
@@ -35,6 +38,7 @@ impl Exchange {
             signature: None,
             until: None,
             octets: request.bytes().len(),
+            software: None,
             fingerprint,
         }
     }
@@ -80,6 +84,7 @@ impl Exchange {
     }
 
     fn close(&self, writer: Writer<'_>) {
+        let writer = writer.maybe(self.software.map(Software).as_ref());
         let writer = match &self.signature {
             Some((algorithm, key)) => writer.sign(*algorithm, key),
             None => writer,

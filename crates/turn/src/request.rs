@@ -49,11 +49,12 @@ impl Server {
 
     /// Lets only those in who show a credential; then sees to what must be understood; then hands over.
     fn authenticated(&mut self, now: Instant, client: Client, request: Message<'_>) {
-        let mut exchange = Exchange::new(client, &request);
+        let mut exchange = self.exchange(client, &request);
         let realm = self.realm(&request);
         let realm = realm.as_ref().map_or("", Domain::as_str);
         let answer = match self.authenticate(now, client, &request, realm) {
             Ok(Credential { owner, key, algorithm }) => {
+                exchange.software = self.config.software;
                 (exchange.signature, exchange.until) = (Some((algorithm, key)), owner.until);
                 self.keep_session(&exchange);
                 self.call(&Call { now, request, exchange, user: owner.user })

@@ -26,4 +26,29 @@ pub fn stun(data: &[u8]) {
     let _ = message.get::<attribute::Data<'_>>();
     let _ = message.get::<attribute::RequestedTransport>();
     let _ = message.get::<attribute::RequestedAddressFamily>();
+    later(&message);
+    let _ = stun::credential::Claim::read(&message);
+}
+
+/// The attributes of the RFCs after 5389 and 5766.
+fn later(message: &Message<'_>) {
+    if let Ok(Some(algorithms)) = message.get::<attribute::PasswordAlgorithms<'_>>() {
+        assert!(algorithms.iter().count() > 0, "a list has an entry");
+    }
+    let _ = message.get::<attribute::PasswordAlgorithm>();
+    let _ = message.get::<attribute::UserHash>();
+    let _ = message.get::<attribute::AlternateServer>();
+    let _ = message.get::<attribute::AlternateDomain<'_>>();
+    let _ = message.get::<attribute::AdditionalAddressFamily>();
+    let _ = message.get::<attribute::AddressErrorCode<'_>>();
+    let _ = message.get::<attribute::Icmp>();
+    let _ = message.get::<attribute::PeerConnection>();
+    let _ = message.get::<attribute::MobilityTicket<'_>>();
+    let _ = message.get::<attribute::ChangeRequest>();
+    let _ = message.get::<attribute::ResponsePort>();
+    let _ = message.get::<attribute::Padding>();
+    let _ = message.get::<attribute::OtherAddress>();
+    let _ = message.get::<attribute::ResponseOrigin>();
+    let _ = message.get::<attribute::AccessToken<'_>>();
+    let _ = message.get::<attribute::ThirdPartyAuthorization<'_>>();
 }

@@ -1,6 +1,6 @@
 //! Who gets in: Debian's clients with time-limited credentials and access tokens, and a client of RFC 8489 by hand.
 
-use crate::client::{Client, Line, REALM};
+use crate::client::{Client, Line, REALM, binding};
 use crate::coturn::{PACKAGE, Peer, totals, uclient_as};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -189,4 +189,17 @@ fn a_token_of_debians_turnutils_oauth() {
     let (code, lifetime) = allocate("turn.falcot.com");
     assert!(code == 0 && lifetime.is_some_and(|lifetime| (590..=605).contains(&lifetime)), "{lifetime:?}");
     assert_eq!(allocate("turn.falcot.org"), (401, None));
+}
+
+#[test]
+fn the_name_of_the_software_is_told_where_that_is_wanted() {
+    for (wanted, expected) in [("true", Some("Parlour ")), ("false", None)] {
+        let house = House::of(env!("CARGO_BIN_EXE_parlour")).set("turn", "software", wanted).start();
+        let (_, answer) = code(&mut Line::tcp(house.port("turn.tcp")), &binding(TransactionId([1; 12])));
+        let software = Message::parse(&answer).unwrap().get().unwrap().map(|Software(name)| name.to_owned());
+        let as_expected = software.as_deref().map(|name| name.starts_with(expected.unwrap_or("none")));
+        assert_eq!(as_expected, expected.map(|_| true), "{software:?}");
+        let (_, answer) = code(&mut Line::udp(house.port("turn.udp")), &binding(TransactionId([1; 12])));
+        assert_eq!(answer.len(), 32);
+    }
 }

@@ -1,7 +1,6 @@
 //! Binding (RFC 8489 §6.3.1): tells anybody their address, in as few octets as there can be.
 
 use crate::discovery::Rectangle;
-use crate::exchange::Exchange;
 use crate::{Client, Refusal, Server};
 use std::time::Instant;
 use stun::attribute::XorMappedAddress;
@@ -13,7 +12,7 @@ impl Server {
         if let Some(place) = Rectangle::place(&self.config.discovery, client.flow) {
             return self.discover(now, client, request, place);
         }
-        let exchange = Exchange::new(client, request);
+        let exchange = self.exchange(client, request);
         let unknown: Vec<Kind> = request.unknown(is_known).collect();
         let buffer = self.buffer();
         let bytes = if unknown.is_empty() {
@@ -26,5 +25,13 @@ impl Server {
 }
 
 pub(super) fn is_known(kind: Kind) -> bool {
-    matches!(kind, Kind::USERNAME | Kind::REALM | Kind::NONCE)
+    matches!(
+        kind,
+        Kind::USERNAME
+            | Kind::REALM
+            | Kind::NONCE
+            | Kind::USERHASH
+            | Kind::PASSWORD_ALGORITHM
+            | Kind::ACCESS_TOKEN
+    )
 }

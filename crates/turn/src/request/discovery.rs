@@ -1,7 +1,6 @@
 //! Binding for NAT behaviour discovery (RFC 5780 §6.1), where the listeners make a rectangle.
 
 use crate::discovery::Place;
-use crate::exchange::Exchange;
 use crate::{Client, Refusal, Server};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -25,7 +24,7 @@ struct Wish {
 impl Server {
     /// Answers a Binding request from the address and to the port that it asks for.
     pub(super) fn discover(&mut self, now: Instant, client: Client, request: &Message<'_>, place: Place) {
-        let exchange = Exchange::new(client, request);
+        let exchange = self.exchange(client, request);
         let buffer = self.buffer();
         let wish = match wish(request) {
             Ok(wish) => wish,

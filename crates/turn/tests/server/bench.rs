@@ -105,6 +105,7 @@ pub(crate) fn config() -> Config {
         alternates: Vec::new(),
         discovery: Vec::new(),
         credentials: turn::Credentials::default(),
+        software: None,
         quota: Quota { user: 3, domain: 4, total: 5 },
         bandwidth: turn::Bandwidth::default(),
         limits: Limits { permissions: 4, channels: 3, strangers: 500 },

@@ -134,6 +134,28 @@ fn a_valid_credential_is_not_counted() {
     assert_eq!(bench.ask(&roland, Method::REFRESH, &[]), [line]);
 }
 
+#[test]
+fn software_is_told_where_there_is_room_and_where_it_is_wanted() {
+    let binding = unsigned(TransactionId([1; 12]), Method::BINDING, &[]);
+    let allocate = unsigned(TransactionId([1; 12]), Method::ALLOCATE, &[transport(17)]);
+    let (udp, stream) = (user("roland", "192.0.2.1:5000"), stream_user("roland", "192.0.2.1:5000"));
+    let told = Config { software: Some("Parlour"), ..config() };
+    for (config, expected) in [(config(), None), (told, Some(Software("Parlour")))] {
+        let mut bench = Bench::with(config);
+        for request in [&binding, &allocate] {
+            let bytes = answer(&mut bench, udp.client, request).unwrap();
+            assert_eq!(Message::parse(&bytes).unwrap().get::<Software<'_>>(), Ok(None));
+            let bytes = answer(&mut bench, stream.client, request).unwrap();
+            assert_eq!(Message::parse(&bytes).unwrap().get(), Ok(expected));
+        }
+        let roland = bench.allocated("roland", "192.0.2.1:5000");
+        let refresh = bench.signed(&roland, Method::REFRESH, &[]);
+        let bytes = answer(&mut bench, roland.client, &refresh).unwrap();
+        let message = Message::parse(&bytes).unwrap();
+        assert_eq!((message.get(), message.integrity().is_some()), (Ok(expected), true));
+    }
+}
+
 /// What a challenge of this many octets has.
 fn full(bytes: &[u8]) -> (bool, Option<PasswordAlgorithms<'_>>, Option<&str>) {
     let message = Message::parse(bytes).unwrap();

@@ -21,6 +21,7 @@ pub(super) fn config(shared: &Shared, draining: bool) -> Config {
         ports: plan.turn.relay_ports.clone(),
         peers: peers(plan),
         discovery: discovery::rectangles(&shared.bound),
+        software: plan.turn.software.then_some(concat!("Parlour ", env!("CARGO_PKG_VERSION"))),
         credentials: credentials(shared),
         quota: Quota {
             user: plan.turn.quota.user,
