@@ -88,8 +88,9 @@ impl<'a> Claim<'a> {
         let Nonce(nonce) = get(request)?.ok_or(Denied::Incomplete)?;
         let password = password(request, nonce)?;
         // A client that takes part in the choice of algorithms is answered with the stronger attribute whatever it chose.
+        // There are some (crate stun-proto 2.0) that then look at no attribute but the one that they sent.
         let chose = request.raw(Kind::PASSWORD_ALGORITHM).is_some();
-        let algorithm = if chose { Algorithm::Sha256 } else { algorithm };
+        let algorithm = if chose && algorithm == Algorithm::Sha1 { Algorithm::Both } else { algorithm };
         Ok(Self { who, realm, nonce, password, token: get(request)?, algorithm })
     }
 
@@ -188,7 +189,7 @@ mod tests {
         for nonce in [FRESH, MARKED] {
             check(&[USER, HOME, nonce, OFFER, SHA256], &[(TWO, sha256())], Ok(TWO));
             check(&[USER, HOME, nonce, OFFER, MD5], &[(TWO, md5())], Ok(TWO));
-            check(&[USER, HOME, nonce, OFFER, MD5], &[(ONE, md5())], Ok(TWO));
+            check(&[USER, HOME, nonce, OFFER, MD5], &[(ONE, md5())], Ok(Algorithm::Both));
             check(&[USER, HOME, nonce, OFFER, SHA256], &[(TWO, md5())], Err(Unauthenticated));
             check(&[USER, HOME, nonce], &[(TWO, sha256())], Err(Unauthenticated));
             check(&[USER, HOME, nonce], &[(ONE, md5())], Ok(ONE));

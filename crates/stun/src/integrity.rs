@@ -11,13 +11,15 @@ use sha2::Sha256;
 use std::fmt;
 use subtle::ConstantTimeEq;
 
-/// Which of the two attributes guards a message.
+/// Which of the two attributes guard a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// MESSAGE-INTEGRITY: HMAC-SHA-1, 20 octets.
     Sha1,
     /// MESSAGE-INTEGRITY-SHA256: HMAC-SHA-256, 32 octets, or cut to a multiple of four from 16 up.
     Sha256,
+    /// First the one, then the other.
+    Both,
 }
 
 /// The key of either HMAC: at most 64 octets, the block size of both.
@@ -113,6 +115,7 @@ impl Writer<'_> {
             Algorithm::Sha256 => {
                 self.guard(crate::Kind::MESSAGE_INTEGRITY_SHA256, |message, at| sha256(key, message, at, 32))
             }
+            Algorithm::Both => self.sign(Algorithm::Sha1, key).sign(Algorithm::Sha256, key),
         }
     }
 }

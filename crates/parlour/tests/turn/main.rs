@@ -10,6 +10,7 @@ mod discovery;
 mod dtls;
 mod flood;
 mod icmp;
+mod independent;
 mod issued;
 mod reload;
 mod sessions;
