@@ -22,9 +22,10 @@ fn house() -> (House, u16, u16) {
     (house.set("turn", "udp", &format!("[{}]", list.join(", "))).start(), first, second)
 }
 
-fn natdiscovery(port: u16, flags: &[&str]) -> String {
+/// Each from an address of its own, as a source's budget of long answers is a small one.
+fn natdiscovery(from: &str, port: u16, flags: &[&str]) -> String {
     let mut command = Command::new("turnutils_natdiscovery");
-    command.args(flags).args(["-L", "127.0.0.1", "-p", &port.to_string(), "127.0.0.1"]);
+    command.args(flags).args(["-L", from, "-p", &port.to_string(), "127.0.0.1"]);
     run(&mut command, PACKAGE, Duration::from_secs(30)).1
 }
 
@@ -38,7 +39,7 @@ fn natdiscovery_finds_out_how_no_nat_behaves() {
     let (house, first, second) = house();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let output = natdiscovery(first, &["-m"]);
+            let output = natdiscovery("127.0.0.11", first, &["-m"]);
             assert!(output.contains("No NAT! (Endpoint Independent Mapping)"), "{output}");
             assert!(output.contains("NAT with Endpoint Independent Mapping!"), "{output}");
             assert!(output.contains("No ALG: Mapped == XOR-Mapped"), "{output}");
@@ -48,27 +49,27 @@ fn natdiscovery_finds_out_how_no_nat_behaves() {
             assert!(says(&output, "Response origin", &format!("127.0.0.2:{first}")), "{output}");
         });
         scope.spawn(|| {
-            let output = natdiscovery(first, &["-f"]);
+            let output = natdiscovery("127.0.0.12", first, &["-f"]);
             assert!(output.contains("NAT with Endpoint Independent Filtering!"), "{output}");
             assert!(says(&output, "Response origin", &format!("127.0.0.2:{second}")), "{output}");
         });
         scope.spawn(|| {
             // Of both addresses and ports, padded into fragments.
-            let output = natdiscovery(second, &["-m", "-f", "-P"]);
+            let output = natdiscovery("127.0.0.13", second, &["-m", "-f", "-P"]);
             assert!(output.contains("NAT with Endpoint Independent Mapping!"), "{output}");
             assert!(output.contains("NAT with Endpoint Independent Filtering!"), "{output}");
         });
         scope.spawn(|| {
-            let output = natdiscovery(first, &["-H"]);
+            let output = natdiscovery("127.0.0.14", first, &["-H"]);
             assert!(output.contains("successful hairpinning"), "{output}");
         });
         scope.spawn(|| {
             // The second answer comes to the first port, by RESPONSE-PORT.
-            let output = natdiscovery(first, &["-t", "-T", "1"]);
+            let output = natdiscovery("127.0.0.15", first, &["-t", "-T", "1"]);
             assert!(output.contains("RFC 5780 response 2"), "{output}");
         });
         scope.spawn(|| {
-            let output = natdiscovery(first, &["-c", "-A", "127.0.0.3"]);
+            let output = natdiscovery("127.0.0.16", first, &["-c", "-A", "127.0.0.3"]);
             assert!(output.contains("RFC 5780 response 2"), "{output}");
         });
     });
