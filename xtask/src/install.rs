@@ -38,8 +38,12 @@ const PEERS: &[Need] = &[
 /// The Python that the tests run their clients with.
 pub(crate) const PYTHON: &str = "target/python/bin/python3";
 
-/// Which slixmpp the tests are written for.
-const SLIXMPP: &str = "slixmpp>=1.17,<2";
+/// What the tests' Python has, and how it says that it has that: slixmpp is an XMPP client, prometheus-client reads what
+/// Prometheus would.
+const MODULES: &[(&str, &str)] = &[
+    ("slixmpp>=1.17,<2", "import slixmpp; assert slixmpp.__version_info__[:2] >= (1, 17)"),
+    ("prometheus-client>=0.20,<1", "from prometheus_client.parser import text_string_to_metric_families"),
+];
 
 /// What `cargo xtask run` needs.
 pub(crate) fn for_build() -> Result<()> {
@@ -132,7 +136,7 @@ impl Drop for PolicyGuard {
     }
 }
 
-/// A Python environment of our own with slixmpp in it: Debian's Python takes no packages from elsewhere.
+/// A Python environment of our own with the modules that tests need: Debian's Python takes no packages from elsewhere.
 fn python() -> Result<()> {
     if !Path::new(PYTHON).exists() {
         std::fs::create_dir_all("target").context("target/")?;
@@ -143,9 +147,10 @@ fn python() -> Result<()> {
         }
     }
     // Without asking the network, where what is there will do.
-    let there = "import slixmpp; assert slixmpp.__version_info__[:2] >= (1, 17)";
-    if run(PYTHON, &["-c", there]).is_err() {
-        run(PYTHON, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", SLIXMPP])?;
+    for (module, there) in MODULES {
+        if run(PYTHON, &["-c", there]).is_err() {
+            run(PYTHON, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", module])?;
+        }
     }
     Ok(())
 }

@@ -44,6 +44,11 @@ impl Admission {
         (open < self.in_all && least < Some(self.per_source)).then_some(pass)
     }
 
+    /// How many are open.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Relaxed)
+    }
+
     fn places(&self, source: IpAddr) -> [u16; ROWS] {
         // One customer has a whole /64 of IPv6, so the rest of the address tells nobody apart.
         let bits = match source {

@@ -1,5 +1,7 @@
 //! What a worker counts. Each worker writes its own; anybody may read them at any time.
 
+use crate::admission::Admission;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 macro_rules! counters {
@@ -7,6 +9,13 @@ macro_rules! counters {
         /// The counts of one worker at one moment. All of them only grow, but `open`.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Counts { $($(#[$doc])* pub $name: u64,)* }
+
+        impl Counts {
+            /// Every count with its name, in order.
+            pub fn rows(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name),)*]
+            }
+        }
 
         /// The counters of one worker, alone on their cache lines.
         #[derive(Debug, Default)]
@@ -67,6 +76,25 @@ counters! {
     mail_refused,
     /// Times that the worker woke up.
     wakeups,
+}
+
+/// Reads the counters of all workers, from any thread, as long as anybody wants.
+#[derive(Clone, Debug)]
+pub struct Counting {
+    pub(crate) workers: Vec<Arc<Counters>>,
+    pub(crate) half_open: Arc<Admission>,
+}
+
+impl Counting {
+    /// What all workers have counted together.
+    pub fn total(&self) -> Counts {
+        self.workers.iter().fold(Counts::default(), |sum, counters| sum + counters.read())
+    }
+
+    /// How many DTLS handshakes are under way.
+    pub fn half_open(&self) -> usize {
+        self.half_open.open()
+    }
 }
 
 /// One number, written by one thread only: so adding needs no locked instruction.

@@ -2,7 +2,7 @@
 
 use crate::admission::Admission;
 use crate::core::{Chores, Core, Shared};
-use crate::counters::{Counters, Counts};
+use crate::counters::{Counters, Counting, Counts};
 use crate::datagram::Sockets;
 use crate::dtls;
 use crate::listen::{Change, Registry};
@@ -144,6 +144,7 @@ pub struct Running<M: Send + 'static> {
     postbox: Postbox<M>,
     bound: Vec<Bound>,
     counters: Vec<Arc<Counters>>,
+    half_open: Arc<Admission>,
     orders: Vec<UnboundedSender<Order>>,
     ended: UnboundedReceiver<Ended>,
     threads: Vec<JoinHandle<()>>,
@@ -169,6 +170,11 @@ impl<M: Send + 'static> Running<M> {
     /// What each worker has counted so far, in their order.
     pub fn counts(&self) -> Vec<Counts> {
         self.counters.iter().map(|counters| counters.read()).collect()
+    }
+
+    /// What reads the same later, from elsewhere.
+    pub fn counting(&self) -> Counting {
+        Counting { workers: self.counters.clone(), half_open: Arc::clone(&self.half_open) }
     }
 
     /// Waits until some worker has ended, which without [`Self::stop`] only a panic brings about. Safe to cancel.
@@ -233,7 +239,16 @@ where
     let (telling, ended) = mpsc::unbounded_channel();
     let (ready, readiness) = channel::channel();
     let (counters, orders, threads) = (Vec::new(), Vec::new(), Vec::new());
-    let mut running = Running { postbox, bound, counters, orders, ended, threads, reception: None };
+    let mut running = Running {
+        postbox,
+        bound,
+        counters,
+        half_open: Arc::clone(&shared.half_open),
+        orders,
+        ended,
+        threads,
+        reception: None,
+    };
     let make = Arc::new(make);
     let runtime = Handle::try_current().ok();
     for ((me, change), inbox) in (0..).map(WorkerId).zip(changes).zip(inboxes) {

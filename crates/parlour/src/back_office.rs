@@ -4,7 +4,9 @@
 use crate::accounts::{Accounts, Publish};
 use crate::admin::answers::{Listening, Reloaded, Status};
 use crate::admin::command::Reply;
+use crate::admin::exposition;
 use crate::admin::failure::Kind;
+use crate::admin::metrics::Doors;
 use crate::admin::{Backend, Failure};
 use crate::config::{self, Plan};
 use crate::front::Front;
@@ -14,8 +16,9 @@ use crate::report::Report;
 use crate::services;
 use crate::services::turn::sessions::{Look, Order, Seen};
 use arc_swap::ArcSwap;
-
+use net::counters::Counting;
 use net::{Bound, Postbox};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
@@ -32,6 +35,8 @@ pub struct BackOffice {
     started: Instant,
     reloading: tokio::sync::Mutex<()>,
     draining: AtomicBool,
+    counting: Counting,
+    doors: Doors,
 }
 
 /// What the workers' start left for the back office.
@@ -45,6 +50,8 @@ pub struct Parts {
     pub postbox: Postbox<Mail>,
     /// The listeners and their certificate.
     pub front: Front,
+    /// What the workers' sockets count.
+    pub counting: Counting,
 }
 
 impl BackOffice {
@@ -58,6 +65,8 @@ impl BackOffice {
             started: Instant::now(),
             reloading: tokio::sync::Mutex::default(),
             draining: AtomicBool::new(false),
+            counting: parts.counting,
+            doors: Doors::default(),
         }
     }
 
@@ -83,6 +92,35 @@ impl BackOffice {
         reports
     }
 
+    /// The listeners for Prometheus.
+    pub fn doors(&self) -> &Doors {
+        &self.doors
+    }
+
+    /// Everything that is counted.
+    async fn count(&self) -> Result<Report, Failure> {
+        let mut report = Report::default();
+        self.ask_all().await.iter().for_each(|worker| report.merge(worker));
+        let (survey, traffic) = crate::admin::turn::survey(self).await?;
+        for (transport, count) in
+            [("udp", survey.udp), ("tcp", survey.tcp), ("tls", survey.tls), ("dtls", survey.dtls)]
+        {
+            report.add(&format!("turn.open.{transport}"), count);
+        }
+        report.add("turn.packets.sent", traffic.sent_packets);
+        report.add("turn.packets.received", traffic.received_packets);
+        report.add("turn.octets.sent", traffic.sent_bytes);
+        report.add("turn.octets.received", traffic.received_bytes);
+        report.add("turn.draining", u64::from(self.is_draining()));
+        self.counting.total().rows().into_iter().for_each(|(name, n)| report.add(&format!("net.{name}"), n));
+        report.add("net.half_open", self.counting.half_open() as u64);
+        report.add("server.workers", self.postbox.workers().into());
+        report.add("server.accounts", self.accounts.directory().len() as u64);
+        report.add("server.certificate", self.plan().tls.as_ref().map_or(0, |tls| tls.ends.as_secs()));
+        crate::report::process(&mut report, self.started.elapsed());
+        Ok(report)
+    }
+
     /// Sends one worker an order about TURN.
     async fn order(&self, worker: WorkerId, order: Order) -> Result<(), Failure> {
         let mail = Mail::Turn(services::turn::Mail::Order(order));
@@ -101,13 +139,17 @@ impl BackOffice {
         let new = Arc::new(config::load(&old.file)?);
         let bound = self.front.change(&new).await?;
         self.front.show_certificate(&new);
-        let reloaded = Reloaded { after_restart: after_restart(&old, &new), warnings: new.warnings.clone() };
+        let mut reloaded =
+            Reloaded { after_restart: after_restart(&old, &new), warnings: new.warnings.clone() };
         self.plan.store(Arc::clone(&new));
         self.accounts.replan(&new).await;
         for worker in 0..self.postbox.workers() {
             // A worker that has ended needs no plan.
             let mail = Mail::Plan(Arc::clone(&new), Arc::clone(&bound));
             drop(self.postbox.deliver(WorkerId(worker), mail).await);
+        }
+        for (listener, error) in self.doors.open(&new.admin.metrics, new.admin.limits.metrics).await {
+            reloaded.warnings.push(format!("admin.metrics: {listener} cannot be bound: {error}"));
         }
         self.ask_all().await;
         Ok(reloaded)
@@ -154,14 +196,19 @@ impl Backend for BackOffice {
         Box::pin(async {
             let mut sum = Report::default();
             self.ask_all().await.iter().for_each(|report| sum.merge(report));
-            sum.add("turn.draining", u64::from(self.draining.load(Ordering::Relaxed)));
+            sum.add("turn.draining", u64::from(self.is_draining()));
             Ok(Status {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 pid: std::process::id(),
                 uptime: self.started.elapsed().as_secs(),
                 workers: self.postbox.workers(),
                 accounts: u64::try_from(self.accounts.directory().len()).unwrap_or(u64::MAX),
-                listeners: self.bound().iter().map(listening).collect(),
+                listeners: self
+                    .bound()
+                    .iter()
+                    .map(listening)
+                    .chain(self.doors.bound().iter().map(door))
+                    .collect(),
                 counters: sum.0,
             })
         })
@@ -169,6 +216,14 @@ impl Backend for BackOffice {
 
     fn reload(&self) -> Reply<'_, Reloaded> {
         Box::pin(async { self.read_again().await })
+    }
+
+    fn metrics(&self) -> Reply<'_, String> {
+        Box::pin(async { Ok(exposition::text(&self.count().await?, env!("CARGO_PKG_VERSION"))) })
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     fn workers(&self) -> u16 {
@@ -204,6 +259,10 @@ fn listening(bound: &Bound) -> Listening {
         transport: bound.transport.to_string(),
         address: bound.address.to_string(),
     }
+}
+
+fn door(address: &SocketAddr) -> Listening {
+    Listening { service: "metrics".into(), transport: "http".into(), address: address.to_string() }
 }
 
 /// Which keys a running server cannot change.

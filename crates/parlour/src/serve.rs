@@ -170,13 +170,15 @@ async fn serve_open(
     mut signals: Signals,
 ) -> Result<Running<Mail>> {
     let Opening { plan, store, front } = opening;
-    let postbox = running.postbox();
+    let (postbox, counting) = (running.postbox(), running.counting());
     let accounts = Accounts::load(store, &plan, publisher(postbox.clone())).await?;
     // Between the workers' first snapshot and this one an account may have been added by another process.
     publisher(postbox.clone())(accounts.directory()).await;
-    let office = Arc::new(BackOffice::new(Parts { accounts, plan: Arc::clone(&plan), postbox, front }));
+    let office =
+        Arc::new(BackOffice::new(Parts { accounts, plan: Arc::clone(&plan), postbox, front, counting }));
     let door = socket::bind(&plan.admin.socket).with_context(|| plan.admin.socket.display().to_string())?;
     let house: Arc<dyn Backend> = office.clone();
+    open_doors(&office, &house, &plan).await?;
     tokio::spawn(socket::serve(door, house, plan.admin.limits.clone()));
     announce(&office);
     let mut look = tokio::time::interval(LOOK);
@@ -200,6 +202,15 @@ async fn serve_open(
     }
     notify(&[NotifyState::Stopping]);
     Ok(running)
+}
+
+/// Opens the listeners for Prometheus.
+async fn open_doors(office: &BackOffice, house: &Arc<dyn Backend>, plan: &Plan) -> Result<()> {
+    office.doors().answer_by(house);
+    match office.doors().open(&plan.admin.metrics, plan.admin.limits.metrics).await.into_iter().next() {
+        Some((listener, error)) => Err(error).with_context(|| format!("metrics \"{listener}\"")),
+        None => Ok(()),
+    }
 }
 
 /// The process was told to end: until when TURN sessions are waited for. `None`: end now.
@@ -258,6 +269,9 @@ async fn reload(office: &BackOffice) {
 fn announce(office: &BackOffice) {
     for (bound, service) in office.bound().iter().map(|bound| (bound, listen::owner(bound.tag))) {
         tracing::info!("{service} listens on {} {}", bound.transport, bound.address);
+    }
+    for address in office.doors().bound() {
+        tracing::info!("metrics are told on http {address}");
     }
     office.plan().warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     tracing::info!(

@@ -2,8 +2,9 @@
 //!
 //! A page is a number of places in the table, not of sessions, so that no look takes long, whatever is picked.
 
-use crate::Server;
 use crate::allocation::{Allocation, Session, SessionId, Slot, Traffic};
+use crate::{Refusal, Server};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -129,7 +130,30 @@ impl Survey {
     }
 }
 
+/// What is counted beside sessions and their traffic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Binding requests.
+    pub bindings: u64,
+    /// Requests refused, by error code.
+    pub refused: BTreeMap<u16, u64>,
+    /// Answers not sent, as their source had had its share of those for strangers.
+    pub limited: u64,
+}
+
+impl Tally {
+    /// Counts a refusal.
+    pub(crate) fn refuse(&mut self, refusal: &Refusal) {
+        *self.refused.entry(refusal.code()).or_default() += 1;
+    }
+}
+
 impl Server {
+    /// What has been counted.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
     /// The sessions on a page.
     pub fn page(&self, pick: &Pick, page: Page) -> Found<Session> {
         self.pick(pick, page, |_, allocation| allocation.session())

@@ -31,6 +31,7 @@ impl Server {
 
     /// Answers a request that was refused.
     pub(crate) fn refuse(&mut self, now: Instant, exchange: &Exchange, refusal: &Refusal, realm: &str) {
+        self.tally.refuse(refusal);
         let buffer = self.buffer();
         let bytes = if !refusal.is_challenge() {
             exchange.error(buffer, refusal, None)
@@ -52,6 +53,7 @@ impl Server {
     pub(crate) fn answer_stranger(&mut self, now: Instant, exchange: &Exchange, flow: Flow, bytes: Vec<u8>) {
         let Exchange { client, octets, .. } = exchange;
         if is_forgeable(*client) && !self.strangers.admit(now, client.peer.ip(), *octets, bytes.len()) {
+            self.tally.limited += 1;
             return self.recycle(bytes);
         }
         self.send(flow, bytes);

@@ -29,7 +29,7 @@ pub mod strangers;
 pub mod stream;
 pub mod tcp;
 
-pub use administration::{Detail, End, Found, Page, Pick, Survey};
+pub use administration::{Detail, End, Found, Page, Pick, Survey, Tally};
 pub use allocation::{Relaying, Session, SessionId, Traffic};
 pub use client::Client;
 pub use config::{Config, Limits, Relays};

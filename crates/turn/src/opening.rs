@@ -185,6 +185,7 @@ impl Server {
     pub(crate) fn fail(&mut self, ask: Ask) {
         if let Some(opening) = self.end_opening(ask) {
             let refusal = self.elsewhere(opening.exchange.client, Refusal::InsufficientCapacity);
+            self.tally.refuse(&refusal);
             let buffer = self.buffer();
             self.send(opening.flow(), opening.exchange.error(buffer, &refusal, None));
         }

@@ -6,7 +6,7 @@ use crate::opening::Opening;
 use crate::quota::Ledger;
 use crate::reservation::{Granted, Reservations, Reserved};
 use crate::strangers::Strangers;
-use crate::{Client, Config, End, Session, Traffic, Way, tcp};
+use crate::{Client, Config, End, Session, Tally, Traffic, Way, tcp};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::fmt;
@@ -205,6 +205,7 @@ pub struct Server {
     asked: u64,
     sessions: u64,
     pub(crate) traffic: Traffic,
+    pub(crate) tally: Tally,
     outputs: VecDeque<Output>,
     spare: Vec<Vec<u8>>,
 }
@@ -261,6 +262,7 @@ impl Server {
             asked: 0,
             sessions: 0,
             traffic: Traffic::default(),
+            tally: Tally::default(),
             outputs: VecDeque::new(),
             spare: Vec::new(),
         }

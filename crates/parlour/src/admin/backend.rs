@@ -24,6 +24,10 @@ pub trait Backend: Send + Sync {
     fn status(&self) -> Reply<'_, Status>;
     /// Reads the configuration again; a refused one changes nothing.
     fn reload(&self) -> Reply<'_, Reloaded>;
+    /// What is counted, in Prometheus' text format.
+    fn metrics(&self) -> Reply<'_, String>;
+    /// Whether no new TURN sessions are made.
+    fn is_draining(&self) -> bool;
     /// How many workers there are to be asked.
     fn workers(&self) -> u16;
     /// What one worker sees on a page of its TURN sessions.
@@ -75,6 +79,14 @@ impl Backend for Offline {
 
     fn reload(&self) -> Reply<'_, Reloaded> {
         Box::pin(async { Err(no_server(&self.plan)) })
+    }
+
+    fn metrics(&self) -> Reply<'_, String> {
+        Box::pin(async { Err(no_server(&self.plan)) })
+    }
+
+    fn is_draining(&self) -> bool {
+        false
     }
 
     fn workers(&self) -> u16 {

@@ -4,7 +4,7 @@ use super::arguments::Arguments;
 use super::backend::{Backend, carry_out};
 use super::command::Command;
 use super::failure::{Failure, Kind};
-use super::{openapi, table};
+use super::{exposition, openapi, table};
 use crate::config::plan::AdminLimits;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -115,6 +115,9 @@ async fn answer(
     house: Arc<dyn Backend>,
     longest: usize,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.uri().path() == "/metrics" {
+        return Ok(metrics(&*house).await);
+    }
     let (status, value) = match act(request, house, longest).await {
         Ok(value) => (200, value),
         Err(failure) => (failure.kind.status(), failure.to_json()),
@@ -123,6 +126,19 @@ async fn answer(
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
     Ok(response)
+}
+
+/// What is counted, as on the listeners of `admin.metrics`.
+async fn metrics(house: &dyn Backend) -> Response<Full<Bytes>> {
+    let (status, text) = match house.metrics().await {
+        Ok(text) => (StatusCode::OK, text),
+        Err(failure) => (StatusCode::SERVICE_UNAVAILABLE, format!("{failure}\n")),
+    };
+    let mut response = Response::new(Full::from(text));
+    *response.status_mut() = status;
+    let kind = hyper::header::HeaderValue::from_static(exposition::CONTENT_TYPE);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
 }
 
 async fn act(request: Request<Incoming>, house: Arc<dyn Backend>, longest: usize) -> Result<Value, Failure> {

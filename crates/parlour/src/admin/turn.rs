@@ -16,7 +16,7 @@ use crate::services::turn::sessions::{Look, Seen, Want};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 use std::time::{Duration, Instant};
-use turn::{Page, Pick, Session, SessionId, Traffic};
+use turn::{Page, Pick, Session, SessionId, Survey, Traffic};
 use wire::{Address, WorkerId};
 
 /// How many places of a worker's table are looked at before it goes on with its clients.
@@ -181,6 +181,24 @@ fn a_second(traffic: Traffic, millis: u128) -> Traffic {
     let scale = |octets: u64| u64::try_from(u128::from(octets) * 1000 / millis).unwrap_or(u64::MAX);
     let (sent_bytes, received_bytes) = (scale(traffic.sent_bytes), scale(traffic.received_bytes));
     Traffic { sent_bytes, received_bytes, ..traffic }
+}
+
+/// How many sessions there are by transport, and what went through all that there have been.
+pub async fn survey(house: &dyn Backend) -> Result<(Survey, Traffic), Failure> {
+    let (mut survey, mut traffic) = (Survey::default(), Traffic::default());
+    for worker in (0..house.workers()).map(WorkerId) {
+        let mut next = Some(0);
+        while let Some(from) = next {
+            let page = Page { from, places: PLACES, most: 0 };
+            let seen = house.look(worker, Look { pick: Pick::All, want: Want::Survey, page }).await?;
+            survey.merge(seen.survey);
+            next = seen.next;
+            if next.is_none() {
+                traffic.add(seen.traffic);
+            }
+        }
+    }
+    Ok((survey, traffic))
 }
 
 /// How many sessions there are.

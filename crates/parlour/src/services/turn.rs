@@ -418,5 +418,6 @@ impl Service for Turn {
         report.add("turn.streams", self.streams.len() as u64);
         self.offloading.report(report);
         self.tally.report(report);
+        sessions::report_requests(self.server.tally(), report);
     }
 }

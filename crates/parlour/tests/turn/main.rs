@@ -12,6 +12,7 @@ mod flood;
 mod icmp;
 mod independent;
 mod issued;
+mod metrics;
 mod reload;
 mod sessions;
 mod strangers;

@@ -9,6 +9,7 @@ use stun::{Kind, Message};
 impl Server {
     /// Answers a Binding request; it needs no credential, and one that is there is not looked at.
     pub(super) fn binding(&mut self, now: Instant, client: Client, request: &Message<'_>) {
+        self.tally.bindings += 1;
         if let Some(place) = Rectangle::place(&self.config.discovery, client.flow) {
             return self.discover(now, client, request, place);
         }

@@ -56,6 +56,7 @@ impl Server {
     pub(super) fn refused(&mut self, conn: ConnectionId) {
         let Some(&(id, _)) = self.links.by_conn.get(&conn) else { return };
         let Some(exchange) = self.links.remove(id).and_then(|link| link.asked) else { return };
+        self.tally.refuse(&Refusal::ConnectionTimeoutOrFailure);
         let buffer = self.buffer();
         let bytes = exchange.error(buffer, &Refusal::ConnectionTimeoutOrFailure, None);
         self.send(exchange.client.flow, bytes);
@@ -105,6 +106,7 @@ impl Server {
     /// A client's connection came from another worker.
     pub(super) fn came(&mut self, conn: ConnectionId, bind: Bind) {
         if let Err(refusal) = self.bind_here(conn, &bind) {
+            self.tally.refuse(&refusal);
             let buffer = self.buffer();
             let bytes = bind.exchange.error(buffer, &refusal, None);
             self.send(Flow::Stream(conn), bytes);
@@ -113,6 +115,7 @@ impl Server {
 
     /// There is no worker of this number (400), or none that takes it now: then the client may try again (508).
     pub(super) fn stayed(&mut self, bind: &Bind) {
+        self.tally.refuse(&Refusal::InsufficientCapacity);
         let buffer = self.buffer();
         let bytes = bind.exchange.error(buffer, &Refusal::InsufficientCapacity, None);
         self.send(bind.exchange.client.flow, bytes);

@@ -83,6 +83,15 @@ impl Tally {
     }
 }
 
+/// Adds what the machine counts of requests.
+pub(super) fn report_requests(tally: &turn::Tally, report: &mut Report) {
+    report.add("turn.bindings", tally.bindings);
+    report.add("turn.unanswered", tally.limited);
+    for (code, count) in &tally.refused {
+        report.add(&format!("turn.refused.{code}"), *count);
+    }
+}
+
 impl Turn {
     /// A session has begun.
     pub(super) fn began(&mut self, session: &Session) {
