@@ -35,6 +35,8 @@ impl Tls {
     pub(crate) fn connect(server: SocketAddr, domain: &str, config: &Arc<ClientConfig>) -> Result<Self> {
         let name = ServerName::try_from(domain.to_owned())?;
         let socket = TcpStream::connect(server)?;
+        // As browsers and phones do: a packet of a voice does not wait for the answer to the one before.
+        socket.set_nodelay(true)?;
         Ok(Self { socket, session: ClientConnection::new(Arc::clone(config), name)? })
     }
 
