@@ -106,6 +106,10 @@ impl Counter {
         self.0.store(self.0.load(Relaxed).wrapping_add(n as u64), Relaxed);
     }
 
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
     pub(crate) fn take(&self, n: usize) {
         self.0.store(self.0.load(Relaxed).wrapping_sub(n as u64), Relaxed);
     }

@@ -16,6 +16,7 @@ mod datagram;
 mod dtls;
 pub mod entropy;
 mod gate;
+mod gathering;
 mod halves;
 mod handler;
 mod hands;

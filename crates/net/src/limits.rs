@@ -38,6 +38,9 @@ pub struct Limits {
     pub listener_buffer: usize,
     /// Octets asked of the kernel for each socket of [`Net::bind_datagram`](crate::Net::bind_datagram), each way.
     pub relay_buffer: usize,
+    /// How long a worker may rest, from the beginning of one round to the next, while datagrams come so fast that each would
+    /// be a wake-up of its own. Zero: never.
+    pub gathering: Duration,
 }
 
 impl Default for Limits {
@@ -58,6 +61,7 @@ impl Default for Limits {
             mail: 16_384,
             listener_buffer: 4 << 20,
             relay_buffer: 256 << 10,
+            gathering: Duration::ZERO,
         }
     }
 }

@@ -16,7 +16,7 @@ mod receive;
 mod send;
 mod shelf;
 
-pub(crate) use alarm::Alarm;
+pub(crate) use alarm::{Alarm, rest, wake_in_time};
 pub(crate) use bell::Bell;
 pub(crate) use errors::next_error;
 pub(crate) use events::{Event, Events, Interest};

@@ -12,10 +12,11 @@ mod sealed;
 mod settle;
 
 use crate::core::{Core, Due, Manner};
+use crate::gathering::Gathering;
 use crate::listen::Change;
 use crate::running::{Envelope, Order};
 use crate::stream::Phase;
-use crate::sys::{Alarm, Arrivals, Bell, Interest};
+use crate::sys::{self, Alarm, Arrivals, Bell, Interest};
 use crate::token::Token;
 use crate::{CloseReason, Handler, Net};
 use accept::Doors;
@@ -59,6 +60,11 @@ pub(crate) struct Worker<H: Handler> {
     /// Whether there may be mail that the bell does not tell of.
     listening: bool,
     alarm: Alarm,
+    gathering: Gathering,
+    /// Whether there was a rest before this round: then sockets may have more than they use to.
+    rested: bool,
+    /// Whether a socket had as many datagrams as are taken at one time: it may have more.
+    crowded: bool,
     letters: Vec<Envelope<H::Mail>>,
     /// When to stop at the latest, once that was ordered.
     stopping: Option<Instant>,
@@ -73,6 +79,10 @@ impl<H: Handler> Worker<H> {
     ) -> io::Result<Self> {
         core.events.add(&*ears.bell, Token::Bell.pack(), Interest::READ)?;
         let alarm = Alarm::new()?;
+        let gathering = Gathering::new(core.shared.limits.gathering, core.now);
+        if !core.shared.limits.gathering.is_zero() {
+            sys::wake_in_time();
+        }
         core.events.add(&alarm, Token::Alarm.pack(), Interest::READ)?;
         let mut worker = Self {
             handler,
@@ -83,6 +93,9 @@ impl<H: Handler> Worker<H> {
             ears,
             listening: true,
             alarm,
+            gathering,
+            rested: false,
+            crowded: false,
             letters: Vec::with_capacity(LETTERS),
             stopping: None,
         };
@@ -98,6 +111,7 @@ impl<H: Handler> Worker<H> {
             let block = !self.listening && !self.is_due();
             let count = self.core.events.wait(block);
             self.round(count);
+            self.gather();
         }
         self.leave();
     }
@@ -152,6 +166,17 @@ impl<H: Handler> Worker<H> {
             self.handler.tick(&mut Net::new(&mut self.core));
             self.settle();
         }
+    }
+
+    /// Rests, where that pays, until more has come.
+    fn gather(&mut self) {
+        let received = self.core.counters.datagrams_in.get();
+        let until =
+            self.gathering.rest(self.core.now, received).filter(|_| !std::mem::take(&mut self.crowded));
+        if let Some(until) = until {
+            sys::rest(until.saturating_duration_since(Instant::now()));
+        }
+        self.rested = until.is_some();
     }
 
     fn event(&mut self, index: usize) {

@@ -335,6 +335,7 @@ fn limits(plan: &Plan) -> Limits {
         read_buffer: own.read_buffer,
         write_buffer: own.write_buffer,
         mail: own.mail,
+        gathering: plan.turn.gathering,
         ..Limits::default()
     }
 }

@@ -47,6 +47,22 @@ impl Alarm {
     }
 }
 
+/// Does nothing for a while; a signal may shorten it.
+pub(crate) fn rest(time: Duration) {
+    if !time.is_zero() {
+        let time = timespec(time);
+        // SAFETY: the kernel only reads the one structure, within the call; what is left of the time is not asked for.
+        unsafe { libc::nanosleep(&raw const time, null_mut()) };
+    }
+}
+
+/// Has this thread woken from a rest when that is over: without this the kernel may let it sleep 50 µs more.
+pub(crate) fn wake_in_time() {
+    const SLACK_NANOSECONDS: libc::c_ulong = 1_000;
+    // SAFETY: takes no pointer.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, SLACK_NANOSECONDS) };
+}
+
 /// A time that is not zero, which would stop the clock.
 fn timespec(time: Duration) -> libc::timespec {
     let time = time.max(Duration::from_nanos(1));

@@ -1,7 +1,7 @@
 //! Datagrams and ICMP errors that arrive.
 
 use super::{Worker, sealed};
-use crate::sys::{self, Event};
+use crate::sys::{self, Arrivals, Event};
 use crate::{Batch, Handler, Net};
 use wire::SocketId;
 
@@ -22,9 +22,10 @@ impl<H: Handler> Worker<H> {
     fn read_datagrams(&mut self, socket: SocketId) {
         let Some(datagram) = self.core.sockets.get_mut(socket) else { return self.accept_own(socket) };
         let fixed = datagram.local.ip();
+        let quota = if self.rested { Arrivals::AT_ONCE } else { datagram.appetite.quota() };
         // Whatever error there is, is that of an earlier datagram, told now; what has arrived is told again.
-        let count = self.arrivals.receive(&datagram.socket, datagram.appetite.quota(), datagram.is_fixed);
-        let count = count.unwrap_or(0);
+        let count = self.arrivals.receive(&datagram.socket, quota, datagram.is_fixed).unwrap_or(0);
+        self.crowded |= count == Arrivals::AT_ONCE;
         datagram.appetite.learn(count);
         if count == 0 {
             return;

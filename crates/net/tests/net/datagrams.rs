@@ -1,9 +1,9 @@
 //! Datagrams: both families, source addresses, batches, relays, ICMP errors.
 
 use crate::support::*;
-use net::Tag;
+use net::{Limits, Tag};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wire::SocketId;
 
 fn client(at: &str) -> UdpSocket {
@@ -237,4 +237,32 @@ fn a_source_address_can_be_chosen_on_a_wildcard_listener() {
     for _ in 0..3 {
         assert_eq!(answer(&receiver).1.ip(), source);
     }
+}
+
+#[test]
+fn under_load_packets_are_gathered_and_alone_they_are_not_late() {
+    let bound = Duration::from_millis(50);
+    let limits = Limits { gathering: bound, ..Limits::default() };
+    let house = House::with(1, &[spec(ECHO, udp(), "127.0.0.1:0")], limits, ignore);
+    let client = client("127.0.0.1:0");
+    client.connect(house.address(0)).unwrap();
+    let lone = |client: &UdpSocket| {
+        let sent = Instant::now();
+        client.send(b"alone").unwrap();
+        answer(client);
+        sent.elapsed()
+    };
+    assert!(lone(&client) < bound / 2);
+    let packets = 150;
+    let before = house.counts(0).wakeups;
+    for _ in 0..packets {
+        client.send(b"one of many").unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    (0..packets).for_each(|_| drop(answer(&client)));
+    let wakeups = house.counts(0).wakeups - before;
+    assert!(wakeups < packets / 3, "{wakeups} wake-ups for {packets} packets");
+    std::thread::sleep(bound * 2);
+    lone(&client);
+    assert!(lone(&client) < bound / 2);
 }
