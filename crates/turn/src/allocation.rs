@@ -1,6 +1,7 @@
 //! Allocations (RFC 8656 §3.2): a client's relay or two, what they may do, how long they last; and the table of all of them.
 
 use crate::channel::Channels;
+use crate::mobility::Mobility;
 use crate::offload::Offered;
 use crate::pace::Pacing;
 use crate::permission::Permissions;
@@ -162,6 +163,8 @@ pub struct Allocation {
     pub(crate) pacing: Option<Box<Pacing>>,
     /// The fast paths of its channels.
     pub(crate) offered: FxHashMap<ChannelNumber, Offered>,
+    /// How it goes on by another 5-tuple, if it may.
+    pub(crate) mobility: Option<Box<Mobility>>,
     /// How much of that is among the server's traffic already.
     pub counted: Traffic,
 }
@@ -345,6 +348,14 @@ impl Allocations {
         self.by_socket.extend(allocation.relays().map(|relay| (relay.socket, slot)));
         self.slots[slot.0 as usize] = Some(Box::new(allocation));
         slot
+    }
+
+    /// Binds one to another 5-tuple.
+    pub(crate) fn rehome(&mut self, slot: Slot, client: Client) {
+        let Some(allocation) = self.get(slot) else { return };
+        let old = std::mem::replace(&mut allocation.client, client);
+        self.by_flow.remove(&old.flow);
+        self.by_flow.insert(client.flow, slot);
     }
 
     /// Takes one out.

@@ -42,6 +42,8 @@ pub struct Config {
     pub alternates: Vec<SocketAddr>,
     /// Listeners that answer for one another (RFC 5780).
     pub discovery: Vec<Rectangle>,
+    /// Whether allocations may go on by another 5-tuple of their clients (RFC 8016).
+    pub mobility: bool,
     /// Whether something below may relay channels by itself (see [`crate::offload`]).
     pub offload: bool,
     /// An allocation's life where the client names none, or a shorter one (RFC 8656 §7.2).

@@ -1,7 +1,7 @@
 //! A TURN server as a machine (RFC 8656): allocations, permissions, channels, and the path of every relayed packet.
 //!
 //! [`Server::from_client`] and [`Server::from_peer`] are the data path: they look at bytes where they lie and say where
-//! those go. Whatever they call slow is for [`wire::Machine::handle`]. RFC 8016 is not here.
+//! those go. Whatever they call slow is for [`wire::Machine::handle`].
 
 pub mod administration;
 pub mod allocation;
@@ -13,6 +13,7 @@ pub mod credentials;
 pub mod discovery;
 mod exchange;
 pub mod indication;
+pub mod mobility;
 pub mod offload;
 mod opening;
 pub mod pace;

@@ -74,6 +74,13 @@ pub(crate) struct Offered {
     until: Instant,
 }
 
+impl Offered {
+    /// Its name.
+    pub(crate) fn id(&self) -> PathId {
+        self.id
+    }
+}
+
 /// The paths whose last word is still to come.
 #[derive(Debug, Default)]
 pub(crate) struct Offloads {
@@ -96,7 +103,9 @@ impl Offloads {
         self.count += 1;
         let id = PathId(self.count);
         self.owners.insert(id, session);
-        self.sessions.entry(session).or_insert(Owner { slot, paths: 0, ended: None }).paths += 1;
+        let owner = self.sessions.entry(session).or_insert(Owner { slot, paths: 0, ended: None });
+        // It may have been elsewhere meanwhile.
+        (owner.slot, owner.paths) = (slot, owner.paths + 1);
         id
     }
 }

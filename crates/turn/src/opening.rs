@@ -13,7 +13,8 @@ use rustc_hash::FxHashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 use stun::attribute::{
-    AddressErrorCode, Attribute, Family, Lifetime, ReservationToken, XorMappedAddress, XorRelayedAddress,
+    AddressErrorCode, Attribute, Family, Lifetime, MobilityTicket, ReservationToken, XorMappedAddress,
+    XorRelayedAddress,
 };
 use stun::{Kind, TransactionId, Writer};
 use wire::{Address, Flow};
@@ -28,6 +29,8 @@ pub(crate) struct Opening {
     /// The place of a neighbour that is to be reserved.
     pub(crate) neighbour: Option<Seat>,
     pub(crate) relaying: Relaying,
+    /// Whether it gets a ticket.
+    pub(crate) mobile: bool,
     pub(crate) lifetime: Duration,
     /// The socket that is sought now.
     pub(crate) seeking: Seeking,
@@ -236,11 +239,15 @@ impl Server {
             traffic: Traffic::default(),
             pacing: None,
             offered: FxHashMap::default(),
+            mobility: None,
             counted: Traffic::default(),
         };
         self.output(Output::Began(allocation.session()));
         let slot = self.allocations.insert(allocation);
         self.timers.set(Timer::Allocation(slot), until);
+        if opening.mobile {
+            self.give_ticket(now, slot);
+        }
         self.granted(&opening.exchange, opening.lifetime);
     }
 
@@ -262,12 +269,14 @@ impl Server {
         let buffer = self.buffer();
         let flow = exchange.client.flow;
         let Some(allocation) = self.allocations.of_client(flow) else { return };
+        let ticket = allocation.ticket();
         let bytes = exchange.success(buffer, |writer| {
             let writer = allocation
                 .relays()
                 .fold(writer, |writer, relay| writer.with(&XorRelayedAddress(relay.relayed)))
                 .with(&Lifetime(seconds(lifetime)))
                 .maybe(allocation.token.as_ref())
+                .maybe(ticket.as_ref().map(|text| MobilityTicket(text)).as_ref())
                 .with(&XorMappedAddress(exchange.client.peer));
             match &allocation.missing {
                 Some(missing) => tell_missing(writer, missing),

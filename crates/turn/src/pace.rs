@@ -103,6 +103,14 @@ impl Pacing {
         Some(packet)
     }
 
+    /// Drops what waits.
+    pub(crate) fn clear(&mut self) {
+        for lane in [&mut self.sent, &mut self.received] {
+            lane.waiting.clear();
+            lane.octets = 0;
+        }
+    }
+
     /// What waits, in octets.
     pub(crate) fn held(&self) -> usize {
         self.sent.octets + self.received.octets

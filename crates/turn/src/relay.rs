@@ -49,13 +49,18 @@ pub enum Way {
 impl Server {
     /// What to do with a message of a client: one datagram, or one frame of its stream.
     pub fn from_client(&mut self, now: Instant, flow: Flow, message: &[u8]) -> Verdict {
-        match message.first() {
+        let verdict = match message.first() {
             Some(0x40..=0x7F) => self.channel_data(now, flow, message).unwrap_or(Verdict::Drop),
             Some(0..=3) => match Message::parse(message) {
                 Ok(parsed) => self.stun(now, flow, &parsed, message),
                 Err(_) => Verdict::Drop,
             },
             _ => Verdict::Drop,
+        };
+        if verdict == Verdict::Drop && self.roamers.has(flow) {
+            self.roamed(now, flow, message)
+        } else {
+            verdict
         }
     }
 

@@ -42,7 +42,11 @@ impl Server {
             | Method::CREATE_PERMISSION
             | Method::CHANNEL_BIND
             | Method::CONNECT
-            | Method::CONNECTION_BIND => self.authenticated(now, client, request),
+            | Method::CONNECTION_BIND
+                if shows_ticket(&request) || self.come(now, client.flow, bytes) =>
+            {
+                self.authenticated(now, client, request);
+            }
             _ => {}
         }
     }
@@ -121,7 +125,7 @@ impl Server {
     }
 
     /// RFC 8656 §7.2, step 11 and §8.2: how long an allocation is to live.
-    fn lifetime(&self, call: &Call<'_>, requested: Option<u32>) -> Duration {
+    pub(crate) fn lifetime(&self, call: &Call<'_>, requested: Option<u32>) -> Duration {
         let requested = Duration::from_secs(requested.unwrap_or(0).into());
         let granted = requested.min(self.config.lifetime_max).max(self.config.lifetime);
         match call.exchange.until {
@@ -135,6 +139,11 @@ impl Server {
     fn scope(&self, peer: IpAddr) -> Result<Scope, Refusal> {
         self.config.peers.scope(peer).ok_or(Refusal::Forbidden)
     }
+}
+
+/// Whether it is a client's announcement of another 5-tuple (RFC 8016 §3.2.1).
+fn shows_ticket(request: &Message<'_>) -> bool {
+    request.method() == Method::REFRESH && request.raw(Kind::MOBILITY_TICKET).is_some()
 }
 
 /// The attributes that requests may have and that must be understood. DONT-FRAGMENT in an Allocate only asks whether it is

@@ -1,6 +1,7 @@
 //! The server as a machine: what can happen to it, what it wants done, and what it keeps.
 
 use crate::allocation::{Allocations, Relay, SessionId, Slot};
+use crate::mobility::{Cargo, Letter, Roamers};
 use crate::offload::{Carried, Offload, Offloads};
 use crate::opening::Opening;
 use crate::quota::Ledger;
@@ -96,6 +97,15 @@ pub enum Input<'a> {
     },
     /// A stream between a relay and a peer, or one that is to be joined to such (RFC 6062).
     Tcp(tcp::Event),
+    /// What another worker writes about clients on their way ([`Output::Roam`]).
+    Letter(Letter),
+    /// An allocation has come from another worker, or has come back ([`Output::Depart`]).
+    Settle {
+        /// The allocation.
+        cargo: Box<Cargo>,
+        /// What its sockets are called here, in their order; `None` for one that could not be taken in.
+        sockets: Vec<Option<SocketId>>,
+    },
     /// The accounts have changed.
     Directory(Arc<Directory>),
     /// The configuration has changed. Allocations go on, but for what they may do no longer with peers.
@@ -155,6 +165,22 @@ pub enum Output {
     },
     /// Something about streams between relays and peers (RFC 6062).
     Tcp(tcp::Effect),
+    /// Write to another worker: [`Input::Letter`] there.
+    Roam {
+        /// Which worker.
+        to: WorkerId,
+        /// The letter.
+        letter: Letter,
+    },
+    /// Hand an allocation with its sockets to another worker: [`Input::Settle`] there, or here if it cannot be sent.
+    Depart(Box<Cargo>),
+    /// What a client has sent before its allocation was here: as if it came now.
+    Replay {
+        /// The client.
+        client: Client,
+        /// One message.
+        bytes: Vec<u8>,
+    },
     /// An allocation was made.
     Began(Session),
     /// An allocation has ended, and why.
@@ -176,6 +202,10 @@ pub(crate) enum Timer {
     Link(PeerConnection),
     /// A packet has waited for its bandwidth.
     Pace(Slot),
+    /// The worker that keeps an allocation does not answer.
+    Resuming(Flow),
+    /// A client that had announced itself has not come.
+    Roamer(Flow),
 }
 
 /// A TURN server: one worker's share of the clients.
@@ -195,6 +225,7 @@ pub struct Server {
     pub(crate) opening_of: FxHashMap<Flow, Ask>,
     pub(crate) reservations: Reservations,
     pub(crate) links: tcp::Links,
+    pub(crate) roamers: Roamers,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) timers: Timers<Timer>,
     /// Octets that wait for their bandwidth.
@@ -253,6 +284,7 @@ impl Server {
             opening_of: FxHashMap::default(),
             reservations: Reservations::default(),
             links: tcp::Links::default(),
+            roamers: Roamers::default(),
             ledger,
             timers: Timers::default(),
             held: 0,
@@ -270,7 +302,7 @@ impl Server {
 
     /// Whether a client has an allocation: it may send longer messages on its stream, and be silent for longer.
     pub fn is_allocated(&self, flow: Flow) -> bool {
-        self.allocations.find(flow).is_some()
+        self.allocations.find(flow).is_some() || self.roamers.knows(flow)
     }
 
     /// Whether the client of any allocation comes in by this datagram socket.
@@ -330,8 +362,10 @@ impl Server {
     pub(crate) fn remove(&mut self, slot: Slot, end: End) {
         self.timers.cancel(Timer::Allocation(slot));
         self.unlink_all(slot);
+        self.forget_next(slot);
         if let Some(mut allocation) = self.allocations.remove(slot) {
             self.forget_waiting(slot, &allocation);
+            self.forget_tickets(&allocation);
             self.traffic.add(allocation.uncounted());
             for relay in allocation.relays() {
                 self.output(Output::CloseRelay(relay.socket));
@@ -365,9 +399,11 @@ impl Server {
     }
 
     /// A client's stream is gone, and with it the 5-tuple (RFC 8656 §3.2: the allocation goes with the connection).
-    fn closed(&mut self, connection: ConnectionId) {
+    fn closed(&mut self, now: Instant, connection: ConnectionId) {
         let flow = Flow::Stream(connection);
-        if let Some(slot) = self.allocations.find(flow) {
+        if !self.lost(now, flow)
+            && let Some(slot) = self.allocations.find(flow)
+        {
             self.remove(slot, End::Lost);
         }
         if let Some(ask) = self.opening_of.get(&flow).copied() {
@@ -412,11 +448,13 @@ impl Machine for Server {
                 self.message(now, client, bytes);
                 self.offload_of(now, client.flow);
             }
-            Input::Closed(connection) => self.closed(connection),
+            Input::Closed(connection) => self.closed(now, connection),
             Input::Unreachable { socket, peer, icmp } => self.unreachable(now, socket, peer, icmp),
             Input::Relay { ask, result } => self.opened(now, ask, result),
             Input::Claim { from, ask, token, user } => self.claim(from, ask, token, &user),
             Input::Claimed { ask, granted } => self.claimed(now, ask, granted),
+            Input::Letter(letter) => self.letter(now, letter),
+            Input::Settle { cargo, sockets } => self.settle(now, *cargo, &sockets),
             Input::Tcp(event) => self.stream_event(now, event),
             Input::Directory(directory) => self.directory = directory,
             Input::Config(config) => self.configure(now, *config),
@@ -441,6 +479,8 @@ impl Machine for Server {
                 Timer::Opening(ask) => self.fail(ask),
                 Timer::Link(id) => self.unbound(id),
                 Timer::Pace(slot) => self.release(now, slot),
+                Timer::Resuming(flow) => self.unanswered(now, flow),
+                Timer::Roamer(flow) => self.unseen(flow),
             }
         }
     }

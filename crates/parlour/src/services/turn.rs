@@ -4,6 +4,7 @@
 mod discovery;
 mod dtls;
 pub mod ledger;
+mod mobility;
 mod offload;
 pub mod sessions;
 mod setup;
@@ -15,7 +16,7 @@ use crate::desk::{Desk, Shared};
 use crate::listen;
 use crate::report::Report;
 use crate::services::Service;
-use net::{Batch, CloseReason, ConnectionInfo, HEADROOM, IcmpError, Tag};
+use net::{Batch, CloseReason, ConnectionInfo, HEADROOM, IcmpError, Loose, Tag};
 pub use offload::FastPath;
 use offload::Offloading;
 use std::io;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use streams::Streams;
 use stun::attribute::{Icmp, ReservationToken};
+use turn::mobility::{Cargo, Letter};
 use turn::server::{Bound, Unbound};
 use turn::stream::{self, Frame, STRANGER};
 use turn::tcp::Event;
@@ -62,6 +64,15 @@ pub enum Mail {
         ask: Ask,
         /// What was kept.
         granted: Option<Granted>,
+    },
+    /// About a client on its way from one worker to another.
+    Letter(Letter),
+    /// An allocation that follows its client, with its sockets.
+    Cargo {
+        /// The allocation.
+        cargo: Box<Cargo>,
+        /// Those that could be taken along.
+        sockets: Vec<Option<Loose>>,
     },
     /// Comes with a client's connection that is to be joined to a peer's.
     Bind(Box<turn::tcp::Bind>),
@@ -119,6 +130,11 @@ impl Turn {
             Mail::Closed { to, ask, granted } => post(desk, to, Mail::Grant { ask, granted }),
             Mail::Grant { ask, granted } => self.handle(desk, Input::Claimed { ask, granted }),
             Mail::Order(order) => self.order(desk, order),
+            Mail::Letter(letter) => self.handle(desk, Input::Letter(letter)),
+            Mail::Cargo { cargo, sockets } => {
+                self.settle(desk, cargo, sockets);
+                self.carry_out(desk);
+            }
             // Without the connection it says nothing.
             Mail::Bind(_) => {}
         }
@@ -145,6 +161,9 @@ impl Turn {
                     post(desk, desk.net.me(), Mail::Closed { to, ask, granted })
                 }
                 Output::Tcp(effect) => self.tcp(desk, effect),
+                Output::Roam { to, letter } => self.write_to(desk, to, letter),
+                Output::Depart(cargo) => self.depart(desk, cargo),
+                Output::Replay { client, bytes } => self.stream_message(desk, client, &bytes),
                 Output::Began(session) => self.began(&session),
                 Output::Ended(session, end) => self.ended(desk, &session, end),
                 Output::Offload(wish) => self.offload(desk, &wish),

@@ -13,6 +13,7 @@ mod icmp;
 mod independent;
 mod issued;
 mod metrics;
+mod mobility;
 mod reload;
 mod sessions;
 mod strangers;

@@ -143,6 +143,7 @@ impl Server {
             seat,
             neighbour,
             relaying,
+            mobile: self.wants_ticket(call.request.get()?, relaying == Relaying::Udp)?,
             lifetime: self.lifetime(call, requested),
             seeking: self.seek(places.first, wish.even).unwrap_or_else(|| Seeking::reserved(local)),
             second: self.seek(places.second, wish.even),

@@ -5,10 +5,13 @@ use crate::allocation::Slot;
 use crate::opening::seconds;
 use crate::server::Timer;
 use crate::{Refusal, Server};
-use stun::attribute::{Family, Lifetime, RequestedAddressFamily};
+use stun::attribute::{Family, Lifetime, MobilityTicket, RequestedAddressFamily};
 
 impl Server {
     pub(super) fn refresh(&mut self, call: &Call<'_>) -> Answer {
+        if let Some(MobilityTicket(ticket)) = call.request.get()? {
+            return self.refresh_by_ticket(call, ticket);
+        }
         let slot = self.own_allocation(call)?;
         let family = self.named_family(call, slot)?;
         let requested = call.request.get::<Lifetime>()?.map(|lifetime| lifetime.0);

@@ -10,6 +10,7 @@ use stun::attribute::{
 };
 use stun::{Algorithm, Class, Key, Kind, Message, Method, TransactionId, Writer};
 use testkit::Seeded;
+use turn::mobility::Letter;
 use turn::quota::{Place, Taken};
 use turn::server::{Bound, NonceRule, Unbound};
 use turn::tcp::Effect;
@@ -109,6 +110,7 @@ pub(crate) fn config() -> Config {
         quota: Quota { user: 3, domain: 4, total: 5 },
         bandwidth: turn::Bandwidth::default(),
         limits: Limits { permissions: 4, channels: 3, strangers: 500 },
+        mobility: true,
         offload: false,
         lifetime: Duration::from_secs(600),
         lifetime_max: Duration::from_secs(3600),
@@ -306,7 +308,7 @@ impl Bench {
         lines
     }
 
-    fn bind(&mut self, ask: Ask, local: SocketAddr) {
+    pub(crate) fn bind(&mut self, ask: Ask, local: SocketAddr) {
         if self.silent_after.is_some_and(|count| self.sockets >= count) {
             return;
         }
@@ -434,7 +436,7 @@ pub(crate) fn peer_address(peer: &str) -> Attribute {
     value(&XorPeerAddress(address(peer)))
 }
 
-fn forward(to: Way, bytes: &[u8]) -> String {
+pub(crate) fn forward(to: Way, bytes: &[u8]) -> String {
     match to {
         Way::Peer { socket, peer, dont_fragment } => {
             let whole = if dont_fragment { " whole" } else { "" };
@@ -465,6 +467,9 @@ pub(crate) fn show(output: &Output) -> String {
         Output::CloseRelay(socket) => format!("close {}", socket.0 - SocketId::OWN),
         Output::Claim { to, user, .. } => format!("claim from {} for {user}", to.0),
         Output::Grant { to, granted, .. } => format!("grant to {}: {}", to.0, granted.is_some()),
+        Output::Roam { to, letter } => format!("letter to {}: {}", to.0, show_letter(letter)),
+        Output::Depart(cargo) => format!("depart to {}", cargo.to().0),
+        Output::Replay { client, .. } => format!("replay {}", client.peer),
         Output::Tcp(effect) => show_effect(effect),
         Output::Began(session) => format!("began {} {}", session.user, session.client.peer),
         Output::Ended(session, _) => {
@@ -472,6 +477,16 @@ pub(crate) fn show(output: &Output) -> String {
             format!("ended {} sent {} received {}", session.user, traffic.sent_bytes, traffic.received_bytes)
         }
         Output::Offload(offload) => format!("{offload:?}"),
+    }
+}
+
+fn show_letter(letter: &Letter) -> String {
+    match letter {
+        Letter::Announce { client, .. } => format!("announce {}", client.peer),
+        Letter::Answer { result: Ok(_), .. } => "yes".into(),
+        Letter::Answer { result: Err(refusal), .. } => format!("{}", refusal.code()),
+        Letter::Fetch { .. } => "fetch".into(),
+        Letter::Gone { .. } => "gone".into(),
     }
 }
 
@@ -523,6 +538,7 @@ fn attribute(message: &Message<'_>, raw: &stun::message::Raw<'_>) -> Option<Stri
             message.get::<ReservationToken>().unwrap()?;
             " token".into()
         }
+        Kind::MOBILITY_TICKET => " ticket".into(),
         Kind::ADDRESS_ERROR_CODE => {
             let missing = message.get::<AddressErrorCode<'_>>().unwrap()?;
             format!(" missing={:?} {}", missing.family, missing.code)

@@ -15,6 +15,7 @@ mod heap;
 mod icmp;
 mod lifetimes;
 mod lossy;
+mod mobility;
 mod offload;
 mod pace;
 mod permissions;

@@ -36,6 +36,7 @@ pub(super) fn config(shared: &Shared, draining: bool) -> Config {
             channels: limits.channels,
             strangers: share_of(limits.strangers, workers),
         },
+        mobility: plan.turn.mobility,
         offload: may_offload(shared),
         lifetime: limits.lifetime,
         lifetime_max: limits.lifetime_max,

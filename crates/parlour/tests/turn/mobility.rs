@@ -1,0 +1,37 @@
+//! Clients that change their address and keep their relay (RFC 8016): Debian's client, and clients by hand on two workers.
+
+use crate::coturn::{Peer, totals, uclient};
+use crate::house;
+
+/// Debian's client with `-M`: it allocates, opens another socket, and goes on there. It closes the old one before or
+/// afterwards, by chance; so it runs a few times.
+fn check(listener: &str, runs: &[&[&str]]) {
+    let house = house();
+    let program = Peer::start("127.0.0.1");
+    let (server, peer) = (house.port(listener), ("127.0.0.1", program.port));
+    std::thread::scope(|scope| {
+        for flags in runs.iter().chain(runs).chain(runs) {
+            scope.spawn(move || {
+                let (code, output) = uclient(server, peer, "tr0mbone", flags);
+                let totals = totals(&output);
+                let all = totals.is_some_and(|(sent, received)| sent == received && sent >= 25 * 161);
+                assert!(all && code == Some(0), "{listener} {flags:?}: {code:?} {totals:?}\n{output}");
+            });
+        }
+    });
+}
+
+#[test]
+fn coturn_s_client_over_udp() {
+    check("turn.udp", &[&["-M"], &["-M", "-s"], &["-M", "-m", "3"]]);
+}
+
+#[test]
+fn coturn_s_client_over_tcp() {
+    check("turn.tcp", &[&["-M", "-t"], &["-M", "-t", "-s"]]);
+}
+
+#[test]
+fn coturn_s_client_over_tls() {
+    check("turn.tls", &[&["-M", "-t", "-S"]]);
+}

@@ -1,0 +1,463 @@
+//! Allocations that go on by another 5-tuple (RFC 8016): when, for whom, how often; on one worker and across two.
+
+use crate::bench::{
+    Attribute, Bench, User, config, describe, lifetime, peer_address, show, signed, stream_user, to,
+    transport, user,
+};
+use std::collections::VecDeque;
+use stun::attribute::MobilityTicket;
+use stun::{Kind, Message, Method};
+use turn::{Config, Input, Output, Verdict};
+use wire::{ConnectionId, Flow, Machine, SocketId, WorkerId};
+
+const PEER: &str = "203.0.113.7:4000";
+
+fn ticket(text: &[u8]) -> Attribute {
+    (Kind::MOBILITY_TICKET, text.to_vec())
+}
+
+/// A request, and what comes of it: lines, and the ticket of an answer.
+fn ask(bench: &mut Bench, user: &User, method: Method, attributes: &[Attribute]) -> (Vec<String>, Vec<u8>) {
+    let bytes = bench.signed(user, method, attributes);
+    message(bench, user, &bytes)
+}
+
+fn message(bench: &mut Bench, user: &User, bytes: &[u8]) -> (Vec<String>, Vec<u8>) {
+    bench.server.handle(bench.now, Input::Message { client: user.client, bytes });
+    let (mut lines, mut given) = (Vec::new(), Vec::new());
+    while let Some(output) = bench.server.poll() {
+        lines.push(show(&output));
+        match output {
+            Output::Send { bytes, .. } => {
+                let ticket = Message::parse(&bytes).unwrap().get::<MobilityTicket<'_>>().unwrap();
+                given = ticket.map_or(given, |ticket| ticket.0.to_vec());
+            }
+            Output::OpenRelay { ask, local } => bench.bind(ask, local),
+            _ => {}
+        }
+    }
+    (lines, given)
+}
+
+/// A client with an allocation that may move, a permission and a channel; and its first ticket.
+fn mobile(bench: &mut Bench, mut user: User) -> (User, Vec<u8>) {
+    bench.challenge(&mut user);
+    let (lines, first) = ask(bench, &user, Method::ALLOCATE, &[transport(17), ticket(b"")]);
+    assert!(lines.last().is_some_and(|line| line.contains(" ticket")), "{lines:?}");
+    for (method, attributes) in [
+        (Method::CREATE_PERMISSION, vec![peer_address(PEER)]),
+        (Method::CHANNEL_BIND, vec![crate::bench::channel(0x4001), peer_address(PEER)]),
+    ] {
+        let (lines, _) = ask(bench, &user, method, &attributes);
+        assert!(lines[0].contains(" ok signed"), "{lines:?}");
+    }
+    (user, first)
+}
+
+/// The same client at another address.
+fn elsewhere(bench: &mut Bench, mut user: User) -> User {
+    user.nonce.clear();
+    bench.challenge(&mut user);
+    user
+}
+
+fn announce(bench: &mut Bench, user: &User, shown: &[u8]) -> Vec<u8> {
+    let (lines, given) = ask(bench, user, Method::REFRESH, &[ticket(shown)]);
+    assert!(lines.last().unwrap().ends_with("Refresh ok lifetime=600 ticket signed"), "{lines:?}");
+    given
+}
+
+const DATA: &[u8] = b"\x40\x01\0\x02hi\0\0";
+
+#[test]
+fn a_ticket_is_given_to_whoever_asks_where_there_are_any() {
+    let mut bench = Bench::new();
+    let mut roland = user("roland", "192.0.2.1:5000");
+    bench.challenge(&mut roland);
+    let (lines, _) = ask(&mut bench, &roland, Method::ALLOCATE, &[transport(17), ticket(b"x")]);
+    assert_eq!(lines, [to(&roland, "Allocate 400 Bad Request signed")]);
+    let (_, first) = mobile(&mut bench, roland.clone());
+    assert_eq!(first.len(), 32);
+    assert!(first.iter().all(u8::is_ascii_hexdigit), "a text that clients of Debian can keep");
+    let mut joe = stream_user("joe", "192.0.2.2:5001");
+    bench.challenge(&mut joe);
+    let (lines, _) = ask(&mut bench, &joe, Method::ALLOCATE, &[transport(6), ticket(b"")]);
+    assert!(lines[0].ends_with("Allocate 405 Mobility Forbidden signed"), "{lines:?}");
+    let mut bench = Bench::with(Config { mobility: false, ..config() });
+    let mut roland = user("roland", "192.0.2.1:5000");
+    bench.challenge(&mut roland);
+    for (method, attributes) in
+        [(Method::ALLOCATE, vec![transport(17), ticket(b"")]), (Method::REFRESH, vec![ticket(&first)])]
+    {
+        let (lines, _) = ask(&mut bench, &roland, method, &attributes);
+        assert_eq!(lines, [to(&roland, &format!("{method:?} 405 Mobility Forbidden signed"))]);
+    }
+}
+
+#[test]
+fn the_old_way_is_good_until_something_comes_by_the_new_one() {
+    let mut bench = Bench::new();
+    let (old, first) = mobile(&mut bench, user("roland", "192.0.2.1:5000"));
+    let new = elsewhere(&mut bench, user("roland", "198.51.100.77:6000"));
+    let second = announce(&mut bench, &new, &first);
+    assert_ne!(first, second, "the ticket changes");
+    let socket = 1;
+    let arrives = |bench: &mut Bench| bench.peer_sends(SocketId::OWN + socket, PEER, b"hello");
+    assert_eq!(arrives(&mut bench), "192.0.2.1:5000: 4001 \"hello\"", "not before the client has come");
+    assert_eq!(bench.message(old.client, DATA), [format!("1 -> {PEER}: hi")]);
+    assert_eq!(bench.message(new.client, DATA), [format!("1 -> {PEER}: hi")]);
+    assert_eq!(arrives(&mut bench), "198.51.100.77:6000: 4001 \"hello\"");
+    assert_eq!(bench.message(old.client, DATA), ["drop"]);
+    let (lines, _) = ask(&mut bench, &old, Method::REFRESH, &[]);
+    assert_eq!(lines, [to(&old, "Refresh 437 Allocation Mismatch signed")]);
+    let (lines, _) = ask(&mut bench, &new, Method::REFRESH, &[lifetime(0)]);
+    assert_eq!(lines[0], "close 1");
+    assert_eq!(bench.server.allocations(), 0);
+}
+
+#[test]
+fn a_request_by_the_new_way_is_an_arrival_too() {
+    let mut bench = Bench::new();
+    let (old, first) = mobile(&mut bench, user("roland", "192.0.2.1:5000"));
+    let new = elsewhere(&mut bench, user("roland", "198.51.100.77:6000"));
+    announce(&mut bench, &new, &first);
+    let (lines, _) = ask(&mut bench, &new, Method::CREATE_PERMISSION, &[peer_address(PEER)]);
+    assert_eq!(lines, [to(&new, "CreatePermission ok signed")]);
+    assert_eq!(bench.message(old.client, DATA), ["drop"]);
+}
+
+#[test]
+fn the_same_announcement_again_gets_the_same_answer_and_another_does_not() {
+    let mut bench = Bench::new();
+    let (_, first) = mobile(&mut bench, user("roland", "192.0.2.1:5000"));
+    let new = elsewhere(&mut bench, user("roland", "198.51.100.77:6000"));
+    let request = bench.signed(&new, Method::REFRESH, &[ticket(&first)]);
+    let (_, second) = message(&mut bench, &new, &request);
+    assert_eq!(message(&mut bench, &new, &request).1, second, "before it has come");
+    bench.message(new.client, DATA);
+    assert_eq!(message(&mut bench, &new, &request).1, second, "and afterwards");
+    let (lines, _) = ask(&mut bench, &new, Method::REFRESH, &[ticket(&second)]);
+    assert_eq!(lines, [to(&new, "Refresh 400 Bad Request signed")], "it is there already");
+}
+
+#[test]
+fn a_ticket_is_worth_something_to_its_owner_alone_and_only_once() {
+    let mut bench = Bench::new();
+    let (_, first) = mobile(&mut bench, user("roland", "192.0.2.1:5000"));
+    let joe = elsewhere(&mut bench, user("joe", "192.0.2.9:6000"));
+    let (lines, _) = ask(&mut bench, &joe, Method::REFRESH, &[ticket(&first)]);
+    assert_eq!(lines, [to(&joe, "Refresh 441 Wrong Credentials signed")]);
+    let new = elsewhere(&mut bench, user("roland", "198.51.100.77:6000"));
+    let mut forged = first.clone();
+    forged[31] = if forged[31] == b'0' { b'1' } else { b'0' };
+    for (shown, answer) in [(&forged[..], "437 Allocation Mismatch"), (b"short", "400 Bad Request")] {
+        let (lines, _) = ask(&mut bench, &new, Method::REFRESH, &[ticket(shown)]);
+        assert_eq!(lines, [to(&new, &format!("Refresh {answer} signed"))]);
+    }
+    let second = announce(&mut bench, &new, &first);
+    let third_place = elsewhere(&mut bench, user("roland", "198.51.100.78:6000"));
+    let again = announce(&mut bench, &third_place, &first);
+    let (lines, _) =
+        ask(&mut bench, &elsewhere_of(&third_place, "198.51.100.79:1"), Method::REFRESH, &[ticket(&second)]);
+    assert!(lines[0].contains("438") || lines[0].contains("437"), "superseded: {lines:?}");
+    bench.message(third_place.client, DATA);
+    let late = elsewhere(&mut bench, user("roland", "198.51.100.80:6000"));
+    let (lines, _) = ask(&mut bench, &late, Method::REFRESH, &[ticket(&first)]);
+    assert_eq!(
+        lines,
+        [to(&late, "Refresh 437 Allocation Mismatch signed")],
+        "it was confirmed, so that is over"
+    );
+    announce(&mut bench, &late, &again);
+}
+
+fn elsewhere_of(user: &User, peer: &str) -> User {
+    let there = crate::bench::user(&user.name, peer);
+    User { nonce: user.nonce.clone(), ..there }
+}
+
+#[test]
+fn twenty_in_a_row_are_taken_and_a_flood_is_not() {
+    let mut bench = Bench::new();
+    let (_, mut shown) = mobile(&mut bench, user("roland", "192.0.2.1:5000"));
+    for port in 0..32 {
+        let new = elsewhere(&mut bench, user("roland", &format!("198.51.100.77:{}", 6000 + port)));
+        shown = announce(&mut bench, &new, &shown);
+    }
+    let new = elsewhere(&mut bench, user("roland", "198.51.100.77:7000"));
+    let (lines, _) = ask(&mut bench, &new, Method::REFRESH, &[ticket(&shown)]);
+    assert_eq!(lines, [to(&new, "Refresh 508 Insufficient Capacity signed")]);
+    bench.after(2);
+    announce(&mut bench, &new, &shown);
+    assert_eq!(bench.server.allocations(), 1, "there is one, however often it moves");
+}
+
+#[test]
+fn a_client_whose_stream_has_broken_is_awaited() {
+    let mut bench = Bench::new();
+    let (old, first) = mobile(&mut bench, stream_user("roland", "192.0.2.1:5000"));
+    let Flow::Stream(conn) = old.client.flow else { panic!() };
+    assert_eq!(bench.input(Input::Closed(conn)), [""; 0]);
+    let new = elsewhere(&mut bench, user("roland", "198.51.100.77:6000"));
+    announce(&mut bench, &new, &first);
+    let arrives = bench.peer_sends(SocketId::OWN + 1, PEER, b"hello");
+    assert_eq!(arrives, "198.51.100.77:6000: 4001 \"hello\"", "at once, as there is no old way");
+    let lines = bench.after(600);
+    assert_eq!(lines[0], "close 1", "and it ends like any other");
+}
+
+#[test]
+fn an_old_stream_is_closed_when_the_client_has_come_and_a_new_one_that_breaks_changes_nothing() {
+    let mut bench = Bench::new();
+    let (old, first) = mobile(&mut bench, stream_user("roland", "192.0.2.1:5000"));
+    let new = elsewhere(&mut bench, stream_user("roland", "198.51.100.77:6000"));
+    let second = announce(&mut bench, &new, &first);
+    let Flow::Stream(broken) = new.client.flow else { panic!() };
+    assert_eq!(bench.input(Input::Closed(broken)), [""; 0]);
+    assert_eq!(bench.message(old.client, &DATA[..6]), [format!("1 -> {PEER}: hi")]);
+    let newer = elsewhere(&mut bench, stream_user("roland", "198.51.100.77:6001"));
+    announce(&mut bench, &newer, &second);
+    bench.server.from_client(bench.now, newer.client.flow, &DATA[..6]);
+    let Flow::Stream(conn) = old.client.flow else { panic!() };
+    assert_eq!(bench.outputs(), [format!("close {conn}")]);
+}
+
+/// Two workers and the letters between them.
+struct House {
+    workers: [Bench; 2],
+    letters: VecDeque<(usize, Output)>,
+    lines: Vec<String>,
+    sockets: u32,
+    ticket: Vec<u8>,
+    /// Whether the next allocation cannot be sent.
+    is_full: bool,
+}
+
+impl House {
+    fn new() -> Self {
+        let workers = [Bench::worker(0, config()), Bench::worker(1, config())];
+        Self {
+            workers,
+            letters: VecDeque::new(),
+            lines: vec![],
+            sockets: 100,
+            ticket: vec![],
+            is_full: false,
+        }
+    }
+
+    /// A message of a client to a worker, and everything that comes of it.
+    fn send(&mut self, worker: usize, user: &User, bytes: &[u8]) -> Vec<String> {
+        self.receive(worker, user, bytes);
+        self.settle();
+        std::mem::take(&mut self.lines)
+    }
+
+    fn receive(&mut self, worker: usize, user: &User, bytes: &[u8]) {
+        let bench = &mut self.workers[worker];
+        match bench.server.from_client(bench.now, user.client.flow, bytes) {
+            Verdict::Slow => bench.server.handle(bench.now, Input::Message { client: user.client, bytes }),
+            Verdict::Drop => {}
+            Verdict::Forward { to, range } => self.lines.push(crate::bench::forward(to, &bytes[range])),
+        }
+        self.collect(worker);
+    }
+
+    fn collect(&mut self, worker: usize) {
+        while let Some(output) = self.workers[worker].server.poll() {
+            match output {
+                Output::Roam { .. } | Output::Depart(_) | Output::Replay { .. } => {
+                    self.letters.push_back((worker, output));
+                }
+                Output::Send { bytes, .. } => {
+                    let ticket = Message::parse(&bytes).unwrap().get::<MobilityTicket<'_>>().unwrap();
+                    self.ticket = ticket.map_or(std::mem::take(&mut self.ticket), |ticket| ticket.0.to_vec());
+                    self.lines.push(describe(&bytes));
+                }
+                other => self.lines.push(show(&other)),
+            }
+        }
+    }
+
+    /// Delivers letters until there are none.
+    fn settle(&mut self) {
+        while let Some((from, letter)) = self.letters.pop_front() {
+            let to = match letter {
+                Output::Roam { to, letter } => self.give(to.0.into(), Input::Letter(letter)),
+                Output::Depart(cargo) => {
+                    let to = if std::mem::take(&mut self.is_full) { from } else { cargo.to().0.into() };
+                    let sockets: Vec<_> = cargo
+                        .sockets()
+                        .iter()
+                        .map(|_| {
+                            self.sockets += 1;
+                            Some(SocketId(SocketId::OWN + self.sockets))
+                        })
+                        .collect();
+                    self.give(to, Input::Settle { cargo, sockets })
+                }
+                Output::Replay { client, bytes } => {
+                    let user = User { client, ..user("", "192.0.2.1:1") };
+                    self.receive(from, &user, &bytes);
+                    from
+                }
+                _ => unreachable!("only these are kept"),
+            };
+            self.collect(to);
+        }
+    }
+
+    fn give(&mut self, to: usize, input: Input<'_>) -> usize {
+        let bench = &mut self.workers[to];
+        bench.server.handle(bench.now, input);
+        to
+    }
+
+    fn ask(&mut self, worker: usize, user: &User, method: Method, attributes: &[Attribute]) -> Vec<String> {
+        let bytes = self.workers[worker].signed(user, method, attributes);
+        self.send(worker, user, &bytes)
+    }
+
+    /// A client with an allocation at worker 0 that announces itself at worker 1.
+    fn announced(&mut self, old: User, new: User) -> (User, User, Vec<u8>) {
+        let (old, first) = mobile(&mut self.workers[0], old);
+        let new = elsewhere(&mut self.workers[1], new);
+        let lines = self.ask(1, &new, Method::REFRESH, &[ticket(&first)]);
+        assert_eq!(lines, ["Refresh ok lifetime=600 ticket signed"]);
+        (old, new, first)
+    }
+
+    fn allocations(&self) -> [usize; 2] {
+        [0, 1].map(|worker: usize| self.workers[worker].server.allocations())
+    }
+}
+
+#[test]
+fn an_allocation_follows_its_client_to_another_worker_with_everything_it_has() {
+    let mut house = House::new();
+    let (old, new, first) =
+        house.announced(user("roland", "192.0.2.1:5000"), user("roland", "198.51.100.77:6000"));
+    assert_eq!(house.allocations(), [1, 0], "until the client has come");
+    assert_eq!(house.send(0, &old, DATA), [format!("1 -> {PEER}: hi")]);
+    let again = house.ask(1, &new, Method::REFRESH, &[ticket(&first)]);
+    assert_eq!(again, ["Refresh ok lifetime=600 ticket signed"]);
+    assert_eq!(house.allocations(), [1, 0], "the same announcement is no arrival");
+    assert_eq!(house.send(1, &new, DATA), [format!("101 -> {PEER}: hi")], "kept until it could be sent on");
+    assert_eq!(house.allocations(), [0, 1]);
+    assert_eq!(house.send(0, &old, DATA), [""; 0]);
+    let arrives = house.workers[1].peer_sends(SocketId::OWN + 101, PEER, b"hello");
+    assert_eq!(arrives, "198.51.100.77:6000: 4001 \"hello\"");
+    // From there back again, by the ticket that the new worker gave.
+    let back = elsewhere(&mut house.workers[0], user("roland", "192.0.2.1:5001"));
+    let shown = house.ticket.clone();
+    assert_eq!(
+        house.ask(0, &back, Method::REFRESH, &[ticket(&shown)]),
+        ["Refresh ok lifetime=600 ticket signed"]
+    );
+    let lines = house.ask(0, &back, Method::CREATE_PERMISSION, &[peer_address(PEER)]);
+    assert_eq!(lines, ["CreatePermission ok signed"], "answered when the allocation is there");
+    assert_eq!(house.allocations(), [1, 0]);
+    let lines = house.ask(0, &back, Method::REFRESH, &[lifetime(0)]);
+    assert_eq!(lines[0], "close 102");
+    assert_eq!(lines[2], "Refresh ok lifetime=0 signed");
+    assert_eq!(lines[1], "ended roland@falcot.com sent 4 received 5");
+}
+
+#[test]
+fn a_broken_stream_s_allocation_goes_at_once() {
+    let mut house = House::new();
+    let (old, first) = mobile(&mut house.workers[0], stream_user("roland", "192.0.2.1:5000"));
+    let Flow::Stream(conn) = old.client.flow else { panic!() };
+    assert_eq!(house.workers[0].input(Input::Closed(conn)), [""; 0]);
+    let new = elsewhere(&mut house.workers[1], at_worker_one(stream_user("roland", "198.51.100.77:6000")));
+    let lines = house.ask(1, &new, Method::REFRESH, &[ticket(&first)]);
+    assert_eq!(lines, [format!("close {conn}"), "Refresh ok lifetime=600 ticket signed".into()]);
+    assert_eq!(house.allocations(), [0, 1]);
+}
+
+#[test]
+fn an_old_stream_that_breaks_after_the_announcement_sends_it_off_too() {
+    let mut house = House::new();
+    let (old, new, _) = house.announced(
+        stream_user("roland", "192.0.2.1:5000"),
+        at_worker_one(stream_user("roland", "198.51.100.77:6000")),
+    );
+    let Flow::Stream(conn) = old.client.flow else { panic!() };
+    house.give(0, Input::Closed(conn));
+    house.collect(0);
+    house.settle();
+    assert_eq!(house.allocations(), [0, 1]);
+    house.lines.clear();
+    assert_eq!(house.send(1, &new, &DATA[..6]), [format!("101 -> {PEER}: hi")]);
+}
+
+fn at_worker_one(user: User) -> User {
+    let Flow::Stream(conn) = user.client.flow else { panic!() };
+    let flow = Flow::Stream(ConnectionId { worker: WorkerId(1), ..conn });
+    User { client: turn::Client { flow, ..user.client }, ..user }
+}
+
+#[test]
+fn what_another_worker_refuses_is_refused() {
+    let mut house = House::new();
+    let (_, first) = mobile(&mut house.workers[0], user("roland", "192.0.2.1:5000"));
+    let joe = elsewhere(&mut house.workers[1], user("joe", "192.0.2.9:6000"));
+    let lines = house.ask(1, &joe, Method::REFRESH, &[ticket(&first)]);
+    assert_eq!(lines, ["Refresh 441 Wrong Credentials signed"]);
+    let new = elsewhere(&mut house.workers[1], user("roland", "198.51.100.77:6000"));
+    let lines = house.ask(1, &new, Method::REFRESH, &[ticket(&first), lifetime(0)]);
+    assert_eq!(lines[0], "close 1");
+    assert_eq!(lines.last().unwrap(), "Refresh ok lifetime=0 signed", "it may also be ended from there");
+    let lines = house.ask(1, &new, Method::REFRESH, &[ticket(&first)]);
+    assert_eq!(lines, ["Refresh 437 Allocation Mismatch signed"]);
+}
+
+#[test]
+fn a_client_that_goes_on_to_a_third_place_is_not_awaited_at_the_second() {
+    let mut house = House::new();
+    let (_, new, _) = house.announced(user("roland", "192.0.2.1:5000"), user("roland", "198.51.100.77:6000"));
+    let second = house.ticket.clone();
+    // The second ticket was given by worker 1, but the allocation is at worker 0 still.
+    let third = elsewhere(&mut house.workers[0], user("roland", "198.51.100.78:6000"));
+    assert_eq!(
+        house.ask(0, &third, Method::REFRESH, &[ticket(&second)]),
+        ["Refresh ok lifetime=600 ticket signed"]
+    );
+    assert_eq!(house.send(1, &new, DATA), [""; 0], "nothing is known of it there any more");
+    assert_eq!(house.send(0, &third, DATA), [format!("1 -> {PEER}: hi")]);
+    assert_eq!(house.allocations(), [1, 0]);
+}
+
+#[test]
+fn an_allocation_that_cannot_be_sent_stays_and_is_fetched_again() {
+    let mut house = House::new();
+    let (old, new, _) =
+        house.announced(user("roland", "192.0.2.1:5000"), user("roland", "198.51.100.77:6000"));
+    house.is_full = true;
+    assert_eq!(house.send(1, &new, DATA), [""; 0]);
+    assert_eq!(house.allocations(), [1, 0]);
+    assert_eq!(house.send(0, &old, DATA), [format!("101 -> {PEER}: hi")]);
+    house.workers.iter_mut().for_each(|worker| drop(worker.after(6)));
+    let lines = house.send(1, &new, DATA);
+    assert_eq!(lines, [format!("102 -> {PEER}: hi"), format!("102 -> {PEER}: hi")], "what was kept as well");
+}
+
+#[test]
+fn a_worker_that_does_not_answer_costs_an_error() {
+    let mut bench = Bench::worker(1, config());
+    let (mut other, mut roland) = (Bench::new(), user("roland", "198.51.100.77:6000"));
+    let (_, first) = mobile(&mut other, user("roland", "192.0.2.1:5000"));
+    bench.challenge(&mut roland);
+    let request = signed(&roland, Method::REFRESH, stun::TransactionId([9; 12]), &[ticket(&first)]);
+    assert_eq!(
+        message(&mut bench, &roland, &request).0,
+        [format!("letter to 0: announce {}", roland.client.peer)]
+    );
+    assert_eq!(message(&mut bench, &roland, &request).0, [""; 0], "asked already");
+    let lines = bench.after(5);
+    assert_eq!(
+        lines,
+        vec![to(&roland, "Refresh 508 Insufficient Capacity signed"); 2],
+        "each request its answer"
+    );
+}
