@@ -15,12 +15,14 @@ pub struct Builder {
     domain: String,
     accounts: Vec<(String, String)>,
     settings: Vec<(String, String, String)>,
+    netns: Option<String>,
 }
 
 /// A running server. Dropping it ends it and removes its folder.
 #[derive(Debug)]
 pub struct House {
     binary: PathBuf,
+    netns: Option<String>,
     dir: PathBuf,
     ports: BTreeMap<String, u16>,
     server: Option<Program>,
@@ -43,7 +45,13 @@ impl House {
     /// Begins a house of `binary` (`env!("CARGO_BIN_EXE_parlour")`) with the domain `falcot.com`.
     pub fn of(binary: &str) -> Builder {
         let settings = vec![setting("network", "workers", "2")];
-        Builder { binary: binary.into(), domain: "falcot.com".into(), accounts: vec![], settings }
+        Builder {
+            binary: binary.into(),
+            domain: "falcot.com".into(),
+            accounts: vec![],
+            settings,
+            netns: None,
+        }
     }
 
     /// The loopback port of a listener: `port("sip.udp")`. All listen on 127.0.0.1.
@@ -104,7 +112,10 @@ impl House {
     /// # Panics
     /// When it does not serve within 20 seconds.
     pub fn start(&mut self) {
-        let mut command = Command::new(&self.binary);
+        let mut command = Command::new(self.netns.as_ref().map_or(self.binary.as_path(), |_| "ip".as_ref()));
+        if let Some(name) = &self.netns {
+            command.args(["netns", "exec", name]).arg(&self.binary);
+        }
         command.arg("--config").arg(self.config()).arg("serve").env_remove("NOTIFY_SOCKET");
         let mut server = Program::start(&mut command, "cargo build");
         let end = Instant::now() + Duration::from_secs(20);
@@ -155,6 +166,13 @@ impl Builder {
         self
     }
 
+    /// The server lives in a network namespace (see [`crate::netns`]), the test where it is.
+    #[must_use]
+    pub fn within(mut self, netns: &str) -> Self {
+        self.netns = Some(netns.into());
+        self
+    }
+
     /// Makes the folder, the accounts and the configuration, and starts the server.
     ///
     /// # Panics
@@ -176,7 +194,7 @@ impl Builder {
         succeed(&cli(&self.binary, &[], &init, ""), "init");
         let ports: BTreeMap<String, u16> =
             LISTENERS.iter().map(|name| ((*name).to_owned(), free_port())).collect();
-        let house = House { binary: self.binary, dir, ports, server: None };
+        let house = House { binary: self.binary, netns: self.netns, dir, ports, server: None };
         let mut text = std::fs::read_to_string(house.config()).expect("init has written it");
         for (name, port) in &house.ports {
             let (table, key) = name.split_once('.').expect("written table.key");

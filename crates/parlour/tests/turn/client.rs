@@ -25,6 +25,14 @@ impl Line {
         Self::Udp(socket)
     }
 
+    /// From one address to another, wherever they are.
+    pub(crate) fn between(from: &str, to: &str) -> Self {
+        let socket = UdpSocket::bind(from).unwrap();
+        socket.connect(to).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self::Udp(socket)
+    }
+
     pub(crate) fn tcp(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -18,6 +18,7 @@ mod reload;
 mod sessions;
 mod strangers;
 mod tcp;
+mod xdp;
 
 use std::time::{Duration, Instant};
 use testkit::House;
