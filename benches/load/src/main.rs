@@ -25,7 +25,7 @@ usage: load COMMAND --server ADDRESS:PORT [--name value …]
 
   stun           binding requests               --units N --window N
   turn-relay     ChannelData to an echo peer    --units N --clients N --size OCTETS --window N [--tls yes]
-                                                 [--rate PACKETS/S [--burst N]]
+                                                 [--rate PACKETS/S [--burst N]] [--peer ADDRESS:PORT]
   turn-setup     allocations made and released  --units N --window N
   turn-idle      allocations that stay          --clients N
   turn-strangers Allocates without credential   --units N --window N

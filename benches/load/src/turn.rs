@@ -90,7 +90,7 @@ impl Client {
     pub(crate) fn start(house: &House, number: usize, poll: &Poll, token: Token) -> Result<Self> {
         let link = match &house.tls {
             None => {
-                let mut socket = UdpSocket::bind(own_address(number))?;
+                let mut socket = UdpSocket::bind(own_address(house.server, number))?;
                 socket.connect(house.server)?;
                 poll.registry().register(&mut socket, token, Interest::READABLE)?;
                 Link::Udp(socket)
@@ -259,7 +259,10 @@ impl Client {
 
 /// An address of the loopback network for each client, and other ones in another process: a port used again too soon
 /// would be a mismatch to the server (437).
-fn own_address(number: usize) -> SocketAddr {
+fn own_address(server: SocketAddr, number: usize) -> SocketAddr {
+    if !server.ip().is_loopback() {
+        return SocketAddr::from(([0; 4], 0));
+    }
     let [.., high, low] = u32::try_from(number).unwrap_or_default().to_be_bytes();
     let process = u8::try_from(1 + std::process::id() % 250).expect("below 251");
     SocketAddr::from(([127, process, high, low | 1], 0))

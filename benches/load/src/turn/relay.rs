@@ -7,6 +7,7 @@ use anyhow::Result;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// A flow without progress for this long has lost its packets.
@@ -17,7 +18,7 @@ const STAMP: std::ops::Range<usize> = 4..12;
 /// Relays `units` packets, there and back counted each.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let clients = options.get("clients", 16usize)?;
-    let mut peer = UdpSocket::bind("127.0.0.1:0".parse()?)?;
+    let mut peer = UdpSocket::bind(options.get("peer", SocketAddr::from(([127, 0, 0, 1], 0)))?)?;
     let house = House::read(options, peer.local_addr()?)?;
     let (poll, clients) = setup::allocate(&house, clients, Duration::from_secs(30))?;
     let echo = Token(clients.len());
