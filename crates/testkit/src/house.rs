@@ -72,6 +72,15 @@ impl House {
         self.dir.join("parlour.toml")
     }
 
+    /// Changes a key of the configuration, as [`Builder::set`] does; a reload reads it.
+    ///
+    /// # Panics
+    /// When the file cannot be read or written.
+    pub fn set(&self, table: &str, key: &str, value: &str) {
+        let text = std::fs::read_to_string(self.config()).expect("it is there");
+        std::fs::write(self.config(), replace(&text, table, key, value)).expect("the folder is ours");
+    }
+
     /// The running process.
     ///
     /// # Panics

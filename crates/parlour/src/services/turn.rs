@@ -184,6 +184,13 @@ impl Turn {
         self.server.recycle(bytes);
     }
 
+    /// Takes in what the kernel has carried so far.
+    fn take_carried(&mut self, desk: &Desk<'_, '_>) {
+        for carried in self.offloading.look() {
+            self.server.handle(desk.net.now(), Input::Carried(carried));
+        }
+    }
+
     fn offload(&mut self, desk: &Desk<'_, '_>, wish: &Offload) {
         if let Some(carried) = self.offloading.carry_out(desk.net, wish) {
             self.server.handle(desk.net.now(), Input::Carried(carried));

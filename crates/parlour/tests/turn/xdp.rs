@@ -3,6 +3,7 @@
 
 use crate::client::{Client, Line};
 use crate::counter;
+use crate::sessions::done;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 use stun::Method;
@@ -170,6 +171,12 @@ fn is_silent(client: &mut Client, peer: &UdpSocket, relay: SocketAddr) {
     assert!(peer.recv_from(&mut [0; 10]).is_err() && socket.recv(&mut [0; 10]).is_err());
 }
 
+/// What a session is told to have carried: packets and octets, from the client and to it.
+fn totals(house: &House) -> [[u64; 2]; 2] {
+    let session = &done(house, &["turn", "sessions"])["sessions"][0];
+    ["sent", "received"].map(|way| ["packets", "octets"].map(|unit| session[way][unit].as_u64().unwrap()))
+}
+
 #[test]
 fn the_kernel_stops_when_the_allocation_ends() {
     let Some(lan) = netns::lan("xdp::the_kernel_stops_when_the_allocation_ends") else { return };
@@ -177,16 +184,57 @@ fn the_kernel_stops_when_the_allocation_ends() {
     let (mut client, peer) = (roland("10.99.0.2:0", SERVER), peer("10.99.0.3:0"));
     let relay = joined(&mut client, &peer);
     exchange(&mut client, &peer, relay);
+    // What went through the kernel counts with the packet each way that did not, or did.
+    let octets: usize = payloads().map(|payload| payload.len()).sum();
+    let (packets, octets) = (payloads().count() as u64 + 1, octets as u64);
+    assert_eq!(totals(&house), [[packets, octets + 5], [packets, octets + 6]]);
     assert_eq!(client.ask(Method::REFRESH, |writer| writer.with(&Lifetime(0))), 0);
     house.server().signal("STOP");
     is_silent(&mut client, &peer, relay);
     house.server().signal("CONT");
     assert_eq!(counter(&house, "turn.xdp-channels"), 0);
-    // What the kernel carried is in the allocation's totals, which are told at its end: each way 15 of these packets and
-    // the first one.
-    let octets: usize = payloads().map(|payload| payload.len()).sum();
-    assert!(counter(&house, "turn.xdp-packets") >= 30);
-    let _ = octets;
+    assert!(counter(&house, "turn.xdp-packets") >= 2 * (packets - 1));
+    let ended = format!("sent_packets={packets} sent_octets={}", octets + 5);
+    house.server().expect(&ended, Duration::from_secs(5));
+}
+
+/// Sets a key of `[turn]` and has the configuration read again.
+fn reload_with(house: &House, key: &str, value: &str) {
+    house.set("turn", key, value);
+    let output = house.cli(&["reload"], "");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Waits until no more channels than these are in the kernel.
+fn expect_channels(house: &House, most: u64) {
+    let end = Instant::now() + Duration::from_secs(5);
+    while counter(house, "turn.xdp-channels") > most {
+        assert!(Instant::now() < end, "channels stay in the kernel");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_reload_takes_peers_and_channels_from_the_kernel() {
+    let Some(lan) = netns::lan("xdp::a_reload_takes_peers_and_channels_from_the_kernel") else { return };
+    let mut house = house(&lan);
+    let (mut client, peer) = (roland("10.99.0.2:0", SERVER), peer("10.99.0.3:0"));
+    let relay = joined(&mut client, &peer);
+    let (mut other, free) = (roland("[fd99::2]:0", SERVER6), self::peer("[fd99::3]:0"));
+    let other_relay = joined(&mut other, &free);
+    // A peer that is refused from now on is out of reach at once; the other one is not.
+    reload_with(&house, "deny-peers", r#"["10.99.0.3/32"]"#);
+    expect_channels(&house, 1);
+    house.server().signal("STOP");
+    exchange(&mut other, &free, other_relay);
+    house.server().signal("CONT");
+    is_silent(&mut client, &peer, relay);
+    // With a bound for the bandwidth every packet comes to the server, which goes on relaying.
+    reload_with(&house, "bandwidth", r#"{ session = "100 MB" }"#);
+    expect_channels(&house, 0);
+    let packets = counter(&house, "turn.xdp-packets");
+    exchange(&mut other, &free, other_relay);
+    assert_eq!(counter(&house, "turn.xdp-packets"), packets);
 }
 
 #[test]
@@ -197,12 +245,32 @@ fn turnutils_uclient_over_channels() {
     let mut peer = peer.expect("coturn is installed");
     let mut line = std::process::Command::new("turnutils_uclient");
     line.args(
-        "-u roland -w tr0mbone -L 10.99.0.2 -e 10.99.0.3 -r 3480 -n 200 -m 2 -l 160 10.99.0.1".split(' '),
+        "-u roland -w tr0mbone -L 10.99.0.2 -e 10.99.0.3 -r 3480 -n 100 -m 2 -l 160 -z 5 10.99.0.1"
+            .split(' '),
     );
     let (code, said) = testkit::process::run(&mut line, "coturn", Duration::from_secs(30));
     peer.kill().unwrap();
     peer.wait().unwrap();
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("Total lost packets 0 (0.0"), "{said}");
-    expect_counter(&house, "turn.xdp-packets", 700);
+    expect_counter(&house, "turn.xdp-packets", 350);
+}
+
+#[test]
+fn what_is_missing_for_it_is_said_at_the_start() {
+    let Some(lan) = netns::lan("xdp::what_is_missing_for_it_is_said_at_the_start") else { return };
+    let mut house = house(&lan);
+    house.kill();
+    // Without capabilities; without such an interface.
+    for (before, interface, reason) in [
+        (["setpriv", "--bounding-set=-all"], "s0", "the process needs CAP_BPF and CAP_NET_ADMIN"),
+        (["env", "--"], "s9", "there is no network interface `s9`"),
+    ] {
+        house.set("turn", "xdp", &format!("{interface:?}"));
+        let mut line = std::process::Command::new("ip");
+        line.args(["netns", "exec", &lan.server]).args(before).arg(env!("CARGO_BIN_EXE_parlour"));
+        line.arg("--config").arg(house.config()).arg("serve");
+        let (code, said) = testkit::process::run(&mut line, "util-linux", Duration::from_secs(10));
+        assert!(code.is_some_and(|code| code != 0) && said.contains(reason), "{code:?}: {said}");
+    }
 }

@@ -180,6 +180,7 @@ fn traffic(there: Count, back: Count) -> Traffic {
         sent_bytes: there.octets,
         received_packets: back.packets,
         received_bytes: back.octets,
+        ..Traffic::default()
     }
 }
 
@@ -189,5 +190,6 @@ fn since(now: &Traffic, told: &Traffic) -> Traffic {
         sent_bytes: now.sent_bytes - told.sent_bytes,
         received_packets: now.received_packets - told.received_packets,
         received_bytes: now.received_bytes - told.received_bytes,
+        ..Traffic::default()
     }
 }

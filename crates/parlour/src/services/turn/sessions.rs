@@ -123,6 +123,7 @@ impl Turn {
     pub(super) fn order(&mut self, desk: &mut Desk<'_, '_>, order: Order) {
         match order {
             Order::Look(look, reply) => {
+                self.take_carried(desk);
                 let seen = self.look(desk, &look);
                 self.carry_out(desk);
                 // Whoever asked may have gone away meanwhile.
