@@ -236,8 +236,9 @@ impl Allocation {
     /// Takes what it may do back as far as the policy has changed.
     pub(crate) fn judge_anew(&mut self, policy: &Policy, ports: &RangeInclusive<u16>) {
         self.permissions.judge_anew(policy);
-        let includes = |peer: SocketAddr| policy.scope(peer.ip())?.includes(peer.port(), ports).then_some(());
-        self.channels.judge_anew(|peer| includes(peer).is_some());
+        let scope =
+            |peer: SocketAddr| policy.scope(peer.ip()).filter(|scope| scope.includes(peer.port(), ports));
+        self.channels.judge_anew(scope);
     }
 
     /// What is worth telling about it.
@@ -303,6 +304,8 @@ pub(crate) struct Allocations {
     free: Vec<Slot>,
     by_flow: FxHashMap<Flow, Slot>,
     by_socket: FxHashMap<SocketId, Slot>,
+    /// Relays of datagrams, by their address as the world sees it.
+    by_relayed: FxHashMap<SocketAddr, SocketId>,
 }
 
 impl Allocations {
@@ -338,6 +341,11 @@ impl Allocations {
         self.slots.get(self.find(flow)?.0 as usize)?.as_deref()
     }
 
+    /// The relay at an address as the world sees it.
+    pub(crate) fn relay_at(&self, relayed: SocketAddr) -> Option<SocketId> {
+        self.by_relayed.get(&relayed).copied()
+    }
+
     /// Takes in a new one.
     pub(crate) fn insert(&mut self, allocation: Allocation) -> Slot {
         let slot = self.free.pop().unwrap_or_else(|| {
@@ -346,6 +354,9 @@ impl Allocations {
         });
         self.by_flow.insert(allocation.client.flow, slot);
         self.by_socket.extend(allocation.relays().map(|relay| (relay.socket, slot)));
+        if allocation.relaying == Relaying::Udp {
+            self.by_relayed.extend(allocation.relays().map(|relay| (relay.relayed, relay.socket)));
+        }
         self.slots[slot.0 as usize] = Some(Box::new(allocation));
         slot
     }
@@ -365,6 +376,7 @@ impl Allocations {
         self.by_flow.remove(&allocation.client.flow);
         for relay in allocation.relays() {
             self.by_socket.remove(&relay.socket);
+            self.by_relayed.remove(&relay.relayed);
         }
         Some(allocation)
     }
@@ -373,6 +385,7 @@ impl Allocations {
     pub(crate) fn shed(&mut self, slot: Slot, family: Family) -> Option<Relay> {
         let relay = self.get(slot)?.shed(family)?;
         self.by_socket.remove(&relay.socket);
+        self.by_relayed.remove(&relay.relayed);
         Some(relay)
     }
 

@@ -1,6 +1,7 @@
 //! Channels (RFC 8656 §12): four octets in front of the payload instead of an indication.
 
 use crate::config::CHANNEL;
+use crate::policy::Scope;
 use rustc_hash::FxHashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -34,6 +35,8 @@ pub struct Channel {
     pub until: Instant,
     /// When the permission for the peer's address ends: kept here too, so that a packet costs one lookup.
     pub permitted: Instant,
+    /// Whether the peer's address is one of ours.
+    pub is_ours: bool,
 }
 
 impl Channel {
@@ -54,9 +57,9 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// The peer that a channel leads to, if traffic may flow at `now`.
-    pub fn peer(&self, now: Instant, number: ChannelNumber) -> Option<SocketAddr> {
-        self.by_number.get(&number).filter(|channel| channel.is_open(now)).map(|channel| channel.peer)
+    /// A channel, if traffic may flow at `now`.
+    pub fn get(&self, now: Instant, number: ChannelNumber) -> Option<&Channel> {
+        self.by_number.get(&number).filter(|channel| channel.is_open(now))
     }
 
     /// The channel that leads to a peer, if traffic may flow at `now`.
@@ -79,8 +82,15 @@ impl Channels {
     }
 
     /// Binds or refreshes a channel.
-    pub fn bind(&mut self, now: Instant, number: ChannelNumber, peer: SocketAddr, permitted: Instant) {
-        self.by_number.insert(number, Channel { peer, until: now + CHANNEL, permitted });
+    pub fn bind(
+        &mut self,
+        now: Instant,
+        number: ChannelNumber,
+        peer: SocketAddr,
+        permitted: Instant,
+        is_ours: bool,
+    ) {
+        self.by_number.insert(number, Channel { peer, until: now + CHANNEL, permitted, is_ours });
         self.by_peer.insert(peer, number);
     }
 
@@ -105,9 +115,12 @@ impl Channels {
         self.retain(|channel| Family::of_ip(channel.peer.ip()) != family);
     }
 
-    /// Forgets those to peers that are refused by now.
-    pub(crate) fn judge_anew(&mut self, may_reach: impl Fn(SocketAddr) -> bool) {
-        self.retain(|channel| may_reach(channel.peer));
+    /// Forgets those to peers that are refused by now (`None`), and takes note of what else has changed.
+    pub(crate) fn judge_anew(&mut self, scope: impl Fn(SocketAddr) -> Option<Scope>) {
+        for channel in self.by_number.values_mut() {
+            channel.is_ours = scope(channel.peer).is_some_and(Scope::is_ours);
+        }
+        self.retain(|channel| scope(channel.peer).is_some());
     }
 
     fn retain(&mut self, keeps: impl Fn(&Channel) -> bool) {

@@ -87,6 +87,11 @@ impl Relays {
         is_place.then_some(local).into_iter().chain(others).collect()
     }
 
+    /// The address of ours that the world calls this.
+    pub fn bound(&self, advertised: IpAddr) -> IpAddr {
+        self.external.iter().find(|(public, _)| *public == advertised).map_or(advertised, |(_, own)| *own)
+    }
+
     /// What the world calls an address of ours.
     pub fn advertised(&self, bound: IpAddr) -> IpAddr {
         self.external.iter().find(|(_, private)| *private == bound).map_or(bound, |(public, _)| *public)
@@ -116,6 +121,8 @@ mod tests {
         assert_eq!(places(&relays, "198.51.100.2", Family::V6, 1), ["2001:db8::1"]);
         assert_eq!(relays.advertised(ip("198.51.100.2")), ip("203.0.113.9"));
         assert_eq!(relays.advertised(ip("198.51.100.1")), ip("198.51.100.1"));
+        assert_eq!(relays.bound(ip("203.0.113.9")), ip("198.51.100.2"));
+        assert_eq!(relays.bound(ip("198.51.100.1")), ip("198.51.100.1"));
 
         let anywhere = Relays { anywhere: true, ..Relays::default() };
         assert_eq!(places(&anywhere, "127.0.0.1", Family::V4, 3), ["127.0.0.1"]);

@@ -40,6 +40,8 @@ fn within6(ip: Ipv6Addr, range: Ipv6Addr, prefix: u8) -> bool {
 pub enum Scope {
     /// Any port.
     Any,
+    /// It is an address of ours, and any port of it is allowed.
+    Own,
     /// It is an address of ours: only ports that relays are bound to, so that clients of this server reach one another
     /// and nothing else on this host.
     Relays,
@@ -62,7 +64,7 @@ impl Policy {
         if self.is_denied(peer) {
             None
         } else if narrowest(&self.allow, peer).is_some() {
-            Some(Scope::Any)
+            Some(if self.own.contains(&peer) { Scope::Own } else { Scope::Any })
         } else if is_special(peer) || embedded(peer).is_some_and(|inner| self.is_denied(inner.into())) {
             None
         } else if self.is_own(peer) {
@@ -91,7 +93,12 @@ fn narrowest(ranges: &[Range], ip: IpAddr) -> Option<u8> {
 impl Scope {
     /// Whether a port may be written to.
     pub fn includes(self, port: u16, relays: &RangeInclusive<u16>) -> bool {
-        port != 0 && (self == Self::Any || relays.contains(&port))
+        port != 0 && (self != Self::Relays || relays.contains(&port))
+    }
+
+    /// Whether the address is one of ours, so that another client's relay may be there.
+    pub fn is_ours(self) -> bool {
+        self != Self::Any
     }
 }
 

@@ -1,14 +1,14 @@
 //! The data path (RFC 8656 §11, §12): one or two lookups per packet, no heap, bytes left where they lie.
 
-use crate::allocation::{Allocation, Relaying};
+use crate::allocation::{Relay, Relaying, Slot};
 use crate::channel::{self, HEADER};
 use crate::indication::{self, Send};
 use crate::policy::Scope;
 use crate::server::Server;
-use crate::{Bandwidth, Direction, Output};
+use crate::{Direction, Output};
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use stun::attribute::{ChannelNumber, Icmp};
 use stun::message::padded;
 use stun::{Class, Message, TransactionId};
@@ -42,6 +42,14 @@ pub enum Way {
         /// Whether it must arrive in one piece: the IP header's DF bit (RFC 8656 §14).
         dont_fragment: bool,
     },
+    /// To another client's relay on this worker, without leaving the process: hand it to [`Server::from_peer`], as if it had
+    /// come to that socket.
+    Relay {
+        /// The relay's socket.
+        socket: SocketId,
+        /// The sender's relay, as the world sees it.
+        from: SocketAddr,
+    },
     /// To a client.
     Client(Flow),
 }
@@ -68,11 +76,10 @@ impl Server {
     fn channel_data(&mut self, now: Instant, flow: Flow, message: &[u8]) -> Option<Verdict> {
         let (number, length) = channel::read(message)?;
         let slot = self.allocations.find(flow)?;
-        let allocation = self.allocations.get(slot)?;
-        let peer = allocation.channels.peer(now, number)?;
-        let part = Part { peer, range: HEADER..HEADER + length, dont_fragment: false };
-        let admitted = to_peer(now, allocation, &self.config.bandwidth, part)?;
-        Some(self.depart(now, slot, Direction::Sent, admitted, message))
+        let channel = self.allocations.get(slot)?.channels.get(now, number)?;
+        let (peer, is_ours) = (channel.peer, channel.is_ours);
+        let part = Part { peer, is_ours, range: HEADER..HEADER + length, dont_fragment: false };
+        self.departing(now, slot, part, message)
     }
 
     fn stun(&mut self, now: Instant, flow: Flow, message: &Message<'_>, bytes: &[u8]) -> Verdict {
@@ -98,9 +105,39 @@ impl Server {
         if !Scope::includes(permission.scope, peer.port(), &self.config.ports) {
             return None;
         }
-        let part = Part { peer, range: data, dont_fragment };
-        let admitted = to_peer(now, allocation, &self.config.bandwidth, part)?;
-        Some(self.depart(now, slot, Direction::Sent, admitted, bytes))
+        let is_ours = permission.scope.is_ours();
+        self.departing(now, slot, Part { peer, is_ours, range: data, dont_fragment }, bytes)
+    }
+
+    /// To a peer, through the relay that reaches it; now, or when its bandwidth allows it.
+    fn departing(&mut self, now: Instant, slot: Slot, part: Part, message: &[u8]) -> Option<Verdict> {
+        let Part { peer, is_ours, range, dont_fragment } = part;
+        let beside = if is_ours { self.allocations.relay_at(peer) } else { None };
+        let allocation = self.allocations.get(slot)?;
+        let Relay { socket, relayed: from, .. } = *allocation.towards(now, peer)?;
+        let wait = allocation.pace(now, Direction::Sent, range.len(), &self.config.bandwidth)?;
+        allocation.traffic.sent_packets += 1;
+        allocation.traffic.sent_bytes += range.len() as u64;
+        let to = match beside {
+            Some(socket) => Way::Relay { socket, from },
+            None if is_ours => {
+                // It may be another worker's: the kernel brings it there, which knows bound addresses only.
+                let peer = SocketAddr::new(self.config.relays.bound(peer.ip()), peer.port());
+                Way::Peer { socket, peer, dont_fragment }
+            }
+            None => Way::Peer { socket, peer, dont_fragment },
+        };
+        Some(self.depart(now, slot, Direction::Sent, (Verdict::Forward { to, range }, wait), message))
+    }
+
+    /// A peer's address as its client knows it: where another worker's relay behind NAT sent this by the kernel, that relay's
+    /// address as the world sees it.
+    fn known(&self, peer: SocketAddr) -> SocketAddr {
+        let relays = &self.config.relays;
+        if relays.external.is_empty() || !self.config.ports.contains(&peer.port()) {
+            return peer;
+        }
+        SocketAddr::new(relays.advertised(peer.ip()), peer.port())
     }
 
     /// What to do with a datagram that a peer sent to a relay: `frame` holds `headroom` octets and then the datagram, and
@@ -113,6 +150,7 @@ impl Server {
         frame: &mut [u8],
         headroom: usize,
     ) -> Verdict {
+        let peer = self.known(peer);
         self.arrived(now, socket, peer, frame, headroom).unwrap_or(Verdict::Drop)
     }
 
@@ -175,22 +213,10 @@ impl Server {
 /// What of a client's message goes to a peer.
 struct Part {
     peer: SocketAddr,
+    /// Whether that is an address of ours.
+    is_ours: bool,
     range: Range<usize>,
     dont_fragment: bool,
-}
-
-/// To a peer, through the relay that reaches it; now, or when its bandwidth allows it.
-fn to_peer(
-    now: Instant,
-    allocation: &mut Allocation,
-    bandwidth: &Bandwidth,
-    Part { peer, range, dont_fragment }: Part,
-) -> Option<(Verdict, Duration)> {
-    let socket = allocation.towards(now, peer)?.socket;
-    let wait = allocation.pace(now, Direction::Sent, range.len(), bandwidth)?;
-    allocation.traffic.sent_packets += 1;
-    allocation.traffic.sent_bytes += range.len() as u64;
-    Some((Verdict::Forward { to: Way::Peer { socket, peer, dont_fragment }, range }, wait))
 }
 
 /// Puts the header in front of a datagram; on streams the padding too, for which the datagram moves forward.

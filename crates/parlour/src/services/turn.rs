@@ -21,6 +21,7 @@ pub use offload::FastPath;
 use offload::Offloading;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 use streams::Streams;
@@ -96,6 +97,8 @@ pub struct Turn {
     joins: tcp::Joins,
     tally: sessions::Tally,
     /// Whether no new allocation is made.
+    /// Room for what goes from one relay here to another and lies in no batch.
+    scratch: Vec<u8>,
     draining: bool,
     /// Whether the server ends.
     ending: bool,
@@ -116,6 +119,7 @@ impl Turn {
             offloading,
             joins: tcp::Joins::default(),
             tally: sessions::Tally::default(),
+            scratch: Vec::new(),
             draining: false,
             ending: false,
         }
@@ -151,7 +155,7 @@ impl Turn {
             match output {
                 Output::Send { flow, bytes } => self.send(desk, flow, bytes),
                 Output::Forward { to, bytes } => {
-                    forward(desk, to, &bytes);
+                    self.forward(desk, to, &bytes);
                     self.server.recycle(bytes);
                 }
                 Output::OpenRelay { ask, local } => self.open_relay(desk, ask, local),
@@ -235,7 +239,7 @@ impl Turn {
         &mut self,
         desk: &mut Desk<'_, '_>,
         socket: SocketId,
-        batch: &Batch<'_>,
+        batch: &mut Batch<'_>,
         index: usize,
     ) {
         let (peer, local, data) = (batch.peer(index), batch.local(index), batch.data(index));
@@ -250,6 +254,10 @@ impl Turn {
                 if dont_fragment {
                     desk.net.dont_fragment();
                 }
+            }
+            Verdict::Forward { to: Way::Relay { socket, from }, range } => {
+                let place = HEADROOM + range.start..HEADROOM + range.end;
+                self.arrived(desk, (socket, from), batch, index, place);
             }
             Verdict::Slow => {
                 let client = Client { flow, transport: Transport::Udp, local, peer };
@@ -267,16 +275,29 @@ impl Turn {
         batch: &mut Batch<'_>,
         index: usize,
     ) {
-        let (now, peer) = (desk.net.now(), batch.peer(index));
-        let verdict = self.server.from_peer(now, socket, peer, batch.whole_mut(index), HEADROOM);
+        let (from, place) = (batch.peer(index), HEADROOM..HEADROOM + batch.data(index).len());
+        self.arrived(desk, (socket, from), batch, index, place);
+    }
+
+    /// A datagram that came to a relay from somebody, by the network or from another relay here: where it lies in the packet
+    /// of the batch.
+    fn arrived(
+        &mut self,
+        desk: &mut Desk<'_, '_>,
+        (socket, from): (SocketId, SocketAddr),
+        batch: &mut Batch<'_>,
+        index: usize,
+        place: Range<usize>,
+    ) {
+        let frame = &mut batch.whole_mut(index)[..place.end];
+        let verdict = self.server.from_peer(desk.net.now(), socket, from, frame, place.start);
         let Verdict::Forward { to, range } = verdict else { return };
-        let Way::Client(flow) = to else { return };
-        match flow {
-            Flow::Datagram { socket, local, peer } => {
+        match to {
+            Way::Client(Flow::Datagram { socket, local, peer }) => {
                 let part = batch.part(index, range);
                 desk.net.forward(socket, Some(local), peer, part);
             }
-            Flow::Stream(_) => forward(desk, to, &batch.whole_mut(index)[range]),
+            to => self.forward(desk, to, &batch.whole_mut(index)[range]),
         }
     }
 
@@ -293,7 +314,7 @@ impl Turn {
     /// One message of a client's stream.
     fn stream_message(&mut self, desk: &mut Desk<'_, '_>, client: Client, message: &[u8]) {
         match self.server.from_client(desk.net.now(), client.flow, message) {
-            Verdict::Forward { to, range } => forward(desk, to, &message[range]),
+            Verdict::Forward { to, range } => self.forward(desk, to, &message[range]),
             Verdict::Slow => {
                 self.handle(desk, Input::Message { client, bytes: message });
                 self.streams.heard(desk.net.now(), client.flow, self.server.is_allocated(client.flow));
@@ -301,10 +322,25 @@ impl Turn {
             Verdict::Drop => {}
         }
     }
+
+    /// Sends on what lies outside of a batch.
+    fn forward(&mut self, desk: &mut Desk<'_, '_>, to: Way, bytes: &[u8]) {
+        let Way::Relay { socket, from } = to else { return send_on(desk, to, bytes) };
+        let mut frame = std::mem::take(&mut self.scratch);
+        frame.clear();
+        frame.resize(HEADROOM, 0);
+        frame.extend_from_slice(bytes);
+        if let Verdict::Forward { to, range } =
+            self.server.from_peer(desk.net.now(), socket, from, &mut frame, HEADROOM)
+        {
+            send_on(desk, to, &frame[range]);
+        }
+        self.scratch = frame;
+    }
 }
 
 /// Sends what was relayed; drops it where there is no room, as a full queue on a datagram's way would.
-fn forward(desk: &mut Desk<'_, '_>, to: Way, bytes: &[u8]) {
+fn send_on(desk: &mut Desk<'_, '_>, to: Way, bytes: &[u8]) {
     match to {
         Way::Peer { socket, peer, dont_fragment } => {
             desk.net.send(socket, None, peer, bytes);
@@ -319,7 +355,7 @@ fn forward(desk: &mut Desk<'_, '_>, to: Way, bytes: &[u8]) {
             // Apart, as coturn's clients (4.6 to 4.17) take what they read from TLS for one message.
             let _ = desk.net.write_apart(conn, bytes);
         }
-        Way::Client(Flow::Stream(_)) => {}
+        Way::Client(Flow::Stream(_)) | Way::Relay { .. } => {}
     }
 }
 

@@ -55,7 +55,7 @@ impl Server {
         }
         self.install(call, slot, &[(peer.ip(), scope)])?;
         let allocation = self.allocations.get(slot).ok_or(Refusal::AllocationMismatch)?;
-        allocation.channels.bind(call.now, number, peer, call.now + PERMISSION);
+        allocation.channels.bind(call.now, number, peer, call.now + PERMISSION, scope.is_ours());
         Ok(())
     }
 }

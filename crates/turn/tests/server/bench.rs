@@ -129,12 +129,17 @@ type Spent = Arc<std::sync::Mutex<HashMap<(String, bool), Instant>>>;
 type Pages = Arc<std::sync::Mutex<HashMap<String, u32>>>;
 
 #[derive(Debug)]
-struct Held(Book, [String; 3]);
+struct Held(Book, wire::Address);
+
+/// Under which names the seats of an account are counted.
+fn names(user: &wire::Address) -> [String; 3] {
+    [user.as_str(), user.domain(), ""].map(str::to_owned)
+}
 
 impl Place for Held {
     fn spend(&self, now: Instant, direction: Direction, octets: usize, rate: u64) -> Option<Duration> {
         let mut spent = self.0.1.lock().unwrap();
-        let until = spent.entry((self.1[0].clone(), direction == Direction::Sent)).or_insert(now);
+        let until = spent.entry((self.1.to_string(), direction == Direction::Sent)).or_insert(now);
         let (wait, ahead) = turn::pace::spend(until.saturating_duration_since(now), octets, rate)?;
         *until = now + ahead;
         Some(wait)
@@ -144,13 +149,13 @@ impl Place for Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let mut counts = self.0.0.lock().unwrap();
-        self.1.iter().for_each(|name| *counts.get_mut(name).unwrap() -= 1);
+        names(&self.1).iter().for_each(|name| *counts.get_mut(name).unwrap() -= 1);
     }
 }
 
 impl Ledger for Book {
     fn take(&self, user: &wire::Address, quota: &Quota) -> Result<Seat, Taken> {
-        let names = [user.as_str(), user.domain(), ""].map(str::to_owned);
+        let names = names(user);
         let mut counts = self.0.lock().unwrap();
         let [of_user, of_domain, total] = names.each_ref().map(|name| counts.get(name).copied().unwrap_or(0));
         if of_user >= quota.user || of_domain >= quota.domain {
@@ -160,7 +165,7 @@ impl Ledger for Book {
             return Err(Taken::All);
         }
         names.iter().for_each(|name| *counts.entry(name.clone()).or_default() += 1);
-        Ok(Box::new(Held(self.clone(), names)))
+        Ok(Box::new(Held(self.clone(), user.clone())))
     }
 }
 
@@ -266,6 +271,9 @@ impl Bench {
         match self.server.from_client(self.now, client.flow, bytes) {
             Verdict::Slow => self.input(Input::Message { client, bytes }),
             Verdict::Drop => vec!["drop".into()],
+            Verdict::Forward { to: Way::Relay { socket, from }, range } => {
+                vec![self.peer_sends(socket.0, &from.to_string(), &bytes[range])]
+            }
             Verdict::Forward { to, range } => vec![forward(to, &bytes[range])],
         }
     }
@@ -441,6 +449,10 @@ pub(crate) fn forward(to: Way, bytes: &[u8]) -> String {
         Way::Peer { socket, peer, dont_fragment } => {
             let whole = if dont_fragment { " whole" } else { "" };
             format!("{} -> {peer}{whole}: {}", socket.0 - SocketId::OWN, String::from_utf8_lossy(bytes))
+        }
+        Way::Relay { socket, from } => {
+            let text = String::from_utf8_lossy(bytes);
+            format!("{} <- {from}: {text}", socket.0 - SocketId::OWN)
         }
         Way::Client(Flow::Datagram { peer, .. }) => format!("{peer}: {}", payload(bytes)),
         Way::Client(Flow::Stream(connection)) => format!("{connection}: {}", payload(bytes)),

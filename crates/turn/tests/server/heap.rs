@@ -57,6 +57,28 @@ fn from_peer_to_client() {
 }
 
 #[test]
+fn from_client_to_client() {
+    let mut config = crate::bench::config();
+    config.peers.own = vec![crate::bench::ip("203.0.113.99")];
+    let mut bench = Bench::with(config);
+    let [roland, joe] = [("roland", "192.0.2.1:5000"), ("joe", "192.0.2.2:5000")]
+        .map(|(name, peer)| bench.allocated(name, peer));
+    let relays: Vec<_> = bench.server.sessions().map(|session| session.relayed.to_string()).collect();
+    for (user, relay) in [(&roland, &relays[1]), (&joe, &relays[0])] {
+        bench.bind_channel(user, 0x4000, relay);
+    }
+    let mut frame = [&[0; 64][..], b"\x40\0\0\x05hello"].concat();
+    let count = asked(|| {
+        let verdict = bench.server.from_client(bench.now, roland.client.flow, &frame[64..]);
+        let Verdict::Forward { to: turn::Way::Relay { socket, from }, range } = verdict else { panic!() };
+        let whole = &mut frame[..64 + range.end];
+        let verdict = bench.server.from_peer(bench.now, socket, from, whole, 64 + range.start);
+        assert!(matches!(verdict, Verdict::Forward { to: turn::Way::Client(_), .. }));
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
 fn what_is_dropped() {
     let mut bench = Bench::new();
     let roland = bench.allocated("roland", "192.0.2.1:5000");

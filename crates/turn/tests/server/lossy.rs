@@ -46,6 +46,7 @@ impl House {
                 self.send(from, peer, bytes);
             }
             Way::Client(Flow::Datagram { peer, .. }) => self.send(address(LISTENER), peer, bytes),
+            Way::Relay { .. } => unreachable!("the peer is no relay"),
             Way::Client(Flow::Stream(_)) => unreachable!("every client here sends datagrams"),
         }
     }

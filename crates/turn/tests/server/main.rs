@@ -7,6 +7,7 @@ mod algorithms;
 mod allocate;
 mod alternate;
 mod bench;
+mod beside;
 mod challenge;
 mod credentials;
 mod discovery;
