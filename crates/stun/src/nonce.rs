@@ -1,4 +1,6 @@
-//! Nonces that the server need not remember (RFC 8489 §9.2): time and an HMAC over it and the client's address.
+//! Nonces that the server need not remember (RFC 8489 §9.2): time and an HMAC over it and the client's IP address, without
+//! the port: a client's other connections (RFC 6062) and its next port (RFC 8016) need no challenge of their own, and
+//! Debian's client, which has one nonce for all of them, would be challenged in turns for ever.
 //!
 //! A whole fleet may share the secret. A full nonce is `obMatJos2`, the security features as four characters, and
 //! `base64(seconds mod 2^24, first 48 bits of the HMAC)`. A short one, for answers that have no room for that, is
@@ -124,7 +126,6 @@ impl Nonces {
             IpAddr::V4(ip) => mac.update(&ip.octets()),
             IpAddr::V6(ip) => mac.update(&ip.octets()),
         }
-        mac.update(&client.port().to_be_bytes());
         mac.update(if form == Form::Full { FEATURES.as_bytes() } else { b"" });
         mac.finalize().into_bytes().into()
     }
@@ -206,7 +207,11 @@ mod tests {
             };
             assert_eq!(nonce.as_str().len(), form.length());
             assert!(fresh(0, roland) && fresh(600, roland) && !fresh(601, roland));
-            assert!(!fresh(0, client("192.0.2.1:5001")) && !fresh(0, client("192.0.2.2:5000")));
+            assert!(
+                fresh(0, client("192.0.2.1:5001")),
+                "another connection of the same host (RFC 6062, RFC 8016)"
+            );
+            assert!(!fresh(0, client("192.0.2.2:5000")));
             let before = NOW - Duration::from_secs(1);
             assert!(!nonces("secret").is_fresh(before, roland, nonce.as_str()), "made in the future");
             assert!(!nonces("other").is_fresh(NOW, roland, nonce.as_str()));
