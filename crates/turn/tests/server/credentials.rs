@@ -94,7 +94,7 @@ fn a_nonce_ages_and_belongs_to_one_client() {
     let mut bench = Bench::new();
     let mut roland = user("roland", "192.0.2.1:5000");
     bench.challenge(&mut roland);
-    let elsewhere = User { client: user("roland", "192.0.2.1:5001").client, ..roland.clone() };
+    let elsewhere = User { client: user("roland", "192.0.2.2:5001").client, ..roland.clone() };
     refused(&mut bench, &elsewhere, "Allocate 438  realm=falcot.com nonce");
     bench.after(3601);
     refused(&mut bench, &roland, "Allocate 438  realm=falcot.com nonce");
