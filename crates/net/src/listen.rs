@@ -193,17 +193,17 @@ pub(crate) fn stream_socket(address: SocketAddr) -> io::Result<Socket> {
 
 type Refusal = (SocketAddr, io::Error);
 
-/// The addresses to bind for a spec, with their real port, each of them free.
-fn choose(spec: &Spec) -> Result<Vec<SocketAddr>, Refusal> {
+/// The addresses to bind for a spec, with their real port, each of them free, or `ours` and to be left or shared.
+fn choose(spec: &Spec, ours: &dyn Fn(SocketAddr) -> bool) -> Result<Vec<SocketAddr>, Refusal> {
     let port = match spec.at {
-        Endpoint::At(address) => return probe(spec, address).map(|free| vec![free]),
+        Endpoint::At(address) => return probe(spec, address, ours).map(|free| vec![free]),
         Endpoint::Every(port) => port,
     };
-    let mut outcome = choose_both(spec, port);
+    let mut outcome = choose_both(spec, port, ours);
     for _ in 1..ATTEMPTS {
         match &outcome {
             Err((_, error)) if port == 0 && error.kind() == io::ErrorKind::AddrInUse => {
-                outcome = choose_both(spec, port);
+                outcome = choose_both(spec, port, ours);
             }
             _ => break,
         }
@@ -211,9 +211,13 @@ fn choose(spec: &Spec) -> Result<Vec<SocketAddr>, Refusal> {
     outcome
 }
 
-fn choose_both(spec: &Spec, port: u16) -> Result<Vec<SocketAddr>, Refusal> {
-    let v4 = probe(spec, (Ipv4Addr::UNSPECIFIED, port).into())?;
-    match probe(spec, (Ipv6Addr::UNSPECIFIED, v4.port()).into()) {
+fn choose_both(
+    spec: &Spec,
+    port: u16,
+    ours: &dyn Fn(SocketAddr) -> bool,
+) -> Result<Vec<SocketAddr>, Refusal> {
+    let v4 = probe(spec, (Ipv4Addr::UNSPECIFIED, port).into(), ours)?;
+    match probe(spec, (Ipv6Addr::UNSPECIFIED, v4.port()).into(), ours) {
         Ok(v6) => Ok(vec![v6, v4]),
         Err((_, error)) if lacks_family(&error) => Ok(vec![v4]),
         Err(refusal) => Err(refusal),
@@ -226,8 +230,8 @@ fn lacks_family(error: &io::Error) -> bool {
 
 /// Whether an address is free; which one, if the kernel chose the port. Sockets that share a port (`SO_REUSEPORT`) do not
 /// find out, so one that does not share is bound for a moment.
-fn probe(spec: &Spec, address: SocketAddr) -> Result<SocketAddr, Refusal> {
-    let free = || {
+fn probe(spec: &Spec, address: SocketAddr, ours: &dyn Fn(SocketAddr) -> bool) -> Result<SocketAddr, Refusal> {
+    let free = || -> io::Result<SocketAddr> {
         let socket = match spec.kind {
             Kind::Udp | Kind::Dtls { .. } => datagram::open(address)?,
             Kind::Tcp { .. } | Kind::Tls { .. } => open_stream(address)?,
@@ -235,5 +239,9 @@ fn probe(spec: &Spec, address: SocketAddr) -> Result<SocketAddr, Refusal> {
         socket.bind(&address.into())?;
         Ok(socket.local_addr()?.as_socket().unwrap_or(address))
     };
-    free().map_err(|error| (address, error))
+    match free() {
+        // Sockets of ours let others of ours in beside them; if somebody else is there too, `bind` tells.
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && ours(address) => Ok(address),
+        outcome => outcome.map_err(|error| (address, error)),
+    }
 }

@@ -73,6 +73,8 @@ pub(crate) struct DatagramRow {
     pub(crate) plain: Option<Tag>,
     pub(crate) was_plain: bool,
     pub(crate) dtls: Option<Row>,
+    /// The socket by which clients of this address came before.
+    pub(crate) heir_of: Option<SocketId>,
     /// Nothing new comes in here; the socket is closed once nobody holds it.
     pub(crate) retirement: Option<Arc<Retirement>>,
 }
@@ -109,8 +111,22 @@ impl Place {
         *half = Some(Row { spec: number, tag: spec.tag });
     }
 
+    fn datagram(&self) -> Option<SocketId> {
+        match self.socket {
+            Twin::Datagram(socket) => Some(socket),
+            Twin::Stream(_) => None,
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.plain.is_none() && self.sealed.is_none()
+    }
+
+    /// Whether datagrams to this address may come in by either.
+    fn overlaps(&self, address: SocketAddr) -> bool {
+        let (own, other) = (self.address.ip(), address.ip());
+        let wide = own.is_unspecified() || other.is_unspecified();
+        self.address.port() == address.port() && (own == other || (wide && own.is_ipv4() == other.is_ipv4()))
     }
 
     /// Whether a listener may come in here too, told apart from what does already by what a client sends first: TLS from
@@ -184,10 +200,7 @@ impl Registry {
                 tag: live.spec.tag,
                 transport: live.spec.kind.transport(),
                 address: place.address,
-                socket: match place.socket {
-                    Twin::Datagram(socket) => Some(socket),
-                    Twin::Stream(_) => None,
-                },
+                socket: place.datagram(),
             })
         });
         all.collect()
@@ -203,16 +216,32 @@ impl Registry {
         self.places.iter().any(|place| place.at == spec.at && place.retirement.is_some())
     }
 
+    /// Other places where what is sent to this one's address might come in.
+    fn others<'a>(&'a self, place: &'a Place) -> impl Iterator<Item = &'a Place> {
+        let other = move |other: &&Place| other.datagram() != place.datagram();
+        self.places.iter().filter(other).filter(|other| {
+            place.datagram().is_some() && other.datagram().is_some() && other.overlaps(place.address)
+        })
+    }
+
     fn rows(&self) -> Rows {
         let mut rows = Rows::default();
         for place in &self.places {
-            let (plain, sealed) = (place.plain, place.sealed);
+            // An address that was listed and is now among all: here it still comes in, as long as the socket is there.
+            let wider =
+                || self.others(place).find(|other| other.address.ip().is_unspecified() && !other.is_empty());
+            let (plain, sealed) = match place.is_empty().then(wider).flatten() {
+                Some(other) => (other.plain, other.sealed),
+                None => (place.plain, place.sealed),
+            };
+            let was_here = self.others(place).find(|other| other.retirement.is_some());
             match place.socket {
                 Twin::Datagram(socket) => rows.datagrams.push(DatagramRow {
                     socket,
                     plain: plain.map(|row| row.tag),
                     was_plain: place.was_plain,
                     dtls: sealed,
+                    heir_of: was_here.and_then(Place::datagram),
                     retirement: place.retirement.clone(),
                 }),
                 Twin::Stream(number) => rows.doors.push(DoorRow { number, plain, tls: sealed }),
@@ -232,7 +261,14 @@ impl Draft {
         if self.share(spec, number) {
             return Ok(());
         }
-        for address in choose(spec)? {
+        let beside = |address| {
+            let is_stream = |place: &Place| matches!(place.socket, Twin::Stream(_));
+            self.next
+                .places
+                .iter()
+                .any(|place| is_stream(place) == spec.is_stream() && place.overlaps(address))
+        };
+        for address in choose(spec, &beside)? {
             self.bind(spec, number, address, limits).map_err(|error| (address, error))?;
         }
         Ok(())

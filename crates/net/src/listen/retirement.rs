@@ -24,7 +24,12 @@ impl Retirement {
         })
     }
 
-    /// A worker's last client is gone; called once by each.
+    /// A worker that has let go has a client again, and holds it if it is not too late.
+    pub(crate) fn hold(&self) {
+        self.holders.fetch_add(1, AcqRel);
+    }
+
+    /// A worker's last client is gone; called once by each that holds it.
     pub(crate) fn release(&self) {
         if self.holders.fetch_sub(1, AcqRel) == 1 {
             let _ = self.state.compare_exchange(RETIRED, CLOSING, AcqRel, Acquire);
@@ -59,6 +64,12 @@ mod tests {
         assert!(!retirement.is_over());
         retirement.release();
         assert!(retirement.is_over() && !retirement.recall());
+
+        let retirement = Retirement::new(2);
+        retirement.release();
+        retirement.hold();
+        retirement.release();
+        assert!(!retirement.is_over());
 
         let retirement = Retirement::new(1);
         assert!(retirement.recall());

@@ -19,8 +19,10 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(crate) struct Leaving {
     /// Datagrams come in here for clients of before only.
     plain: Vec<SocketId>,
-    /// Nothing new comes in here at all.
+    /// They are closed when nobody holds them any more.
     retired: Vec<Retired>,
+    /// A socket, and the one by which clients of the same address came before.
+    heirs: Vec<(SocketId, SocketId)>,
 }
 
 #[derive(Debug)]
@@ -35,6 +37,16 @@ impl Leaving {
     /// Whether only clients of before are served by this socket.
     pub(crate) fn has(&self, socket: SocketId) -> bool {
         self.plain.contains(&socket)
+    }
+
+    /// The socket of before for the same address, if there is one.
+    pub(crate) fn before(&self, socket: SocketId) -> Option<SocketId> {
+        self.heirs.iter().find(|(heir, _)| *heir == socket).map(|(_, before)| *before)
+    }
+
+    fn set_heir(&mut self, socket: SocketId, before: Option<SocketId>) {
+        self.heirs.retain(|(heir, _)| *heir != socket);
+        self.heirs.extend(before.map(|before| (socket, before)));
     }
 
     fn set_plain(&mut self, socket: SocketId, leaves: bool) {
@@ -80,10 +92,11 @@ impl<H: Handler> Worker<H> {
     pub(super) fn look_at_retired(&mut self) {
         let mut retired = std::mem::take(&mut self.core.leaving.retired);
         retired.retain_mut(|one| {
-            let holds = || self.handler.holds(one.socket) || self.core.dtls.holds(one.socket);
-            if !one.released && !holds() {
-                one.released = true;
-                one.retirement.release();
+            let holds = self.handler.holds(one.socket) || self.core.dtls.holds(one.socket);
+            match std::mem::replace(&mut one.released, !holds) {
+                false if !holds => one.retirement.release(),
+                true if holds => one.retirement.hold(),
+                _ => {}
             }
             if one.retirement.is_over() {
                 self.core.close_listener(one.socket);
@@ -112,6 +125,7 @@ impl<M> Core<M> {
         }
         self.leaving.set_plain(socket, row.was_plain && row.plain.is_none());
         self.leaving.set_retirement(socket, row.retirement.as_ref());
+        self.leaving.set_heir(socket, row.heir_of);
         self.mind_retired();
     }
 
@@ -127,5 +141,6 @@ impl<M> Core<M> {
         self.sockets.close(socket);
         self.dtls.enter_by(socket, None);
         self.leaving.set_plain(socket, false);
+        self.leaving.heirs.retain(|(_, before)| *before != socket);
     }
 }

@@ -19,6 +19,9 @@ pub(super) fn sift<H: Handler>(
         let data = batch.data(index);
         if entrance.alone || data.first().is_some_and(|&octet| dtls::begins_with(octet)) {
             let path = Path { socket, local: batch.local(index), peer: batch.peer(index) };
+            // A session that began when its address came in by another socket goes on there.
+            let before = core.leaving.before(socket).map(|socket| Path { socket, ..path });
+            let path = before.filter(|path| core.dtls.by_path(path).is_some()).unwrap_or(path);
             take(handler, core, entrance, path, data);
             batch.hide(index);
         } else {

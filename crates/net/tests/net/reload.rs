@@ -228,3 +228,45 @@ fn halves_of_a_shared_port_come_and_go() {
     plain.write_all(b"word").unwrap();
     assert!(matches!(plain.read(&mut [0; 4]), Ok(0) | Err(_)), "only TLS from now on");
 }
+
+#[test]
+fn one_address_becomes_all_and_back_while_clients_go_on() {
+    let at = free();
+    let port: u16 = at.rsplit_once(':').unwrap().1.parse().unwrap();
+    let [one, sealed_one] = [spec(ECHO, udp(), &at), spec(ECHO, dtls(&["stun.turn"]), &at)];
+    let all_at = format!(":{port}");
+    let [all, sealed_all] = [spec(ECHO, udp(), &all_at), spec(ECHO, dtls(&["stun.turn"]), &all_at)];
+    let streams = [spec(ECHO, tcp(), &at), spec(ECHO, tcp(), &all_at)];
+    let mut desk = Desk::new(2, &[one.clone(), sealed_one.clone(), streams[0].clone()]);
+    let address = desk.address(0);
+    let first = Caller::to(address);
+    let mut session = connect_to(address);
+    assert!(first.is_answered());
+    desk.hold(true);
+    desk.change(&[all, sealed_all, streams[1].clone()]).unwrap();
+    let mut second = connect_to(address);
+    for _ in 0..2 {
+        assert!(first.is_answered() && Caller::to(address).is_answered());
+        echoes(&mut session, b"first");
+        echoes(&mut second, b"second");
+        talks(&mut TcpStream::connect(address).unwrap());
+        std::thread::sleep(Duration::from_millis(600));
+    }
+    // The first socket goes once nobody holds it: from then on the wider one is written to.
+    session.shutdown().unwrap();
+    second.shutdown().unwrap();
+    desk.hold(false);
+    std::thread::sleep(Duration::from_millis(1300));
+    let mut third = connect_to(address);
+    echoes(&mut third, b"third");
+    desk.hold(true);
+    desk.change(&[one, sealed_one, streams[0].clone()]).unwrap();
+    let bound = desk.reception.bound();
+    let (socket, before) = (bound[0].socket.unwrap(), desk.house.running.bound()[0].socket);
+    assert!(Some(socket) > before);
+    assert!(desk.house.ask(0, move |_, net| net.socket_before(socket)).is_some());
+    echoes(&mut third, b"third");
+    echoes(&mut connect_to(address), b"fourth");
+    assert!(Caller::to(address).is_answered());
+    talks(&mut TcpStream::connect(address).unwrap());
+}

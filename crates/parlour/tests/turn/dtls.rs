@@ -5,6 +5,7 @@ use crate::client::binding;
 use crate::coturn::check;
 use crate::{house, prepare};
 use std::io::{Read, Write};
+use std::net::UdpSocket;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use stun::TransactionId;
@@ -110,6 +111,48 @@ fn a_swapped_certificate_is_shown_to_the_next_and_sessions_go_on() {
     }
     standing.is_served();
     assert!(s_client(&house, &["-cipher", "AES256-SHA:AES128-GCM-SHA256"]).contains("handshake failure"));
+}
+
+/// A ClientHello as small as it can be, with this random.
+fn hello(random: u32) -> Vec<u8> {
+    let random = random.to_be_bytes().repeat(8);
+    let body = [&[0xfe, 0xfd][..], &random, &[0, 0, 0, 2, 0xc0, 0x2b, 1, 0]].concat();
+    let length = body.len() as u8;
+    let record = [22, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, length + 12];
+    let message = [1, 0, 0, length, 0, 0, 0, 0, 0, 0, 0, length];
+    [&record[..], &message, &body].concat()
+}
+
+/// KiB of memory that the server has.
+fn resident(house: &mut House) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", house.server().id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn twenty_thousand_strangers_cost_nothing() {
+    let mut house = house();
+    let port = house.port("turn.dtls");
+    let ask = |house: &House, sources: std::ops::Range<u32>| {
+        for source in sources {
+            let address = std::net::Ipv4Addr::from(0x7f01_0000 + source);
+            let socket = UdpSocket::bind((address, 0)).unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let request = hello(source);
+            socket.send_to(&request, ("127.0.0.1", port)).unwrap();
+            let mut answer = [0; 2048];
+            let length = socket.recv(&mut answer).unwrap();
+            // A HelloVerifyRequest, and no longer than what may have been sent in somebody else's name.
+            assert!(answer[13] == 3 && length <= request.len(), "{length} octets for {}", request.len());
+        }
+        assert_eq!(crate::counter(house, "turn.streams"), 0);
+    };
+    ask(&house, 0..2_000);
+    let before = resident(&mut house);
+    ask(&house, 2_000..22_000);
+    let after = resident(&mut house);
+    assert!(after <= before + 512, "{before} KiB, then {after} KiB");
 }
 
 #[test]

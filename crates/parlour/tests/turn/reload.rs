@@ -160,3 +160,41 @@ fn tls_comes_to_a_house_that_had_none() {
     crate::coturn::check(&house, "turn.tls", "127.0.0.1", runs);
     crate::coturn::check(&house, "turn.dtls", "127.0.0.1", &[&["-S", "-c"]]);
 }
+
+#[test]
+fn one_address_becomes_all_and_back_while_clients_go_on() {
+    let house = house();
+    let port = house.port("turn.udp");
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let over = AtomicBool::new(false);
+    let every = |all: bool| {
+        let text = std::fs::read_to_string(house.config()).unwrap();
+        let [one, wide] = [format!("udp = [\"127.0.0.1:{port}\"]"), format!("udp = [\":{port}\"]")];
+        let text = if all { text.replace(&one, &wide) } else { text.replace(&wide, &one) };
+        std::fs::write(house.config(), text).unwrap();
+        let (done, said) = reload(&house);
+        assert!(done, "{said}");
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| echo(&peer, &over));
+        let mut clients = Vec::new();
+        let mut each_talks = |clients: &mut Vec<Client>| {
+            clients.extend((0..4).map(|_| talker(Line::udp(port), &peer)));
+            for client in clients.iter_mut() {
+                assert!(talks_once(client), "a word is lost");
+            }
+        };
+        for all in [true, false, true] {
+            each_talks(&mut clients);
+            every(all);
+            each_talks(&mut clients);
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    expect_counter(&house, "turn.allocations", 24);
+}
+
+fn talks_once(client: &mut Client) -> bool {
+    client.line.send(b"\x40\0\0\x04word");
+    client.line.receive() == b"\x40\0\0\x04word"
+}
