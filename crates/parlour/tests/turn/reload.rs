@@ -178,7 +178,7 @@ fn one_address_becomes_all_and_back_while_clients_go_on() {
     std::thread::scope(|scope| {
         scope.spawn(|| echo(&peer, &over));
         let mut clients = Vec::new();
-        let mut each_talks = |clients: &mut Vec<Client>| {
+        let each_talks = |clients: &mut Vec<Client>| {
             clients.extend((0..4).map(|_| talker(Line::udp(port), &peer)));
             for client in clients.iter_mut() {
                 assert!(talks_once(client), "a word is lost");
