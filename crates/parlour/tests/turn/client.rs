@@ -90,8 +90,10 @@ pub(crate) struct Client {
     pub(crate) line: Line,
     name: String,
     password: String,
-    nonce: String,
+    pub(crate) nonce: String,
     number: u8,
+    /// The last answer.
+    pub(crate) answer: Vec<u8>,
 }
 
 pub(crate) fn binding(transaction: TransactionId) -> Vec<u8> {
@@ -102,7 +104,14 @@ pub(crate) fn binding(transaction: TransactionId) -> Vec<u8> {
 
 impl Client {
     pub(crate) fn new(line: Line, name: &str, password: &str) -> Self {
-        Self { line, name: name.into(), password: password.into(), nonce: String::new(), number: 0 }
+        Self {
+            line,
+            name: name.into(),
+            password: password.into(),
+            nonce: String::new(),
+            number: 0,
+            answer: Vec::new(),
+        }
     }
 
     /// Asks for something, with a credential once a nonce is known; gives the answer's code, 0 for success.
@@ -111,20 +120,35 @@ impl Client {
         if code == 401 && self.number == 1 { self.ask_once(method, &body) } else { code }
     }
 
-    fn ask_once(&mut self, method: Method, body: &impl Fn(Writer<'_>) -> Writer<'_>) -> u16 {
+    fn key(&self) -> Key {
+        Key::md5(&self.name, REALM, &self.password)
+    }
+
+    /// A request, with a credential once a nonce is known.
+    pub(crate) fn request(&mut self, method: Method, body: impl Fn(Writer<'_>) -> Writer<'_>) -> Vec<u8> {
         self.number += 1;
-        let transaction = TransactionId([self.number; 12]);
-        let key = Key::md5(&self.name, REALM, &self.password);
         let mut out = Vec::new();
+        let transaction = TransactionId([self.number; 12]);
         let mut writer = body(Writer::new(&mut out, Class::Request, method, transaction));
         if !self.nonce.is_empty() {
             writer = writer.with(&Username(&self.name)).with(&Realm(REALM)).with(&Nonce(&self.nonce));
-            writer = writer.sign(Algorithm::Sha1, &key);
+            writer = writer.sign(Algorithm::Sha1, &self.key());
         }
         writer.finish();
+        out
+    }
+
+    /// The same account by another line: it knows the nonce.
+    pub(crate) fn by(&self, line: Line) -> Self {
+        Self { nonce: self.nonce.clone(), ..Self::new(line, &self.name, &self.password) }
+    }
+
+    fn ask_once(&mut self, method: Method, body: &impl Fn(Writer<'_>) -> Writer<'_>) -> u16 {
+        let out = self.request(method, body);
+        let (transaction, key) = (TransactionId([self.number; 12]), self.key());
         self.line.send(&out);
-        let answer = self.line.receive();
-        let answer = Message::parse(&answer).unwrap();
+        self.answer = self.line.receive();
+        let answer = Message::parse(&self.answer).unwrap();
         assert_eq!(answer.transaction(), transaction);
         if let Some(Nonce(nonce)) = answer.get().unwrap() {
             self.nonce = nonce.into();
