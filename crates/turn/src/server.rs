@@ -334,6 +334,11 @@ impl Server {
         self.spare.pop().unwrap_or_default()
     }
 
+    /// Whether [`Machine::poll`] has anything to tell.
+    pub fn has_news(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
     pub(crate) fn output(&mut self, output: Output) {
         self.outputs.push_back(output);
     }

@@ -329,6 +329,14 @@ impl Turn {
             }
             Verdict::Drop => {}
         }
+        self.carry_out_news(desk);
+    }
+
+    /// The data path seldom wants more done than it says itself: when a client has come by another way, for one.
+    fn carry_out_news(&mut self, desk: &mut Desk<'_, '_>) {
+        if self.server.has_news() {
+            self.carry_out(desk);
+        }
     }
 
     /// Sends on what lies outside of a batch.
@@ -381,6 +389,7 @@ impl Service for Turn {
                 self.peer_datagram(desk, socket, batch, index);
             }
         }
+        self.carry_out_news(desk);
     }
 
     fn unreachable(&mut self, desk: &mut Desk<'_, '_>, socket: SocketId, peer: SocketAddr, error: IcmpError) {
