@@ -336,9 +336,9 @@ impl Allocations {
         self.slots.get_mut(slot.0 as usize)?.as_deref_mut()
     }
 
-    /// The allocation of a 5-tuple, to look at.
-    pub(crate) fn peek(&self, flow: Flow) -> Option<&Allocation> {
-        self.slots.get(self.find(flow)?.0 as usize)?.as_deref()
+    /// The allocation in a place, to look at.
+    pub(crate) fn peek(&self, slot: Slot) -> Option<&Allocation> {
+        self.slots.get(slot.0 as usize)?.as_deref()
     }
 
     /// The relay at an address as the world sees it.

@@ -3,13 +3,14 @@
 pub mod temporary;
 pub mod token;
 
+use crate::allocation::Slot;
 use crate::server::Server;
 use std::time::Duration;
 use stun::Key;
 use stun::attribute::PasswordAlgorithm;
 use stun::credential::{Claim, Who};
 use token::Tokens;
-use wire::{Account, Address, Flow, NameForm, Secret};
+use wire::{Account, Address, NameForm, Secret};
 
 /// What else than an account's password lets somebody in.
 #[derive(Clone, Debug, Default)]
@@ -35,21 +36,31 @@ impl Owner {
     }
 }
 
+/// What a credential is shown for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Purpose {
+    /// The time since 1970.
+    pub(crate) unix: Duration,
+    /// Whether an allocation is to begin. Everything else is about one that the same account must have already.
+    pub(crate) begins: bool,
+    /// Which one, where it is here.
+    pub(crate) place: Option<Slot>,
+}
+
 impl Server {
     /// Who may have sent a request with this claim, each with the key that would prove it.
     pub(crate) fn candidates<'s, 'r>(
         &'s self,
-        unix: Duration,
-        flow: Flow,
+        purpose: Purpose,
         claim: Claim<'r>,
     ) -> impl Iterator<Item = (Owner, Key)> + use<'s, 'r> {
         let by_password = claim.token.is_none();
-        let token = self.by_token(unix, flow, &claim).into_iter();
+        let token = self.by_token(purpose, &claim).into_iter();
         let token =
             token.flat_map(|(owner, keys)| keys.into_iter().flatten().map(move |key| (owner.clone(), key)));
         let passwords = by_password.then(move || {
             let account = self.account(&claim).into_iter();
-            account.chain(self.temporary(unix, flow, claim))
+            account.chain(self.temporary(purpose, claim))
         });
         token.chain(passwords.into_iter().flatten())
     }
@@ -76,8 +87,7 @@ impl Server {
     /// serves the allocation that was made with it: a call does not end in the middle.
     fn temporary<'s, 'r>(
         &'s self,
-        unix: Duration,
-        flow: Flow,
+        purpose: Purpose,
         claim: Claim<'r>,
     ) -> impl Iterator<Item = (Owner, Key)> + use<'s, 'r> {
         let name = match claim.who {
@@ -86,8 +96,8 @@ impl Server {
         };
         let named = name.and_then(|name| {
             let user = name.user(claim.realm, &self.directory)?;
-            let is_valid = unix.as_secs() < name.expires || self.owns(flow, &user);
-            is_valid.then_some((name, user))
+            let serves = !purpose.begins || purpose.unix.as_secs() < name.expires;
+            serves.then_some((name, user))
         });
         named.into_iter().flat_map(move |(name, user)| {
             self.config.credentials.secrets.iter().map(move |secret| {
@@ -97,23 +107,19 @@ impl Server {
     }
 
     /// The owner of an access token, or of the allocation that an earlier one was for (RFC 7635 §4.2).
-    fn by_token(&self, unix: Duration, flow: Flow, claim: &Claim<'_>) -> Option<(Owner, [Option<Key>; 2])> {
+    fn by_token(&self, purpose: Purpose, claim: &Claim<'_>) -> Option<(Owner, [Option<Key>; 2])> {
         let Who::Name(kid) = claim.who else { return None };
         let Some(sealed) = claim.token else {
-            let allocation = self.allocations.peek(flow)?;
+            let allocation = self.allocations.peek(purpose.place?)?;
             let session = allocation.session.as_deref()?;
             let owner = Owner { user: allocation.user.clone(), until: Some(session.until) };
             return Some((owner, [Some(session.key), None]));
         };
         let tokens = self.config.credentials.tokens.as_ref()?;
-        let token = tokens.open(kid, sealed).filter(|token| unix < token.until)?;
+        let token = tokens.open(kid, sealed).filter(|token| purpose.unix < token.until)?;
         // A token names nobody, and each may be sealed with another key: they all count for one.
         let user = temporary::address(tokens.server(), claim.realm)?;
         Some((Owner { user, until: Some(token.until) }, [Some(token.key), token.short]))
-    }
-
-    fn owns(&self, flow: Flow, user: &Address) -> bool {
-        self.allocations.peek(flow).is_some_and(|allocation| allocation.user == *user)
     }
 }
 

@@ -7,15 +7,17 @@ mod create_permission;
 mod discovery;
 mod refresh;
 
-use crate::credentials::Owner;
+use crate::allocation::Slot;
+use crate::credentials::{Owner, Purpose};
 use crate::exchange::Exchange;
 use crate::policy::Scope;
 use crate::{Client, Refusal, Server};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+use stun::attribute::PeerConnection;
 use stun::credential::{self, Claim, Credential, Who};
 use stun::{Class, Kind, Message, Method};
-use wire::{Address, Domain};
+use wire::{Address, Domain, Flow};
 
 /// An authenticated request.
 pub(crate) struct Call<'a> {
@@ -54,6 +56,9 @@ impl Server {
     /// Lets only those in who show a credential; then sees to what must be understood; then hands over.
     fn authenticated(&mut self, now: Instant, client: Client, request: Message<'_>) {
         let mut exchange = self.exchange(client, &request);
+        if self.is_sent_on(&exchange, &request) {
+            return;
+        }
         let realm = self.realm(&request);
         let realm = realm.as_ref().map_or("", Domain::as_str);
         let answer = match self.authenticate(now, client, &request, realm) {
@@ -96,9 +101,20 @@ impl Server {
         realm: &str,
     ) -> Result<Credential<Owner>, Refusal> {
         let unix = self.epoch.unix(now);
-        let candidates = |claim: Claim<'r>| self.candidates(unix, client.flow, claim);
+        let begins = request.method() == Method::ALLOCATE;
+        let purpose = Purpose { unix, begins, place: self.place(client.flow, request) };
+        let candidates = |claim: Claim<'r>| self.candidates(purpose, claim);
         let is_fresh = |nonce: &str| self.nonces.is_fresh(unix, client.peer, nonce);
         Ok(credential::check(request, realm, candidates, is_fresh, &self.decoy)?)
+    }
+
+    /// The allocation that a request is about: that of its 5-tuple, or the one that it binds a connection of.
+    fn place(&self, flow: Flow, request: &Message<'_>) -> Option<Slot> {
+        let bound = || match request.get::<PeerConnection>() {
+            Ok(Some(id)) if request.method() == Method::CONNECTION_BIND => self.links.slot(id),
+            _ => None,
+        };
+        self.allocations.find(flow).or_else(bound)
     }
 
     /// The realm of a credential: the domain of a username that names one of ours, else the first. A client that began

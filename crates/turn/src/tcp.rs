@@ -104,12 +104,21 @@ pub enum Effect {
     Abort(ConnectionId),
 }
 
-/// An authenticated ConnectionBind on its way.
+/// A ConnectionBind on its way.
 #[derive(Debug)]
 pub struct Bind {
     exchange: Exchange,
-    user: Address,
+    sender: Sender,
     id: PeerConnection,
+}
+
+/// Who sent it.
+#[derive(Debug)]
+enum Sender {
+    /// This account, proven.
+    User(Address),
+    /// Somebody with an access token, whose key is where the allocation is: the request as it came.
+    Unproven(Box<[u8]>),
 }
 
 /// One end of a pair.
@@ -175,6 +184,11 @@ impl Links {
         ids.filter_map(|id| self.by_id.get(id)).any(|link| link.peer == peer)
     }
 
+    /// Whose connection this is.
+    pub(crate) fn slot(&self, id: PeerConnection) -> Option<Slot> {
+        self.by_id.get(&id).map(|link| link.slot)
+    }
+
     fn of_slot(&self, slot: Slot) -> usize {
         self.by_slot.get(&slot).map_or(0, Vec::len)
     }
@@ -213,7 +227,7 @@ impl Server {
             Event::Connected(conn) => self.connected(now, conn),
             Event::Refused(conn) => self.refused(conn),
             Event::Attempt { socket, peer, conn } => self.attempt(now, socket, peer, conn),
-            Event::Came { conn, bind } => self.came(conn, *bind),
+            Event::Came { conn, bind } => self.came(now, conn, *bind),
             Event::Stayed(bind) => self.stayed(&bind),
             Event::Gone(conn) => self.gone(conn),
         }

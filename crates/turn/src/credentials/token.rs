@@ -50,6 +50,11 @@ impl Tokens {
         &self.server
     }
 
+    /// Whether there is a key of this name.
+    pub(crate) fn knows(&self, kid: &str) -> bool {
+        self.keys.contains_key(kid)
+    }
+
     /// Opens a token. It says nothing of who has it.
     pub(super) fn open(&self, kid: &str, token: AccessToken<'_>) -> Option<Token> {
         let key = self.keys.get(kid)?;

@@ -2,7 +2,7 @@
 
 use super::away::Resuming;
 use super::{Home, Lead, Letter, Next, Roamer, Ticket};
-use crate::allocation::Slot;
+use crate::allocation::{Slot, TokenSession};
 use crate::exchange::Exchange;
 use crate::opening::seconds;
 use crate::request::{Answer, Call};
@@ -36,6 +36,8 @@ pub struct Announcement {
     pub(crate) user: Address,
     /// How long the allocation is to live; nothing: it is to end.
     pub(crate) lifetime: Duration,
+    /// What an access token brought along.
+    pub(crate) session: Option<TokenSession>,
 }
 
 impl Server {
@@ -69,7 +71,13 @@ impl Server {
         let requested = call.request.get::<Lifetime>()?.map(|lifetime| lifetime.0);
         let lifetime = if requested == Some(0) { Duration::ZERO } else { self.lifetime(call, requested) };
         let ticket = Ticket::new(self.me, &mut self.entropy);
-        let announcement = Announcement { shown, ticket, user: call.user.clone(), lifetime };
+        let announcement = Announcement {
+            shown,
+            ticket,
+            user: call.user.clone(),
+            lifetime,
+            session: call.exchange.session(),
+        };
         self.announce(call, announcement)
     }
 
@@ -149,7 +157,7 @@ impl Server {
         slot: Slot,
         announcement: &Announcement,
     ) -> Result<Resumed, Refusal> {
-        let Announcement { shown, ticket, user, lifetime } = announcement;
+        let Announcement { shown, ticket, user, lifetime, session } = announcement;
         let allocation = self.allocations.get(slot).ok_or(Refusal::AllocationMismatch)?;
         if allocation.user != *user {
             return Err(Refusal::WrongCredentials);
@@ -164,6 +172,9 @@ impl Server {
         (mobility.ticket, mobility.shown) = (*ticket, Some(*shown));
         let is_lost = mobility.is_lost;
         allocation.extend(None, now + *lifetime);
+        if let (Some(kept), Some(session)) = (allocation.session.as_deref_mut(), session) {
+            *kept = *session;
+        }
         let deadline = allocation.deadline();
         self.timers.set(Timer::Allocation(slot), deadline);
         for old in old.into_iter().flatten().filter(|old| old != shown) {

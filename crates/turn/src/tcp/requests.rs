@@ -1,13 +1,16 @@
 //! Connect and ConnectionBind (RFC 6062 §5.2, §5.4), and what a TCP Allocate may ask for (§5.1).
 
-use super::{Bind, Effect, Link, keeper};
+use super::{Bind, Effect, Link, Sender, keeper};
 use crate::allocation::{Relaying, Slot};
+use crate::exchange::Exchange;
 use crate::request::{Answer, Call};
 use crate::server::Timer;
-use crate::{Refusal, Server};
-use stun::Kind;
+use crate::{Client, Refusal, Server};
+use std::time::Instant;
 use stun::attribute::{Family, PeerConnection, RequestedTransport, XorPeerAddress};
-use wire::{ConnectionId, Flow};
+use stun::credential::{Claim, Who};
+use stun::{Kind, Message, Method};
+use wire::{Address, ConnectionId, Flow};
 
 /// REQUESTED-TRANSPORT: UDP, or TCP for clients on a stream, and then without what makes no sense for streams
 /// (RFC 6062 §5.1: 400).
@@ -72,45 +75,82 @@ impl Server {
         if self.is_allocated(client.flow) || self.is_opening(client.flow) {
             return Err(Refusal::BadRequest);
         }
-        let bind = Bind { exchange: call.exchange, user: call.user.clone(), id };
+        let user = &call.user;
         if keeper(id) == self.me {
-            return self.bind_here(conn, &bind);
+            return self.bind_here(conn, id, &call.exchange, user);
         }
+        let bind = Bind { exchange: call.exchange, sender: Sender::User(user.clone()), id };
         self.effect(Effect::Move { conn, to: keeper(id), bind: Box::new(bind) });
         Ok(None)
     }
 
     /// Joins a client's connection with a peer's that waits for it, of the same account's.
-    fn bind_here(&mut self, conn: ConnectionId, bind: &Bind) -> Answer {
-        let link = self.links.by_id.get(&bind.id).ok_or(Refusal::BadRequest)?;
+    fn bind_here(
+        &mut self,
+        conn: ConnectionId,
+        id: PeerConnection,
+        exchange: &Exchange,
+        user: &Address,
+    ) -> Answer {
+        let link = self.links.by_id.get(&id).ok_or(Refusal::BadRequest)?;
         let (Some(peer), None, None) = (link.conn, link.client, &link.asked) else {
             return Err(Refusal::BadRequest);
         };
         let allocation = self.allocations.get(link.slot).ok_or(Refusal::BadRequest)?;
-        if allocation.user != bind.user {
+        if allocation.user != *user {
             return Err(Refusal::WrongCredentials);
         }
-        if let Some(link) = self.links.by_id.get_mut(&bind.id) {
+        if let Some(link) = self.links.by_id.get_mut(&id) {
             link.client = Some(conn);
         }
-        self.links.by_conn.insert(conn, (bind.id, super::Side::Client));
-        self.timers.cancel(Timer::Link(bind.id));
+        self.links.by_conn.insert(conn, (id, super::Side::Client));
+        self.timers.cancel(Timer::Link(id));
         // The answer goes in front of the peer's bytes.
         let buffer = self.buffer();
-        let bytes = bind.exchange.success(buffer, |writer| writer.with(&bind.id));
+        let bytes = exchange.success(buffer, |writer| writer.with(&id));
         self.send(Flow::Stream(conn), bytes);
         self.effect(Effect::Join { client: conn, peer });
         Ok(None)
     }
 
     /// A client's connection came from another worker.
-    pub(super) fn came(&mut self, conn: ConnectionId, bind: Bind) {
-        if let Err(refusal) = self.bind_here(conn, &bind) {
+    pub(super) fn came(&mut self, now: Instant, conn: ConnectionId, bind: Bind) {
+        let Bind { exchange, sender, id } = bind;
+        let user = match sender {
+            Sender::User(user) => user,
+            Sender::Unproven(request) => {
+                let client = Client { flow: Flow::Stream(conn), ..exchange.client };
+                return self.message(now, client, &request);
+            }
+        };
+        if let Err(refusal) = self.bind_here(conn, id, &exchange, &user) {
             self.tally.refuse(&refusal);
             let buffer = self.buffer();
-            let bytes = bind.exchange.error(buffer, &refusal, None);
+            let bytes = exchange.error(buffer, &refusal, None);
             self.send(Flow::Stream(conn), bytes);
         }
+    }
+
+    /// Whether a ConnectionBind comes from somebody with an access token and is for another worker, where its key is:
+    /// then it goes there as it is (RFC 7635 §4.2).
+    pub(crate) fn is_sent_on(&mut self, exchange: &Exchange, request: &Message<'_>) -> bool {
+        let Flow::Stream(conn) = exchange.client.flow else { return false };
+        let Ok(Some(id)) = request.get::<PeerConnection>() else { return false };
+        let is_free = !self.is_allocated(exchange.client.flow) && !self.is_opening(exchange.client.flow);
+        let is_for_another = request.method() == Method::CONNECTION_BIND && keeper(id) != self.me;
+        if is_free && is_for_another && self.is_signed_by_session(request) {
+            let sender = Sender::Unproven(request.bytes().into());
+            let bind = Box::new(Bind { exchange: *exchange, sender, id });
+            self.effect(Effect::Move { conn, to: keeper(id), bind });
+            return true;
+        }
+        false
+    }
+
+    /// Whether the key may be one that an earlier access token brought.
+    fn is_signed_by_session(&self, request: &Message<'_>) -> bool {
+        let Ok(Claim { who: Who::Name(kid), token: None, .. }) = Claim::read(request) else { return false };
+        self.config.credentials.tokens.as_ref().is_some_and(|tokens| tokens.knows(kid))
     }
 
     /// There is no worker of this number (400), or none that takes it now: then the client may try again (508).
