@@ -19,14 +19,20 @@ pub(crate) struct Datagram {
     pub(crate) appetite: Appetite,
     /// Whether it is bound to one address, which replies leave from without being told.
     pub(crate) is_fixed: bool,
+    /// Whether the kernel may hand over datagrams of one sender and size as one (UDP GRO), once that was tried.
+    joined: Option<bool>,
 }
+
+/// So many messages at one time are many.
+const CROWD: usize = 8;
 
 impl Datagram {
     /// Binds a socket. `shared` ones have a twin in every worker and are bound to the same address.
     pub(crate) fn bind(address: SocketAddr, shared: bool, buffer: usize, tag: Tag) -> io::Result<Self> {
         let socket = open(address)?;
-        socket.set_nonblocking(true)?;
-        socket.set_reuse_port(shared)?;
+        if shared {
+            socket.set_reuse_port(true)?;
+        }
         sys::prepare_datagrams(&socket, address.is_ipv6(), address.ip().is_unspecified())?;
         if !shared {
             // A relayed datagram goes through in fragments unless its sender asks for one piece (RFC 8656 §14).
@@ -36,19 +42,34 @@ impl Datagram {
         let _ = socket.set_recv_buffer_size(buffer);
         let _ = socket.set_send_buffer_size(buffer);
         socket.bind(&address.into())?;
-        let local = socket.local_addr()?.as_socket().unwrap_or(address);
+        let local = if address.port() == 0 { socket.local_addr()?.as_socket() } else { None };
+        let local = local.unwrap_or(address);
         Ok(Self::new(socket, tag, local))
+    }
+
+    /// Whether nothing needs to be told with a datagram but who sent it.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.is_fixed && self.joined != Some(true)
+    }
+
+    /// Takes note of how many messages of the kernel were there. A socket that gets many at one time has them joined from
+    /// then on, where the kernel can; one with the pace of a voice would only pay for being told that they are not.
+    pub(crate) fn learn(&mut self, found: usize) {
+        self.appetite.learn(found);
+        if found >= CROWD && self.joined.is_none() {
+            self.joined = Some(sys::join_datagrams(&self.socket).is_ok());
+        }
     }
 
     fn new(socket: Socket, tag: Tag, local: SocketAddr) -> Self {
         let is_fixed = !local.ip().is_unspecified();
-        Self { socket, tag, local, appetite: Appetite::default(), is_fixed }
+        Self { socket, tag, local, appetite: Appetite::default(), is_fixed, joined: None }
     }
 }
 
 /// An unbound datagram socket of the address's family; an IPv6 one sees no IPv4.
 pub(crate) fn open(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

@@ -274,4 +274,27 @@ mod tests {
         check(libc::ECONNREFUSED, true, false, Remedy::Again);
         check(libc::ENETUNREACH, false, true, Remedy::Skip);
     }
+
+    #[test]
+    fn where_the_kernel_does_not_cut_up_they_leave_one_by_one() {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        let to = peer.local_addr().unwrap();
+        let events = crate::sys::Events::new().unwrap();
+        let mut sockets = Sockets::new(65_536);
+        let (id, _) = sockets.bind(any, crate::Tag(1), &events).unwrap();
+        sys::without_checksums(&sockets.get(id).unwrap().socket).unwrap();
+        let (mut outbox, counters) = (Outbox::new(), Counters::default());
+        for n in 0..5 {
+            outbox.send(id, None, to, &[n; 100]);
+        }
+        outbox.flush(&sockets, &Arrivals::new(), &counters);
+        for n in 0..5 {
+            let mut bytes = [0; 200];
+            assert_eq!((peer.recv(&mut bytes).unwrap(), bytes[0]), (100, n));
+        }
+        let counts = counters.read();
+        assert_eq!((counts.datagrams_out, counts.datagrams_dropped), (5, 0));
+    }
 }

@@ -21,6 +21,8 @@ pub(crate) use bell::Bell;
 pub(crate) use errors::next_error;
 pub(crate) use events::{Event, Events, Interest};
 pub(crate) use meters::{Clock, Meters};
-pub(crate) use options::{allow_fragments, prepare_datagrams, raise_open_files};
+#[cfg(test)]
+pub(crate) use options::without_checksums;
+pub(crate) use options::{allow_fragments, join_datagrams, prepare_datagrams, raise_open_files};
 pub(crate) use receive::Arrivals;
 pub(crate) use send::{Departures, Gathering, send_one};

@@ -170,6 +170,13 @@ pub(super) fn destination(message: &ControlMessage<'_>) -> Option<IpAddr> {
     }
 }
 
+/// The size of the datagrams that the kernel has joined, if the control message tells (UDP GRO).
+pub(super) fn joined(message: &ControlMessage<'_>) -> Option<usize> {
+    let is_size = (message.level, message.kind) == (libc::SOL_UDP, libc::UDP_GRO);
+    let size: [u8; 4] = message.data.get(..4).filter(|_| is_size)?.try_into().ok()?;
+    usize::try_from(i32::from_ne_bytes(size)).ok().filter(|size| *size > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,6 +30,17 @@ pub(crate) fn allow_fragments(socket: &impl AsFd, v6: bool, allow: bool) -> io::
     set(socket, level, option, value)
 }
 
+/// Lets the kernel hand over datagrams of one sender and one size as one (UDP GRO, Linux 5.0).
+pub(crate) fn join_datagrams(socket: &impl AsFd) -> io::Result<()> {
+    switch_on(socket, libc::SOL_UDP, libc::UDP_GRO)
+}
+
+/// Leaves out checksums, which makes the kernel refuse segmentation (UDP GSO).
+#[cfg(test)]
+pub(crate) fn without_checksums(socket: &impl AsFd) -> io::Result<()> {
+    switch_on(socket, libc::SOL_SOCKET, libc::SO_NO_CHECK)
+}
+
 fn switch_on(socket: &impl AsFd, level: i32, option: i32) -> io::Result<()> {
     set(socket, level, option, 1)
 }

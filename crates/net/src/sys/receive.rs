@@ -1,4 +1,5 @@
-//! Receiving datagrams in batches (`recvmmsg`) into buffers that have room in front of each datagram.
+//! Receiving datagrams in batches (`recvmmsg`) into buffers that have room in front of each datagram. Those that the kernel
+//! has joined (UDP GRO) are moved apart, so that they have it too.
 
 use super::names::{self, Control, Name};
 use super::shelf::Shelf;
@@ -13,7 +14,18 @@ use std::os::fd::{AsFd, AsRawFd};
 const LARGEST: usize = 65_536;
 /// From one buffer to the next: a whole number of cache lines, but no power of two, so that the beginnings of the
 /// buffers do not compete for the same places in the cache.
-const STRIDE: usize = LARGEST + HEADROOM + 5 * 64;
+const STRIDE: usize = LARGEST + HEADROOM * (JOINED + 1) + 5 * 64;
+/// How many datagrams the kernel joins at most (64 from a network card, 128 from a sender on this host).
+const JOINED: usize = 128;
+
+/// Where a datagram lies: its headroom begins at `start`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    start: usize,
+    length: usize,
+    /// The kernel's message that it came in.
+    message: usize,
+}
 
 /// The datagrams that one call received, and the buffers they lie in. One per worker, for all of its sockets.
 pub(crate) struct Arrivals {
@@ -24,6 +36,7 @@ pub(crate) struct Arrivals {
     headers: Shelf<libc::mmsghdr>,
     peers: [SocketAddr; Self::AT_ONCE],
     count: usize,
+    places: Vec<Place>,
 }
 
 impl Arrivals {
@@ -47,7 +60,9 @@ impl Arrivals {
         };
         let headers = (0..Self::AT_ONCE).map(header).collect::<Vec<_>>().into();
         let peers = [SocketAddr::from(([0; 4], 0)); Self::AT_ONCE];
-        let mut made = Self { bytes, names, controls, _parts: parts, headers, peers, count: 0 };
+        let mut made =
+            Self { bytes, names, controls, _parts: parts, headers, peers, count: 0, places: Vec::new() };
+        made.places.reserve(Self::AT_ONCE * JOINED);
         made.reset(Self::AT_ONCE);
         made
     }
@@ -60,19 +75,59 @@ impl Arrivals {
         }
     }
 
-    /// Receives what waits on `socket`, at most `quota` datagrams (and [`Self::AT_ONCE`]), without blocking; how many there
-    /// are. `plain`: nothing needs to be told with them but who sent them.
+    /// Receives what waits on `socket`, at most `quota` messages (and [`Self::AT_ONCE`]), without blocking; how many there
+    /// are. Each is one datagram, or several that the kernel has joined. `plain`: nothing needs to be told with them but who sent them.
     pub(crate) fn receive(&mut self, socket: &impl AsFd, quota: usize, plain: bool) -> io::Result<usize> {
         self.reset(self.count);
         self.count = 0;
+        self.places.clear();
         let fd = socket.as_fd().as_raw_fd();
         let got = if plain && quota == 1 { self.receive_one(fd) } else { self.receive_many(fd, quota) };
         self.count = usize::try_from(got).map_err(|_| io::Error::last_os_error())?;
-        for (index, name) in self.names.slice(0, self.count).iter().enumerate() {
+        for message in 0..self.count {
             let unknown = SocketAddr::from(([0; 4], 0));
-            self.peers[index] = names::read_name(name).unwrap_or(unknown);
+            self.peers[message] = names::read_name(&self.names.slice(message, 1)[0]).unwrap_or(unknown);
+            self.place(message);
         }
         Ok(self.count)
+    }
+
+    /// Notes where the datagrams of a message lie.
+    fn place(&mut self, message: usize) {
+        let header = &self.headers.slice(message, 1)[0];
+        let (length, used) = ((header.msg_len as usize).min(LARGEST), header.msg_hdr.msg_controllen);
+        let start = message * STRIDE;
+        let size = if used == 0 { None } else { self.control(message, used, names::joined) };
+        match size.filter(|size| *size < length) {
+            None => self.places.push(Place { start, length, message }),
+            Some(size) => self.move_apart(message, length, size),
+        }
+    }
+
+    /// Gives each of the datagrams that were joined its headroom: the last one moves first, so that none is overwritten.
+    fn move_apart(&mut self, message: usize, length: usize, size: usize) {
+        let base = message * STRIDE;
+        let count = length.div_ceil(size).min(JOINED);
+        let bytes = self.bytes.slice_mut(base, STRIDE);
+        for i in (1..count).rev() {
+            let from = HEADROOM + i * size;
+            bytes.copy_within(from..(from + size).min(HEADROOM + length), HEADROOM + i * (size + HEADROOM));
+        }
+        let place = |i: usize| Place {
+            start: base + i * (size + HEADROOM),
+            length: size.min(length - i * size),
+            message,
+        };
+        self.places.extend((0..count).map(place));
+    }
+
+    fn control<T>(
+        &self,
+        message: usize,
+        used: usize,
+        pick: impl Fn(&names::ControlMessage<'_>) -> Option<T>,
+    ) -> Option<T> {
+        names::controls(&self.controls.slice(message, 1)[0], used).find_map(|control| pick(&control))
     }
 
     // Neither calls the C library's function, which is a place where threads may be cancelled: see `Events::wait`.
@@ -103,42 +158,46 @@ impl Arrivals {
 
     /// How many datagrams there are.
     pub(crate) fn len(&self) -> usize {
-        self.count
+        self.places.len()
+    }
+
+    /// Octets in all of them.
+    pub(crate) fn octets(&self) -> usize {
+        self.places.iter().map(|place| place.length).sum()
     }
 
     /// Who sent datagram `index`.
     pub(crate) fn peer(&self, index: usize) -> SocketAddr {
-        self.peers[..self.count][index]
+        self.peers[self.places[index].message]
     }
 
     /// The address that datagram `index` was sent to, where the kernel told it.
     pub(crate) fn destination(&self, index: usize) -> Option<IpAddr> {
-        let used = self.headers.slice(0, self.count)[index].msg_hdr.msg_controllen;
-        if used == 0 {
-            return None;
-        }
-        names::controls(&self.controls.slice(index, 1)[0], used).find_map(|m| names::destination(&m))
+        let message = self.places[index].message;
+        let used = self.headers.slice(message, 1)[0].msg_hdr.msg_controllen;
+        if used == 0 { None } else { self.control(message, used, names::destination) }
+    }
+
+    /// Leaves nothing of datagram `index`: somebody else has dealt with it.
+    pub(crate) fn empty(&mut self, index: usize) {
+        self.places[index].length = 0;
     }
 
     /// The length of datagram `index`.
     pub(crate) fn length(&self, index: usize) -> usize {
-        (self.headers.slice(0, self.count)[index].msg_len as usize).min(LARGEST)
-    }
-
-    /// Takes away all octets of datagram `index`.
-    pub(crate) fn empty(&mut self, index: usize) {
-        self.headers.slice_mut(0, self.count)[index].msg_len = 0;
+        self.places[index].length
     }
 
     /// Headroom and datagram `index` behind it.
     pub(crate) fn whole(&self, index: usize) -> &[u8] {
-        self.bytes.slice(index * STRIDE, HEADROOM + self.length(index))
+        let Place { start, length, .. } = self.places[index];
+        self.bytes.slice(start, HEADROOM + length)
     }
 
     /// Headroom and datagram `index` behind it, to be changed.
     pub(crate) fn whole_mut(&mut self, index: usize) -> &mut [u8] {
-        let length = self.length(index);
-        self.bytes.slice_mut(index * STRIDE, HEADROOM + length)
+        let Place { start, length, .. } = self.places[index];
+        self.bytes.slice_mut(start, HEADROOM + length)
     }
 }
 

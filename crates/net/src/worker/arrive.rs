@@ -24,13 +24,13 @@ impl<H: Handler> Worker<H> {
         let fixed = datagram.local.ip();
         let quota = if self.rested { Arrivals::AT_ONCE } else { datagram.appetite.quota() };
         // Whatever error there is, is that of an earlier datagram, told now; what has arrived is told again.
-        let count = self.arrivals.receive(&datagram.socket, quota, datagram.is_fixed).unwrap_or(0);
+        let count = self.arrivals.receive(&datagram.socket, quota, datagram.is_plain()).unwrap_or(0);
         self.crowded |= count == Arrivals::AT_ONCE;
-        datagram.appetite.learn(count);
+        datagram.learn(count);
         if count == 0 {
             return;
         }
-        let octets = (0..count).map(|index| self.arrivals.length(index)).sum();
+        let (count, octets) = (self.arrivals.len(), self.arrivals.octets());
         self.core.counters.datagrams_in.add(count);
         self.core.counters.datagram_bytes_in.add(octets);
         self.core.outbox.batch = count;

@@ -266,3 +266,35 @@ fn under_load_packets_are_gathered_and_alone_they_are_not_late() {
     lone(&client);
     assert!(lone(&client) < bound / 2);
 }
+
+/// Datagrams that the kernel hands over joined are told apart again, each with its headroom.
+#[test]
+fn datagrams_that_the_kernel_has_joined_are_told_apart() {
+    let house = House::new(1, &[spec(ECHO, udp(), "127.0.0.1:0"), spec(SHOW, udp(), "127.0.0.1:0")]);
+    let (echo, show) = (house.address(0), house.address(1));
+    let any = "127.0.0.1:0".parse().unwrap();
+    let (relay, from) = house.ask(0, move |_, net| net.bind_datagram(any, SHOW).unwrap());
+    let mut joined = 0;
+    // Joining begins once a listener had many at one time; then sixty of one size and a shorter one come as one.
+    for round in 0..40u8 {
+        for to in [echo, show] {
+            house.act(0, move |_, net| {
+                for n in 0..60 {
+                    net.send(relay, None, to, &[[round, n].as_slice(), &[0xd5; 300]].concat());
+                }
+                net.send(relay, None, to, &[round, 60]);
+            });
+        }
+        let (mut echoed, mut shown) = (0, 0);
+        while echoed + shown < 2 * 61 {
+            let Seen::Datagram { peer, data, of, .. } = house.next() else { panic!() };
+            joined = joined.max(if peer == from { of } else { 0 });
+            let (number, head) = if peer == echo { (&mut echoed, 2) } else { (&mut shown, 0) };
+            assert_eq!(data[head..head + 2], [round, *number]);
+            assert_eq!(data.len() - head, if *number == 60 { 2 } else { 302 });
+            assert!(peer != echo || data.starts_with(b"> "));
+            *number += 1;
+        }
+    }
+    assert!(joined > 32, "{joined} at one time are no more than one call takes");
+}
