@@ -4,6 +4,7 @@
 pub mod init;
 pub mod pages;
 mod parser;
+pub mod relay_test;
 mod secret;
 pub mod start;
 

@@ -126,7 +126,7 @@ fn notes(site: &Site) -> Vec<String> {
     notes
 }
 
-fn is_public(address: IpAddr) -> bool {
+pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
@@ -176,7 +176,7 @@ fn host(plan: &Plan, service: Service) -> domains::Host {
 }
 
 /// The addresses at which the world reaches a listener.
-pub(super) fn reached_at(plan: &Plan, listener: &Listener) -> Vec<IpAddr> {
+pub(crate) fn reached_at(plan: &Plan, listener: &Listener) -> Vec<IpAddr> {
     match listener.host {
         plan::Host::One(address) if !address.is_unspecified() => vec![plan.network.public(address)],
         plan::Host::One(any) => {

@@ -1,13 +1,15 @@
 //! Every administrative command, declared once.
 
-use super::answers::turn::{TurnCredentials, TurnDisconnected, TurnDrain, TurnSessionDetails, TurnSessions};
+use super::answers::turn::{
+    TurnCredentials, TurnDisconnected, TurnDrain, TurnSessionDetails, TurnSessions, TurnTest,
+};
 use super::answers::{
     Checked, Document, Done, Imported, Made, PasswordSet, Reloaded, Removed, Status, Text, UserDetails,
     Users, Written,
 };
 use super::command::{Argument, Caller, Command, Kind, Returned, Run};
 use super::{house, turn, users};
-use crate::cli::{init, pages, start};
+use crate::cli::{init, pages, relay_test, start};
 
 /// The first words of commands with two, and what they have in common.
 pub const GROUPS: &[(&str, &str)] = &[
@@ -306,6 +308,53 @@ pub const COMMANDS: &[Command] = &[
         caller: Caller::DomainAdministrator,
         returns: Returned::of::<TurnCredentials>(),
         run: Run::House(turn::credentials::run),
+        ..LOOK
+    },
+    Command {
+        path: &["turn", "test"],
+        summary: "Relay packets to oneself through a server, and say what came back or what failed",
+        details: "Takes two relays, sends packets from one to the other and back through the public address. Without \
+                  --server it is this house's own; without --user it makes a credential for itself. Where a step fails \
+                  it says which, and what is likely to be wrong, and the exit code is 1.",
+        arguments: &[
+            Argument {
+                name: "server",
+                kind: Kind::Text,
+                positional: false,
+                required: false,
+                help: "Another server than this house's, as HOST or HOST:PORT",
+            },
+            Argument {
+                name: "via",
+                kind: Kind::Choice(&["udp", "tcp", "tls", "dtls"]),
+                positional: false,
+                required: false,
+                help: "How to speak to it; udp unless given",
+            },
+            Argument {
+                name: "count",
+                kind: Kind::Number,
+                positional: false,
+                required: false,
+                help: "How many packets; 100 unless given",
+            },
+            Argument {
+                name: "user",
+                kind: Kind::Text,
+                positional: false,
+                required: false,
+                help: "The user name, where this house makes no credential for the server",
+            },
+            Argument {
+                name: "password-file",
+                kind: Kind::Text,
+                positional: false,
+                required: false,
+                help: "Read the user's password from the first line of this file; - is the standard input",
+            },
+        ],
+        returns: Returned::of::<TurnTest>(),
+        run: Run::CommandLine(relay_test::run),
         ..LOOK
     },
     Command {

@@ -2,7 +2,7 @@
 //!
 //! Workers are asked page by page, so that none of them is held up by a look at 100 000 sessions.
 
-pub(super) mod credentials;
+pub(crate) mod credentials;
 
 use super::answers::turn::{
     TurnChannel, TurnDisconnected, TurnDrain, TurnPermission, TurnSession, TurnSessionDetails, TurnSessions,

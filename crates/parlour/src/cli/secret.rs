@@ -23,6 +23,15 @@ pub(super) fn ask(whose: &str) -> Result<String, Failure> {
     }
 }
 
+/// Asks at the terminal once, for a password that there is already; without a terminal reads a line of the standard input.
+pub(super) fn ask_once(whose: &str) -> Result<String, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return line(&mut std::io::stdin().lock(), "the standard input");
+    }
+    rpassword::prompt_password(format!("Password for {whose}: "))
+        .map_err(|error| Failure::failed(format!("the terminal: {error}")))
+}
+
 /// Reads the first line of a file; `-` is the standard input.
 pub(super) fn read(file: &str) -> Result<String, Failure> {
     if file == "-" {

@@ -64,6 +64,11 @@ fn read_file(path: &Path, typed: &Typed<String>) -> Result<Vec<u8>, Fault> {
     std::fs::read(path).map_err(|error| typed.fault(format!("{} cannot be read: {error}", path.display())))
 }
 
+/// The same of a certificate that somebody showed (DER).
+pub(crate) fn certificate_facts(certificate: &[u8]) -> Result<(Vec<String>, Duration), String> {
+    facts(&CertificateDer::from(certificate))
+}
+
 /// The names and addresses of a certificate (RFC 6125: only subjectAltName counts), and when it ends.
 fn facts(certificate: &CertificateDer<'_>) -> Result<(Vec<String>, Duration), String> {
     let (_, parsed) = X509Certificate::from_der(certificate)

@@ -122,6 +122,56 @@ impl Answer for TurnCredentials {
     }
 }
 
+/// What a test of the server came to.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct TurnTest {
+    /// The server's address.
+    pub server: String,
+    /// How the clients spoke to it.
+    pub transport: String,
+    /// The client's address as the server sees it.
+    pub seen: String,
+    /// The two relays, between which packets went there and back.
+    pub relays: Vec<String>,
+    /// How many packets were sent.
+    pub sent: u64,
+    /// How many came back.
+    pub received: u64,
+    /// How many did not, in percent.
+    pub loss: f64,
+    /// How long that took: two relays there, two relays back.
+    pub round_trip: TurnTestRoundTrip,
+    /// What works from here but may not work for others.
+    pub notes: Vec<String>,
+}
+
+/// Times in milliseconds.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct TurnTestRoundTrip {
+    /// The shortest.
+    pub min: f64,
+    /// Half of them were shorter.
+    pub median: f64,
+    /// 95 of a hundred were shorter.
+    pub p95: f64,
+}
+
+impl Answer for TurnTest {
+    fn human(&self) -> String {
+        let Self { server, transport, seen, relays, sent, received, loss, round_trip, notes } = self;
+        let TurnTestRoundTrip { min, median, p95 } = round_trip;
+        let mut text = format!("{server} relays by {transport}\n  seen as     {seen}");
+        let _ = write!(text, "\n  relays      {}", relays.join(" and "));
+        let _ = write!(text, "\n  packets     {sent} sent, {received} came back ({loss:.1} % lost)");
+        let _ =
+            write!(text, "\n  round trip  {min:.2} ms at least, {median:.2} ms half, {p95:.2} ms 95 of 100");
+        for note in notes {
+            let _ = write!(text, "\nnote: {note}");
+        }
+        text
+    }
+}
+
 const TITLES: [&str; 9] = ["ID", "USER", "CLIENT", "VIA", "RELAY", "AGE", "LEFT", "SENT", "RECEIVED"];
 
 impl Answer for TurnSessions {

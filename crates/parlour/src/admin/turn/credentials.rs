@@ -40,7 +40,7 @@ pub(in crate::admin) fn run<'a>(house: &'a dyn Backend, arguments: &'a Arguments
 }
 
 /// A credential for an account, by the first of the configured secrets, or by the house's own.
-pub(super) fn for_user(plan: &Plan, user: &Address, ttl: Duration) -> Result<Issued, Failure> {
+pub(crate) fn for_user(plan: &Plan, user: &Address, ttl: Duration) -> Result<Issued, Failure> {
     let own = || -> Result<Secret, Failure> {
         let secret = secret::load(plan).map_err(|error| Failure::failed(format!("{error:#}")))?;
         Ok(Secret::new(secret::key(&secret, HOUSE_SECRET)))

@@ -1,0 +1,173 @@
+//! A client's way to the server: datagrams, a stream, or either inside TLS. Blocking, in the caller's process.
+
+use openssl::ssl::{HandshakeError, Ssl, SslContext, SslMethod, SslStream, SslVerifyMode, SslVersion};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+use turn::stream::{self, Frame};
+use wire::Transport;
+
+/// How long a connection and its handshake may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long one read waits: DTLS sends again what was lost when it is asked, so it must be asked now and then.
+const TURN: Duration = Duration::from_millis(200);
+/// What one record of DTLS may be long on any way of today (RFC 8200 §5).
+const MTU: u32 = 1200;
+/// The longest message that is taken.
+const LONGEST: usize = 65_536;
+
+/// A connected datagram socket as something to read from and write to.
+#[derive(Debug)]
+struct Datagrams(Socket);
+
+#[expect(
+    clippy::disallowed_types,
+    reason = "a client of its own, in the process of whoever called the command"
+)]
+type Socket = std::net::UdpSocket;
+
+impl Read for Datagrams {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.recv(buffer)
+    }
+}
+
+impl Write for Datagrams {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.send(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+trait ReadWrite: Read + Write {}
+impl<T: Read + Write> ReadWrite for T {}
+
+/// A way to the server.
+pub(super) struct Line {
+    way: Box<dyn ReadWrite>,
+    /// What it is.
+    pub(super) transport: Transport,
+    /// What has arrived on a stream and is not a whole message yet.
+    arrived: Vec<u8>,
+    /// The server's certificate (DER), where there is one.
+    pub(super) certificate: Option<Vec<u8>>,
+}
+
+impl Line {
+    /// Connects, and shakes hands where that is wanted; `name` is asked for in the handshake.
+    pub(super) fn open(transport: Transport, server: SocketAddr, name: &str) -> io::Result<Self> {
+        let plain = |way| Self { way, transport, arrived: vec![], certificate: None };
+        match transport {
+            Transport::Udp => Ok(plain(Box::new(datagrams(server)?))),
+            Transport::Tcp => Ok(plain(Box::new(tcp(server)?))),
+            Transport::Tls => Self::secure(transport, tcp(server)?, name),
+            Transport::Dtls => Self::secure(transport, datagrams(server)?, name),
+        }
+    }
+
+    fn secure<S: Read + Write + 'static>(transport: Transport, way: S, name: &str) -> io::Result<Self> {
+        let stream = shake_hands(transport, way, name)?;
+        let certificate = stream.ssl().peer_certificate().and_then(|certificate| certificate.to_der().ok());
+        Ok(Self { way: Box::new(stream), transport, arrived: vec![], certificate })
+    }
+
+    /// Sends one message: STUN or ChannelData, padded where it must be.
+    pub(super) fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        let mut message = message.to_vec();
+        if self.transport.is_stream() {
+            message.resize(message.len().next_multiple_of(4), 0);
+        }
+        self.way.write_all(&message)
+    }
+
+    /// The next message; `None` where none comes until then.
+    pub(super) fn receive(&mut self, until: Instant) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            if let Some(message) = self.whole()? {
+                return Ok(Some(message));
+            }
+            let mut buffer = vec![0; LONGEST];
+            match self.way.read(&mut buffer) {
+                Ok(0) if self.transport.is_stream() => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(length) if self.transport.is_stream() => self.arrived.extend(&buffer[..length]),
+                Ok(length) => {
+                    buffer.truncate(length);
+                    return Ok(Some(buffer));
+                }
+                Err(error) if is_silence(&error) && Instant::now() >= until => return Ok(None),
+                Err(error) if is_silence(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The first message of what has arrived on a stream.
+    fn whole(&mut self) -> io::Result<Option<Vec<u8>>> {
+        match stream::first(&self.arrived, LONGEST) {
+            Frame::Whole { length, taken } => {
+                let message = self.arrived[..length].to_vec();
+                self.arrived.drain(..taken);
+                Ok(Some(message))
+            }
+            Frame::Part => Ok(None),
+            Frame::Bad => Err(io::Error::new(ErrorKind::InvalidData, "what answers is no TURN server")),
+        }
+    }
+}
+
+/// Whether nothing has come yet.
+fn is_silence(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}
+
+fn tcp(server: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&server, CONNECT)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(TURN))?;
+    stream.set_write_timeout(Some(CONNECT))?;
+    Ok(stream)
+}
+
+fn datagrams(server: SocketAddr) -> io::Result<Datagrams> {
+    let any = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let socket = Socket::bind(any)?;
+    socket.connect(server)?;
+    socket.set_read_timeout(Some(TURN))?;
+    Ok(Datagrams(socket))
+}
+
+fn shake_hands<S: Read + Write>(transport: Transport, way: S, name: &str) -> io::Result<SslStream<S>> {
+    let until = Instant::now() + CONNECT;
+    let mut result = session(transport, name).map_err(io::Error::other)?.connect(way);
+    loop {
+        match result {
+            Ok(stream) => return Ok(stream),
+            Err(HandshakeError::WouldBlock(_)) if Instant::now() >= until => {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            Err(HandshakeError::WouldBlock(unfinished)) => result = unfinished.handshake(),
+            Err(HandshakeError::SetupFailure(error)) => return Err(io::Error::other(error)),
+            Err(HandshakeError::Failure(failed)) => return Err(io::Error::other(failed.into_error())),
+        }
+    }
+}
+
+/// The certificate is looked at afterwards: that it is nobody's trusted one is a remark, not the end of the test.
+fn session(transport: Transport, name: &str) -> Result<Ssl, openssl::error::ErrorStack> {
+    let is_dtls = transport == Transport::Dtls;
+    let mut context = SslContext::builder(if is_dtls { SslMethod::dtls() } else { SslMethod::tls_client() })?;
+    context.set_verify(SslVerifyMode::NONE);
+    context.set_min_proto_version(Some(if is_dtls { SslVersion::DTLS1_2 } else { SslVersion::TLS1_2 }))?;
+    context.set_alpn_protos(b"\x09stun.turn")?;
+    let mut session = Ssl::new(&context.build())?;
+    if name.parse::<std::net::IpAddr>().is_err() {
+        session.set_hostname(name)?;
+    }
+    if is_dtls {
+        session.set_mtu(MTU)?;
+    }
+    Ok(session)
+}
