@@ -13,9 +13,10 @@ use crate::admin::house::reached_at;
 use crate::admin::turn::credentials::for_user;
 use crate::config::plan::{Listener, Plan};
 use client::{Client, Trouble, Who, is_near};
-use line::Line;
+use line::{Line, knock};
 use serde_json::{Value, json};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use wire::{Address, Transport};
 
@@ -56,7 +57,8 @@ pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Fail
         (None, Some(plan)) => own(plan)?,
         (None, None) => return Err(Failure::usage("--user is missing")),
     };
-    let test = Test { name, server, transport, count, who };
+    let ports = plan.as_ref().map_or(49_152..=65_535, |plan| plan.turn.relay_ports.clone());
+    let test = Test { name, server, transport, count, who, ports };
     test.run().and_then(|result| reply(&result))
 }
 
@@ -152,7 +154,7 @@ fn trouble(step: &'static str, trouble: &Trouble) -> Failure {
             "another password or secret than the server's, a credential that has run out, or clocks that differ"
         }
         (_, Trouble::Refused(403)) => {
-            "the peer policy refuses the relay's own address: see turn.deny-peers and turn.relay-ports"
+            "the peer policy refuses the relay's own address: see turn.deny-peers; relays on a special address (private, loopback …) need turn.allow-peers"
         }
         (_, Trouble::Refused(437)) => "an earlier test from the same port has left a relay; try again",
         (_, Trouble::Refused(440)) => "the server has no relay address of this family: network.addresses",
@@ -183,6 +185,8 @@ struct Test {
     transport: Transport,
     count: u64,
     who: Who,
+    /// Where the server's relays have their ports, as far as that is known.
+    ports: RangeInclusive<u16>,
 }
 
 /// What came back of what was sent.
@@ -217,9 +221,10 @@ impl Test {
         }
         let returned = self.ping(one, other).map_err(|error| trouble("relay", &error))?;
         if returned.times.is_empty() {
-            return Err(nothing_came(relays, self.server));
+            return Err(nothing_came(&relays[0].to_string(), relays[1], self.server));
         }
-        Ok(self.result(one, seen, relays, &returned))
+        let outside = outside(one, seen, relays[0], &self.ports)?;
+        Ok(self.result(one, seen, relays, &returned, outside))
     }
 
     /// Sends packets from one relay to the other and back, one after the other.
@@ -251,6 +256,7 @@ impl Test {
         seen: SocketAddr,
         relays: [SocketAddr; 2],
         returned: &Returned,
+        outside: bool,
     ) -> TurnTest {
         let mut times = returned.times.clone();
         times.sort_unstable();
@@ -268,14 +274,21 @@ impl Test {
             received: came,
             loss: (returned.sent - came) as f64 * 100.0 / returned.sent.max(1) as f64,
             round_trip,
-            notes: self.notes(one, relays),
+            outside,
+            notes: self.notes(one, relays, outside),
         }
     }
 
     /// What works from here but may not work for others.
-    fn notes(&self, one: &Client, relays: [SocketAddr; 2]) -> Vec<String> {
+    fn notes(&self, one: &Client, relays: [SocketAddr; 2], outside: bool) -> Vec<String> {
         let mut notes = vec![];
         let relay = relays[0].ip();
+        if !outside {
+            notes.push(
+                "the way from outside to the relay was not tried, for this host may not be a peer: run the test from another"
+                    .into(),
+            );
+        }
         if is_near(relay) {
             notes.push(format!(
                 "the world does not reach the relay's address {relay}; behind NAT set network.external"
@@ -309,12 +322,42 @@ fn arrives(client: &mut Client, payload: &[u8], until: Instant) -> Result<bool, 
     Ok(false)
 }
 
+/// Whether a packet to the relay's public address arrives; without this the server may have joined both relays inside.
+/// `false` where the peer policy does not let this host be a peer, so that it cannot be tried.
+fn outside(
+    one: &mut Client,
+    seen: SocketAddr,
+    relay: SocketAddr,
+    ports: &RangeInclusive<u16>,
+) -> Result<bool, Failure> {
+    if seen.is_ipv4() != relay.is_ipv4() || one.permit(seen).is_err() {
+        return Ok(false);
+    }
+    let payload = b"parlour turn test";
+    let knocked = knock(relay, payload, ports).map_err(Trouble::from);
+    let until = Instant::now() + PATIENCE;
+    let came = knocked.and_then(|()| {
+        loop {
+            match one.receive_indication(until)? {
+                Some(data) if data == payload => break Ok(true),
+                Some(_) => {}
+                None => break Ok(false),
+            }
+        }
+    });
+    match came {
+        Ok(true) => Ok(true),
+        Ok(false) => Err(nothing_came("this host", relay, seen)),
+        Err(error) => Err(trouble("outside", &error)),
+    }
+}
+
 /// Relays were had and nothing came through them.
-fn nothing_came(relays: [SocketAddr; 2], server: SocketAddr) -> Failure {
-    let cause = if relays[0].ip() != server.ip() && is_near(relays[0].ip()) && !is_near(server.ip()) {
+fn nothing_came(from: &str, relay: SocketAddr, server: SocketAddr) -> Failure {
+    let cause = if is_near(relay.ip()) && !is_near(server.ip()) {
         "the relay's address is a private one: network.external = [\"PUBLIC=PRIVATE\"] is missing or wrong"
     } else {
-        "the relay's address does not lead back to the server (network.external, NAT without hairpin), or a firewall drops UDP to turn.relay-ports"
+        "the relay's address does not lead to the server (network.external, NAT without hairpin), or a firewall drops UDP to turn.relay-ports"
     };
-    Step { name: "relay", cause }.failed(&format!("nothing came from {} to {}", relays[0], relays[1]))
+    Step { name: "relay", cause }.failed(&format!("nothing came from {from} to {relay}"))
 }

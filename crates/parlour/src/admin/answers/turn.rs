@@ -141,6 +141,9 @@ pub struct TurnTest {
     pub loss: f64,
     /// How long that took: two relays there, two relays back.
     pub round_trip: TurnTestRoundTrip,
+    /// Whether a packet from this host's own address to the relay's public one arrived; `false` where that could not be
+    /// tried, as the peer policy does not let this host be a peer.
+    pub outside: bool,
     /// What works from here but may not work for others.
     pub notes: Vec<String>,
 }
@@ -158,13 +161,15 @@ pub struct TurnTestRoundTrip {
 
 impl Answer for TurnTest {
     fn human(&self) -> String {
-        let Self { server, transport, seen, relays, sent, received, loss, round_trip, notes } = self;
+        let Self { server, transport, seen, relays, sent, received, loss, round_trip, outside, notes } = self;
         let TurnTestRoundTrip { min, median, p95 } = round_trip;
         let mut text = format!("{server} relays by {transport}\n  seen as     {seen}");
         let _ = write!(text, "\n  relays      {}", relays.join(" and "));
         let _ = write!(text, "\n  packets     {sent} sent, {received} came back ({loss:.1} % lost)");
         let _ =
             write!(text, "\n  round trip  {min:.2} ms at least, {median:.2} ms half, {p95:.2} ms 95 of 100");
+        let way = if *outside { "open" } else { "not tried" };
+        let _ = write!(text, "\n  outside     the way to the relay's port from this host: {way}");
         for note in notes {
             let _ = write!(text, "\nnote: {note}");
         }

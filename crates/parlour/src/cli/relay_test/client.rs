@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 use stun::attribute::{
-    ChannelNumber, ErrorCode, Lifetime, Nonce, Realm, RequestedTransport, Username, XorMappedAddress,
+    ChannelNumber, Data, ErrorCode, Lifetime, Nonce, Realm, RequestedTransport, Username, XorMappedAddress,
     XorPeerAddress, XorRelayedAddress,
 };
 use stun::{Algorithm, Class, Key, Message, Method, TransactionId, Writer};
@@ -118,6 +118,17 @@ impl Client {
         while let Some(message) = self.line.receive(until)? {
             if let Some((_, length)) = turn::channel::read(&message) {
                 return Ok(Some(message[4..4 + length].to_vec()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next payload that came to the relay from somebody without a channel; `None` where none comes until then.
+    pub(super) fn receive_indication(&mut self, until: Instant) -> Result<Option<Vec<u8>>, Trouble> {
+        while let Some(message) = self.line.receive(until)? {
+            let message = Message::parse(&message).ok();
+            if let Some(Ok(Some(Data(data)))) = message.as_ref().map(Message::get) {
+                return Ok(Some(data.to_vec()));
             }
         }
         Ok(None)

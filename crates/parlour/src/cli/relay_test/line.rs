@@ -2,7 +2,8 @@
 
 use openssl::ssl::{HandshakeError, Ssl, SslContext, SslMethod, SslStream, SslVerifyMode, SslVersion};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use turn::stream::{self, Frame};
 use wire::Transport;
@@ -13,6 +14,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const TURN: Duration = Duration::from_millis(200);
 /// What one record of DTLS may be long on any way of today (RFC 8200 §5).
 const MTU: u32 = 1200;
+/// How many ports are tried before any will do.
+const TRIES: usize = 64;
 /// The longest message that is taken.
 const LONGEST: usize = 65_536;
 
@@ -129,6 +132,26 @@ fn tcp(server: SocketAddr) -> io::Result<TcpStream> {
     stream.set_read_timeout(Some(TURN))?;
     stream.set_write_timeout(Some(CONNECT))?;
     Ok(stream)
+}
+
+/// Sends a payload to an address a few times, from one of these ports where one is free: a server takes from its own
+/// addresses only what comes from the ports of relays.
+pub(super) fn knock(to: SocketAddr, payload: &[u8], ports: &RangeInclusive<u16>) -> io::Result<()> {
+    let mut socket = knocker(to, ports)?;
+    for _ in 0..3 {
+        // Whether it arrived is for the other end to say; an ICMP error may be what comes back.
+        let _ = socket.write(payload);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+fn knocker(to: SocketAddr, ports: &RangeInclusive<u16>) -> io::Result<Datagrams> {
+    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = ports.clone().rev().take(TRIES).find_map(|port| Socket::bind((any, port)).ok());
+    let socket = socket.map_or_else(|| Socket::bind((any, 0)), Ok)?;
+    socket.connect(to)?;
+    Ok(Datagrams(socket))
 }
 
 fn datagrams(server: SocketAddr) -> io::Result<Datagrams> {
