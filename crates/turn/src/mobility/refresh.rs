@@ -37,7 +37,7 @@ pub struct Announcement {
     /// How long the allocation is to live; nothing: it is to end.
     pub(crate) lifetime: Duration,
     /// What an access token brought along.
-    pub(crate) session: Option<TokenSession>,
+    pub(crate) session: Option<Box<TokenSession>>,
 }
 
 impl Server {
@@ -76,7 +76,7 @@ impl Server {
             ticket,
             user: call.user.clone(),
             lifetime,
-            session: call.exchange.session(),
+            session: call.exchange.session().map(Box::new),
         };
         self.announce(call, announcement)
     }
@@ -173,7 +173,7 @@ impl Server {
         let is_lost = mobility.is_lost;
         allocation.extend(None, now + *lifetime);
         if let (Some(kept), Some(session)) = (allocation.session.as_deref_mut(), session) {
-            *kept = *session;
+            *kept = **session;
         }
         let deadline = allocation.deadline();
         self.timers.set(Timer::Allocation(slot), deadline);

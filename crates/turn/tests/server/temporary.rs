@@ -1,10 +1,11 @@
 //! Time-limited credentials beside the accounts of the house.
 
 use crate::bench::{Bench, User, config, lifetime, to, transport, user};
-use stun::Method;
+use stun::attribute::MobilityTicket;
+use stun::{Kind, Message, Method};
 use turn::credentials::temporary::issue;
-use turn::{Config, Credentials};
-use wire::Secret;
+use turn::{Config, Credentials, Input, Output};
+use wire::{Machine, Secret};
 
 fn bench() -> Bench {
     let secrets = ["north wind", "sea breeze"].map(Secret::new).to_vec();
@@ -116,4 +117,29 @@ fn a_secret_that_is_taken_away_counts_at_once() {
     bench.input(turn::Input::Config(Box::new(Config { credentials, ..config() })));
     let refused = to(&roland, "Refresh 401  realm=falcot.com nonce");
     assert_eq!(bench.ask(&roland, Method::REFRESH, &[]), [refused]);
+}
+
+#[test]
+fn a_call_whose_credential_has_run_out_may_move() {
+    let mut bench = bench();
+    let mut roland = temporary(&bench, "north wind", 300, "roland", "192.0.2.1:5000");
+    bench.challenge(&mut roland);
+    let bytes = bench.signed(&roland, Method::ALLOCATE, &[transport(17), (Kind::MOBILITY_TICKET, vec![])]);
+    bench.server.handle(bench.now, Input::Message { client: roland.client, bytes: &bytes });
+    let mut ticket = Vec::new();
+    while let Some(output) = bench.server.poll() {
+        match output {
+            Output::Send { bytes, .. } => {
+                let MobilityTicket(given) = Message::parse(&bytes).unwrap().get().unwrap().unwrap();
+                ticket = given.to_vec();
+            }
+            Output::OpenRelay { ask, local } => bench.bind(ask, local),
+            _ => {}
+        }
+    }
+    bench.after(400);
+    let mut moved = User { client: user("", "192.0.2.7:5000").client, ..roland };
+    bench.challenge(&mut moved);
+    let lines = bench.ask(&moved, Method::REFRESH, &[(Kind::MOBILITY_TICKET, ticket)]);
+    assert_eq!(lines, [to(&moved, "Refresh ok lifetime=600 ticket signed")]);
 }
