@@ -7,6 +7,7 @@ use crate::datagram::{Datagram, Sockets};
 use crate::sys::{self, Arrivals, Departures, Gathering};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use wire::SocketId;
 
 /// The datagrams of one callback.
@@ -103,13 +104,30 @@ impl Outbox {
         self.oversized.retain(|(of, _)| *of != socket);
     }
 
-    /// Sends everything queued; afterwards the batch may be overwritten.
-    pub(crate) fn flush(&mut self, sockets: &Sockets, arrivals: &Arrivals, counters: &Counters) {
+    /// Sends everything queued, and closes own sockets; afterwards the batch may be overwritten. A socket that is to be
+    /// closed sends first, and is closed before a listener answers: who hears of it finds the port free.
+    pub(crate) fn flush(
+        &mut self,
+        sockets: &mut Sockets,
+        unbinding: &mut Vec<SocketId>,
+        arrivals: &Arrivals,
+        counters: &Counters,
+    ) {
         if !self.entries.is_sorted_by_key(|e| e.socket.0) {
             self.entries.sort_unstable_by_key(|e| (e.socket.0, e.order));
         }
+        let listeners = self.entries.partition_point(|e| e.socket.is_shared());
+        self.send_part(listeners..self.entries.len(), sockets, arrivals, counters);
+        unbinding.drain(..).for_each(|socket| sockets.unbind(socket));
+        self.send_part(0..listeners, sockets, arrivals, counters);
+        self.entries.clear();
+        self.copied.clear();
+        self.copied.shrink_to(KEPT);
+    }
+
+    fn send_part(&mut self, part: Range<usize>, sockets: &Sockets, arrivals: &Arrivals, counters: &Counters) {
         let Self { entries, copied, departures, oversized, .. } = self;
-        for run in entries.chunk_by(|a, b| (a.socket, a.whole) == (b.socket, b.whole)) {
+        for run in entries[part].chunk_by(|a, b| (a.socket, a.whole) == (b.socket, b.whole)) {
             let mut run = Run { entries: run, copied, arrivals, counters };
             match sockets.get(run.entries[0].socket) {
                 Some(datagram) if run.entries[0].whole => {
@@ -119,9 +137,6 @@ impl Outbox {
                 None => run.drop_all(),
             }
         }
-        self.entries.clear();
-        self.copied.clear();
-        self.copied.shrink_to(KEPT);
     }
 }
 
@@ -289,7 +304,7 @@ mod tests {
         for n in 0..5 {
             outbox.send(id, None, to, &[n; 100]);
         }
-        outbox.flush(&sockets, &Arrivals::new(), &counters);
+        outbox.flush(&mut sockets, &mut Vec::new(), &Arrivals::new(), &counters);
         for n in 0..5 {
             let mut bytes = [0; 200];
             assert_eq!((peer.recv(&mut bytes).unwrap(), bytes[0]), (100, n));

@@ -35,13 +35,11 @@ impl<H: Handler> Worker<H> {
 
     fn send_datagrams(&mut self) {
         let core = &mut self.core;
-        if !core.outbox.is_empty() {
-            core.outbox.flush(&core.sockets, &self.arrivals, &core.counters);
+        let unbinding = &mut core.chores.unbinding;
+        if !core.outbox.is_empty() || !unbinding.is_empty() {
+            core.outbox.flush(&mut core.sockets, unbinding, &self.arrivals, &core.counters);
         }
         core.outbox.batch = 0;
-        for socket in core.chores.unbinding.drain(..) {
-            core.sockets.unbind(socket);
-        }
     }
 
     /// Sends what waits on a stream, and lets it take its next step towards its end.

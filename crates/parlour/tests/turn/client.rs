@@ -4,7 +4,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 use stun::attribute::{
-    ChannelNumber, Data, ErrorCode, Nonce, Realm, RequestedTransport, Username, XorPeerAddress,
+    AlternateServer, ChannelNumber, Data, ErrorCode, Nonce, Realm, RequestedTransport, Username,
+    XorPeerAddress, XorRelayedAddress,
 };
 use stun::{Algorithm, Class, Key, Message, Method, TransactionId, Writer};
 
@@ -94,6 +95,10 @@ pub(crate) struct Client {
     number: u8,
     /// The last answer.
     pub(crate) answer: Vec<u8>,
+    /// The relay that the last Allocate gave.
+    pub(crate) relay: Option<SocketAddr>,
+    /// Where the last answer sent us instead.
+    pub(crate) alternate: Option<SocketAddr>,
 }
 
 pub(crate) fn binding(transaction: TransactionId) -> Vec<u8> {
@@ -111,6 +116,8 @@ impl Client {
             nonce: String::new(),
             number: 0,
             answer: Vec::new(),
+            relay: None,
+            alternate: None,
         }
     }
 
@@ -152,6 +159,10 @@ impl Client {
         assert_eq!(answer.transaction(), transaction);
         if let Some(Nonce(nonce)) = answer.get().unwrap() {
             self.nonce = nonce.into();
+        }
+        self.alternate = answer.get().unwrap().map(|AlternateServer(server)| server);
+        if let Some(XorRelayedAddress(relay)) = answer.get().unwrap() {
+            self.relay = Some(relay);
         }
         let ErrorCode { code, .. } = answer.get().unwrap().unwrap_or(ErrorCode { code: 0, reason: "" });
         assert!(code == 401 || answer.is_signed(&key), "an answer that is not signed: {answer:?}");

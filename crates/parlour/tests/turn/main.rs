@@ -14,6 +14,7 @@ mod independent;
 mod issued;
 mod metrics;
 mod mobility;
+mod policy;
 mod relay_test;
 mod reload;
 mod sessions;
