@@ -154,6 +154,29 @@ impl Allocation {
         wait
     }
 
+    /// How long a stream is not to be read any more after octets of it that went on already: nothing of a stream can be
+    /// dropped, so what was too much is waited for.
+    pub(crate) fn pace_stream(
+        &mut self,
+        now: Instant,
+        direction: Direction,
+        octets: usize,
+        bandwidth: &Bandwidth,
+    ) -> Duration {
+        let mut wait = Duration::ZERO;
+        if let Some(cost) = (octets as u64).saturating_mul(1_000_000_000).checked_div(bandwidth.session) {
+            let lane = self.pacing.get_or_insert_default().lane(direction);
+            let spent = lane.spent.map_or(now, |spent| spent.max(now)) + Duration::from_nanos(cost);
+            lane.spent = Some(spent);
+            wait = (spent - now).saturating_sub(BURST);
+        }
+        if bandwidth.user != 0 {
+            let theirs = self.seat.spend(now, direction, octets, bandwidth.user);
+            wait = wait.max(theirs.unwrap_or(DELAY));
+        }
+        wait
+    }
+
     fn spend(
         &mut self,
         now: Instant,

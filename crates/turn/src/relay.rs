@@ -132,7 +132,7 @@ impl Server {
 
     /// A peer's address as its client knows it: where another worker's relay behind NAT sent this by the kernel, that relay's
     /// address as the world sees it.
-    fn known(&self, peer: SocketAddr) -> SocketAddr {
+    pub(crate) fn known(&self, peer: SocketAddr) -> SocketAddr {
         let relays = &self.config.relays;
         if relays.external.is_empty() || !self.config.ports.contains(&peer.port()) {
             return peer;

@@ -421,6 +421,7 @@ impl Server {
         self.config = config;
         let Config { peers, ports, .. } = &self.config;
         self.allocations.iter_mut().for_each(|allocation| allocation.judge_anew(peers, ports));
+        self.judge_links();
         self.offload_all(now);
     }
 

@@ -6,6 +6,7 @@ mod requests;
 
 use crate::allocation::{Relaying, Slot};
 use crate::exchange::Exchange;
+use crate::pace::Direction;
 use crate::server::{Ask, Output, Server, Timer};
 pub(crate) use requests::requested_transport;
 use rustc_hash::FxHashMap;
@@ -210,15 +211,33 @@ impl Server {
         self.links.len()
     }
 
-    /// Takes note of octets that went from one of two joined connections to the other.
-    pub fn stream_carried(&mut self, from: ConnectionId, octets: usize) {
-        let Some((id, side)) = self.links.by_conn.get(&from) else { return };
-        let Some(link) = self.links.by_id.get(id) else { return };
-        let Some(allocation) = self.allocations.get(link.slot) else { return };
-        match side {
-            Side::Client => allocation.traffic.sent_bytes += octets as u64,
-            Side::Peer => allocation.traffic.received_bytes += octets as u64,
-        }
+    /// Takes note of octets that went from one of two joined connections to the other. Says how long the first is not to
+    /// be read, as it has used up its bandwidth.
+    pub fn stream_carried(&mut self, now: Instant, from: ConnectionId, octets: usize) -> Duration {
+        let link =
+            self.links.by_conn.get(&from).and_then(|(id, side)| Some((self.links.by_id.get(id)?, side)));
+        let Some((link, side)) = link else { return Duration::ZERO };
+        let Some(allocation) = self.allocations.get(link.slot) else { return Duration::ZERO };
+        let direction = match side {
+            Side::Client => {
+                allocation.traffic.sent_bytes += octets as u64;
+                Direction::Sent
+            }
+            Side::Peer => {
+                allocation.traffic.received_bytes += octets as u64;
+                Direction::Received
+            }
+        };
+        allocation.pace_stream(now, direction, octets, &self.config.bandwidth)
+    }
+
+    /// Ends the connections to peers that are no longer allowed.
+    pub(crate) fn judge_links(&mut self) {
+        let policy = &self.config.peers;
+        let denied = |link: &Link| policy.scope(link.peer.ip()).is_none();
+        let links = self.links.by_id.iter();
+        let ended: Vec<_> = links.filter(|(_, link)| denied(link)).map(|(id, _)| *id).collect();
+        ended.into_iter().for_each(|id| self.unlink(id, None));
     }
 
     pub(crate) fn stream_event(&mut self, now: Instant, event: Event) {
@@ -261,6 +280,7 @@ impl Server {
 
     /// RFC 6062 §5.3: a peer has connected. Without a permission it is nobody's.
     fn attempt(&mut self, now: Instant, socket: SocketId, peer: SocketAddr, conn: ConnectionId) {
+        let peer = self.known(peer);
         let Some(slot) = self.invited(now, socket, peer) else { return self.effect(Effect::Abort(conn)) };
         let link = Link { slot, peer, asked: None, conn: Some(conn), client: None };
         let id = self.links.add(self.me, &mut self.entropy, link);

@@ -480,6 +480,7 @@ impl Service for Turn {
             self.handle(desk, Input::Carried(carried));
         }
         self.close_halves(desk);
+        self.resume_paced(desk);
         while let Some(conn) = self.streams.silent(desk.net.now()) {
             desk.net.close(conn);
         }

@@ -5,7 +5,7 @@ use crate::coturn::{totals, uclient};
 use crate::{expect_counter, house};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stun::attribute::{PeerConnection, RequestedTransport, XorPeerAddress, XorRelayedAddress};
 use stun::{Attribute, Class, Message, Method};
 use testkit::House;
@@ -220,4 +220,24 @@ fn everything_ends_with_the_control_connection() {
     assert_eq!(data.read(&mut [0; 8]).unwrap(), 0);
     expect_counter(&house, "turn.allocations", 0);
     expect_counter(&house, "turn.peer-connections", 0);
+}
+
+#[test]
+fn bandwidth_is_waited_for_and_nothing_is_lost() {
+    let mut house = crate::prepare();
+    house.set("turn", "bandwidth", "{ session = 400000, user = 0 }");
+    house.start();
+    let (_client, mut data, mut peer) = joined(&house);
+    let (sent, began) = (pattern(500_000), Instant::now());
+    let writer = std::thread::spawn({
+        let sent = sent.clone();
+        move || data.write_all(&sent).map(|()| data).unwrap()
+    });
+    let mut got = vec![0; sent.len()];
+    peer.read_exact(&mut got).unwrap();
+    assert!(got == sent);
+    let took = began.elapsed();
+    assert!(took > Duration::from_millis(700), "400 kB a second, and 100 kB of that at once: {took:?}");
+    drop(writer.join().unwrap());
+    assert_eq!(peer.read(&mut [0; 8]).unwrap(), 0);
 }

@@ -6,6 +6,7 @@ use crate::exchange::Exchange;
 use crate::request::{Answer, Call};
 use crate::server::Timer;
 use crate::{Client, Refusal, Server};
+use std::net::SocketAddr;
 use std::time::Instant;
 use stun::attribute::{Family, PeerConnection, RequestedTransport, XorPeerAddress};
 use stun::credential::{Claim, Who};
@@ -34,7 +35,7 @@ impl Server {
         self.relays_streams(slot)?;
         let XorPeerAddress(peer) = call.request.get()?.ok_or(Refusal::BadRequest)?;
         self.of_relay_family(slot, [peer.ip()].into_iter())?;
-        self.peer_scope(peer)?;
+        let scope = self.peer_scope(peer)?;
         if self.links.has(slot, peer) {
             return Err(Refusal::ConnectionAlreadyExists);
         }
@@ -45,7 +46,9 @@ impl Server {
         let local = relay.ok_or(Refusal::PeerAddressFamilyMismatch)?.local;
         let link = Link { slot, peer, asked: Some(call.exchange), conn: None, client: None };
         let id = self.links.add(self.me, &mut self.entropy, link);
-        self.effect(Effect::Connect { id, local, to: peer });
+        // Another relay of ours: the kernel knows bound addresses only.
+        let ip = if scope.is_ours() { self.config.relays.bound(peer.ip()) } else { peer.ip() };
+        self.effect(Effect::Connect { id, local, to: SocketAddr::new(ip, peer.port()) });
         Ok(None)
     }
 

@@ -1,7 +1,7 @@
 //! Streams to peers (RFC 6062): who may have one, who is joined with whom, and what ends with what.
 
 use crate::bench::{
-    Attribute, Bench, User, address, channel, config, lifetime, peer_address, stream_user, to, transport,
+    Attribute, Bench, User, address, channel, config, ip, lifetime, peer_address, stream_user, to, transport,
     user,
 };
 use stun::attribute::PeerConnection;
@@ -110,8 +110,8 @@ fn a_client_connects_binds_and_both_sides_close_together() {
     let joined =
         [format!("{}: ConnectionBind ok signed", flow(&data)), format!("join {} {}", flow(&data), conn(1))];
     assert_eq!(lines, joined);
-    bench.server.stream_carried(flow(&data), 100);
-    bench.server.stream_carried(conn(1), 30);
+    assert!(bench.server.stream_carried(bench.now, flow(&data), 100).is_zero());
+    assert!(bench.server.stream_carried(bench.now, conn(1), 30).is_zero());
     let other = second(&mut bench, &roland, "192.0.2.1:1002");
     let again = bench.ask(&other, Method::CONNECTION_BIND, &[number(id)]);
     assert_eq!(again, [error(&other, "ConnectionBind", "400 Bad Request")], "only once");
@@ -265,4 +265,43 @@ fn a_bind_that_reaches_another_worker_goes_on_to_the_right_one() {
     let (_, bind) = moved(&mut two, &data, PeerConnection(0x7777_0001));
     let (lines, _) = event(&mut two, Event::Stayed(bind));
     assert_eq!(lines, [error(&data, "ConnectionBind", "508 Insufficient Capacity")]);
+}
+
+#[test]
+fn a_stream_that_is_too_fast_is_not_read_for_a_while() {
+    let bandwidth = turn::Bandwidth { session: 10_000, user: 0 };
+    let mut bench = Bench::with(turn::Config { bandwidth, ..config() });
+    let roland = allocated(&mut bench, "roland", "192.0.2.1:1000");
+    let id = connected(&mut bench, &roland, PEER, 1);
+    let data = second(&mut bench, &roland, "192.0.2.1:1001");
+    bench.ask(&data, Method::CONNECTION_BIND, &[number(id)]);
+    let mut carry = |from, octets| bench.server.stream_carried(bench.now, from, octets).as_millis();
+    assert_eq!([carry(conn(1), 2500), carry(conn(1), 5000)], [0, 500], "a quarter of a second at once");
+    assert_eq!(carry(flow(&data), 2000), 0, "each way for itself");
+    bench.after(1);
+    assert_eq!(bench.server.stream_carried(bench.now, conn(1), 2500).as_millis(), 0);
+}
+
+#[test]
+fn a_peer_that_is_denied_by_a_reload_is_cut_off() {
+    let mut bench = Bench::new();
+    let roland = allocated(&mut bench, "roland", "192.0.2.1:1000");
+    let id = connected(&mut bench, &roland, PEER, 1);
+    let data = second(&mut bench, &roland, "192.0.2.1:1001");
+    bench.ask(&data, Method::CONNECTION_BIND, &[number(id)]);
+    assert_eq!(bench.input(Input::Config(Box::new(config()))), [""; 0]);
+    let peers = turn::Policy { allow: Vec::new(), ..config().peers };
+    let lines = bench.input(Input::Config(Box::new(turn::Config { peers, ..config() })));
+    assert_eq!(lines, [format!("close {}", conn(1)), format!("close {}", flow(&data))]);
+}
+
+#[test]
+fn another_relay_of_ours_behind_nat_is_reached_where_it_is_bound() {
+    let mut bench = Bench::new();
+    let relays = turn::Relays { external: vec![(ip("9.9.9.9"), ip("198.51.100.1"))], ..config().relays };
+    bench.input(Input::Config(Box::new(turn::Config { relays, ..config() })));
+    let roland = allocated(&mut bench, "roland", "192.0.2.1:1000");
+    let request = bench.signed(&roland, Method::CONNECT, &[peer_address("9.9.9.9:50001")]);
+    let lines = bench.message(roland.client, &request);
+    assert_eq!(lines, ["connect 198.51.100.1:50001"]);
 }

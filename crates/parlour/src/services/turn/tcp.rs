@@ -36,6 +36,8 @@ struct Joined {
     other: ConnectionId,
     /// It has ended its half.
     ended: bool,
+    /// It is not read as its bandwidth is used up.
+    paced: bool,
 }
 
 /// The connections that are joined.
@@ -44,6 +46,8 @@ pub(super) struct Joins {
     pairs: FxHashMap<ConnectionId, Joined>,
     /// Those of which one half has ended, and when the silence of the other has lasted too long.
     halves: Timers<ConnectionId>,
+    /// Those that have used up their bandwidth, and when they may go on.
+    paced: Timers<ConnectionId>,
     /// What has just ceased to be a client's control connection: the rest of what came on it is not for the server.
     turned: Option<ConnectionId>,
 }
@@ -55,12 +59,13 @@ impl Joins {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.halves.next()
+        [self.halves.next(), self.paced.next()].into_iter().flatten().min()
     }
 
     fn end(&mut self, conn: ConnectionId) {
         self.pairs.remove(&conn);
         self.halves.cancel(conn);
+        self.paced.cancel(conn);
     }
 }
 
@@ -124,7 +129,7 @@ impl Turn {
         self.streams.close(client);
         self.joins.turned = Some(client);
         for (conn, other) in [(client, peer), (peer, client)] {
-            self.joins.pairs.insert(conn, Joined { other, ended: false });
+            self.joins.pairs.insert(conn, Joined { other, ended: false, paced: false });
             desk.net.keep_half(conn);
             // Has what came already offered once more.
             desk.net.pause(conn);
@@ -157,7 +162,8 @@ impl Turn {
         let Some(&Joined { other, .. }) = self.joins.pairs.get(&conn) else { return data.len() };
         let fits = data.len().min(QUEUE.saturating_sub(desk.net.queued(other)));
         let taken = if desk.net.write(other, &data[..fits]).is_ok() { fits } else { 0 };
-        self.server.stream_carried(conn, taken);
+        let wait = self.server.stream_carried(desk.net.now(), conn, taken);
+        self.pace(desk, conn, wait);
         if taken < data.len() || desk.net.queued(other) >= QUEUE {
             desk.net.pause(conn);
             desk.net.await_room(other, ROOM);
@@ -170,8 +176,30 @@ impl Turn {
 
     /// One side has taken enough for the other to go on.
     pub(super) fn has_room(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
-        if let Some(Joined { other, .. }) = self.joins.pairs.get(&conn) {
-            desk.net.resume(*other);
+        let Some(&Joined { other, .. }) = self.joins.pairs.get(&conn) else { return };
+        if self.joins.pairs.get(&other).is_some_and(|joined| !joined.paced) {
+            desk.net.resume(other);
+        }
+    }
+
+    /// Does not read a connection for a while.
+    fn pace(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, wait: Duration) {
+        if wait.is_zero() {
+            return;
+        }
+        if let Some(joined) = self.joins.pairs.get_mut(&conn) {
+            joined.paced = true;
+            self.joins.paced.set(conn, desk.net.now() + wait);
+            desk.net.pause(conn);
+        }
+    }
+
+    /// Reads what has waited for its bandwidth, as far as the other side has room.
+    pub(super) fn resume_paced(&mut self, desk: &mut Desk<'_, '_>) {
+        while let Some(conn) = self.joins.paced.pop(desk.net.now()) {
+            let Some(joined) = self.joins.pairs.get_mut(&conn) else { continue };
+            joined.paced = false;
+            desk.net.await_room(joined.other, ROOM);
         }
     }
 
