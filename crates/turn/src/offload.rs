@@ -6,6 +6,7 @@
 use crate::allocation::{Allocation, Slot};
 use crate::{End, Output, Relaying, Server, Session, SessionId, Traffic};
 use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use stun::attribute::ChannelNumber;
@@ -204,7 +205,8 @@ impl Server {
                 Some(&mut ended.0.traffic)
             }
             None => {
-                let allocation = self.allocations.get(owner.slot).filter(|one| one.id == session);
+                let here = self.allocations.get(owner.slot).filter(|one| one.id == session);
+                let allocation = here.or_else(|| departing(&mut self.outputs, session));
                 allocation.map(|allocation| &mut allocation.traffic)
             }
         };
@@ -222,4 +224,12 @@ impl Server {
             }
         }
     }
+}
+
+/// An allocation that is about to go to another worker.
+fn departing(outputs: &mut VecDeque<Output>, session: SessionId) -> Option<&mut Allocation> {
+    outputs.iter_mut().find_map(|output| match output {
+        Output::Depart(cargo) => Some(cargo.allocation_mut()).filter(|allocation| allocation.id == session),
+        _ => None,
+    })
 }

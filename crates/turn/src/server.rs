@@ -237,7 +237,7 @@ pub struct Server {
     sessions: u64,
     pub(crate) traffic: Traffic,
     pub(crate) tally: Tally,
-    outputs: VecDeque<Output>,
+    pub(crate) outputs: VecDeque<Output>,
     spare: Vec<Vec<u8>>,
 }
 

@@ -65,6 +65,10 @@ pub struct Cargo {
 }
 
 impl Cargo {
+    pub(crate) fn allocation_mut(&mut self) -> &mut Allocation {
+        &mut self.allocation
+    }
+
     /// Its relays' sockets, as the worker that it leaves calls them.
     pub fn sockets(&self) -> Vec<SocketId> {
         self.allocation.relays().map(|relay| relay.socket).collect()

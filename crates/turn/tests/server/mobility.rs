@@ -7,7 +7,7 @@ use crate::bench::{
 use std::collections::VecDeque;
 use stun::attribute::MobilityTicket;
 use stun::{Kind, Message, Method};
-use turn::{Config, Input, Output, Verdict};
+use turn::{Carried, Config, Input, Offload, Output, Traffic, Verdict};
 use wire::{ConnectionId, Flow, Machine, SocketId, WorkerId};
 
 const PEER: &str = "203.0.113.7:4000";
@@ -235,7 +235,11 @@ struct House {
 
 impl House {
     fn new() -> Self {
-        let workers = [Bench::worker(0, config()), Bench::worker(1, config())];
+        Self::with(&config())
+    }
+
+    fn with(config: &Config) -> Self {
+        let workers = [0, 1].map(|number| Bench::worker(number, config.clone()));
         Self {
             workers,
             letters: VecDeque::new(),
@@ -274,6 +278,11 @@ impl House {
                     self.ticket = ticket.map_or(std::mem::take(&mut self.ticket), |ticket| ticket.0.to_vec());
                     self.lines.push(describe(&bytes));
                 }
+                Output::Offload(Offload::Close(id)) => {
+                    let traffic = Traffic { sent_packets: 10, sent_bytes: 1000, ..Traffic::default() };
+                    self.give(worker, Input::Carried(Carried { id, traffic, last: true }));
+                }
+                Output::Offload(_) => {}
                 other => self.lines.push(show(&other)),
             }
         }
@@ -361,6 +370,16 @@ fn an_allocation_follows_its_client_to_another_worker_with_everything_it_has() {
     assert_eq!(lines[0], "close 102");
     assert_eq!(lines[2], "Refresh ok lifetime=0 signed");
     assert_eq!(lines[1], "ended roland@falcot.com sent 4 received 5");
+}
+
+#[test]
+fn what_a_fast_path_has_carried_goes_along_to_the_other_worker() {
+    let mut house = House::with(&Config { offload: true, ..config() });
+    let (_, new, _) = house.announced(user("roland", "192.0.2.1:5000"), user("roland", "198.51.100.77:6000"));
+    assert_eq!(house.send(1, &new, DATA), [format!("101 -> {PEER}: hi")]);
+    assert_eq!(house.allocations(), [0, 1]);
+    let session = house.workers[1].server.sessions().next().unwrap();
+    assert_eq!(session.traffic.sent_bytes, 1002);
 }
 
 #[test]
