@@ -17,10 +17,14 @@ const CHANNEL: u16 = 0x4001;
 
 /// A house in the server's namespace, with the program on its interface.
 fn house(lan: &Lan) -> House {
+    listening(lan, &format!("[{SERVER:?}, {SERVER6:?}]"))
+}
+
+fn listening(lan: &Lan, at: &str) -> House {
     let house = House::of(env!("CARGO_BIN_EXE_parlour"))
         .within(&lan.server)
         .account("roland@falcot.com", "tr0mbone")
-        .set("turn", "udp", &format!("[{SERVER:?}, {SERVER6:?}]"))
+        .set("turn", "udp", at)
         .set("turn", "allow-peers", r#"["10.0.0.0/8", "fd00::/8"]"#)
         .set("turn", "xdp", r#""s0""#)
         .set("network", "addresses", r#"["10.99.0.1", "fd99::1"]"#);
@@ -240,7 +244,8 @@ fn a_reload_takes_peers_and_channels_from_the_kernel() {
 #[test]
 fn turnutils_uclient_over_channels() {
     let Some(lan) = netns::lan("xdp::turnutils_uclient_over_channels") else { return };
-    let house = house(&lan);
+    // A listener on every address: which one a client wrote to is told with its datagrams.
+    let house = listening(&lan, r#"[":3478"]"#);
     let peer = std::process::Command::new("turnutils_peer").args(["-L", "10.99.0.3", "-p", "3480"]).spawn();
     let mut peer = peer.expect("coturn is installed");
     let mut line = std::process::Command::new("turnutils_uclient");

@@ -116,6 +116,17 @@ fn the_old_way_is_good_until_something_comes_by_the_new_one() {
 }
 
 #[test]
+fn a_fast_path_leads_to_the_new_way_as_soon_as_something_has_come_by_it() {
+    let mut bench = Bench::with(Config { offload: true, ..config() });
+    let (_, first) = mobile(&mut bench, user("roland", "192.0.2.1:5000"));
+    let new = elsewhere(&mut bench, user("roland", "198.51.100.77:6000"));
+    announce(&mut bench, &new, &first);
+    assert_eq!(bench.message(new.client, DATA)[0], format!("1 -> {PEER}: hi"));
+    let moved = ["shut 1".into(), format!("open 2: 198.51.100.77:6000 4001 {PEER} for 300")];
+    assert_eq!(bench.outputs(), moved);
+}
+
+#[test]
 fn a_request_by_the_new_way_is_an_arrival_too() {
     let mut bench = Bench::new();
     let (old, first) = mobile(&mut bench, user("roland", "192.0.2.1:5000"));
