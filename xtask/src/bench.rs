@@ -5,6 +5,7 @@ mod case;
 mod measure;
 mod server;
 mod table;
+mod xdp;
 
 use crate::install;
 use crate::shell::{cargo, run};
@@ -14,7 +15,7 @@ use server::{Kind, Server};
 use std::time::Duration;
 use table::Figures;
 
-const USAGE: &str = "usage: cargo xtask bench turn|sip|xmpp [--quick] [--runs N] [--only SERVER]";
+const USAGE: &str = "usage: cargo xtask bench turn|sip|xmpp|xdp [--quick] [--runs N] [--only SERVER]";
 
 /// Some servers answer before they have done all that they do at their start.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -29,6 +30,10 @@ struct Wish {
 
 /// Runs the benchmark of one service.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
+    if let Some(("xdp", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        let runs = read(&[&["turn".to_owned()], rest].concat())?.runs;
+        return xdp::bench(runs);
+    }
     let wish = read(arguments)?;
     install::for_benches()?;
     measure::two_cores()?;

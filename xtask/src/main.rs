@@ -25,6 +25,7 @@ usage: cargo xtask COMMAND
                              tidy, documentation, licences
   tidy                       hold the house's rules: who may know whom, sizes, words
   bench turn|sip|xmpp        Parlour beside its peer from Debian, CPU time and memory
+  bench xdp                  relaying in the kernel beside relaying in the server (as root)
   docs                       write docs/commands.md and docs/configuration.md from the code
   fuzz TARGET [SECONDS]      fuzz one reader from its corpus (needs cargo-fuzz and nightly)
 ";

@@ -62,15 +62,27 @@ impl Load {
     /// Starts it on its own core.
     pub(crate) fn start(server: &Server, arguments: &[&str], tls: bool) -> Result<Self> {
         let address = if tls { server.tls } else { server.plain };
-        let mut child = pinned(LOAD_CORE, &binary("load")?)
-            .args(arguments)
-            .args(["--server", &address.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("load")?;
+        let mut command = pinned(LOAD_CORE, &binary("load")?);
+        command.args(arguments).args(["--server", &address.to_string()]);
+        Self::spawn(&mut command)
+    }
+
+    /// Starts it by another program, `ip netns exec` say.
+    pub(crate) fn within(program: &str, before: &[&str], words: &str, behind: &[&str]) -> Result<Self> {
+        let mut command = pinned(LOAD_CORE, program);
+        command.args(before).arg(binary("load")?).args(words.split(' ')).args(behind);
+        Self::spawn(&mut command)
+    }
+
+    fn spawn(command: &mut Command) -> Result<Self> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("load")?;
         let lines = BufReader::new(child.stdout.take().context("the generator's output")?);
         Ok(Self { child, lines })
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn expect_ready(&mut self) -> Result<()> {
@@ -135,6 +147,11 @@ impl Spent {
         let has_lost_threads = whole - exact > 3.0 * TICK;
         if has_lost_threads { whole } else { exact }
     }
+}
+
+/// Processor time of a process whose threads all live on, in microseconds.
+pub(crate) fn exact_time(id: u32) -> Result<f64> {
+    Ok(processor_time(id)?.exact)
 }
 
 /// Processor time of a process and its children so far.

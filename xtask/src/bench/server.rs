@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 mod peers;
 
 /// The domain of all accounts.
-const DOMAIN: &str = "bench.example";
+pub(super) const DOMAIN: &str = "bench.example";
 /// How long a server may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -225,7 +225,7 @@ fn free_port() -> Result<u16> {
 }
 
 /// Writes the accounts for a server.
-fn accounts(service: Service, server: &str, to: &Path) -> Result<()> {
+pub(super) fn accounts(service: Service, server: &str, to: &Path) -> Result<()> {
     let to = to.display().to_string();
     let count = users(service).to_string();
     shell::output(&binary("load")?, &["accounts", "--users", &count, "--for", server, "--to", &to]).map(drop)
