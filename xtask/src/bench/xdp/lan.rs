@@ -6,7 +6,7 @@ use crate::bench::measure::{Load, SERVER_CORE, binary, exact_time, pinned};
 use crate::bench::server::{DOMAIN, accounts};
 use crate::bench::{case::Service, xdp::settle};
 use crate::shell::{self, root};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -109,13 +109,14 @@ impl Lan {
 
     /// Sends as fast as it goes, and takes nothing back. Microseconds of the sender's time for each packet, and how many it
     /// were.
-    pub(super) fn flood(&self, _server: &Server, words: &str, dropped: bool) -> Result<(f64, f64)> {
+    pub(super) fn flood(&self, server: &Server, words: &str, dropped: bool) -> Result<(f64, f64)> {
         let mut load = self.load(words)?;
         load.expect_ready()?;
         self.attach(&self.clients, "c0", "drop.o")?;
         if dropped {
             self.attach(&self.server, "s0", "drop.o")?;
         }
+        ensure!(exact_time(server.id()).is_ok(), "the server has ended: see {}", self.file("output.log"));
         let (time, sent) = (exact_time(load.id())?, self.sent()?);
         load.go_on()?;
         load.line()?;
