@@ -3,7 +3,7 @@
 //! kernel, extending one or reading its counters none.
 
 use crate::sys::{self, Meters};
-use aya::maps::{HashMap, Map, MapData};
+use aya::maps::{HashMap, Map, MapData, MapError};
 use aya::programs::{ProgramError, Xdp, XdpMode};
 use aya::{Ebpf, EbpfLoader};
 use std::collections::VecDeque;
@@ -70,6 +70,7 @@ pub struct Ends {
 }
 
 const KEY: usize = 40;
+const KEY4: usize = 16;
 const VALUE: usize = KEY + 4;
 
 impl Ends {
@@ -77,6 +78,18 @@ impl Ends {
     #[must_use]
     pub fn turned(self) -> Self {
         Self { from: self.to, to: self.from, channel: self.channel }
+    }
+
+    /// As `struct ends4` in `relay.c`; of IPv4 only.
+    fn pack_v4(&self) -> Option<[u8; KEY4]> {
+        let (IpAddr::V4(from), IpAddr::V4(to)) = (self.from.ip(), self.to.ip()) else { return None };
+        let mut bytes = [0; KEY4];
+        bytes[..4].copy_from_slice(&from.octets());
+        bytes[4..8].copy_from_slice(&to.octets());
+        bytes[8..10].copy_from_slice(&self.from.port().to_be_bytes());
+        bytes[10..12].copy_from_slice(&self.to.port().to_be_bytes());
+        bytes[12..14].copy_from_slice(&self.channel.unwrap_or(0).to_be_bytes());
+        Some(bytes)
     }
 
     /// As `struct ends` in `relay.c`.
@@ -123,7 +136,8 @@ pub fn attach(interface: &str, ways: u32, workers: u16) -> Result<(Attached, Vec
     }
     allow_lookups()?;
     let mut program = EbpfLoader::new()
-        .map_max_entries("ways", ways)
+        .map_max_entries("ways4", ways)
+        .map_max_entries("ways6", ways)
         .map_max_entries("meters", ways)
         .load(OBJECT)
         .map_err(|error| explain(&error))?;
@@ -150,19 +164,26 @@ fn share(program: &mut Ebpf, ways: u32, workers: u16) -> Result<Vec<Ways>, XdpEr
     let failed = |error: io::Error| XdpError::Failed(error.to_string());
     let mut take = |name| match program.take_map(name) {
         Some(Map::HashMap(data) | Map::Array(data)) => data,
-        _ => unreachable!("relay.c has both maps"),
+        _ => unreachable!("relay.c has these maps"),
     };
-    let (table, meters) = (take("ways"), take("meters"));
+    let (v4, v6, meters) = (take("ways4"), take("ways6"), take("meters"));
     let meters = Arc::new(Meters::map(meters.fd().as_fd(), ways as usize).map_err(failed)?);
     let each = ways / u32::from(workers.max(1));
     let shares = (0..u32::from(workers)).map(|worker| {
-        let fd = table.fd().as_fd().try_clone_to_owned()?;
-        let map = MapData::from_fd(fd).and_then(Map::from_map_data).map_err(io::Error::other)?;
-        let table = HashMap::try_from(map).map_err(io::Error::other)?;
+        let table = Table {
+            v4: HashMap::try_from(another(&v4)?).map_err(io::Error::other)?,
+            v6: HashMap::try_from(another(&v6)?).map_err(io::Error::other)?,
+        };
         let free = (worker * each..(worker + 1) * each).collect();
         Ok(Ways { table, meters: Arc::clone(&meters), free, clock: sys::Clock::read() })
     });
     shares.collect::<io::Result<_>>().map_err(failed)
+}
+
+/// A second handle of the same map.
+fn another(map: &MapData) -> io::Result<Map> {
+    let fd = map.fd().as_fd().try_clone_to_owned()?;
+    MapData::from_fd(fd).and_then(Map::from_map_data).map_err(io::Error::other)
 }
 
 /// `bpf_fib_lookup` answers only for interfaces that may forward. The program asks on behalf of the loopback interface,
@@ -226,10 +247,36 @@ pub struct Way {
     base: Count,
 }
 
+/// The ways by how their packets arrive.
+#[derive(Debug)]
+struct Table {
+    v4: HashMap<MapData, [u8; KEY4], [u8; VALUE]>,
+    v6: HashMap<MapData, [u8; KEY], [u8; VALUE]>,
+}
+
+/// `BPF_NOEXIST`: what another way forwards is not taken from it.
+const NEW: u64 = 1;
+
+impl Table {
+    fn insert(&mut self, arriving: &Ends, value: [u8; VALUE]) -> Result<(), MapError> {
+        match arriving.pack_v4() {
+            Some(key) => self.v4.insert(key, value, NEW),
+            None => self.v6.insert(arriving.pack(), value, NEW),
+        }
+    }
+
+    fn remove(&mut self, arriving: &Ends) -> Result<(), MapError> {
+        match arriving.pack_v4() {
+            Some(key) => self.v4.remove(&key),
+            None => self.v6.remove(&arriving.pack()),
+        }
+    }
+}
+
 /// One worker's share of the ways. It costs nothing while none is open.
 #[derive(Debug)]
 pub struct Ways {
-    table: HashMap<MapData, [u8; KEY], [u8; VALUE]>,
+    table: Table,
     meters: Arc<Meters>,
     /// Those closed longest ago are used first: a packet on its way through the kernel still counts on the old one.
     free: VecDeque<u32>,
@@ -248,8 +295,7 @@ impl Ways {
         let mut value = [0; VALUE];
         value[..KEY].copy_from_slice(&leaving.pack());
         value[KEY..].copy_from_slice(&meter.to_ne_bytes());
-        // BPF_NOEXIST: what another way forwards is not taken from it.
-        if let Err(error) = self.table.insert(arriving.pack(), value, 1) {
+        if let Err(error) = self.table.insert(&arriving, value) {
             self.meters.set(meter, 0);
             self.free.push_back(meter);
             return Err(io::Error::other(error));
@@ -276,7 +322,7 @@ impl Ways {
     #[expect(clippy::needless_pass_by_value, reason = "it is no way any more")]
     pub fn close(&mut self, way: Way) -> Count {
         self.meters.set(way.meter, 0);
-        if let Err(error) = self.table.remove(&way.arriving.pack()) {
+        if let Err(error) = self.table.remove(&way.arriving) {
             tracing::error!(%error, "a way of the fast path is not in its table");
         }
         self.free.push_back(way.meter);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 //
 // The fast path of TURN relays (RFC 8656 §12) in the kernel: ChannelData of a UDP client goes to the peer as a datagram,
-// and the peer's datagram comes back as ChannelData. User space says which ways there are (map `ways`) and until when
+// and the peer's datagram comes back as ChannelData. User space says which ways there are (maps `ways4`, `ways6`) and until when
 // (map `meters`); every packet that is not exactly of such a way goes on to user space untouched (XDP_PASS): what is
 // fragmented, has options, tags, padding or a doubtful checksum, has no route through the same interface or no
 // neighbour that is known, is too long for it, or comes too late.
@@ -94,6 +94,16 @@ struct ends {
     __u8 unused;
 };
 
+// The same of IPv4, as a key: hashing takes time by its length.
+struct ends4 {
+    __u32 from;
+    __u32 to;
+    __u16 from_port;
+    __u16 to_port;
+    __u16 channel;
+    __u16 unused;
+};
+
 struct way {
     struct ends ends;
     __u32 meter;
@@ -114,9 +124,17 @@ struct {
     MEMBER_INT(type, BPF_MAP_TYPE_HASH);
     MEMBER_INT(map_flags, BPF_F_NO_PREALLOC);
     MEMBER_INT(max_entries, 1024);
+    MEMBER_TYPE(key, struct ends4);
+    MEMBER_TYPE(value, struct way);
+} ways4 SECTION(".maps");
+
+struct {
+    MEMBER_INT(type, BPF_MAP_TYPE_HASH);
+    MEMBER_INT(map_flags, BPF_F_NO_PREALLOC);
+    MEMBER_INT(max_entries, 1024);
     MEMBER_TYPE(key, struct ends);
     MEMBER_TYPE(value, struct way);
-} ways SECTION(".maps");
+} ways6 SECTION(".maps");
 
 struct {
     MEMBER_INT(type, BPF_MAP_TYPE_ARRAY);
@@ -300,13 +318,27 @@ INLINE int read_udp(struct packet *packet, const __u8 *at, const __u8 *end)
     return 0;
 }
 
+INLINE struct way *look_up(const struct ends *ends)
+{
+    if (ends->v6)
+        return map_lookup(&ways6, ends);
+    struct ends4 key = {
+        .from = ends->from[0],
+        .to = ends->to[0],
+        .from_port = ends->from_port,
+        .to_port = ends->to_port,
+        .channel = ends->channel,
+    };
+    return map_lookup(&ways4, &key);
+}
+
 // The way of a packet: one of a channel where it looks like ChannelData, else one of a relay.
 INLINE struct way *find(struct packet *packet, const __u8 *at, const __u8 *end)
 {
     const struct channel *channel = (const struct channel *)at;
     if (at + sizeof *channel <= end && packet->payload >= sizeof *channel && at[0] >> 6 == 1) {
         packet->ends.channel = channel->number;
-        struct way *way = map_lookup(&ways, &packet->ends);
+        struct way *way = look_up(&packet->ends);
         if (way) {
             packet->header += sizeof *channel;
             packet->payload -= sizeof *channel;
@@ -314,7 +346,7 @@ INLINE struct way *find(struct packet *packet, const __u8 *at, const __u8 *end)
         }
         packet->ends.channel = 0;
     }
-    return map_lookup(&ways, &packet->ends);
+    return look_up(&packet->ends);
 }
 
 // Whether a way is open, and needs no look at its neighbour by the stack.

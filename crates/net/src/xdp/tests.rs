@@ -27,6 +27,9 @@ fn ends_are_packed_as_the_program_reads_them() {
     assert_eq!(bytes[..4], [192, 0, 2, 1]);
     assert_eq!(bytes[16..20], [198, 51, 100, 2]);
     assert_eq!(bytes[32..], [1, 2, 0x0D, 0x96, 0x40, 1, 0, 0]);
+    let short = ends("192.0.2.1:258", "198.51.100.2:3478", Some(0x4001)).pack_v4().unwrap();
+    assert_eq!(short, [192, 0, 2, 1, 198, 51, 100, 2, 1, 2, 0x0D, 0x96, 0x40, 1, 0, 0]);
+    assert_eq!(ends("[2001:db8::1]:1", "[2001:db8::2]:2", None).pack_v4(), None);
     let bytes = ends("[2001:db8::1]:1", "[2001:db8::2]:2", None).pack();
     assert_eq!((bytes[0], bytes[15], bytes[31]), (0x20, 1, 2));
     assert_eq!(bytes[32..], [0, 1, 0, 2, 0, 0, 1, 0]);
