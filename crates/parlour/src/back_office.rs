@@ -269,6 +269,7 @@ fn door(address: &SocketAddr) -> Listening {
 fn after_restart(old: &Plan, new: &Plan) -> Vec<String> {
     let rows = [
         ("storage.url", old.storage == new.storage),
+        ("turn.gathering", old.turn.gathering == new.turn.gathering),
         ("network.workers", old.network.workers == new.network.workers),
         // Switched off it is at once; only another interface needs a program of its own.
         ("turn.xdp", new.turn.xdp.is_none() || old.turn.xdp == new.turn.xdp),

@@ -171,10 +171,12 @@ fn reload_takes_what_is_valid_and_nothing_else() {
     let (status, answer) = post(&house, "/v1/reload", "");
     assert_eq!((status, &answer["error"]["kind"]), (422, &"configuration".into()));
     assert_eq!(answer["error"]["faults"][0]["key"], "network.wrokers");
-    let with_alias = text.replace("aliases = [", "aliases = [\"falcot.org\", ");
+    let with_alias = text
+        .replace("aliases = [", "aliases = [\"falcot.org\", ")
+        .replace("gathering = \"0ms\"", "gathering = \"1ms\"");
     std::fs::write(house.config(), with_alias.replace("workers = 2", "workers = 1")).expect("ours");
     let reloaded = json(&house, &["reload"], "");
-    assert_eq!(reloaded["after_restart"], serde_json::json!(["network.workers"]));
+    assert_eq!(reloaded["after_restart"], serde_json::json!(["turn.gathering", "network.workers"]));
     let warnings = reloaded["warnings"].to_string();
     assert!(warnings.contains("it is not for falcot.org"), "{warnings}");
     assert_eq!(

@@ -3,7 +3,7 @@
 use crate::client::{Client, Line};
 use crate::sessions::{done, refused};
 use crate::strangers::Talk;
-use crate::{house, prepare};
+use crate::{configure, house, prepare};
 use std::time::Duration;
 use testkit::House;
 
@@ -16,13 +16,6 @@ fn issue(house: &House, ttl: &str) -> (String, String) {
 
 fn allocate(house: &House, (name, password): &(String, String)) -> u16 {
     Client::new(Line::udp(house.port("turn.udp")), name, password).allocate()
-}
-
-/// Sets `turn.secrets` in the file.
-fn configure(house: &House, secrets: &str) {
-    let text = std::fs::read_to_string(house.config()).unwrap();
-    let line = text.lines().find(|line| line.starts_with("secrets = ")).unwrap();
-    std::fs::write(house.config(), text.replace(line, &format!("secrets = {secrets}"))).unwrap();
 }
 
 #[test]
@@ -68,18 +61,18 @@ fn a_credential_ends() {
 fn secrets_are_rotated_while_the_server_runs() {
     let mut house = prepare();
     std::fs::write(house.dir().join("old"), "north\n").unwrap();
-    configure(&house, r#"[{ file = "old" }]"#);
+    configure(&house, "secrets", r#"[{ file = "old" }]"#);
     house.start();
     let old = issue(&house, "1h");
     assert_eq!(allocate(&house, &old), 0);
     let mut talk = Talk::named(&house, &old.0, &old.1, Line::udp(house.port("turn.udp")));
-    configure(&house, r#"["east", { file = "old" }]"#);
+    configure(&house, "secrets", r#"["east", { file = "old" }]"#);
     let reloaded = done(&house, &["reload"]);
     assert_eq!(reloaded["after_restart"], serde_json::json!([]));
     let new = issue(&house, "1h");
     assert_ne!(old.1, new.1);
     assert_eq!([allocate(&house, &old), allocate(&house, &new)], [0, 0]);
-    configure(&house, r#"["east"]"#);
+    configure(&house, "secrets", r#"["east"]"#);
     done(&house, &["reload"]);
     assert_eq!([allocate(&house, &old), allocate(&house, &new)], [401, 0]);
     talk.goes_on();

@@ -12,6 +12,7 @@ mod flood;
 mod icmp;
 mod independent;
 mod issued;
+mod live;
 mod metrics;
 mod mobility;
 mod policy;
@@ -56,4 +57,11 @@ fn expect_counter(house: &House, name: &str, value: u64) {
         assert!(Instant::now() < end, "{name} is {}, not {value}", counter(house, name));
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Sets a key in the house's configuration file; the name stands in one table only.
+fn configure(house: &House, key: &str, value: &str) {
+    let text = std::fs::read_to_string(house.config()).unwrap();
+    let line = text.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
+    std::fs::write(house.config(), text.replace(line, &format!("{key} = {value}"))).unwrap();
 }

@@ -3,7 +3,7 @@
 use crate::client::{Client, Line};
 use crate::sessions::done;
 use crate::strangers::Talk;
-use crate::{expect_counter, prepare};
+use crate::{configure, expect_counter, prepare};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -13,16 +13,9 @@ use std::process::Stdio;
 use std::time::Duration;
 use testkit::{House, house::python};
 
-/// Sets `admin.metrics` in the file.
-fn listen(house: &House, listeners: &str) {
-    let text = std::fs::read_to_string(house.config()).unwrap();
-    let line = text.lines().find(|line| line.starts_with("metrics = ")).unwrap();
-    std::fs::write(house.config(), text.replace(line, &format!("metrics = {listeners}"))).unwrap();
-}
-
 fn with_metrics() -> House {
     let mut house = prepare();
-    listen(&house, r#"["127.0.0.1:0"]"#);
+    configure(&house, "metrics", r#"["127.0.0.1:0"]"#);
     house.start();
     house
 }
@@ -162,16 +155,16 @@ fn a_reload_opens_and_closes_listeners() {
     let house = with_metrics();
     let first = doors(&house)[0];
     let free = testkit::house::free_port();
-    listen(&house, &format!("[\"127.0.0.1:{free}\"]"));
+    configure(&house, "metrics", &format!("[\"127.0.0.1:{free}\"]"));
     let reloaded = done(&house, &["reload"]);
     assert_eq!(reloaded["after_restart"], Value::Array(vec![]));
     assert_eq!(doors(&house), [SocketAddr::from(([127, 0, 0, 1], free))]);
     assert_eq!(get(doors(&house)[0], "/health").0, 200);
     assert!(TcpStream::connect(first).is_err(), "the old one is closed");
-    listen(&house, &format!("[\"127.0.0.1:{}\"]", house.port("sip.tcp")));
+    configure(&house, "metrics", &format!("[\"127.0.0.1:{}\"]", house.port("sip.tcp")));
     let output = house.cli(&["reload"], "");
     assert_eq!(output.status.code(), Some(2), "a listener that another has is a fault");
-    listen(&house, "[]");
+    configure(&house, "metrics", "[]");
     done(&house, &["reload"]);
     assert!(doors(&house).is_empty());
 }

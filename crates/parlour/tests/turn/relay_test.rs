@@ -1,7 +1,7 @@
 //! `parlour turn test` against the real server: over each transport, and what it says of each step that fails.
 
 use crate::sessions::{done, refused};
-use crate::{house, prepare};
+use crate::{configure, house, prepare};
 use std::net::UdpSocket;
 use testkit::House;
 
@@ -67,13 +67,6 @@ fn what_fails_and_why() {
     fails(&house, &["--server", &sip, "--via", "tls"], "connect", "another service on that port");
     done(&house, &["turn", "drain"]);
     fails(&house, &[], "allocate", "the server is drained");
-}
-
-/// Sets a key of `[turn]` or another table in the file.
-fn configure(house: &House, key: &str, value: &str) {
-    let text = std::fs::read_to_string(house.config()).unwrap();
-    let line = text.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
-    std::fs::write(house.config(), text.replace(line, &format!("{key} = {value}"))).unwrap();
 }
 
 /// Relays are announced at an address that does not lead here. The server joins its own relays inside, so only the packet
