@@ -38,13 +38,15 @@ pub struct Ports {
     pub tcp: Vec<u16>,
     /// TLS.
     pub tls: Vec<u16>,
+    /// DTLS.
+    pub dtls: Vec<u16>,
 }
 
 impl Host {
     /// Whether anything is offered.
     pub fn is_on(&self) -> bool {
-        let Ports { udp, tcp, tls } = &self.ports;
-        !(udp.is_empty() && tcp.is_empty() && tls.is_empty())
+        let Ports { udp, tcp, tls, dtls } = &self.ports;
+        !(udp.is_empty() && tcp.is_empty() && tls.is_empty() && dtls.is_empty())
     }
 }
 

@@ -66,13 +66,15 @@ fn services(site: &Site, name: &Domain) -> Vec<Record> {
         let owner = format!("_{service}._{protocol}.{name}");
         records.extend(srv(&owner, &site.host_name(label), host, ports));
     };
-    // RFC 8489 §8, RFC 8656 §4 …
+    // RFC 8489 §8, RFC 8656 §4; over DTLS RFC 7350 §3 …
     add("stun", "udp", "turn", turn, &turn.ports.udp);
     add("stun", "tcp", "turn", turn, &turn.ports.tcp);
     add("stuns", "tcp", "turn", turn, &turn.ports.tls);
+    add("stuns", "udp", "turn", turn, &turn.ports.dtls);
     add("turn", "udp", "turn", turn, &turn.ports.udp);
     add("turn", "tcp", "turn", turn, &turn.ports.tcp);
     add("turns", "tcp", "turn", turn, &turn.ports.tls);
+    add("turns", "udp", "turn", turn, &turn.ports.dtls);
     // RFC 3263 §4 …
     add("sip", "udp", "sip", sip, &sip.ports.udp);
     add("sip", "tcp", "sip", sip, &sip.ports.tcp);
@@ -103,7 +105,7 @@ fn servers_off(name: &Domain) -> Vec<Record> {
     vec![off("xmpp-server"), off("xmpps-server")]
 }
 
-/// NAPTR for what is offered, TLS first: SIP (RFC 3263 §4.1), TURN (RFC 5928 §3).
+/// NAPTR for what is offered, TLS first: SIP (RFC 3263 §4.1), TURN (RFC 5928 §3, RFC 7350).
 fn pointers(site: &Site, name: &Domain) -> Vec<Record> {
     let (turn, sip) = (&site.turn.ports, &site.sip.ports);
     let rows = [
@@ -112,6 +114,7 @@ fn pointers(site: &Site, name: &Domain) -> Vec<Record> {
         (30, "SIP+D2U", "_sip._udp", &sip.udp),
         (100, "RELAY:turn.udp", "_turn._udp", &turn.udp),
         (110, "RELAY:turn.tls", "_turns._tcp", &turn.tls),
+        (115, "RELAY:turn.dtls", "_turns._udp", &turn.dtls),
         (120, "RELAY:turn.tcp", "_turn._tcp", &turn.tcp),
     ];
     let on = rows.into_iter().filter(|(.., ports)| !ports.is_empty());

@@ -10,11 +10,16 @@ fn domain(name: &str) -> Domain {
 }
 
 fn host(udp: &[u16], tcp: &[u16], tls: &[u16]) -> Host {
-    let ports = Ports { udp: udp.into(), tcp: tcp.into(), tls: tls.into() };
+    let ports = Ports { udp: udp.into(), tcp: tcp.into(), tls: tls.into(), dtls: vec![] };
     Host {
         addresses: vec!["198.51.100.19".parse().expect("valid"), "2001:db8::19".parse().expect("valid")],
         ports,
     }
+}
+
+fn secure_datagrams(mut host: Host) -> Host {
+    host.ports.dtls = vec![5349];
+    host
 }
 
 fn falcot() -> Site {
@@ -22,7 +27,7 @@ fn falcot() -> Site {
         name: domain("falcot.com"),
         aliases: vec![domain("sip.falcot.com"), domain("bücher.example")],
         rooms: Some(domain("conference.falcot.com")),
-        turn: host(&[3478], &[3478], &[5349, 443]),
+        turn: secure_datagrams(host(&[3478], &[3478], &[5349, 443])),
         sip: host(&[5060], &[5060], &[]),
         xmpp: host(&[], &[5222], &[5223]),
     }
@@ -91,6 +96,9 @@ fn what_is_on_is_pointed_at_and_what_is_off_is_denied() {
         "_stun._udp.falcot.com. 3600 IN SRV 0 0 3478 turn.falcot.com.",
         "_turns._tcp.falcot.com. 3600 IN SRV 0 0 5349 turn.falcot.com.",
         "_turns._tcp.falcot.com. 3600 IN SRV 1 0 443 turn.falcot.com.",
+        "_turns._udp.falcot.com. 3600 IN SRV 0 0 5349 turn.falcot.com.",
+        "_stuns._udp.falcot.com. 3600 IN SRV 0 0 5349 turn.falcot.com.",
+        "falcot.com. 3600 IN NAPTR 115 10 \"s\" \"RELAY:turn.dtls\" \"\" _turns._udp.falcot.com.",
         "_sip._udp.falcot.com. 3600 IN SRV 0 0 5060 sip.falcot.com.",
         "_sips._tcp.falcot.com. 3600 IN SRV 0 0 0 .",
         "_xmpp-client._tcp.falcot.com. 3600 IN SRV 0 0 5222 xmpp.falcot.com.",

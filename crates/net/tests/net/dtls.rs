@@ -42,7 +42,8 @@ pub(crate) struct Wire {
 
 impl Wire {
     fn to(server: SocketAddr) -> Self {
-        let socket = UdpSocket::bind(LOCAL).unwrap();
+        let any = if server.is_ipv6() { "[::1]:0" } else { LOCAL };
+        let socket = UdpSocket::bind(any).unwrap();
         socket.connect(server).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         let (counts, held) = ([0; 2], [None, None]);
@@ -369,6 +370,18 @@ fn a_client_that_begins_anew_at_the_same_address_gets_a_new_session() {
     assert_eq!(house.closed(), (old, CloseReason::Peer));
     echoes(&mut second, b"anew");
     assert_eq!(house.counts(0).open, 1);
+}
+
+#[test]
+fn a_session_has_the_address_that_its_client_wrote_to() {
+    let house = House::new(2, &[spec(ECHO, dtls(&["stun.turn"]), ":0")]);
+    let port = house.address(0).port();
+    for ip in ["127.0.0.1", "127.0.0.2", "[::1]"] {
+        let server: SocketAddr = format!("{ip}:{port}").parse().unwrap();
+        let mut client = connect_to(server);
+        assert_eq!(house.opened().1.local, server);
+        echoes(&mut client, b"from there");
+    }
 }
 
 #[test]

@@ -171,7 +171,12 @@ fn host(plan: &Plan, service: Service) -> domains::Host {
         ports.dedup();
         ports
     };
-    let ports = Ports { udp: ports(Transport::Udp), tcp: ports(Transport::Tcp), tls: ports(Transport::Tls) };
+    let ports = Ports {
+        udp: ports(Transport::Udp),
+        tcp: ports(Transport::Tcp),
+        tls: ports(Transport::Tls),
+        dtls: ports(Transport::Dtls),
+    };
     domains::Host { addresses, ports }
 }
 

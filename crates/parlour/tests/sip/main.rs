@@ -8,6 +8,7 @@ mod calls;
 mod crash;
 mod phones;
 mod policy;
+mod reload;
 mod sipp;
 mod strangers;
 
