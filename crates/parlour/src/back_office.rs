@@ -109,6 +109,7 @@ impl BackOffice {
         }
         report.add("turn.packets.sent", traffic.sent_packets);
         report.add("turn.packets.received", traffic.received_packets);
+        report.add("turn.dropped", traffic.dropped_packets);
         report.add("turn.octets.sent", traffic.sent_bytes);
         report.add("turn.octets.received", traffic.received_bytes);
         report.add("turn.draining", u64::from(self.is_draining()));

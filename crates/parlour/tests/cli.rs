@@ -468,3 +468,26 @@ fn the_reference_pages_are_those_that_the_code_writes() {
         assert!(kept.is_ok_and(|kept| kept == written), "docs/{name} is not up to date: cargo xtask docs");
     }
 }
+
+/// A credential of systemd: read where the service manager has put it, and named with what the unit lacks where it is not.
+#[test]
+fn secrets_as_credentials_of_the_service_manager() {
+    let house = House::new();
+    let file = house.path("parlour.toml");
+    let text = std::fs::read_to_string(&file).expect("there");
+    std::fs::write(&file, text.replace("secrets = []", "secrets = [{ credential = \"turn\" }]"))
+        .expect("ours");
+    let check = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_parlour"));
+        command.current_dir(house.0.path()).arg("check").env("CREDENTIALS_DIRECTORY", house.path("given"));
+        let output = command.output().expect("built");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).expect("UTF-8"))
+    };
+    let (code, said) = check();
+    assert!(code == Some(2) && said.contains("the unit needs LoadCredential=turn:PATH"), "{said}");
+    std::fs::create_dir(house.path("given")).expect("ours");
+    std::fs::write(house.path("given/turn"), "north wind\n").expect("ours");
+    let (code, said) = check();
+    assert!(code == Some(0) && !said.contains("left out") && !said.contains("north wind"), "{said}");
+}

@@ -68,6 +68,12 @@ const ROWS: &[Row] = &[
     ),
     counter("turn.octets.", "parlour_turn_relayed_bytes_total", "direction", "Their payload."),
     counter(
+        "turn.dropped",
+        "parlour_turn_dropped_packets_total",
+        "",
+        "Packets dropped, as they came faster than turn.bandwidth allows.",
+    ),
+    counter(
         "turn.refused.",
         "parlour_turn_refused_total",
         "code",

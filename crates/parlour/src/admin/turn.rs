@@ -235,6 +235,7 @@ fn shown(now: Instant, session: &Session, rate: Option<&Traffic>) -> TurnSession
             octets: traffic.received_bytes,
             rate: rate.received_bytes,
         },
+        dropped: traffic.dropped_packets,
         age: now.saturating_duration_since(session.began).as_secs(),
         remaining: remaining(now, session.expires),
     }

@@ -113,6 +113,7 @@ fn bandwidth() {
     let list = done(&house, &["turn", "sessions"]);
     let packets = list["sessions"][0]["sent"]["packets"].as_u64().unwrap();
     assert!((5..200).contains(&packets), "20 a second fit, 400 came at once: {packets}");
+    assert!(list["sessions"][0]["dropped"].as_u64().unwrap() > 200, "{list}");
     configure(&house, "bandwidth", "{ session = 0 }");
     reload(&house);
     talk.peer.set_nonblocking(true).unwrap();

@@ -1,13 +1,16 @@
 //! What an administrator sees of the sessions of a running server and does to them: list, detail, end, drain.
 
 use crate::client::{Client, Line};
-use crate::house;
 use crate::strangers::Talk;
+use crate::{configure, house, prepare};
 use serde_json::Value;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 use std::time::{Duration, Instant};
 use stun::Method;
 use stun::attribute::Lifetime;
 use testkit::House;
+use testkit::process::Program;
 
 /// The answer of a command that does what it should.
 pub(crate) fn done(house: &House, arguments: &[&str]) -> Value {
@@ -231,4 +234,34 @@ fn the_end_does_not_wait_for_longer_than_it_may_nor_when_told_twice() {
     house.server().expect("when TURN sessions have ended", Duration::from_secs(10));
     house.server().terminate();
     assert_eq!(house.server().wait(Duration::from_secs(20)), Some(0));
+}
+
+/// The service manager is told that the end takes its time: for as long as that lasts, and no more often than it must be.
+#[test]
+fn the_service_manager_is_asked_for_patience() {
+    let mut house = prepare();
+    configure(&house, "drain", "\"60s\"");
+    let place = house.dir().join("notify");
+    let manager = UnixDatagram::bind(&place).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_parlour"));
+    command.arg("--config").arg(house.config()).arg("serve").env("NOTIFY_SOCKET", &place);
+    let mut server = Program::start(&mut command, "cargo build");
+    let hear = |wanted: &str| {
+        let mut buffer = [0; 1000];
+        loop {
+            let length = manager.recv(&mut buffer).unwrap();
+            if String::from_utf8_lossy(&buffer[..length]).contains(wanted) {
+                return;
+            }
+        }
+    };
+    hear("READY=1");
+    let _talk = Talk::start(&house, Line::udp(house.port("turn.udp")));
+    server.terminate();
+    hear("EXTEND_TIMEOUT_USEC=30000000");
+    hear("EXTEND_TIMEOUT_USEC=30000000");
+    server.terminate();
+    assert_eq!(server.wait(Duration::from_secs(20)), Some(0));
+    house.start();
 }

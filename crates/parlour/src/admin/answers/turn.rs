@@ -40,6 +40,8 @@ pub struct TurnSession {
     pub sent: TurnTraffic,
     /// From peers to the client.
     pub received: TurnTraffic,
+    /// Packets of either way that were dropped, as they came faster than `turn.bandwidth` allows.
+    pub dropped: u64,
     /// How long ago it began, in seconds.
     pub age: u64,
     /// How long it lives unless it is refreshed, in seconds.
@@ -239,6 +241,9 @@ impl Answer for TurnSessionDetails {
         for (what, TurnTraffic { packets, octets, rate: now }) in [("sent", sent), ("received", received)] {
             let _ = write!(text, "\n  {what:10}  {packets} packets, {}, now {}", size(*octets), rate(*now));
         }
+        if self.session.dropped > 0 {
+            let _ = write!(text, "\n  dropped     {} packets above the bandwidth", self.session.dropped);
+        }
         for TurnPermission { peer, remaining } in &self.permissions {
             let _ = write!(text, "\n  permission  {peer} for {}", time(*remaining));
         }
@@ -322,6 +327,7 @@ mod tests {
             channels: 0,
             sent: TurnTraffic { packets: 1, octets: 5, rate: 0 },
             received: TurnTraffic::default(),
+            dropped: 0,
             age: 61,
             remaining: 539,
         };
