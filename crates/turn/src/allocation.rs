@@ -374,19 +374,23 @@ impl Allocations {
         let allocation = self.slots.get_mut(slot.0 as usize)?.take()?;
         self.free.push(slot);
         self.by_flow.remove(&allocation.client.flow);
-        for relay in allocation.relays() {
-            self.by_socket.remove(&relay.socket);
-            self.by_relayed.remove(&relay.relayed);
-        }
+        allocation.relays().for_each(|relay| self.forget(relay));
         Some(allocation)
     }
 
     /// Takes one relay of two out of an allocation; see [`Allocation::shed`].
     pub(crate) fn shed(&mut self, slot: Slot, family: Family) -> Option<Relay> {
         let relay = self.get(slot)?.shed(family)?;
-        self.by_socket.remove(&relay.socket);
-        self.by_relayed.remove(&relay.relayed);
+        self.forget(&relay);
         Some(relay)
+    }
+
+    /// A relay is not found any more. One for streams may have the same address as another one for datagrams.
+    fn forget(&mut self, relay: &Relay) {
+        self.by_socket.remove(&relay.socket);
+        if self.relay_at(relay.relayed) == Some(relay.socket) {
+            self.by_relayed.remove(&relay.relayed);
+        }
     }
 
     /// How many there are.

@@ -71,6 +71,22 @@ fn to_oneself() {
 }
 
 #[test]
+fn a_relay_for_streams_at_the_same_address_is_another_one() {
+    let mut bench = Bench::with(Config { ports: 50_000..=50_000, ..open() });
+    let roland = bench.allocated("roland", "192.0.2.1:5000");
+    bench.bind_channel(&roland, 0x4001, "9.9.9.9:50000");
+    let told = ["192.0.2.1:5000: 4001 \"me\""];
+    bench.taken.clear();
+    let mut joe = stream_user("joe", "192.0.2.2:5000");
+    bench.challenge(&mut joe);
+    let lines = bench.ask(&joe, Method::ALLOCATE, &[transport(6)]);
+    assert!(lines.last().is_some_and(|line| line.contains("Allocate ok")), "{lines:?}");
+    assert_eq!(bench.message(roland.client, b"\x40\x01\0\x02me"), told);
+    bench.ask(&joe, Method::REFRESH, &[crate::bench::lifetime(0)]);
+    assert_eq!(bench.message(roland.client, b"\x40\x01\0\x02me"), told);
+}
+
+#[test]
 fn nobody_is_reached_who_has_not_permitted_it() {
     let (mut bench, [roland, joe], [his, hers]) = two(open());
     bench.bind_channel(&roland, 0x4001, &hers.to_string());
