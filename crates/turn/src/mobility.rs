@@ -128,6 +128,12 @@ impl Allocation {
 }
 
 impl Server {
+    /// How many clients have announced themselves without having come, how many wait for a keeper's answer, and how many
+    /// tickets are worth anything.
+    pub fn roaming(&self) -> [usize; 3] {
+        [self.roamers.by_flow.len(), self.roamers.resuming.len(), self.roamers.by_ticket.len()]
+    }
+
     /// Whether an Allocate asks for a ticket (RFC 8016 §3.1.1: an empty one; 405 where there are none). Streams to peers
     /// do not move.
     pub(crate) fn wants_ticket(

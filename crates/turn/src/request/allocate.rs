@@ -60,6 +60,9 @@ impl Server {
         if self.is_opening(flow) {
             return Ok(true);
         }
+        if self.roamers.knows(flow) {
+            return Err(Refusal::AllocationMismatch);
+        }
         let Some(allocation) = self.allocations.of_client(flow) else { return Ok(false) };
         if allocation.transaction != call.exchange.transaction || allocation.user != call.user {
             return Err(Refusal::AllocationMismatch);

@@ -7,8 +7,9 @@ use crate::bench::{
 use std::collections::VecDeque;
 use stun::attribute::MobilityTicket;
 use stun::{Kind, Message, Method};
+use testkit::Seeded;
 use turn::{Carried, Config, Input, Offload, Output, Traffic, Verdict};
-use wire::{ConnectionId, Flow, Machine, SocketId, WorkerId};
+use wire::{ConnectionId, Entropy, Flow, Machine, SocketId, WorkerId};
 
 const PEER: &str = "203.0.113.7:4000";
 
@@ -242,6 +243,8 @@ struct House {
     ticket: Vec<u8>,
     /// Whether the next allocation cannot be sent.
     is_full: bool,
+    /// Allocations that have gone from one worker to the other.
+    moved: u32,
 }
 
 impl House {
@@ -258,6 +261,7 @@ impl House {
             sockets: 100,
             ticket: vec![],
             is_full: false,
+            moved: 0,
         }
     }
 
@@ -314,6 +318,7 @@ impl House {
                             Some(SocketId(SocketId::OWN + self.sockets))
                         })
                         .collect();
+                    self.moved += u32::from(to != from);
                     self.give(to, Input::Settle { cargo, sockets })
                 }
                 Output::Replay { client, bytes } => {
@@ -490,4 +495,126 @@ fn a_worker_that_does_not_answer_costs_an_error() {
         vec![to(&roland, "Refresh 508 Insufficient Capacity signed"); 2],
         "each request its answer"
     );
+}
+
+/// Clients at random: they allocate, announce themselves, come, go back, lose their streams, end; letters and allocations
+/// cross with what clients send meanwhile, or are not taken.
+struct Crowd {
+    house: House,
+    dice: Seeded,
+    /// Every way that any client has, with its worker, and the ticket it was given there last.
+    ways: Vec<(usize, User, Vec<u8>)>,
+    port: u16,
+}
+
+impl Crowd {
+    fn roll(&mut self, sides: u64) -> usize {
+        usize::try_from(self.dice.next_u64() % sides).unwrap()
+    }
+
+    fn user(&mut self) -> (usize, User) {
+        self.port += 1;
+        let worker = self.roll(2);
+        let user = match self.roll(3) {
+            0 => stream_user("roland", &format!("192.0.2.1:{}", self.port)),
+            _ => user("roland", &format!("192.0.2.1:{}", self.port)),
+        };
+        let user = if worker == 1 && matches!(user.client.flow, Flow::Stream(_)) {
+            at_worker_one(user)
+        } else {
+            user
+        };
+        (worker, elsewhere(&mut self.house.workers[worker], user))
+    }
+
+    /// Has one of the ways do something, and delivers some of the letters.
+    fn step(&mut self) {
+        if self.ways.len() < 3 {
+            let (worker, user) = self.user();
+            let (_, ticket) = mobile_at(&mut self.house, worker, &user);
+            self.ways.push((worker, user, ticket));
+        }
+        // Mostly the latest.
+        let chosen = self.ways.len() - 1 - self.roll(3).min(self.ways.len() - 1);
+        let (worker, user, shown) = self.ways[chosen].clone();
+        match self.roll(12) {
+            0..5 => {
+                let (to, next) = self.user();
+                let bytes = self.house.workers[to].signed(&next, Method::REFRESH, &[ticket(&shown)]);
+                self.house.ticket.clear();
+                self.house.receive(to, &next, &bytes);
+                self.deliver();
+                let given = std::mem::take(&mut self.house.ticket);
+                if given.is_empty() {
+                    self.ways.swap_remove(chosen);
+                } else {
+                    self.ways.push((to, next, given));
+                }
+            }
+            5..9 => self.house.receive(worker, &user, &DATA[..6]),
+            9 => {
+                if let Flow::Stream(conn) = user.client.flow {
+                    self.house.give(worker, Input::Closed(conn));
+                    self.house.collect(worker);
+                }
+                self.ways.swap_remove(chosen);
+            }
+            10 => {
+                let bytes = self.house.workers[worker].signed(&user, Method::REFRESH, &[lifetime(0)]);
+                self.house.receive(worker, &user, &bytes);
+            }
+            _ => self.house.workers.iter_mut().for_each(|worker| drop_outputs(worker, 3)),
+        }
+        self.house.is_full = self.roll(8) == 0;
+        if self.roll(3) > 0 {
+            self.deliver();
+        }
+        let excess = self.ways.len().saturating_sub(12);
+        self.ways.drain(..excess);
+    }
+
+    fn deliver(&mut self) {
+        self.house.settle();
+        self.house.lines.clear();
+    }
+}
+
+/// Lets time pass; what comes of it is told to nobody.
+fn drop_outputs(worker: &mut Bench, seconds: u64) {
+    worker.now += std::time::Duration::from_secs(seconds);
+    worker.server.tick(worker.now);
+}
+
+fn mobile_at(house: &mut House, worker: usize, user: &User) -> (Vec<String>, Vec<u8>) {
+    let bench = &mut house.workers[worker];
+    let (lines, given) = ask(bench, user, Method::ALLOCATE, &[transport(17), ticket(b"")]);
+    ask(bench, user, Method::CHANNEL_BIND, &[crate::bench::channel(0x4001), peer_address(PEER)]);
+    (lines, given)
+}
+
+#[test]
+fn nothing_is_left_of_a_crowd_that_moves_at_random() {
+    let mut moved = 0;
+    for seed in 0..60 {
+        let dice = Seeded::new(seed);
+        let mut crowd = Crowd { house: House::new(), dice, ways: Vec::new(), port: 1000 };
+        for _ in 0..120 {
+            crowd.step();
+            crowd.house.workers.iter_mut().for_each(|bench| bench.taken.clear());
+        }
+        crowd.deliver();
+        for _ in 0..3 {
+            for worker in [0, 1] {
+                drop_outputs(&mut crowd.house.workers[worker], 4000);
+                crowd.house.collect(worker);
+            }
+            crowd.deliver();
+        }
+        moved += crowd.house.moved;
+        assert_eq!(crowd.house.allocations(), [0, 0], "seed {seed}");
+        for bench in &crowd.house.workers {
+            assert_eq!(bench.server.roaming(), [0, 0, 0], "seed {seed}");
+        }
+    }
+    assert!(moved > 200, "{moved} moves");
 }
