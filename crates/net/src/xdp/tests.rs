@@ -39,6 +39,8 @@ fn ends_are_packed_as_the_program_reads_them() {
 fn the_program_is_built_where_clang_is() {
     let clang = std::process::Command::new("clang").arg("--version").output();
     assert_eq!(built().is_ok(), clang.is_ok(), "{MISSING}");
+    let without = XdpError::NotBuilt("clang was not there").to_string();
+    assert!(without.contains("built without it (clang was not there): install clang"), "{without}");
 }
 
 /// What the sender says of UDP's checksum.

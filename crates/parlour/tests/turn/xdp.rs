@@ -200,6 +200,17 @@ fn the_kernel_stops_when_the_allocation_ends() {
     assert!(counter(&house, "turn.xdp-packets") >= 2 * (packets - 1));
     let ended = format!("sent_packets={packets} sent_octets={}", octets + 5);
     house.server().expect(&ended, Duration::from_secs(5));
+    // However the process ends, its program leaves the interface.
+    assert!(has_program(&lan));
+    house.kill();
+    assert!(!has_program(&lan));
+}
+
+/// Whether there is a program on the server's interface.
+fn has_program(lan: &Lan) -> bool {
+    let mut line = std::process::Command::new("ip");
+    let output = line.args(["-n", &lan.server, "link", "show", "s0"]).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).contains("prog/xdp")
 }
 
 /// Sets a key of `[turn]` and has the configuration read again.
