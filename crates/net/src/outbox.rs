@@ -48,7 +48,7 @@ const KEPT: usize = 256 << 10;
 impl Outbox {
     pub(crate) fn new() -> Self {
         Self {
-            entries: Vec::new(),
+            entries: Vec::with_capacity(4 * Arrivals::AT_ONCE),
             copied: Vec::new(),
             departures: Departures::new(),
             oversized: Vec::new(),

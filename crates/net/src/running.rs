@@ -368,3 +368,6 @@ impl<M: Send + 'static> Seat<M> {
         Worker::new(handler, core, change, Ears { inbox, orders, bell })
     }
 }
+
+#[cfg(test)]
+mod heap;

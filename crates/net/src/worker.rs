@@ -105,15 +105,25 @@ impl<H: Handler> Worker<H> {
 
     /// Works until it is told to stop and nothing is left, or the time for that is up.
     pub(crate) fn work(mut self) {
-        self.settle();
-        self.listen();
+        self.begin();
         while !self.is_finished() {
-            let block = !self.listening && !self.is_due();
-            let count = self.core.events.wait(block);
-            self.round(count);
-            self.gather();
+            self.turn();
         }
         self.leave();
+    }
+
+    /// What the handler wished for when it was made, and mail that came before.
+    pub(crate) fn begin(&mut self) {
+        self.settle();
+        self.listen();
+    }
+
+    /// Waits for news, and lets everything happen that there is to do then.
+    pub(crate) fn turn(&mut self) {
+        let block = !self.listening && !self.is_due();
+        let count = self.core.events.wait(block);
+        self.round(count);
+        self.gather();
     }
 
     /// Whether the next deadline has come; if not, the alarm is set for it.
