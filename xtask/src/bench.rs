@@ -60,7 +60,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
 fn build(kinds: &[Kind]) -> Result<()> {
     // One after the other: together they would be built with one another's features, and everything anew.
     run(&cargo(), &["build", "--release", "--package", "load"])?;
-    if kinds.iter().any(|kind| matches!(kind, Kind::Parlour(_))) {
+    if kinds.iter().any(|kind| matches!(kind, Kind::Parlour(_) | Kind::ParlourGathering)) {
         run(&cargo(), &["build", "--release", "--package", "parlour"])?;
     }
     Ok(())

@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Parlour(Service),
+    /// Allowed to gather packets.
+    ParlourGathering,
     Coturn,
     /// A bare forwarder: one system call for each datagram.
     FloorPlain,
@@ -41,7 +43,13 @@ impl Kind {
     /// Who takes part in a benchmark.
     pub(crate) const fn of(service: Service) -> &'static [Self] {
         match service {
-            Service::Turn => &[Self::Parlour(Service::Turn), Self::Coturn, Self::FloorPlain, Self::FloorGso],
+            Service::Turn => &[
+                Self::Parlour(Service::Turn),
+                Self::ParlourGathering,
+                Self::Coturn,
+                Self::FloorPlain,
+                Self::FloorGso,
+            ],
             Service::Sip => {
                 &[Self::Parlour(Service::Sip), Self::Kamailio, Self::KamailioFast, Self::KamailioThrough]
             }
@@ -52,6 +60,7 @@ impl Kind {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Parlour(_) => "Parlour",
+            Self::ParlourGathering => "Parlour, gathering 500 µs",
             Self::Coturn => "coturn",
             Self::FloorPlain => "bare recvfrom, sendto",
             Self::FloorGso => "bare recvmmsg, GSO",
@@ -69,6 +78,7 @@ impl Kind {
         match self {
             Self::KamailioThrough => case.title == NEW_CONTACT,
             Self::FloorPlain | Self::FloorGso => case.bare,
+            Self::ParlourGathering => case.load.contains("--rate"),
             _ => true,
         }
     }
@@ -76,7 +86,7 @@ impl Kind {
     const fn service(self) -> Service {
         match self {
             Self::Parlour(service) => service,
-            Self::Coturn | Self::FloorPlain | Self::FloorGso => Service::Turn,
+            Self::ParlourGathering | Self::Coturn | Self::FloorPlain | Self::FloorGso => Service::Turn,
             Self::Kamailio | Self::KamailioFast | Self::KamailioThrough => Service::Sip,
             Self::Prosody | Self::ProsodyGenerational => Service::Xmpp,
         }
@@ -120,7 +130,8 @@ impl Server {
         std::fs::create_dir_all(&folder)?;
         let place = Place { folder, plain: free_port()?, tls: free_port()? };
         let line = match kind {
-            Kind::Parlour(service) => parlour(&place, service)?,
+            Kind::Parlour(service) => parlour(&place, service, "")?,
+            Kind::ParlourGathering => parlour(&place, Service::Turn, "gathering = \"500us\"\n")?,
             Kind::Coturn => peers::coturn(&place)?,
             Kind::FloorPlain => floor(&place, "plain")?,
             Kind::FloorGso => floor(&place, "gso")?,
@@ -237,12 +248,13 @@ fn floor(place: &Place, how: &str) -> Result<Vec<String>> {
     Ok(std::iter::once(binary("load")?).chain(words).collect())
 }
 
-fn parlour(place: &Place, service: Service) -> Result<Vec<String>> {
+/// `extra` is one more line for TURN.
+fn parlour(place: &Place, service: Service, extra: &str) -> Result<Vec<String>> {
     let program = binary("parlour")?;
     let house = place.text("house");
     shell::output(&program, &["init", DOMAIN, "--dir", &house, "--address", "127.0.0.1"])?;
     let config = place.text("house/parlour.toml");
-    std::fs::write(&config, parlour_config(place, service)?)?;
+    std::fs::write(&config, parlour_config(place, service, extra)?)?;
     let list = place.file("accounts.csv");
     accounts(service, "parlour", &list)?;
     shell::output(&program, &["--config", &config, "user", "import", &list.display().to_string()])?;
@@ -250,7 +262,7 @@ fn parlour(place: &Place, service: Service) -> Result<Vec<String>> {
 }
 
 /// One worker, and every service on, as an organisation has them; those that are not measured on any port.
-fn parlour_config(place: &Place, service: Service) -> Result<String> {
+fn parlour_config(place: &Place, service: Service, extra: &str) -> Result<String> {
     let own = (place.plain, place.tls);
     let ports =
         |of| if of == service { Ok::<_, anyhow::Error>(own) } else { Ok((free_port()?, free_port()?)) };
@@ -263,7 +275,7 @@ fn parlour_config(place: &Place, service: Service) -> Result<String> {
          [tls]\ncertificate = \"data/certs/{DOMAIN}.pem\"\nkey = \"data/certs/{DOMAIN}.key\"\n\n\
          [turn]\nudp = [\"127.0.0.1:{turn}\"]\ntls = [\"127.0.0.1:{turn_tls}\"]\nrelay-ports = \"10000-20999\"\n\
          limits = {{ strangers = 0 }}\n\
-         allow-peers = [\"127.0.0.0/8\"]\n\n\
+         allow-peers = [\"127.0.0.0/8\"]\n{extra}\n\
          [sip]\nudp = [\"127.0.0.1:{sip}\"]\ntls = [\"127.0.0.1:{sip_tls}\"]\n\n\
          [xmpp]\nclient = [\"127.0.0.1:{xmpp}\"]\nclient-tls = [\"127.0.0.1:{xmpp_tls}\"]\n"
     ))
