@@ -5,10 +5,12 @@
 
 mod sip_target;
 mod stun_target;
+mod turn_target;
 mod xml_target;
 
 pub use sip_target::sip;
 pub use stun_target::stun;
+pub use turn_target::turn;
 pub use xml_target::xml;
 
 #[cfg(test)]
@@ -32,6 +34,11 @@ mod tests {
     #[test]
     fn stun_corpus() {
         replay("stun", super::stun);
+    }
+
+    #[test]
+    fn turn_corpus() {
+        replay("turn", super::turn);
     }
 
     #[test]

@@ -1,0 +1,65 @@
+//! The whole TURN server by sequences of inputs: two workers, clients over datagrams and streams, peers, time, changes
+//! of the configuration and the accounts. What must never happen is checked after every step.
+
+mod grammar;
+mod house;
+mod people;
+mod rules;
+mod streams;
+mod tape;
+mod world;
+
+use tape::Tape;
+use world::World;
+
+/// How many steps one run has at most.
+const STEPS: usize = 300;
+
+/// Reads `data` as a play, and plays it.
+///
+/// # Panics
+/// When a server breaks its promise.
+pub fn turn(data: &[u8]) {
+    play(data);
+}
+
+/// How far a play came.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reached {
+    pub(super) allocations: u64,
+    pub(super) packets_out: u64,
+    pub(super) packets_in: u64,
+}
+
+fn play(data: &[u8]) -> Reached {
+    let mut tape = Tape::new(data);
+    let mut world = World::new();
+    for _ in 0..STEPS {
+        if tape.is_over() {
+            break;
+        }
+        world.step(&mut tape);
+        world.check();
+    }
+    world.end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    /// Were the plays refused at the door, their replay would prove nothing.
+    #[test]
+    fn the_corpus_goes_deep() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus/turn");
+        let mut sum = Reached::default();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let reached = play(&std::fs::read(entry.unwrap().path()).unwrap());
+            sum.allocations += reached.allocations;
+            sum.packets_out += reached.packets_out;
+            sum.packets_in += reached.packets_in;
+        }
+        assert!(sum.allocations > 50 && sum.packets_out > 10 && sum.packets_in > 10, "{sum:?}");
+    }
+}
