@@ -38,10 +38,11 @@ const PEERS: &[Need] = &[
 /// The Python that the tests run their clients with.
 pub(crate) const PYTHON: &str = "target/python/bin/python3";
 
-/// What the tests' Python has, and how it says that it has that: slixmpp is an XMPP client, prometheus-client reads what
-/// Prometheus would.
+/// What the tests' Python has, and how it says that it has that: slixmpp is an XMPP client, aiortc a WebRTC peer,
+/// prometheus-client reads what Prometheus would.
 const MODULES: &[(&str, &str)] = &[
     ("slixmpp>=1.17,<2", "import slixmpp; assert slixmpp.__version_info__[:2] >= (1, 17)"),
+    ("aiortc>=1.13,<2", "from aiortc import RTCIceTransportPolicy"),
     ("prometheus-client>=0.20,<1", "from prometheus_client.parser import text_string_to_metric_families"),
 ];
 

@@ -8,6 +8,7 @@ use testkit::House;
 use testkit::process::{Program, run};
 
 pub(crate) const PACKAGE: &str = "apt install coturn";
+pub(crate) const ROLAND: [&str; 4] = ["-u", "roland", "-w", "tr0mbone"];
 
 /// A peer on loopback that sends back what it gets.
 pub(crate) struct Peer {
@@ -44,11 +45,16 @@ pub(crate) fn uclient_as(
     credential: &[&str],
     flags: &[&str],
 ) -> (Option<i32>, String) {
+    run(&mut command(port, peer, credential, flags), PACKAGE, Duration::from_secs(60))
+}
+
+/// `turnutils_uclient` before it runs.
+pub(crate) fn command(port: u16, peer: (&str, u16), credential: &[&str], flags: &[&str]) -> Command {
     let mut command = Command::new("turnutils_uclient");
     command.args(flags).args(credential).args(["-n", "25", "-z", "4", "-l", "161"]);
     command.args(["-e", peer.0, "-r", &peer.1.to_string()]);
     command.args(["-p", &port.to_string(), "127.0.0.1"]);
-    run(&mut command, PACKAGE, Duration::from_secs(60))
+    command
 }
 
 /// What was sent and what came back, by the client's last count.
@@ -61,18 +67,21 @@ pub(crate) fn totals(output: &str) -> Option<(u64, u64)> {
     Some((number("tot_send_bytes ~ ")?, number("tot_recv_bytes ~ ")?))
 }
 
+/// All of it comes back with these flags.
+pub(crate) fn comes_back(server: u16, peer: (&str, u16), flags: &[&str]) {
+    let (code, output) = uclient(server, peer, "tr0mbone", flags);
+    let totals = totals(&output);
+    let all = totals.is_some_and(|(sent, received)| sent == received && sent >= 25 * 161);
+    assert!(all && code == Some(0), "{server} {flags:?}: {code:?} {totals:?}\n{output}");
+}
+
 /// All of it comes back with each of these sets of flags. They run at the same time, as they mostly wait.
 pub(crate) fn check(house: &House, listener: &str, address: &str, runs: &[&[&str]]) {
     let program = Peer::start(address);
     let (server, peer) = (house.port(listener), (address, program.port));
     std::thread::scope(|scope| {
         for flags in runs {
-            scope.spawn(move || {
-                let (code, output) = uclient(server, peer, "tr0mbone", flags);
-                let totals = totals(&output);
-                let all = totals.is_some_and(|(sent, received)| sent == received && sent >= 25 * 161);
-                assert!(all && code == Some(0), "{listener} {flags:?}: {code:?} {totals:?}\n{output}");
-            });
+            scope.spawn(move || comes_back(server, peer, flags));
         }
     });
 }

@@ -15,12 +15,14 @@ mod issued;
 mod live;
 mod metrics;
 mod mobility;
+mod modes;
 mod policy;
 mod relay_test;
 mod reload;
 mod sessions;
 mod strangers;
 mod tcp;
+mod webrtc;
 mod xdp;
 
 use std::time::{Duration, Instant};
