@@ -1,22 +1,27 @@
 //! Digest authentication, the server's side (RFC 3261 §22, RFC 7616, RFC 8760): MD5, SHA-256 and SHA-512-256, `qop="auth"`.
 //!
-//! Nonces hold their own time and proof, so nothing is kept between a challenge and its answer. Which nonce-counts
-//! were seen is not kept here either.
+//! Nonces hold their own time and proof, so nothing is kept between a challenge and its answer. Of an answer that was
+//! right its nonce-count is kept for as long as the nonce is good: the same answer is not taken twice. Nonces are answered
+//! at the worker that made them, so that one window sees all counts.
 
 mod credentials;
 mod hash;
 mod nonce;
+mod replay;
 
 use crate::message::reply::push_field;
 use crate::message::{HeaderName, Message, Method};
 use crate::uri::{Host, SipUri, Uri, unescape};
-pub use credentials::Credentials;
+pub use credentials::{Credentials, Qop};
 pub use hash::Algorithm;
 use hash::Hex;
+use nonce::Name;
+use replay::Replays;
+use std::cell::Cell;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
-use wire::{Account, Address, Directory, Domain, Keys, Secret};
+use wire::{Account, Address, Directory, Domain, Keys, Secret, WorkerId};
 
 /// How many credentials for one realm are looked at in one message.
 const MAX_CREDENTIALS: usize = 4;
@@ -102,7 +107,7 @@ pub enum Verdict {
     Granted(Address),
     /// There are none for this realm: challenge.
     Absent,
-    /// They are right, but the nonce is too old, or not ours: challenge again, with `stale=true`.
+    /// They are right, but the nonce is too old, or not ours, or they came before: challenge again, with `stale=true`.
     Stale,
     /// They are wrong, or break the grammar. `Some` names the account they claim to be of, where it exists.
     Refused(Option<Address>),
@@ -110,17 +115,32 @@ pub enum Verdict {
     Missing(Address),
 }
 
-/// Challenges and checks, with one secret of the server's.
+/// Challenges and checks on one worker, with one secret of the server's.
 #[derive(Debug)]
 pub struct Digest {
     secret: Secret,
     lifetime: Duration,
+    me: WorkerId,
+    /// How many nonces were made.
+    made: Cell<u32>,
+    /// The second in which this began: what earlier nonces were used for is not known.
+    began: Option<u32>,
+    replays: Replays,
 }
+
+/// How many nonces a worker remembers to have been answered in one nonce's lifetime.
+const MAX_ANSWERED: usize = 100_000;
 
 impl Digest {
     /// `secret` proves that a nonce is ours: random, the same on every worker. A nonce is good for `lifetime`.
-    pub fn new(secret: Secret, lifetime: Duration) -> Self {
-        Self { secret, lifetime }
+    pub fn new(me: WorkerId, secret: Secret, lifetime: Duration) -> Self {
+        let replays = Replays::new(MAX_ANSWERED);
+        Self { secret, lifetime, me, made: Cell::new(0), began: None, replays }
+    }
+
+    /// Nonces are good for so long from now on; what was seen stays seen.
+    pub fn set_lifetime(&mut self, lifetime: Duration) {
+        self.lifetime = lifetime;
     }
 
     /// Appends the challenges, one whole header line each. `unix` is now, since 1970. MD5 comes first: many clients
@@ -135,7 +155,9 @@ impl Digest {
         stale: bool,
         unix: Duration,
     ) {
-        let nonce = nonce::write(&self.secret, realm, unix);
+        let number = self.made.get();
+        self.made.set(number.wrapping_add(1));
+        let nonce = nonce::write(&self.secret, realm, Name::new(unix, self.me, number));
         let stale = if stale { ", stale=true" } else { "" };
         let mut line = |algorithm: Algorithm| {
             let name = algorithm.name();
@@ -156,13 +178,14 @@ impl Digest {
 
     /// Looks at the credentials for `realm`, the main name of a domain of ours, in a request.
     pub fn verify(
-        &self,
+        &mut self,
         request: &Message<'_>,
         role: Role,
         realm: &Domain,
         directory: &Directory,
         unix: Duration,
     ) -> Verdict {
+        self.began.get_or_insert(nonce::seconds(unix));
         let mut best = Verdict::Absent;
         let ours = request
             .all(role.credentials())
@@ -178,7 +201,7 @@ impl Digest {
     }
 
     fn judge(
-        &self,
+        &mut self,
         request: &Message<'_>,
         credentials: &Credentials<'_>,
         realm: &Domain,
@@ -198,12 +221,28 @@ impl Digest {
             None => Hex::of(credentials.algorithm, &[realm.as_str().as_bytes()]),
         };
         let right = is_right(request, credentials, &key, directory);
-        let fresh = nonce::is_fresh(&self.secret, realm, &credentials.nonce, unix, self.lifetime);
+        let name = nonce::read(&self.secret, realm, &credentials.nonce);
         match account {
-            Some(_) if right && fresh => Verdict::Granted(address),
+            Some(_) if right && self.is_new(name, credentials, unix) => Verdict::Granted(address),
             Some(_) if right => Verdict::Stale,
             account => Verdict::Refused(account.map(|_| address)),
         }
+    }
+}
+
+impl Digest {
+    /// Whether right credentials are for a nonce of this worker that is still good, and have not come before. Without
+    /// qop there is no nonce-count: such a client answers each nonce once.
+    fn is_new(&mut self, name: Option<Name>, credentials: &Credentials<'_>, unix: Duration) -> bool {
+        let Some(name) = name.filter(|name| name.worker() == self.me) else { return false };
+        let now = nonce::seconds(unix);
+        let lifetime = u32::try_from(self.lifetime.as_secs()).unwrap_or(u32::MAX);
+        let running = now.wrapping_sub(self.began.unwrap_or(now));
+        if name.age(unix) > lifetime.min(running) {
+            return false;
+        }
+        let count = credentials.qop.as_ref().map_or(0, Qop::count);
+        self.replays.note(name, count, now, lifetime)
     }
 }
 

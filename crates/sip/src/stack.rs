@@ -337,7 +337,7 @@ impl Stack {
 
     /// The calendar was set, or limits and rules have changed. Transactions at work go on by the old ones.
     pub fn set_config(&mut self, config: Config, epoch: Epoch) {
-        self.digest = config.digest();
+        self.digest.set_lifetime(config.nonce);
         self.seal = Seal::new(&config.secret);
         (self.config, self.epoch) = (config, epoch);
     }

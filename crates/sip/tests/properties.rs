@@ -9,7 +9,7 @@ use sip::message::{Contact, Edit, List, NameAddr, Reply, Via, build};
 use sip::{HeaderName, Message, Uri};
 use std::path::Path;
 use std::time::Duration;
-use wire::{Directory, Domain, Secret};
+use wire::{Directory, Domain, Secret, WorkerId};
 
 /// Every message that tests and fuzzing begin with.
 fn seeds() -> Vec<Vec<u8>> {
@@ -65,7 +65,7 @@ fn views(message: &Message<'_>) {
 
 fn digest(message: &Message<'_>) {
     let realm = Domain::new("falcot.com").unwrap();
-    let digest = Digest::new(Secret::new("secret"), Duration::from_secs(300));
+    let mut digest = Digest::new(WorkerId(0), Secret::new("secret"), Duration::from_secs(300));
     let directory = Directory::new([(&realm, &[][..])]);
     let _ = digest.verify(message, Role::Server, &realm, &directory, Duration::from_secs(1_800_000_000));
 }
@@ -164,7 +164,7 @@ fn every_beginning_and_end_of_the_seeds() {
 #[test]
 fn challenges_can_be_read() {
     let (realm, mut out) = (Domain::new("falcot.com").unwrap(), Vec::new());
-    let digest = Digest::new(Secret::new("secret"), Duration::from_secs(300));
+    let digest = Digest::new(WorkerId(0), Secret::new("secret"), Duration::from_secs(300));
     let request = seeds().into_iter().find(|seed| seed.starts_with(b"REGISTER ")).expect("a REGISTER");
     let request = Message::parse(&request).unwrap();
     let mut reply = Reply::begin(&mut out, &request, None, Role::Server.code(), "t");
@@ -172,7 +172,7 @@ fn challenges_can_be_read() {
         digest.challenge(out, Role::Server, &realm, Algorithms::ALL, true, Duration::from_secs(1))
     });
     reply.end();
-    assert_eq!(Message::parse(&out).unwrap().all(HeaderName::WwwAuthenticate).count(), 2);
+    assert_eq!(Message::parse(&out).unwrap().all(HeaderName::WwwAuthenticate).count(), 3);
 }
 
 /// One change of some bytes.

@@ -34,6 +34,14 @@ pub struct Qop<'a> {
     pub nc: Cow<'a, [u8]>,
 }
 
+impl Qop<'_> {
+    /// The nonce-count as a number.
+    pub fn count(&self) -> u32 {
+        let digit = |byte: &u8| char::from(*byte).to_digit(16).expect("checked when it was read");
+        self.nc.iter().fold(0, |count, byte| count << 4 | digit(byte))
+    }
+}
+
 /// The parameters as they come, before it is known which are there.
 #[derive(Default)]
 struct Raw<'a> {

@@ -1,4 +1,4 @@
-//! Nonces that prove by themselves when and for which realm this server made them.
+//! Nonces that prove by themselves when, by which worker and for which realm this server made them. No two are alike.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,48 +6,67 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
-use wire::{Domain, Secret};
+use wire::{Domain, Secret, WorkerId};
 
-/// Seconds since 1970 in 32 bits, and half of an HMAC.
-const LENGTH: usize = 4 + 16;
+/// What tells one nonce from all others: seconds since 1970, the worker, the number of its nonce.
+const NAME: usize = 4 + 2 + 4;
 
-fn seconds(unix: Duration) -> u32 {
-    // Wraps in 2106, as does every comparison below.
+/// A name and half of an HMAC.
+const LENGTH: usize = NAME + 16;
+
+/// What tells one nonce from all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Name([u8; NAME]);
+
+impl Name {
+    pub(super) fn new(unix: Duration, worker: WorkerId, number: u32) -> Self {
+        let mut raw = [0; NAME];
+        raw[..4].copy_from_slice(&seconds(unix).to_be_bytes());
+        raw[4..6].copy_from_slice(&worker.0.to_be_bytes());
+        raw[6..].copy_from_slice(&number.to_be_bytes());
+        Self(raw)
+    }
+
+    /// How many seconds ago it was made; nearly 2^32 where that is to come.
+    pub(super) fn age(&self, unix: Duration) -> u32 {
+        let made = u32::from_be_bytes(self.0[..4].try_into().expect("4 octets"));
+        seconds(unix).wrapping_sub(made)
+    }
+
+    pub(super) fn worker(&self) -> WorkerId {
+        WorkerId(u16::from_be_bytes([self.0[4], self.0[5]]))
+    }
+}
+
+/// In 32 bits, which wrap in 2106, as does every comparison of them.
+pub(super) fn seconds(unix: Duration) -> u32 {
     u32::try_from(unix.as_secs() & u64::from(u32::MAX)).expect("32 bits")
 }
 
-fn proof(secret: &Secret, realm: &Domain, time: [u8; 4]) -> [u8; 16] {
+fn proof(secret: &Secret, realm: &Domain, name: Name) -> [u8; 16] {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose()).expect("HMAC takes keys of any length");
     mac.update(b"sip nonce");
-    mac.update(&time);
+    mac.update(&name.0);
     mac.update(realm.as_str().as_bytes());
     let full = mac.finalize().into_bytes();
     full[..16].try_into().expect("16 of 32 octets")
 }
 
-/// A nonce of this second.
-pub(super) fn write(secret: &Secret, realm: &Domain, unix: Duration) -> String {
-    let time = seconds(unix).to_be_bytes();
+/// The nonce of this name.
+pub(super) fn write(secret: &Secret, realm: &Domain, name: Name) -> String {
     let mut raw = [0; LENGTH];
-    raw[..4].copy_from_slice(&time);
-    raw[4..].copy_from_slice(&proof(secret, realm, time));
+    raw[..NAME].copy_from_slice(&name.0);
+    raw[NAME..].copy_from_slice(&proof(secret, realm, name));
     URL_SAFE_NO_PAD.encode(raw)
 }
 
-/// Whether this server made `nonce` for `realm`, no more than `lifetime` ago.
-pub(super) fn is_fresh(
-    secret: &Secret,
-    realm: &Domain,
-    nonce: &[u8],
-    unix: Duration,
-    lifetime: Duration,
-) -> bool {
+/// The name of a nonce that this server made for `realm`.
+pub(super) fn read(secret: &Secret, realm: &Domain, nonce: &[u8]) -> Option<Name> {
     let mut raw = [0; LENGTH + 1];
-    let Ok(LENGTH) = URL_SAFE_NO_PAD.decode_slice(nonce, &mut raw) else { return false };
-    let time: [u8; 4] = raw[..4].try_into().expect("4 octets");
-    let ours: bool = proof(secret, realm, time).ct_eq(&raw[4..LENGTH]).into();
-    let age = seconds(unix).wrapping_sub(u32::from_be_bytes(time));
-    ours && u64::from(age) <= lifetime.as_secs()
+    let Ok(LENGTH) = URL_SAFE_NO_PAD.decode_slice(nonce, &mut raw) else { return None };
+    let name = Name(raw[..NAME].try_into().expect("as many octets"));
+    let ours: bool = proof(secret, realm, name).ct_eq(&raw[NAME..LENGTH]).into();
+    ours.then_some(name)
 }
 
 #[cfg(test)]
@@ -55,22 +74,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_ours_and_only_for_a_time() {
+    fn only_ours() {
         let (secret, realm) = (Secret::new("s"), Domain::new("falcot.com").unwrap());
-        let at = Duration::from_secs;
-        let nonce = write(&secret, &realm, at(1_800_000_000));
-        let fresh = |secret: &Secret, realm: &Domain, nonce: &str, now| {
-            is_fresh(secret, realm, nonce.as_bytes(), at(now), at(300))
-        };
-        assert!(
-            fresh(&secret, &realm, &nonce, 1_800_000_000) && fresh(&secret, &realm, &nonce, 1_800_000_300)
-        );
-        assert!(!fresh(&secret, &realm, &nonce, 1_800_000_301), "too old");
-        assert!(!fresh(&secret, &realm, &nonce, 1_799_999_999), "from the future");
-        assert!(!fresh(&Secret::new("t"), &realm, &nonce, 1_800_000_000), "another server's");
-        assert!(!fresh(&secret, &Domain::new("other.example").unwrap(), &nonce, 1_800_000_000));
+        let name = Name::new(Duration::from_secs(1_800_000_000), WorkerId(3), 9);
+        let nonce = write(&secret, &realm, name);
+        let read = |secret: &Secret, realm: &Domain, nonce: &str| read(secret, realm, nonce.as_bytes());
+        assert_eq!(read(&secret, &realm, &nonce), Some(name));
+        assert_eq!((name.worker(), name.age(Duration::from_secs(1_800_000_300))), (WorkerId(3), 300));
+        assert_eq!(name.age(Duration::from_secs(1_799_999_999)), u32::MAX, "from the future");
+        assert_eq!(read(&Secret::new("t"), &realm, &nonce), None, "another server's");
+        assert_eq!(read(&secret, &Domain::new("other.example").unwrap(), &nonce), None);
         for bad in ["", "x", "!", &nonce[1..], &format!("{nonce}A"), &format!("B{}", &nonce[1..])] {
-            assert!(!fresh(&secret, &realm, bad, 1_800_000_000), "{bad}");
+            assert_eq!(read(&secret, &realm, bad), None, "{bad}");
         }
     }
 }

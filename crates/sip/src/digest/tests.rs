@@ -2,6 +2,7 @@
 
 use super::*;
 use std::sync::Arc;
+use wire::WorkerId;
 
 const NOW: Duration = Duration::from_secs(1_800_000_000);
 
@@ -57,7 +58,7 @@ struct Client<'a> {
 
 impl Default for Client<'_> {
     fn default() -> Self {
-        let nonce = nonce::write(&Secret::new("secret"), &domain(), NOW);
+        let nonce = nonce::write(&Secret::new("secret"), &domain(), Name::new(NOW, WorkerId(0), 0));
         let (qop, uri) = (Some("auth"), "sip:falcot.com");
         Self { username: "roland", password: "hunter2", algorithm: Some("MD5"), qop, uri, nonce }
     }
@@ -123,9 +124,16 @@ impl Client<'_> {
 }
 
 fn verdict(request: &str, now: Duration) -> Verdict {
-    let digest = Digest::new(Secret::new("secret"), Duration::from_secs(300));
+    let mut digest = digest();
     let request = Message::parse(request.as_bytes()).unwrap();
     digest.verify(&request, Role::Server, &domain(), &directory(), now)
+}
+
+/// It has run since before `NOW`.
+fn digest() -> Digest {
+    let mut digest = Digest::new(WorkerId(0), Secret::new("secret"), Duration::from_secs(300));
+    digest.began = Some(nonce::seconds(NOW) - 1000);
+    digest
 }
 
 fn roland() -> Address {
@@ -189,6 +197,29 @@ fn stale() {
 }
 
 #[test]
+fn credentials_that_came_before_are_stale() {
+    let check = |digest: &mut Digest, client: &Client<'_>| {
+        let text = request(&format!("Authorization: {}\r\n", client.header()));
+        let request = Message::parse(text.as_bytes()).unwrap();
+        digest.verify(&request, Role::Server, &domain(), &directory(), NOW)
+    };
+    for qop in [Some("auth"), None] {
+        let (mut digest, client) = (digest(), Client { qop, ..Client::default() });
+        assert_eq!(check(&mut digest, &client), Verdict::Granted(roland()));
+        assert_eq!(check(&mut digest, &client), Verdict::Stale);
+        assert_eq!(check(&mut digest, &Client { password: "x", ..client }), Verdict::Refused(Some(roland())));
+    }
+    let nonce =
+        |worker, unix| nonce::write(&Secret::new("secret"), &domain(), Name::new(unix, WorkerId(worker), 7));
+    let elsewhere = Client { nonce: nonce(1, NOW), ..Client::default() };
+    assert_eq!(check(&mut digest(), &elsewhere), Verdict::Stale, "another worker knows what it was used for");
+    let before = Client { nonce: nonce(0, NOW - Duration::from_secs(2)), ..Client::default() };
+    assert_eq!(check(&mut digest(), &before), Verdict::Granted(roland()));
+    let mut new = Digest::new(WorkerId(0), Secret::new("secret"), Duration::from_secs(300));
+    assert_eq!(check(&mut new, &before), Verdict::Stale, "from before this server was started");
+}
+
+#[test]
 fn a_key_that_the_account_lacks() {
     let joe = Address::new("joe", "falcot.com").unwrap();
     let client = |algorithm, username| Client { algorithm: Some(algorithm), username, ..Client::default() };
@@ -227,8 +258,8 @@ fn the_best_of_several_counts_up_to_a_bound() {
 
 #[test]
 fn challenges() {
-    let digest = Digest::new(Secret::new("secret"), Duration::from_secs(300));
-    let nonce = nonce::write(&Secret::new("secret"), &domain(), NOW);
+    let digest = digest();
+    let nonce = nonce::write(&Secret::new("secret"), &domain(), Name::new(NOW, WorkerId(0), 0));
     let mut out = Vec::new();
     digest.challenge(&mut out, Role::Proxy, &domain(), Algorithms::ALL, true, NOW);
     let line = |algorithm| {
@@ -239,8 +270,9 @@ fn challenges() {
     assert_eq!(String::from_utf8(out).unwrap(), line("MD5") + &line("SHA-256") + &line("SHA-512-256"));
     let mut out = Vec::new();
     digest.challenge(&mut out, Role::Server, &domain(), Algorithms::MD5, false, NOW);
+    let second = nonce::write(&Secret::new("secret"), &domain(), Name::new(NOW, WorkerId(0), 1));
     let line = line("MD5").replace("Proxy-A", "WWW-A").replace(", stale=true", "");
-    assert_eq!(String::from_utf8(out).unwrap(), line);
+    assert_eq!(String::from_utf8(out).unwrap(), line.replace(&nonce, &second), "no two nonces are alike");
 }
 
 #[test]

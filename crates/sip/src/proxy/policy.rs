@@ -14,7 +14,7 @@ use wire::{Address, Domain};
 impl Stack {
     /// Whether a request may be forwarded.
     pub(crate) fn permit(
-        &self,
+        &mut self,
         now: Instant,
         arrival: &Arrival,
         request: &Message<'_>,
@@ -46,7 +46,7 @@ impl Stack {
 
     /// Whether a request proves to come from `claimed`: an address at the main name of a domain of ours.
     pub(crate) fn prove(
-        &self,
+        &mut self,
         now: Instant,
         request: &Message<'_>,
         role: Role,

@@ -59,6 +59,6 @@ impl Config {
     }
 
     pub(super) fn digest(&self) -> Digest {
-        Digest::new(self.secret.clone(), self.nonce)
+        Digest::new(self.me, self.secret.clone(), self.nonce)
     }
 }

@@ -5,8 +5,11 @@ use crate::{answer, request};
 use md5::{Digest, Md5};
 use sha2::Sha256;
 use std::fmt::Write;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const ALICE: &str = "198.51.100.1:5060";
+
+static COUNT: AtomicU32 = AtomicU32::new(1);
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -15,7 +18,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// What a phone answers to a challenge.
+/// What a phone answers to a challenge, with a new nonce-count each time.
 fn credentials(challenge: &str, user: &str, password: &str, method: &str, uri: &str) -> String {
     let param = |name: &str| {
         let rest = challenge.split_once(&format!("{name}=")).unwrap().1;
@@ -24,14 +27,16 @@ fn credentials(challenge: &str, user: &str, password: &str, method: &str, uri: &
     let (realm, nonce, algorithm) = (param("realm"), param("nonce"), param("algorithm"));
     let hash = |text: String| match algorithm.as_str() {
         "MD5" => hex(&Md5::digest(text)),
-        _ => hex(&Sha256::digest(text)),
+        "SHA-256" => hex(&Sha256::digest(text)),
+        _ => panic!("no account here has a key for {algorithm}"),
     };
+    let count = format!("{:08x}", COUNT.fetch_add(1, Ordering::Relaxed));
     let first = hash(format!("{user}:{realm}:{password}"));
     let second = hash(format!("{method}:{uri}"));
-    let response = hash(format!("{first}:{nonce}:00000001:c:auth:{second}"));
+    let response = hash(format!("{first}:{nonce}:{count}:c:auth:{second}"));
     format!(
         "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", response=\"{response}\", \
-         algorithm={algorithm}, qop=auth, nc=00000001, cnonce=\"c\""
+         algorithm={algorithm}, qop=auth, nc={count}, cnonce=\"c\""
     )
 }
 
@@ -110,6 +115,9 @@ fn our_callers_prove_who_they_are() {
     };
     check("alice@falcot.com", "2", &proof("alice"), "SIP/2.0 480 Temporarily Unavailable");
     check("carol@falcot.com", "3", &proof("alice"), "SIP/2.0 403 Not Your Account");
+    let seen = proof("alice");
+    check("alice@falcot.com", "6", &seen, "SIP/2.0 480 Temporarily Unavailable");
+    check("alice@falcot.com", "7", &seen, "SIP/2.0 407 Proxy Authentication Required");
     check("falcot.com", "4", "", "SIP/2.0 403 Not Your Account");
     check("x@example.org", "5", "", "SIP/2.0 480 Temporarily Unavailable");
 }
@@ -123,19 +131,16 @@ fn credentials_for_us_go_no_further_and_others_do() {
         request("INVITE", "sip:x@peer.example", ALICE, branch, parties, more)
     };
     let challenge = last(house.datagram(ALICE, &call("1", "")));
-    let proof = credentials(
-        challenge.header("Proxy-Authenticate")[0],
-        "alice",
-        "hunter2",
-        "INVITE",
-        "sip:x@peer.example",
-    );
+    let proof = || {
+        let challenge = challenge.header("Proxy-Authenticate")[0];
+        credentials(challenge, "alice", "hunter2", "INVITE", "sip:x@peer.example")
+    };
     let theirs = "Digest username=\"x\", realm=\"peer.example\", nonce=\"n\", uri=\"u\", response=\"00\"";
-    let more = format!("Proxy-Authorization: {proof}\r\nProxy-Authorization: {theirs}\r\n");
-    let sent = house.datagram(ALICE, &call("2", &more));
+    let more = || format!("Proxy-Authorization: {}\r\nProxy-Authorization: {theirs}\r\n", proof());
+    let sent = house.datagram(ALICE, &call("2", &more()));
     assert_eq!(sent[1].to, "203.0.113.1:5060");
     assert_eq!(sent[1].header("Proxy-Authorization"), [theirs]);
-    let by_address = call("3", &more).replace("alice@falcot.com", "alice@192.0.2.1");
+    let by_address = call("3", &more()).replace("alice@falcot.com", "alice@192.0.2.1");
     assert_eq!(house.datagram(ALICE, &by_address)[1].header("Proxy-Authorization"), [theirs]);
 }
 
