@@ -81,7 +81,8 @@ const KEYS: &[Key] = &[
     },
     texts(
         "alternate-server",
-        "Where clients are sent while this server is drained, as \"address:port\"; of the client's own family.",
+        "Where clients are sent while this server is drained or full, as \"address:port\"; of the client's own family,\n\
+         by chance where there are several.",
     ),
     Key {
         name: "drain",

@@ -38,7 +38,7 @@ pub struct TurnPlan {
     pub bandwidth: TurnBandwidth,
     /// Whether allocations may move to another client address (RFC 8016).
     pub mobility: bool,
-    /// Where clients are sent while the server is drained (300); the first of the client's family.
+    /// Where clients are sent while the server is drained or full (300): one of the client's family.
     pub alternate_servers: Vec<SocketAddr>,
     /// How long the end of the server waits for allocations.
     pub drain: Duration,
