@@ -15,7 +15,8 @@ use server::{Kind, Server};
 use std::time::Duration;
 use table::Figures;
 
-const USAGE: &str = "usage: cargo xtask bench turn|sip|xmpp|xdp [--quick] [--runs N] [--only SERVER]";
+const USAGE: &str =
+    "usage: cargo xtask bench turn|sip|xmpp|xdp [--quick] [--runs N] [--only SERVER] [--write]";
 
 /// Some servers answer before they have done all that they do at their start.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -26,6 +27,8 @@ struct Wish {
     quick: bool,
     runs: usize,
     only: Option<String>,
+    /// Whether the tables go into docs/performance.md.
+    write: bool,
 }
 
 /// Runs the benchmark of one service.
@@ -52,8 +55,9 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
         println!("round {} of {}", number + 1, wish.runs);
         round(number, &kinds, &cases, &mut figures)?;
     }
-    println!("\n{}", figures.markdown(&cases));
-    Ok(())
+    let tables = figures.markdown(&cases);
+    println!("\n{tables}");
+    if wish.write { table::publish(arguments[0].as_str(), &tables) } else { Ok(()) }
 }
 
 /// What is measured and what measures, as released.
@@ -74,11 +78,12 @@ fn read(arguments: &[String]) -> Result<Wish> {
         Some("xmpp") => Service::Xmpp,
         _ => bail!("{USAGE}"),
     };
-    let mut wish = Wish { service, quick: false, runs: 3, only: None };
+    let mut wish = Wish { service, quick: false, runs: 3, only: None, write: false };
     while let Some(word) = words.next() {
         let mut value = || words.next().with_context(|| format!("{word} wants a value"));
         match word {
             "--quick" => (wish.quick, wish.runs) = (true, 1),
+            "--write" => wish.write = true,
             "--runs" => wish.runs = value()?.parse()?,
             "--only" => wish.only = Some(value()?.to_owned()),
             _ => bail!("{USAGE}"),

@@ -2,6 +2,7 @@
 
 use crate::bench::case::{Case, Mark};
 use crate::bench::server::Kind;
+use anyhow::{Context, Result};
 use std::collections::HashMap;
 use std::fmt::Write;
 
@@ -119,6 +120,24 @@ impl Figures {
     }
 }
 
+/// Puts the tables of a benchmark into the documentation, between the marks that are there for it.
+pub(crate) fn publish(name: &str, tables: &str) -> Result<()> {
+    const PAGE: &str = "docs/performance.md";
+    let page = std::fs::read_to_string(PAGE)?;
+    std::fs::write(
+        PAGE,
+        between(&page, name, tables).with_context(|| format!("no marks for {name} in {PAGE}"))?,
+    )?;
+    Ok(())
+}
+
+fn between(page: &str, name: &str, tables: &str) -> Option<String> {
+    let (begin, end) = (format!("<!-- bench {name}: begin -->\n"), format!("<!-- bench {name}: end -->"));
+    let (before, rest) = page.split_once(&begin)?;
+    let (_, after) = rest.split_once(&end)?;
+    Some(format!("{before}{begin}{}\n{end}{after}", tables.trim_end()))
+}
+
 /// The lowest, the middle and the highest.
 fn spread(figures: &[Figure]) -> (f64, f64, f64) {
     let mut all: Vec<f64> = figures.iter().map(|figure| figure.each).collect();
@@ -138,6 +157,14 @@ fn digits(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tables_go_between_their_marks() {
+        let page = "a\n<!-- bench turn: begin -->\nold\n<!-- bench turn: end -->\nb\n";
+        let made = between(page, "turn", "| new |\n\n").unwrap();
+        assert_eq!(made, "a\n<!-- bench turn: begin -->\n| new |\n<!-- bench turn: end -->\nb\n");
+        assert_eq!(between(page, "sip", "x"), None);
+    }
 
     #[test]
     fn the_middle_and_its_spread() {
