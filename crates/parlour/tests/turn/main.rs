@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_types, reason = "a test is a client with sockets of its own")]
 
 mod client;
+mod conformance;
 mod coturn;
 mod credentials;
 mod discovery;
