@@ -2,7 +2,7 @@
 
 use crate::admission::Pass;
 use crate::listen::Row;
-use crate::sys::Interest;
+use crate::sys::{Interest, streams};
 use crate::tls::{Facts, Session};
 use crate::{ConnectionInfo, Tag};
 use std::io::{self, IoSlice, Write};
@@ -211,7 +211,7 @@ impl Spill<'_> {
     /// Sends what was kept earlier.
     fn retry(&mut self) {
         while !self.out.is_empty() && !self.blocked && self.error.is_none() {
-            match self.attempt(|mut socket, out| socket.write(out)) {
+            match self.attempt(streams::send) {
                 Some(sent) => drop(self.out.drain(..sent)),
                 None => return,
             }
@@ -239,7 +239,10 @@ impl Write for Spill<'_> {
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         if self.out.is_empty() && !self.blocked && self.error.is_none() {
-            let sent = self.attempt(|mut socket, _| socket.write_vectored(parts));
+            let sent = match parts {
+                [only] => self.attempt(|socket, _| streams::send(socket, only)),
+                _ => self.attempt(|mut socket, _| socket.write_vectored(parts)),
+            };
             if let Some(sent) = sent.filter(|&sent| sent > 0) {
                 return Ok(sent);
             }

@@ -15,6 +15,7 @@ mod options;
 mod receive;
 mod send;
 mod shelf;
+pub(crate) mod streams;
 
 pub(crate) use alarm::{Alarm, rest, wake_in_time};
 pub(crate) use bell::Bell;

@@ -3,11 +3,11 @@
 use super::Worker;
 use crate::core::{Due, Manner};
 use crate::stream::{Phase, Stream};
-use crate::sys::Event;
+use crate::sys::{Event, streams};
 use crate::tls::Session;
 use crate::token::Token;
 use crate::{CloseReason, Handler, Net};
-use std::io::{self, Read};
+use std::io;
 use wire::ConnectionId;
 
 /// Reads of one stream at one time.
@@ -88,7 +88,7 @@ impl<H: Handler> Worker<H> {
     fn read_once(&mut self, id: ConnectionId, scratch: &mut [u8]) -> Option<usize> {
         let stream = self.core.streams.get_mut(id)?;
         let drains = stream.phase == Phase::Closing;
-        match stream.socket.read(scratch) {
+        match streams::receive(&stream.socket, scratch) {
             Ok(0) => {
                 self.ended(id);
                 None
