@@ -491,3 +491,15 @@ fn secrets_as_credentials_of_the_service_manager() {
     let (code, said) = check();
     assert!(code == Some(0) && !said.contains("left out") && !said.contains("north wind"), "{said}");
 }
+
+#[test]
+fn a_secret_in_a_file_that_others_may_read() {
+    let house = House::new();
+    let file = house.path("parlour.toml");
+    let text = std::fs::read_to_string(&file).expect("there");
+    std::fs::write(&file, text.replace("secrets = []", "secrets = [\"north wind\"]")).expect("ours");
+    let warnings = house.json(&["check"], "")["warnings"].to_string();
+    assert!(warnings.contains("turn.secrets: others may read") && !warnings.contains("north"), "{warnings}");
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).expect("ours");
+    assert_eq!(house.json(&["check"], "")["warnings"], serde_json::json!([]));
+}

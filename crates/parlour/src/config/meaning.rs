@@ -19,7 +19,7 @@ use wire::{Address, Domain, Transport};
 pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> Result<Plan, Vec<Fault>> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let dir = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-    let mut judge = Judge { text, dir: &dir, file, faults, warnings: vec![] };
+    let mut judge = Judge { text, path: &path, dir: &dir, file, faults, warnings: vec![] };
     let domains = judge.domains();
     let (url, data) = judge.storage();
     let network = judge.network();
@@ -50,6 +50,7 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
 
 pub(super) struct Judge<'a> {
     text: &'a str,
+    pub(super) path: &'a Path,
     pub(super) dir: &'a Path,
     pub(super) file: &'a File,
     pub(super) faults: Vec<Fault>,

@@ -6,7 +6,7 @@ use super::listener::Place;
 use super::meaning::{Judge, ip_address, network, port_range};
 use super::plan::{DomainPlan, OauthKey, TurnBandwidth, TurnLimits, TurnPlan, TurnQuota};
 use super::secret::{self, Found, Source};
-use super::{host, quantity};
+use super::{host, quantity, tls};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::net::{IpAddr, SocketAddr};
@@ -29,6 +29,7 @@ impl<'a> Judge<'a> {
         let table = self.file.section("turn");
         let ports = table.text("relay-ports").and_then(|typed| self.note(port_range(typed)));
         let oauth_keys = self.oauth_keys(table);
+        self.warn_about_inline_secrets(table);
         TurnPlan {
             udp: self.listeners("turn", "udp", Transport::Udp, places),
             tcp: self.listeners("turn", "tcp", Transport::Tcp, places),
@@ -61,6 +62,16 @@ impl<'a> Judge<'a> {
                 self.warnings.push(why);
                 None
             }
+        }
+    }
+
+    fn warn_about_inline_secrets(&mut self, table: &Table) {
+        let keys = table.rows("oauth-keys").iter().filter_map(|row| row.secret("key"));
+        let mut secrets = table.secrets("secrets").iter().chain(keys);
+        let inline = secrets.find(|typed| matches!(typed.value, Source::Inline(_)));
+        if let Some(typed) = inline.filter(|_| tls::others_may_read(self.path)) {
+            let warning = format!("{}: others may read {}; chmod 600 it", typed.key, self.path.display());
+            self.warnings.push(warning);
         }
     }
 
