@@ -178,12 +178,11 @@ fn pair(house: &House) -> [Client; 2] {
     pair
 }
 
-#[test]
-fn clients_reach_one_another_on_one_worker_and_on_two() {
-    let house = builder().start();
+/// Everything that clients of this house send one another arrives.
+fn reach_one_another(house: &House) {
     // Of sixteen pairs some are on one worker and some on two.
     for number in 0..16_u8 {
-        let [mut one, mut other] = pair(&house);
+        let [mut one, mut other] = pair(house);
         for length in [0, 1, 160, 1200] {
             let size = u16::try_from(length).unwrap().to_be_bytes();
             let message = [&[0x40, 0, size[0], size[1]][..], &vec![number; length]].concat();
@@ -193,6 +192,17 @@ fn clients_reach_one_another_on_one_worker_and_on_two() {
             assert_eq!(one.line.receive(), message);
         }
     }
+}
+
+#[test]
+fn clients_reach_one_another_on_one_worker_and_on_two() {
+    reach_one_another(&builder().start());
+}
+
+#[test]
+fn clients_reach_one_another_behind_nat_without_its_help() {
+    let hidden = builder().set("network", "external", r#"["203.0.113.9=127.0.0.1"]"#);
+    reach_one_another(&hidden.set("turn", "allow-peers", r#"["203.0.113.9/32"]"#).start());
 }
 
 #[test]
