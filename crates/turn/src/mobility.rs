@@ -1,7 +1,7 @@
 //! Mobility (RFC 8016): an allocation goes on by another 5-tuple of its client's. A Refresh with the ticket announces the
 //! new one; the old one stays good, and is where peers' datagrams go, until anything else comes by the new one. Then the
 //! old one is forgotten and the old ticket is worth nothing. A client whose stream has broken is awaited until its
-//! allocation ends. Where the new 5-tuple leads to another worker the allocation moves there ([`away`]).
+//! allocation ends. Where the new 5-tuple leads to another worker the allocation moves there (`away`).
 
 mod away;
 mod refresh;
