@@ -142,7 +142,7 @@ pub struct Allocation {
     /// Its relay; of the two of a dual allocation the first that is left.
     pub relay: Relay,
     /// The other relay of a dual allocation.
-    pub second: Option<Relay>,
+    pub second: Option<Box<Relay>>,
     /// When it began.
     pub began: Instant,
     /// The Allocate that made it: the same again is a retransmission (RFC 8656 §7.2).
@@ -179,7 +179,7 @@ impl Allocation {
 
     /// Its relays.
     pub fn relays(&self) -> impl Iterator<Item = &Relay> {
-        [Some(&self.relay), self.second.as_ref()].into_iter().flatten()
+        [Some(&self.relay), self.second.as_deref()].into_iter().flatten()
     }
 
     /// The relay of a family.
@@ -204,17 +204,17 @@ impl Allocation {
 
     /// When the first of its relays ends.
     pub fn deadline(&self) -> Instant {
-        self.second.map_or(self.relay.expires, |second| second.expires.min(self.relay.expires))
+        self.second.as_ref().map_or(self.relay.expires, |second| second.expires.min(self.relay.expires))
     }
 
     /// When the last of its relays ends.
     pub fn expires(&self) -> Instant {
-        self.second.map_or(self.relay.expires, |second| second.expires.max(self.relay.expires))
+        self.second.as_ref().map_or(self.relay.expires, |second| second.expires.max(self.relay.expires))
     }
 
     /// Lets its relays, or the one of a family, live until then.
     pub(crate) fn extend(&mut self, family: Option<Family>, until: Instant) {
-        let relays = [Some(&mut self.relay), self.second.as_mut()].into_iter().flatten();
+        let relays = [Some(&mut self.relay), self.second.as_deref_mut()].into_iter().flatten();
         let chosen = relays.filter(|relay| family.is_none_or(|family| relay.family() == family));
         chosen.for_each(|relay| relay.expires = until);
     }
@@ -222,7 +222,7 @@ impl Allocation {
     /// Takes one relay of two out, with the permissions and channels of its family. `None` where it is the only one, or
     /// there is none.
     fn shed(&mut self, family: Family) -> Option<Relay> {
-        let second = self.second?;
+        let second = **self.second.as_ref()?;
         let gone = *self.of_family(family)?;
         if gone.socket == self.relay.socket {
             self.relay = second;
@@ -249,7 +249,7 @@ impl Allocation {
             client: self.client,
             relaying: self.relaying,
             relayed: self.relay.relayed,
-            second: self.second.map(|second| second.relayed),
+            second: self.second.as_ref().map(|second| second.relayed),
             began: self.began,
             expires: self.expires(),
             permissions: self.permissions.len(),

@@ -52,14 +52,15 @@ pub struct Clash;
 /// The channels of one allocation.
 #[derive(Debug, Default)]
 pub struct Channels {
-    by_number: FxHashMap<ChannelNumber, Channel>,
+    /// Boxed, as a table has room for four even where there is one.
+    by_number: FxHashMap<ChannelNumber, Box<Channel>>,
     by_peer: FxHashMap<SocketAddr, ChannelNumber>,
 }
 
 impl Channels {
     /// A channel, if traffic may flow at `now`.
     pub fn get(&self, now: Instant, number: ChannelNumber) -> Option<&Channel> {
-        self.by_number.get(&number).filter(|channel| channel.is_open(now))
+        self.by_number.get(&number).map(|channel| &**channel).filter(|channel| channel.is_open(now))
     }
 
     /// The channel that leads to a peer, if traffic may flow at `now`.
@@ -90,7 +91,8 @@ impl Channels {
         permitted: Instant,
         is_ours: bool,
     ) {
-        self.by_number.insert(number, Channel { peer, until: now + CHANNEL, permitted, is_ours });
+        let channel = Channel { peer, until: now + CHANNEL, permitted, is_ours };
+        self.by_number.insert(number, Box::new(channel));
         self.by_peer.insert(peer, number);
     }
 
@@ -136,7 +138,7 @@ impl Channels {
 
     /// Those that are bound at `now`, in no order.
     pub fn iter(&self, now: Instant) -> impl Iterator<Item = (ChannelNumber, Channel)> {
-        let all = self.by_number.iter().map(|(number, channel)| (*number, *channel));
+        let all = self.by_number.iter().map(|(number, channel)| (*number, **channel));
         all.filter(move |(_, channel)| now < channel.until)
     }
 

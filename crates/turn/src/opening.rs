@@ -228,7 +228,7 @@ impl Server {
             seat,
             relaying: opening.relaying,
             relay: first.unwrap_or(last),
-            second: first.map(|_| last),
+            second: first.map(|_| Box::new(last)),
             began: now,
             transaction: opening.exchange.transaction,
             token,

@@ -321,7 +321,7 @@ impl Server {
 impl Allocation {
     /// Gives its relays the names that their sockets have here. Whether all of them are there.
     fn resettle(&mut self, sockets: &[Option<SocketId>]) -> bool {
-        let relays = [Some(&mut self.relay), self.second.as_mut()].into_iter().flatten();
+        let relays = [Some(&mut self.relay), self.second.as_deref_mut()].into_iter().flatten();
         let mut all = true;
         for (relay, socket) in relays.zip(sockets.iter().chain(std::iter::repeat(&None))) {
             match socket {

@@ -102,6 +102,9 @@ fn what_is_dropped() {
 /// spare for what the product and the socket's entry in `net` take of 2 KiB.
 const IDLE: i64 = 1344;
 
+/// The same with a permission and a channel, as it is when packets may begin to flow.
+const READY: i64 = 1824;
+
 #[test]
 fn an_idle_allocation() {
     let limits = turn::Limits { strangers: 0, ..crate::bench::config().limits };
@@ -121,5 +124,14 @@ fn an_idle_allocation() {
         assert_eq!(bench.server.allocations(), usize::from(count));
         let each = taken.bytes_current / i64::from(count);
         assert!(each <= IDLE, "{each} octets for each of {count}");
+        let bound = allocation_counter::measure(|| {
+            let (channel, peer) = (crate::bench::channel(0x4000), crate::bench::peer_address(PEER));
+            for user in &users {
+                bench.ask(user, stun::Method::CREATE_PERMISSION, std::slice::from_ref(&peer));
+                bench.ask(user, stun::Method::CHANNEL_BIND, &[channel.clone(), peer.clone()]);
+            }
+        });
+        let each = each + bound.bytes_current / i64::from(count);
+        assert!(each <= READY, "{each} octets for each of {count} with a channel");
     }
 }
