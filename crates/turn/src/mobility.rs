@@ -8,7 +8,7 @@ mod refresh;
 mod ticket;
 
 use crate::allocation::{Allocation, Slot};
-use crate::server::{Output, Server, Timer};
+use crate::server::{Output, Server};
 use crate::tcp::Effect;
 use crate::{Client, Refusal, Verdict};
 pub(crate) use away::{Away, Resuming};
@@ -18,7 +18,7 @@ use rustc_hash::FxHashMap;
 use std::time::{Duration, Instant};
 use stun::attribute::MobilityTicket;
 pub use ticket::Ticket;
-use wire::{Address, Flow, WorkerId};
+use wire::{Address, Flow, Timers, WorkerId};
 
 /// How often in a row an allocation may be announced at another 5-tuple.
 const BURST: u32 = 32;
@@ -79,6 +79,11 @@ pub(crate) struct Roamers {
     /// Where tickets of this worker's lead: a place here, or a client of this table.
     by_ticket: FxHashMap<Ticket, Lead>,
     pub(crate) resuming: FxHashMap<Flow, Box<Resuming>>,
+    /// When clients whose allocation is at another worker have not come for too long. Apart from the server's other
+    /// timers, which are small.
+    ends: Timers<Flow>,
+    /// When a keeper has not answered for too long.
+    patience: Timers<Flow>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +101,11 @@ impl Roamers {
     /// The same, or whether another worker is asked about one.
     pub(crate) fn knows(&self, flow: Flow) -> bool {
         self.has(flow) || self.resuming.contains_key(&flow)
+    }
+
+    /// When the next of their timers is due.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        [self.ends.next(), self.patience.next()].into_iter().flatten().min()
     }
 
     /// How many clients have announced themselves, or are about to.
@@ -260,10 +270,20 @@ impl Server {
         }
     }
 
+    /// Sees to what has not come about in its time.
+    pub(crate) fn tick_roamers(&mut self, now: Instant) {
+        while let Some(flow) = self.roamers.patience.pop(now) {
+            self.unanswered(now, flow);
+        }
+        while let Some(flow) = self.roamers.ends.pop(now) {
+            self.unseen(flow);
+        }
+    }
+
     /// A client that had announced itself here has not come until the end of its allocation.
     pub(crate) fn unseen(&mut self, flow: Flow) {
         if let Some(roamer) = self.roamers.by_flow.remove(&flow) {
-            self.timers.cancel(Timer::Roamer(flow));
+            self.roamers.ends.cancel(flow);
             if matches!(self.roamers.by_ticket.get(&roamer.ticket), Some(Lead::Roamer(_))) {
                 self.roamers.by_ticket.remove(&roamer.ticket);
             }

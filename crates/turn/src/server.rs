@@ -202,10 +202,6 @@ pub(crate) enum Timer {
     Link(PeerConnection),
     /// A packet has waited for its bandwidth.
     Pace(Slot),
-    /// The worker that keeps an allocation does not answer.
-    Resuming(Flow),
-    /// A client that had announced itself has not come.
-    Roamer(Flow),
 }
 
 /// A TURN server: one worker's share of the clients.
@@ -474,10 +470,11 @@ impl Machine for Server {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.timers.next()
+        [self.timers.next(), self.roamers.deadline()].into_iter().flatten().min()
     }
 
     fn tick(&mut self, now: Instant) {
+        self.tick_roamers(now);
         while let Some(timer) = self.timers.pop(now) {
             match timer {
                 Timer::Allocation(slot) => self.expired(now, slot),
@@ -485,8 +482,6 @@ impl Machine for Server {
                 Timer::Opening(ask) => self.fail(ask),
                 Timer::Link(id) => self.unbound(id),
                 Timer::Pace(slot) => self.release(now, slot),
-                Timer::Resuming(flow) => self.unanswered(now, flow),
-                Timer::Roamer(flow) => self.unseen(flow),
             }
         }
     }

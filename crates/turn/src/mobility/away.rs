@@ -182,7 +182,7 @@ impl Server {
 
     /// The keeper has answered: the client is told, and awaited.
     fn answered(&mut self, now: Instant, flow: Flow, result: Result<Resumed, Refusal>) {
-        self.timers.cancel(Timer::Resuming(flow));
+        self.roamers.patience.cancel(flow);
         let Some(resuming) = self.roamers.resuming.remove(&flow) else { return };
         let Resuming { exchange, keeper, announcement, repeats } = *resuming;
         if let Ok(resumed) = &result
@@ -195,7 +195,7 @@ impl Server {
             self.roamers.by_ticket.insert(ticket, Lead::Roamer(flow));
             let roamer = Roamer { client: exchange.client, user, shown, ticket, until, home };
             self.roamers.by_flow.insert(flow, Box::new(roamer));
-            self.timers.set(Timer::Roamer(flow), until);
+            self.roamers.ends.set(flow, until);
         }
         for _ in 0..=repeats {
             let bytes = match &result {
@@ -286,7 +286,7 @@ impl Server {
     }
 
     fn take_roamer(&mut self, flow: Flow) -> Option<Box<Roamer>> {
-        self.timers.cancel(Timer::Roamer(flow));
+        self.roamers.ends.cancel(flow);
         self.roamers.by_flow.remove(&flow)
     }
 

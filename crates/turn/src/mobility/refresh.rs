@@ -125,7 +125,7 @@ impl Server {
     ) -> Answer {
         let resuming = Resuming::new(call.exchange, to, announcement.clone());
         self.roamers.resuming.insert(client.flow, Box::new(resuming));
-        self.timers.set(Timer::Resuming(client.flow), call.now + super::away::PATIENCE);
+        self.roamers.patience.set(client.flow, call.now + super::away::PATIENCE);
         let letter = Letter::Announce { from: self.me, client, announcement };
         self.output(Output::Roam { to, letter });
         Ok(None)
