@@ -180,11 +180,6 @@ impl<M: Send + 'static> Net<'_, M> {
         self.core.leaving.has(socket)
     }
 
-    /// Where a listener's address came in by another socket before, that one: clients of before are known by it.
-    pub fn socket_before(&self, socket: SocketId) -> Option<SocketId> {
-        self.core.leaving.before(socket)
-    }
-
     /// The mark of a socket, while it is open.
     pub fn socket_tag(&self, socket: SocketId) -> Option<Tag> {
         self.core.sockets.tag(socket)

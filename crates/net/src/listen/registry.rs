@@ -73,8 +73,6 @@ pub(crate) struct DatagramRow {
     pub(crate) plain: Option<Tag>,
     pub(crate) was_plain: bool,
     pub(crate) dtls: Option<Row>,
-    /// The socket by which clients of this address came before.
-    pub(crate) heir_of: Option<SocketId>,
     /// Nothing new comes in here; the socket is closed once nobody holds it.
     pub(crate) retirement: Option<Arc<Retirement>>,
 }
@@ -127,6 +125,15 @@ impl Place {
         let (own, other) = (self.address.ip(), address.ip());
         let wide = own.is_unspecified() || other.is_unspecified();
         self.address.port() == address.port() && (own == other || (wide && own.is_ipv4() == other.is_ipv4()))
+    }
+
+    /// Whether sockets of a listener can be bound beside ours, which are to go: streams always. Datagrams only where ours
+    /// have one address and theirs all: the other way round the kernel would give the clients that there are to other
+    /// workers, as it spreads those of one address and those of all in different ways.
+    fn lets_in(&self, spec: &Spec, address: SocketAddr) -> bool {
+        let widens = !self.address.ip().is_unspecified() && address.ip().is_unspecified();
+        let is_stream = self.datagram().is_none();
+        is_stream == spec.is_stream() && self.overlaps(address) && (is_stream || widens)
     }
 
     /// Whether a listener may come in here too, told apart from what does already by what a client sends first: TLS from
@@ -234,14 +241,12 @@ impl Registry {
                 Some(other) => (other.plain, other.sealed),
                 None => (place.plain, place.sealed),
             };
-            let was_here = self.others(place).find(|other| other.retirement.is_some());
             match place.socket {
                 Twin::Datagram(socket) => rows.datagrams.push(DatagramRow {
                     socket,
                     plain: plain.map(|row| row.tag),
                     was_plain: place.was_plain,
                     dtls: sealed,
-                    heir_of: was_here.and_then(Place::datagram),
                     retirement: place.retirement.clone(),
                 }),
                 Twin::Stream(number) => rows.doors.push(DoorRow { number, plain, tls: sealed }),
@@ -261,17 +266,24 @@ impl Draft {
         if self.share(spec, number) {
             return Ok(());
         }
-        let beside = |address| {
-            let is_stream = |place: &Place| matches!(place.socket, Twin::Stream(_));
-            self.next
-                .places
-                .iter()
-                .any(|place| is_stream(place) == spec.is_stream() && place.overlaps(address))
-        };
-        for address in choose(spec, &beside)? {
+        let ours = |address| self.next.places.iter().any(|place| place.lets_in(spec, address));
+        for address in choose(spec, &ours).map_err(|refusal| self.explain(spec, refusal))? {
             self.bind(spec, number, address, limits).map_err(|error| (address, error))?;
         }
         Ok(())
+    }
+
+    /// Says why a datagram listener cannot be bound beside one of ours that has every address.
+    fn explain(&self, spec: &Spec, (address, error): (SocketAddr, io::Error)) -> (SocketAddr, io::Error) {
+        let wide = |place: &&Place| place.datagram().is_some() && place.address.ip().is_unspecified();
+        let is_ours = self.next.places.iter().filter(wide).any(|place| place.overlaps(address));
+        if is_ours && !spec.is_stream() && error.kind() == io::ErrorKind::AddrInUse {
+            return (
+                address,
+                io::Error::other("only a restart takes one of all addresses that are listened on"),
+            );
+        }
+        (address, error)
     }
 
     fn share(&mut self, spec: &Spec, number: u16) -> bool {

@@ -21,32 +21,23 @@ pub(crate) struct Leaving {
     plain: Vec<SocketId>,
     /// They are closed when nobody holds them any more.
     retired: Vec<Retired>,
-    /// A socket, and the one by which clients of the same address came before.
-    heirs: Vec<(SocketId, SocketId)>,
 }
 
 #[derive(Debug)]
 struct Retired {
     socket: SocketId,
     retirement: Arc<Retirement>,
-    /// Nobody here holds it any more.
-    released: bool,
 }
 
 impl Leaving {
     /// Whether only clients of before are served by this socket.
     pub(crate) fn has(&self, socket: SocketId) -> bool {
-        self.plain.contains(&socket)
+        self.plain.contains(&socket) || self.refuses(socket)
     }
 
-    /// The socket of before for the same address, if there is one.
-    pub(crate) fn before(&self, socket: SocketId) -> Option<SocketId> {
-        self.heirs.iter().find(|(heir, _)| *heir == socket).map(|(_, before)| *before)
-    }
-
-    fn set_heir(&mut self, socket: SocketId, before: Option<SocketId>) {
-        self.heirs.retain(|(heir, _)| *heir != socket);
-        self.heirs.extend(before.map(|before| (socket, before)));
+    /// Whether nobody new is let in here at all, as it is about to be closed.
+    pub(crate) fn refuses(&self, socket: SocketId) -> bool {
+        self.retired.iter().any(|one| one.socket == socket && one.retirement.refuses())
     }
 
     fn set_plain(&mut self, socket: SocketId, leaves: bool) {
@@ -61,7 +52,7 @@ impl Leaving {
         let is_known = |one: &Retired| retirement.is_some_and(|other| same(one, other));
         self.retired.retain(|one| one.socket != socket || is_known(one));
         if let Some(retirement) = retirement.filter(|_| !self.retired.iter().any(is_known)) {
-            self.retired.push(Retired { socket, retirement: Arc::clone(retirement), released: false });
+            self.retired.push(Retired { socket, retirement: Arc::clone(retirement) });
         }
     }
 }
@@ -93,15 +84,11 @@ impl<H: Handler> Worker<H> {
         let mut retired = std::mem::take(&mut self.core.leaving.retired);
         retired.retain_mut(|one| {
             let holds = self.handler.holds(one.socket) || self.core.dtls.holds(one.socket);
-            match std::mem::replace(&mut one.released, !holds) {
-                false if !holds => one.retirement.release(),
-                true if holds => one.retirement.hold(),
-                _ => {}
-            }
-            if one.retirement.is_over() {
+            let is_over = one.retirement.look(self.core.me, holds);
+            if is_over {
                 self.core.close_listener(one.socket);
             }
-            !one.retirement.is_over()
+            !is_over
         });
         self.core.leaving.retired = retired;
         self.core.mind_retired();
@@ -125,7 +112,6 @@ impl<M> Core<M> {
         }
         self.leaving.set_plain(socket, row.was_plain && row.plain.is_none());
         self.leaving.set_retirement(socket, row.retirement.as_ref());
-        self.leaving.set_heir(socket, row.heir_of);
         self.mind_retired();
     }
 
@@ -141,6 +127,5 @@ impl<M> Core<M> {
         self.sockets.close(socket);
         self.dtls.enter_by(socket, None);
         self.leaving.set_plain(socket, false);
-        self.leaving.heirs.retain(|(_, before)| *before != socket);
     }
 }

@@ -19,9 +19,6 @@ pub(super) fn sift<H: Handler>(
         let data = batch.data(index);
         if entrance.alone || data.first().is_some_and(|&octet| dtls::begins_with(octet)) {
             let path = Path { socket, local: batch.local(index), peer: batch.peer(index) };
-            // A session that began when its address came in by another socket goes on there.
-            let before = core.leaving.before(socket).map(|socket| Path { socket, ..path });
-            let path = before.filter(|path| core.dtls.by_path(path).is_some()).unwrap_or(path);
             take(handler, core, entrance, path, data);
             batch.hide(index);
         } else {
@@ -39,7 +36,7 @@ fn take<H: Handler>(handler: &mut H, core: &mut Core<H::Mail>, entrance: Entranc
     };
     let fresh = Hello::parse(data).filter(|hello| !is_its_own(hello));
     let id = match (fresh, known) {
-        (Some(_), _) if entrance.closed => return,
+        (Some(_), _) if entrance.closed || core.leaving.refuses(path.socket) => return,
         (Some(hello), _) => {
             let Some(id) = core.greet(entrance, path, &hello, data) else { return };
             // It has shown that it is the same client: only now the session of before is given up (RFC 6347 §4.2.8).

@@ -20,7 +20,7 @@ use net::{Batch, CloseReason, ConnectionInfo, HEADROOM, IcmpError, Loose, Tag};
 pub use offload::FastPath;
 use offload::Offloading;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -229,14 +229,6 @@ impl Turn {
         }
     }
 
-    /// A client's flow: by the socket it came in by, or by the one where its allocation was made when the listener was
-    /// another with the same address.
-    fn flow_of(&self, desk: &Desk<'_, '_>, socket: SocketId, local: IpAddr, peer: SocketAddr) -> Flow {
-        let by = |socket| Flow::Datagram { socket, local, peer };
-        let before = desk.net.socket_before(socket).map(by);
-        before.filter(|flow| self.server.is_allocated(*flow)).unwrap_or(by(socket))
-    }
-
     /// Whether any client has its allocation by way of this listener.
     pub fn holds(&self, socket: SocketId) -> bool {
         self.server.serves(socket)
@@ -251,7 +243,7 @@ impl Turn {
         index: usize,
     ) {
         let (peer, local, data) = (batch.peer(index), batch.local(index), batch.data(index));
-        let flow = self.flow_of(desk, socket, local, peer);
+        let flow = Flow::Datagram { socket, local, peer };
         if desk.net.is_retired(socket) && !self.server.is_allocated(flow) {
             return;
         }
