@@ -3,6 +3,7 @@
 
 mod grammar;
 mod house;
+mod moves;
 mod people;
 mod rules;
 mod streams;

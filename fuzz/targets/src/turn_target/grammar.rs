@@ -5,8 +5,8 @@ use super::people::Person;
 use super::tape::Tape;
 use std::net::SocketAddr;
 use stun::attribute::{
-    Attribute, ChannelNumber, Data, EvenPort, Lifetime, Nonce, PeerConnection, Realm, RequestedTransport,
-    ReservationToken, Username, XorPeerAddress,
+    Attribute, ChannelNumber, Data, EvenPort, Lifetime, MobilityTicket, Nonce, PeerConnection, Realm,
+    RequestedTransport, ReservationToken, Username, XorPeerAddress,
 };
 use stun::{Algorithm, Class, Key, Kind, Method, TransactionId, Writer};
 
@@ -27,6 +27,7 @@ pub(super) struct Lexicon<'a> {
     /// Relays of everybody, so that clients write to one another.
     pub(super) relays: &'a [SocketAddr],
     pub(super) connections: &'a [PeerConnection],
+    pub(super) ticket: &'a [u8],
 }
 
 /// Where peers are: allowed ones, and all kinds of forbidden ones.
@@ -71,6 +72,9 @@ pub(super) fn request(tape: &mut Tape<'_>, lexicon: &Lexicon<'_>) -> Draft {
         0..=2 => {
             draft.method = Method::ALLOCATE;
             draft.put(lexicon, &RequestedTransport(17));
+            if tape.byte() & 1 == 0 {
+                draft.put(lexicon, &MobilityTicket(b""));
+            }
         }
         3 | 4 => {
             draft.method = Method::CREATE_PERMISSION;
@@ -96,6 +100,16 @@ pub(super) fn request(tape: &mut Tape<'_>, lexicon: &Lexicon<'_>) -> Draft {
         if tape.byte() & 1 == 0 {
             draft.odd(tape, lexicon);
         }
+    }
+    draft
+}
+
+/// A Refresh with a ticket, as somebody sends it from a new place.
+pub(super) fn announcement(tape: &mut Tape<'_>, lexicon: &Lexicon<'_>) -> Draft {
+    let mut draft = Draft { class: Class::Request, method: Method::REFRESH, attributes: vec![] };
+    draft.put(lexicon, &MobilityTicket(lexicon.ticket));
+    if tape.byte() & 7 == 7 {
+        draft.odd(tape, lexicon);
     }
     draft
 }

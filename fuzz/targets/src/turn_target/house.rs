@@ -80,7 +80,7 @@ pub(super) fn config(variant: usize) -> Config {
         draining: variant == 8,
         alternates: if variant == 8 { vec![at("203.0.113.200:3478")] } else { vec![] },
         offload: false,
-        mobility: false,
+        mobility: variant != 7,
         discovery: if variant == 5 { Vec::new() } else { Rectangle::among(&corners) },
         lifetime: Duration::from_secs(600),
         lifetime_max: Duration::from_secs(if variant == 6 { 600 } else { 3600 }),

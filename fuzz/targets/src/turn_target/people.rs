@@ -34,6 +34,10 @@ pub(super) struct Person {
     pub(super) tokens: Vec<ReservationToken>,
     /// Peers' connections that it has heard of.
     pub(super) connections: Vec<PeerConnection>,
+    /// What lets it take its allocation along (RFC 8016).
+    pub(super) ticket: Vec<u8>,
+    /// Where it was before, on streams.
+    pub(super) former: Vec<Flow>,
     /// Whether its stream is joined to a peer's: no messages any more.
     pub(super) is_joined: bool,
     /// Answers longer than twice the request, since time went on.
@@ -69,6 +73,8 @@ impl Person {
             asked: HashMap::new(),
             tokens: Vec::new(),
             connections: Vec::new(),
+            ticket: Vec::new(),
+            former: Vec::new(),
             is_joined: false,
             long_answers: 0,
         }

@@ -13,6 +13,9 @@ use turn::tcp::{Effect, Event};
 use turn::{Input, Way};
 use wire::{ConnectionId, Flow, SocketId, WorkerId};
 
+/// Peers' connections are numbered from here on, clients' below.
+const PEERS: u32 = 100_000;
+
 /// How far a peer's connection is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -35,7 +38,7 @@ impl Streams {
 
     fn next(&mut self, worker: usize) -> ConnectionId {
         self.count += 1;
-        ConnectionId { worker: WorkerId(worker as u16), slot: 100_000 + self.count, generation: 0 }
+        ConnectionId { worker: WorkerId(worker as u16), slot: PEERS + self.count, generation: 0 }
     }
 
     /// In an order that repeats.
@@ -51,7 +54,7 @@ impl World {
         match effect {
             Effect::Listen { ask, local } => self.opening.push_back((worker, ask, local)),
             Effect::Connect { id, local, to } => {
-                assert!(self.rules[worker].sockets.values().any(|bound| *bound == local), "from a relay");
+                assert!(self.rules.sockets.values().any(|bound| *bound == local), "from a relay");
                 // RFC 6062 §5.2 wants no permission here.
                 assert!(is_allowed(to), "nobody connects to {to}");
                 let conn = self.streams.next(worker);
@@ -68,9 +71,19 @@ impl World {
             }
             Effect::Close(conn) | Effect::Abort(conn) => match self.whose(conn) {
                 Some(who) => self.people[who].reconnect(),
+                // A client's that has broken, or that it has left: closing it once more does nothing.
+                None if self.leaves(conn) || conn.slot < PEERS => {}
                 None => drop(self.streams.open.remove(&conn).expect("a connection is closed once")),
             },
         }
+    }
+
+    /// A connection that somebody has left is closed by the server.
+    fn leaves(&mut self, conn: ConnectionId) -> bool {
+        let mut former = self.people.iter_mut().map(|person| &mut person.former);
+        let Some(former) = former.find(|former| former.contains(&Flow::Stream(conn))) else { return false };
+        former.retain(|flow| *flow != Flow::Stream(conn));
+        true
     }
 
     fn whose(&self, conn: ConnectionId) -> Option<usize> {
@@ -117,7 +130,7 @@ impl World {
         let relays: Vec<_> = relays.filter(|(_, session)| session.relaying == Relaying::Tcp).collect();
         let index = tape.below(relays.len());
         let Some((worker, session)) = relays.get(index) else { return };
-        let Some(socket) = self.rules[*worker].relay_of(session) else { return };
+        let Some(socket) = self.rules.relay_of(session) else { return };
         let peer = grammar::peer(tape, &[]);
         let conn = self.streams.next(*worker);
         self.streams.open.insert(conn, Stage::Open);
@@ -128,7 +141,7 @@ impl World {
     pub(super) fn attempted(&mut self, worker: usize, flow: Flow, news: &Message<'_>) {
         let session = self.session(worker, flow).expect("only an allocation is called");
         let XorPeerAddress(peer) = news.get().ok().flatten().expect("who calls");
-        assert!(self.rules[worker].is_permitted(self.now, session.id, peer.ip()), "{peer} was let in");
+        assert!(self.rules.is_permitted(self.now, session.id, peer.ip()), "{peer} was let in");
         let connection = news.get().ok().flatten().expect("which connection");
         let who = self.people.iter().position(|person| person.client.flow == flow).expect("a client of ours");
         self.people[who].connections.push(connection);
@@ -137,7 +150,7 @@ impl World {
     /// The network says something of a datagram that a relay has sent, or has not.
     pub(super) fn network_complains(&mut self, tape: &mut Tape<'_>) {
         let worker = tape.below(WORKERS);
-        let mut sockets: Vec<SocketId> = self.rules[worker].sockets.keys().copied().collect();
+        let mut sockets: Vec<SocketId> = self.rules.sockets.keys().copied().collect();
         sockets.sort_unstable();
         let socket = tape.pick(&sockets).unwrap_or(SocketId(SocketId::OWN + 9));
         let peer = grammar::peer(tape, &[]);
@@ -149,8 +162,8 @@ impl World {
     pub(super) fn forward(&mut self, worker: usize, to: Way, bytes: &[u8]) {
         match to {
             Way::Peer { socket, peer, .. } => {
-                assert!(self.rules[worker].is_paced, "nothing waits where there is bandwidth");
-                assert!(self.rules[worker].sockets.contains_key(&socket), "a bound relay sends");
+                assert!(self.rules.is_paced, "nothing waits where there is bandwidth");
+                assert!(self.rules.sockets.contains_key(&socket), "a bound relay sends");
                 assert!(is_allowed(peer), "nobody reaches {peer}");
             }
             Way::Relay { socket, from } => self.beside(worker, socket, from, bytes),

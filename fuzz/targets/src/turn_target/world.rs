@@ -11,13 +11,16 @@ use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use stun::attribute::{Attribute, Nonce, PeerConnection, Realm, ReservationToken, XorPeerAddress};
+use stun::attribute::{
+    Attribute, MobilityTicket, Nonce, PeerConnection, Realm, ReservationToken, XorPeerAddress,
+};
 use stun::{Class, Kind, Message, Method, TransactionId};
 use turn::Granted;
+use turn::mobility::Letter;
 use turn::server::{Bound, NonceRule, Unbound};
 use turn::stream::{self, Frame};
 use turn::tcp::Event;
-use turn::{Ask, Bandwidth, Client, Input, Output, Server, Session, Verdict, Way};
+use turn::{Ask, Bandwidth, Input, Output, Refusal, Server, Session, Verdict, Way};
 use wire::{Address, Epoch, Flow, Machine, Secret, SocketId, Transport, WorkerId};
 
 pub(super) const WORKERS: usize = 2;
@@ -28,20 +31,21 @@ const YEAR_2026: Duration = Duration::from_secs(1_767_225_600);
 enum Mail {
     Claim { from: WorkerId, ask: Ask, token: ReservationToken, user: Address },
     Grant { ask: Ask, granted: Option<Granted> },
+    Letter(Letter),
 }
 
 pub(super) struct World {
     start: Instant,
     pub(super) now: Instant,
     pub(super) servers: Vec<Server>,
-    pub(super) rules: Vec<Rules>,
+    pub(super) rules: Rules,
     pub(super) people: Vec<Person>,
     pub(super) streams: Streams,
     book: Book,
     /// Who acted last.
     actor: usize,
     transactions: u64,
-    sockets: u32,
+    pub(super) sockets: u32,
     /// Addresses that are bound, by either worker.
     taken: HashSet<SocketAddr>,
     /// Whether what servers want of the world takes its time.
@@ -70,7 +74,7 @@ impl World {
             start,
             now: start,
             servers: (0..WORKERS as u16).map(server).collect(),
-            rules: (0..WORKERS).map(|_| Rules::default()).collect(),
+            rules: Rules::default(),
             people: everybody(),
             streams: Streams::default(),
             book,
@@ -86,7 +90,7 @@ impl World {
 
     /// One thing happens.
     pub(super) fn step(&mut self, tape: &mut Tape<'_>) {
-        match tape.below(24) {
+        match tape.below(26) {
             0..=6 => self.person_sends(tape, grammar::request),
             7 => self.person_sends(tape, grammar::indication),
             8 | 9 => self.person_sends_channel_data(tape),
@@ -102,6 +106,8 @@ impl World {
             19 => self.stranger_worker_speaks(tape),
             20 => self.network_complains(tape),
             21 => self.person_writes(tape),
+            22 | 23 => self.person_moves(tape),
+            24 => self.former_stream_breaks(tape),
             _ => self.peer_stream_does(tape),
         }
         if !self.is_slow {
@@ -111,11 +117,9 @@ impl World {
 
     /// What must be true now.
     pub(super) fn check(&mut self) {
-        for (server, rules) in self.servers.iter().zip(&mut self.rules) {
-            rules.check(server);
-        }
         assert!(self.book.seats() <= QUOTA.total, "more seats than there are");
         let sessions: Vec<Session> = self.servers.iter().flat_map(Server::sessions).collect();
+        self.rules.check(&sessions);
         assert!(sessions.len() <= self.book.seats() as usize, "each allocation has a seat");
         for session in &sessions {
             let theirs = sessions.iter().filter(|other| other.user == session.user).count();
@@ -131,22 +135,23 @@ impl World {
             self.settle();
             self.check();
         }
-        for (server, rules) in self.servers.iter().zip(&self.rules) {
-            rules.end(server);
+        self.rules.end();
+        for server in &self.servers {
+            assert_eq!(server.allocations(), 0);
             assert_eq!(server.deadline(), None, "nothing is left to wait for");
         }
         assert!(self.taken.is_empty(), "every port is free again");
         assert_eq!(self.book.seats(), 0, "every seat is given back");
         assert!(self.streams.is_empty(), "no connection of a peer is left");
         let mut reached = Reached::default();
-        self.rules.iter().for_each(|rules| rules.sum(&mut reached));
+        self.rules.sum(&mut reached);
         reached
     }
 
     // What people do.
 
     /// Mostly the same as before, so that plays get somewhere.
-    fn who(&mut self, tape: &mut Tape<'_>) -> usize {
+    pub(super) fn who(&mut self, tape: &mut Tape<'_>) -> usize {
         let byte = tape.byte();
         if byte >= 0x80 {
             self.actor = usize::from(byte) % self.people.len();
@@ -173,7 +178,11 @@ impl World {
         self.settle();
     }
 
-    fn person_sends(&mut self, tape: &mut Tape<'_>, draft: fn(&mut Tape<'_>, &Lexicon<'_>) -> Draft) {
+    pub(super) fn person_sends(
+        &mut self,
+        tape: &mut Tape<'_>,
+        draft: fn(&mut Tape<'_>, &Lexicon<'_>) -> Draft,
+    ) {
         let (who, other) = (self.who(tape), tape.below(self.people.len()));
         self.transactions += 1;
         let mut id = [0; 12];
@@ -182,7 +191,9 @@ impl World {
         let tokens: Vec<_> = self.people.iter().flat_map(|person| person.tokens.iter().copied()).collect();
         let connections: Vec<_> =
             self.people.iter().flat_map(|person| person.connections.iter().copied()).collect();
+        let ticket = self.people[who].ticket.clone();
         let lexicon = Lexicon {
+            ticket: &ticket,
             transaction: TransactionId(id),
             tokens: &tokens,
             relays: &relays,
@@ -199,7 +210,7 @@ impl World {
         let who = self.who(tape);
         let Person { worker, client, .. } = self.people[who];
         let Some(session) = self.session(worker, client.flow) else { return };
-        let Some(peer) = self.rules[worker].some_permitted(session.id) else { return };
+        let Some(peer) = self.rules.some_permitted(session.id) else { return };
         let port = [4000, 4001][tape.below(2)];
         let length = tape.below(90);
         let bytes = grammar::send(SocketAddr::new(peer, port), tape.take(length));
@@ -238,7 +249,8 @@ impl World {
             } else {
                 self.input(worker, Input::Closed(connection));
             }
-            assert!(!self.servers[worker].is_allocated(flow), "an allocation goes with its stream");
+            let is_lost = !self.servers[worker].is_allocated(flow) || !self.people[who].ticket.is_empty();
+            assert!(is_lost, "an allocation goes with its stream, unless its client may come back");
             self.people[who].reconnect();
         }
     }
@@ -279,7 +291,7 @@ impl World {
         }
     }
 
-    fn message(&mut self, who: usize, bytes: &[u8]) {
+    pub(super) fn message(&mut self, who: usize, bytes: &[u8]) {
         let (worker, client) = (self.people[who].worker, self.people[who].client);
         self.note(who, bytes);
         match self.servers[worker].from_client(self.now, client.flow, bytes) {
@@ -288,11 +300,11 @@ impl World {
             Verdict::Forward { to: Way::Peer { socket, peer, .. }, range } => {
                 let part = bytes.get(range).expect("a part of what came");
                 let session = self.session(worker, client.flow).expect("only an allocation sends");
-                self.rules[worker].sent(self.now, &session, socket, peer, part.len());
+                self.rules.sent(self.now, &session, socket, peer, part.len());
             }
             Verdict::Forward { to: Way::Relay { socket, from }, range } => {
                 let part = bytes.get(range).expect("a part of what came").to_vec();
-                self.rules[worker].sent_beside(part.len());
+                self.rules.sent_beside(part.len());
                 self.beside(worker, socket, from, &part);
             }
             verdict @ Verdict::Forward { .. } => panic!("{verdict:?} of what a client sent"),
@@ -320,7 +332,7 @@ impl World {
 
     fn peer_sends(&mut self, tape: &mut Tape<'_>) {
         let worker = tape.below(WORKERS);
-        let mut sockets: Vec<SocketId> = self.rules[worker].sockets.keys().copied().collect();
+        let mut sockets: Vec<SocketId> = self.rules.sockets.keys().copied().collect();
         sockets.sort_unstable();
         let socket = tape.pick(&sockets).unwrap_or(SocketId(SocketId::OWN + 7));
         let peer = grammar::peer(tape, &self.relays());
@@ -341,7 +353,7 @@ impl World {
             Verdict::Forward { to: Way::Client(flow), range } => {
                 assert!(frame.get(range).is_some_and(|part| part.len() >= length), "a part of the frame");
                 let session = self.session(worker, flow).expect("only an allocation receives");
-                self.rules[worker].received(self.now, &session, peer, length);
+                self.rules.received(self.now, &session, peer, length);
             }
             Verdict::Drop => {}
             verdict => panic!("{verdict:?} of what a peer sent"),
@@ -354,9 +366,9 @@ impl World {
         let who = self.who(tape);
         let Person { worker, client, .. } = self.people[who];
         let Some(session) = self.session(worker, client.flow) else { return };
-        let Some(peer) = self.rules[worker].some_permitted(session.id) else { return };
+        let Some(peer) = self.rules.some_permitted(session.id) else { return };
         let port = [4000, 4001][tape.below(2)];
-        let relay = self.rules[worker].relay_of(&session).expect("a session has a relay");
+        let relay = self.rules.relay_of(&session).expect("a session has a relay");
         self.relay_receives(worker, relay, SocketAddr::new(peer, port), tape);
     }
 
@@ -395,9 +407,7 @@ impl World {
         match tape.below(4) {
             0 | 1 => {
                 let config = config(tape.below(10));
-                self.rules
-                    .iter_mut()
-                    .for_each(|rules| rules.is_paced |= config.bandwidth != Bandwidth::default());
+                self.rules.is_paced |= config.bandwidth != Bandwidth::default();
                 self.input(worker, Input::Config(Box::new(config)));
             }
             2 => {
@@ -469,12 +479,15 @@ impl World {
                 }
                 Output::OpenRelay { ask, local } => self.opening.push_back((worker, ask, local)),
                 Output::Tcp(effect) => self.tcp(worker, effect),
-                output @ (Output::Roam { .. } | Output::Depart(_) | Output::Replay { .. }) => {
-                    panic!("{output:?} though nobody may move")
+                Output::Roam { to, letter } => self.write_to(to, letter),
+                Output::Depart(cargo) => self.depart(cargo),
+                Output::Replay { client, bytes } => {
+                    let who = self.people.iter().position(|person| person.client.flow == client.flow);
+                    who.into_iter().for_each(|who| self.message(who, &bytes));
                 }
                 Output::Offload(offload) => panic!("{offload:?} though there is no fast path"),
                 Output::CloseRelay(socket) => {
-                    let local = self.rules[worker].closed(socket);
+                    let local = self.rules.closed(socket);
                     assert!(self.taken.remove(&local));
                 }
                 Output::Claim { to, ask, token, user } => {
@@ -482,8 +495,8 @@ impl World {
                     self.post(to, Mail::Claim { from, ask, token, user }, Some((worker, ask)));
                 }
                 Output::Grant { to, ask, granted } => self.post(to, Mail::Grant { ask, granted }, None),
-                Output::Began(session) => self.rules[worker].began(&session),
-                Output::Ended(session, _) => self.rules[worker].ended(&session),
+                Output::Began(session) => self.rules.began(&session),
+                Output::Ended(session, _) => self.rules.ended(&session),
             }
             if !self.is_slow {
                 self.open();
@@ -500,6 +513,16 @@ impl World {
         }
     }
 
+    /// A letter between workers; its address may come from a client's ticket, so it may be nobody's.
+    fn write_to(&mut self, to: WorkerId, letter: Letter) {
+        if usize::from(to.0) < WORKERS {
+            self.mail.push_back((to.0.into(), Mail::Letter(letter)));
+        } else if let Letter::Announce { from, client, .. } = letter {
+            let answer = Letter::Answer { flow: client.flow, result: Err(Refusal::AllocationMismatch) };
+            self.mail.push_back((from.0.into(), Mail::Letter(answer)));
+        }
+    }
+
     /// Does all that the world owes.
     fn settle(&mut self) {
         while !self.opening.is_empty() || !self.mail.is_empty() {
@@ -513,7 +536,7 @@ impl World {
         let result = if self.taken.insert(local) {
             self.sockets += 1;
             let socket = SocketId(SocketId::OWN + self.sockets);
-            self.rules[worker].bound(socket, local);
+            self.rules.bound(socket, local);
             Ok(Bound { socket, local })
         } else {
             Err(Unbound::InUse)
@@ -527,6 +550,7 @@ impl World {
             Mail::Claim { from, ask, token, user } => {
                 self.input(worker, Input::Claim { from, ask, token, user })
             }
+            Mail::Letter(letter) => self.input(worker, Input::Letter(letter)),
             Mail::Grant { ask, granted } => self.input(worker, Input::Claimed { ask, granted }),
         }
     }
@@ -541,7 +565,7 @@ impl World {
         }
         let whose = |person: &Person| match (flow, person.client.flow) {
             (Flow::Datagram { peer, .. }, Flow::Datagram { peer: theirs, .. }) => peer.ip() == theirs.ip(),
-            (flow, theirs) => flow == theirs,
+            (flow, theirs) => flow == theirs || person.former.contains(&flow),
         };
         let who = self.people.iter().position(whose).expect("somebody is answered");
         let person = &mut self.people[who];
@@ -567,9 +591,8 @@ impl World {
         let peers = if is_permit && answer.class() == Class::Success { asked.peers.clone() } else { vec![] };
         learn(person, &answer);
         if !peers.is_empty() {
-            let client: Client = person.client;
-            let session = self.session(worker, client.flow).expect("only an allocation has permissions");
-            self.rules[worker].permit(self.now, session.id, &peers);
+            let session = self.session(worker, flow).expect("only an allocation has permissions");
+            self.rules.permit(self.now, session.id, &peers);
         }
     }
 
@@ -597,6 +620,9 @@ fn learn(person: &mut Person, answer: &Message<'_>) {
         if person.connections.len() > 4 {
             person.connections.remove(0);
         }
+    }
+    if let Ok(Some(MobilityTicket(ticket))) = answer.get() {
+        person.ticket = ticket.to_vec();
     }
     if let Ok(Some(Realm(realm))) = answer.get() {
         person.realm = realm.into();
