@@ -60,6 +60,8 @@ pub(crate) struct Worker<H: Handler> {
     /// Whether there may be mail that the bell does not tell of.
     listening: bool,
     alarm: Alarm,
+    /// Whether a deadline may have come.
+    due: bool,
     gathering: Gathering,
     /// Whether there was a rest before this round: then sockets may have more than they use to.
     rested: bool,
@@ -93,6 +95,7 @@ impl<H: Handler> Worker<H> {
             ears,
             listening: true,
             alarm,
+            due: false,
             gathering,
             rested: false,
             crowded: false,
@@ -120,7 +123,8 @@ impl<H: Handler> Worker<H> {
 
     /// Waits for news, and lets everything happen that there is to do then.
     pub(crate) fn turn(&mut self) {
-        let block = !self.listening && !self.is_due();
+        self.due = self.is_due();
+        let block = !self.listening && !self.due;
         let count = self.core.events.wait(block);
         self.round(count);
         self.gather();
@@ -172,7 +176,8 @@ impl<H: Handler> Worker<H> {
             self.timeout(due);
             self.settle();
         }
-        if self.handler.deadline().is_some_and(|at| at <= self.core.now) {
+        // A deadline that this round has made is looked at before the next.
+        if self.due && self.handler.deadline().is_some_and(|at| at <= self.core.now) {
             self.handler.tick(&mut Net::new(&mut self.core));
             self.settle();
         }
@@ -195,7 +200,10 @@ impl<H: Handler> Worker<H> {
             Token::Datagram(socket) => self.datagram_event(socket, event),
             Token::Stream { slot, generation } => self.stream_event(slot, generation, event),
             Token::Listener(index) => drop(self.accept(index)),
-            Token::Alarm => self.alarm.silence(),
+            Token::Alarm => {
+                self.alarm.silence();
+                self.due = true;
+            }
             Token::Bell => {
                 // Silenced before anything is taken: what comes afterwards rings again.
                 self.ears.bell.silence();
