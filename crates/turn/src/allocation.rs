@@ -1,6 +1,7 @@
 //! Allocations (RFC 8656 §3.2): a client's relay or two, what they may do, how long they last; and the table of all of them.
 
 use crate::channel::Channels;
+use crate::exchange::Exchange;
 use crate::mobility::Mobility;
 use crate::offload::Offered;
 use crate::pace::Pacing;
@@ -175,6 +176,13 @@ impl Allocation {
         let new = self.traffic.since(&self.counted);
         self.counted = self.traffic;
         new
+    }
+
+    /// Whether a request is signed with its key, where that came in an access token: those count for one account all of
+    /// them, and yet are of different people (RFC 7635 §4.2).
+    pub(crate) fn is_of(&self, exchange: &Exchange) -> bool {
+        let signed = exchange.signature.map(|(_, key)| key);
+        self.session.as_deref().is_none_or(|session| signed == Some(session.key))
     }
 
     /// Its relays.

@@ -280,10 +280,11 @@ impl Server {
         }
     }
 
-    /// A client that had announced itself here has not come until the end of its allocation.
+    /// A client that had announced itself here has nothing to come for any more: its stream has no purpose either.
     pub(crate) fn unseen(&mut self, flow: Flow) {
         if let Some(roamer) = self.roamers.by_flow.remove(&flow) {
             self.roamers.ends.cancel(flow);
+            self.hang_up(flow);
             if matches!(self.roamers.by_ticket.get(&roamer.ticket), Some(Lead::Roamer(_))) {
                 self.roamers.by_ticket.remove(&roamer.ticket);
             }

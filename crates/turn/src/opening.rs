@@ -95,6 +95,7 @@ impl Server {
 
     /// Every port at one address is taken: on to the next address.
     fn open_elsewhere(&mut self, now: Instant, ask: Ask) {
+        self.let_go_of_even(ask);
         let Some(opening) = self.openings.get_mut(&ask) else { return };
         let Some(bind) = opening.seeking.others.pop() else { return self.not_found(now, ask) };
         let range = &self.config.ports;
@@ -134,10 +135,15 @@ impl Server {
     }
 
     fn in_use(&mut self, now: Instant, ask: Ask) {
+        self.let_go_of_even(ask);
+        self.open_next(now, ask);
+    }
+
+    /// The neighbour of an even port is not to be had.
+    fn let_go_of_even(&mut self, ask: Ask) {
         if let Some(even) = self.openings.get_mut(&ask).and_then(|opening| opening.seeking.even.take()) {
             self.output(Output::CloseRelay(even.socket));
         }
-        self.open_next(now, ask);
     }
 
     /// The worker that kept a port has let it go.

@@ -296,9 +296,14 @@ impl Server {
         }
     }
 
-    /// Whether a client has an allocation: it may send longer messages on its stream, and be silent for longer.
+    /// Whether a client has an allocation, or is about to: it may send longer messages on its stream.
     pub fn is_allocated(&self, flow: Flow) -> bool {
         self.allocations.find(flow).is_some() || self.roamers.knows(flow)
+    }
+
+    /// Whether a client's stream may be silent: it has an allocation, or one that waits for it to come.
+    pub fn may_be_silent(&self, flow: Flow) -> bool {
+        self.allocations.find(flow).is_some() || self.roamers.has(flow)
     }
 
     /// Whether the client of any allocation comes in by this datagram socket.

@@ -317,7 +317,7 @@ impl Turn {
             Verdict::Forward { to, range } => self.forward(desk, to, &message[range]),
             Verdict::Slow => {
                 self.handle(desk, Input::Message { client, bytes: message });
-                self.streams.heard(desk.net.now(), client.flow, self.server.is_allocated(client.flow));
+                self.streams.heard(desk.net.now(), client.flow, self.server.may_be_silent(client.flow));
             }
             Verdict::Drop => {}
         }
@@ -474,7 +474,10 @@ impl Service for Turn {
         self.close_halves(desk);
         self.resume_paced(desk);
         while let Some(conn) = self.streams.silent(desk.net.now()) {
-            desk.net.close(conn);
+            // It may have got its allocation by way of another worker since it was heard last.
+            if !self.server.may_be_silent(Flow::Stream(conn)) {
+                desk.net.close(conn);
+            }
         }
     }
 

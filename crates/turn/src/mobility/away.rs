@@ -260,7 +260,8 @@ impl Server {
     /// An allocation has come with these sockets, or has come back as its new worker did not take it.
     pub(crate) fn settle(&mut self, now: Instant, cargo: Cargo, sockets: &[Option<SocketId>]) {
         let Cargo { mut allocation, to, client } = cargo;
-        let is_taken = to == self.me && self.allocations.find(client.flow).is_some();
+        let has_another = || self.allocations.find(client.flow).is_some() || self.is_opening(client.flow);
+        let is_taken = to == self.me && has_another();
         if !allocation.resettle(sockets) || allocation.expires() <= now || is_taken {
             return self.wreck(allocation, to, client.flow, sockets);
         }

@@ -100,7 +100,7 @@ impl Server {
             return Err(Refusal::BadRequest);
         };
         let allocation = self.allocations.get(link.slot).ok_or(Refusal::BadRequest)?;
-        if allocation.user != *user {
+        if allocation.user != *user || !allocation.is_of(exchange) {
             return Err(Refusal::WrongCredentials);
         }
         if let Some(link) = self.links.by_id.get_mut(&id) {

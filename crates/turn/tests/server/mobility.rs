@@ -618,3 +618,26 @@ fn nothing_is_left_of_a_crowd_that_moves_at_random() {
     }
     assert!(moved > 200, "{moved} moves");
 }
+
+#[test]
+fn a_stream_by_which_nobody_has_to_come_any_more_is_closed() {
+    let mut house = House::new();
+    let stream = at_worker_one(stream_user("roland", "198.51.100.77:6000"));
+    let (old, new, _) = house.announced(user("roland", "192.0.2.1:5000"), stream);
+    assert!(house.workers[1].server.may_be_silent(new.client.flow));
+    let lines = house.ask(0, &old, Method::REFRESH, &[lifetime(0)]);
+    let Flow::Stream(conn) = new.client.flow else { panic!() };
+    assert!(lines.contains(&format!("close {conn}")), "{lines:?}");
+    assert!(!house.workers[1].server.may_be_silent(new.client.flow));
+}
+
+#[test]
+fn a_stream_may_not_be_silent_for_having_shown_any_ticket() {
+    let mut bench = Bench::worker(1, config());
+    let mut roland = at_worker_one(stream_user("roland", "198.51.100.77:6000"));
+    bench.challenge(&mut roland);
+    let of_worker_0 = [b'0'; 32];
+    bench.ask(&roland, Method::REFRESH, &[ticket(&of_worker_0)]);
+    assert!(bench.server.is_allocated(roland.client.flow), "the other worker is asked");
+    assert!(!bench.server.may_be_silent(roland.client.flow));
+}

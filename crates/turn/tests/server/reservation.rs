@@ -202,3 +202,33 @@ fn a_reserved_port_of_a_family_that_is_not_named_again() {
     bench.ask(&second, Method::ALLOCATE, &[transport(17), (Kind::RESERVATION_TOKEN, token)]);
     assert_eq!(port_of(&bench, &second), port_of(&bench, &roland) + 1);
 }
+
+#[test]
+fn a_pair_lies_at_one_address() {
+    let relays = Relays { addresses: vec![ip("198.51.100.1"), ip("198.51.100.2")], ..config().relays };
+    let mut bench = Bench::with(Config { relays, ports: 50_000..=50_001, ..config() });
+    let mut roland = user("roland", "192.0.2.1:5000");
+    bench.challenge(&mut roland);
+    let wish = [transport(17), (Kind::EVEN_PORT, vec![EVEN_AND_NEXT])];
+    let request = bench.signed(&roland, Method::ALLOCATE, &wish);
+    bench.server.handle(bench.now, Input::Message { client: roland.client, bytes: &request });
+    let mut opened = Vec::new();
+    let mut lines = Vec::new();
+    while let Some(output) = bench.server.poll() {
+        let Output::OpenRelay { ask, local } = output else {
+            lines.push(show(&output));
+            continue;
+        };
+        opened.push(local);
+        let socket = wire::SocketId(wire::SocketId::OWN + u32::try_from(opened.len()).unwrap());
+        let result = if opened.len() == 2 {
+            Err(turn::server::Unbound::Failed)
+        } else {
+            Ok(turn::server::Bound { socket, local })
+        };
+        bench.server.handle(bench.now, Input::Relay { ask, result });
+    }
+    assert_eq!(lines[0], "close 1", "its neighbour was not to be had");
+    assert!(opened[2].ip() == opened[3].ip() && opened[2].ip() != opened[0].ip(), "{opened:?}");
+    assert_eq!(opened[3].port(), opened[2].port() + 1);
+}

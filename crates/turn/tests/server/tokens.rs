@@ -232,6 +232,22 @@ fn a_connection_for_a_peer_is_bound_with_the_key_of_its_allocation() {
 }
 
 #[test]
+fn whoever_has_a_token_does_not_bind_what_another_token_s_client_has_connected() {
+    let (mine, theirs) = (Key::raw(&[6; 20]).unwrap(), Key::raw(&[5; 20]).unwrap());
+    let mut bench = bench();
+    let id = connected(&mut bench, &theirs);
+    let bind = [(Kind::CONNECTION_ID, id.0.to_be_bytes().to_vec())];
+    let mut data = stream_user("north", "192.0.2.66:1001");
+    bench.challenge(&mut data);
+    let token = seal(&bench, SERVER, &[6; 20], 3600);
+    let lines = ask(&mut bench, &data, Method::CONNECTION_BIND, &bind, Some(&token), &mine);
+    assert!(lines[0].ends_with("ConnectionBind 441 Wrong Credentials signed"), "{lines:?}");
+    let token = seal(&bench, SERVER, &[5; 20], 3600);
+    let lines = ask(&mut bench, &data, Method::CONNECTION_BIND, &bind, Some(&token), &theirs);
+    assert!(lines[0].ends_with("ConnectionBind ok signed"), "its own token brings the same key: {lines:?}");
+}
+
+#[test]
 fn on_another_worker_too() {
     let key = Key::raw(&[5; 20]).unwrap();
     for (name, kid_is_known) in [("north", true), ("roland", false)] {
