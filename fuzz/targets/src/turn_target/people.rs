@@ -87,7 +87,6 @@ impl Person {
             self.worker = connection.worker.0.into();
         }
         self.stream.clear();
-        self.asked.clear();
         self.is_joined = false;
     }
 }
