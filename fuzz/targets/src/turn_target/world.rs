@@ -591,8 +591,9 @@ impl World {
         let peers = if is_permit && answer.class() == Class::Success { asked.peers.clone() } else { vec![] };
         learn(person, &answer);
         if !peers.is_empty() {
-            let session = self.session(worker, flow).expect("only an allocation has permissions");
-            self.rules.permit(self.now, session.id, &peers);
+            // Several requests that were kept for a client on its way are replayed at once: the last may have ended all.
+            let session = self.session(worker, flow);
+            session.into_iter().for_each(|session| self.rules.permit(self.now, session.id, &peers));
         }
     }
 
