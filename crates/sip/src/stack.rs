@@ -29,7 +29,7 @@ use crate::proxy::route::Place;
 use crate::registrar::{self, Binding, Contact, Registrar};
 use crate::slab::{Id, Slab};
 use crate::transaction::{Alarm, Keyring, Timer};
-use crate::transport::{Arrival, Connections, Seal};
+use crate::transport::{Arrival, Blocked, Connections, Seal};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -257,6 +257,7 @@ pub struct Stack {
     pub(crate) table: Table,
     pub(crate) asked: Slab<Asked>,
     connections: Connections,
+    pub(crate) blocked: Blocked,
     registrar: Registrar,
     pub(crate) out: VecDeque<Output>,
     draining: bool,
@@ -274,6 +275,7 @@ impl Stack {
             table: Table::new(limits.transactions),
             asked: Slab::new(limits.transactions),
             connections: Connections::new(limits.dials),
+            blocked: Blocked::default(),
             registrar: Registrar::default(),
             out: VecDeque::new(),
             draining: false,
@@ -381,7 +383,9 @@ impl Stack {
 
     fn refused(&mut self, now: Instant, dial: Id) {
         self.timers.cancel(Timer::Dialling(dial));
-        for waiting in self.connections.refused(dial) {
+        let Some((to, waiting)) = self.connections.refused(dial) else { return };
+        self.blocked.add(now, (true, to), None);
+        for waiting in waiting {
             if let Some(owner) = waiting.owner {
                 self.path_failed(now, owner);
             }
@@ -400,8 +404,16 @@ impl Stack {
     /// Whatever waits for an answer over a stream, of this worker or another, waits no longer.
     fn stream_failed(&mut self, now: Instant, conn: ConnectionId) {
         for owner in self.table.waiting_on_stream(conn) {
-            self.path_failed(now, owner);
+            self.way_failed(now, owner);
         }
+    }
+
+    /// The other end is not there. What was answered before does not tell against it.
+    fn way_failed(&mut self, now: Instant, owner: Id) {
+        if self.table.client(owner).is_some_and(|client| !client.is_answered()) {
+            self.block(now, owner);
+        }
+        self.path_failed(now, owner);
     }
 
     fn unreachable_anywhere(&mut self, now: Instant, peer: SocketAddr) {
@@ -411,9 +423,13 @@ impl Stack {
         }
     }
 
+    /// What was answered provisionally is alive: the error tells of something else, or of a moment (RFC 3261 §18.4
+    /// leaves it to the transaction's timers).
     fn unreachable(&mut self, now: Instant, peer: SocketAddr) {
         for owner in self.table.waiting_on_datagrams(peer) {
-            self.path_failed(now, owner);
+            if self.table.client(owner).is_some_and(|client| !client.is_proceeding()) {
+                self.way_failed(now, owner);
+            }
         }
     }
 

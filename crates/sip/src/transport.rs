@@ -1,11 +1,13 @@
 //! How messages come and go: where an arrival came from, where a URI leads (RFC 3263 as far as it needs no DNS),
 //! and where a response returns (RFC 3261 §18.2.2, RFC 3581).
 
+pub mod blocked;
 pub mod branch;
 pub mod connections;
 pub mod listeners;
 pub mod token;
 
+pub use blocked::Blocked;
 pub use branch::{Branch, Seal};
 pub use connections::Connections;
 pub use listeners::{Listener, Listeners};
@@ -54,6 +56,14 @@ pub enum Hop {
 }
 
 impl Hop {
+    /// The target that this hop leads to, where it is an address: a flow is the only way to its phone.
+    pub fn target(&self) -> Option<blocked::Target> {
+        match self {
+            Self::Address { transport, to, .. } => Some((transport.is_stream(), *to)),
+            Self::Flow(_) | Self::Name { .. } => None,
+        }
+    }
+
     /// By which transport this hop goes.
     pub fn transport(&self) -> Transport {
         match self {

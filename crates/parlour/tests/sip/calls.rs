@@ -7,7 +7,7 @@ use testkit::House;
 const JOE: &str = "sip:joe@falcot.com";
 
 /// Sends an INVITE with credentials, without waiting for its end. What was sent comes back.
-fn invite(roland: &mut Agent) -> String {
+pub(crate) fn invite(roland: &mut Agent) -> String {
     let first = roland.request("INVITE", JOE, JOE, "", "");
     roland.send(&first);
     let challenge = roland.answer();

@@ -6,6 +6,7 @@
 mod agent;
 mod calls;
 mod crash;
+mod failover;
 mod phones;
 mod policy;
 mod reload;

@@ -10,7 +10,7 @@ use crate::registrar::Contact;
 use crate::slab::Id;
 use crate::stack::{Asked, Output, ServerKind, Stack};
 use crate::transaction::Timer;
-use crate::transport::{self, Arrival, Branch as Via, Hop, token};
+use crate::transport::{self, Arrival, Blocked, Branch as Via, Hop, token};
 use crate::uri::Uri;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
@@ -21,9 +21,13 @@ use wire::{Flow, Transport};
 impl Stack {
     /// Forwards a request with a transaction.
     pub(crate) fn proxy(&mut self, now: Instant, arrival: Arrival, request: &Message<'_>, plan: Plan) {
-        let target = plan.target.clone();
-        let hops = match target {
-            Target::Account(_) => VecDeque::new(),
+        let mut target = plan.target.clone();
+        let hops = match (&target, self.dialog_flow(&plan)) {
+            (Target::Account(_), Some(flow)) => {
+                target = Target::Next;
+                VecDeque::from([Hop::Flow(flow)])
+            }
+            (Target::Account(_), None) => VecDeque::new(),
             _ => match first_hops(&plan, request) {
                 Some(hops) => hops,
                 None => return self.refuse(now, &arrival, request, &Refusal::Unreachable),
@@ -37,6 +41,13 @@ impl Stack {
             Target::Account(address) => self.locate(now, id, address),
             _ => self.fork(now, id, VecDeque::from([vec![branch(None, Box::default(), hops)]])),
         }
+    }
+
+    /// The flow to the other end of the dialog, where it still stands: a contact at a domain of ours is reached by it,
+    /// not at whatever is registered there by now.
+    pub(super) fn dialog_flow(&mut self, plan: &Plan) -> Option<Arrival> {
+        let flow = plan.flow.filter(|_| plan.in_dialog)?;
+        self.path(&Hop::Flow(flow)).map(|_| flow)
     }
 
     fn locate(&mut self, now: Instant, id: Id, address: wire::Address) {
@@ -129,7 +140,7 @@ impl Stack {
         while let Some(context) = self.table.context_mut(id) {
             let hop = match context.closing {
                 true => None,
-                false => context.branches[index].hops.pop_front(),
+                false => next_hop(&mut context.branches[index].hops, &self.blocked, now),
             };
             let Some(hop) = hop else { return context.failed(index, code) };
             if let Hop::Name { ref name, .. } = hop {
@@ -321,6 +332,13 @@ fn contact_branch(contact: Contact) -> Option<Branch> {
 
 fn branch(uri: Option<Box<[u8]>>, path: Box<[u8]>, hops: VecDeque<Hop>) -> Branch {
     Branch { uri, path, hops, state: State::Resolving, is_late: false }
+}
+
+/// The next way to try: the first that has not failed lately, else the first (RFC 3263 §4.3).
+fn next_hop(hops: &mut VecDeque<Hop>, blocked: &Blocked, now: Instant) -> Option<Hop> {
+    let is_fit = |hop: &Hop| hop.target().is_none_or(|target| !blocked.has(now, target));
+    let first = hops.iter().position(is_fit).unwrap_or(0);
+    hops.remove(first)
 }
 
 /// The most addresses of one name that are tried.

@@ -29,6 +29,7 @@ impl Stack {
             }
         }
         match &plan.target {
+            Target::Account(_) if self.dialog_flow(plan).is_some() => Ok(()),
             Target::Account(address) if self.directory.get(address).is_none() => Err(Refusal::NotFound),
             _ => Ok(()),
         }

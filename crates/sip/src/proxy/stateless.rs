@@ -18,10 +18,12 @@ impl Stack {
         plan: Plan,
     ) {
         // An ACK goes where its dialog's route leads; an address of record is no place to acknowledge.
-        if plan.target != Target::Next {
-            return;
-        }
-        let Some(hops) = first_hops(&plan, request) else { return };
+        let hops = match (&plan.target, self.dialog_flow(&plan)) {
+            (Target::Next, _) => first_hops(&plan, request),
+            (Target::Account(_), Some(flow)) => Some([Hop::Flow(flow)].into()),
+            _ => None,
+        };
+        let Some(hops) = hops else { return };
         for hop in hops {
             if let Hop::Name { ref name, .. } = hop {
                 let (name, bytes) = (name.clone(), request.bytes().to_vec());

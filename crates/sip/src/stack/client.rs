@@ -1,14 +1,14 @@
 //! Client transactions: started, answered, ended.
 
 use super::{Cancel, Client, ClientKind, Path, Stack};
-use crate::message::{Message, Method, build};
+use crate::message::{HeaderName, Message, Method, build};
 use crate::proxy::Refusal;
 use crate::proxy::context::State;
 use crate::slab::Id;
 use crate::transaction::Received;
 use crate::transaction::client_invite::ClientInvite;
 use crate::transaction::client_request::ClientRequest;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl Stack {
     /// Starts a client transaction. `write` makes the request once the transaction's number is known. `None` where
@@ -54,11 +54,15 @@ impl Stack {
     /// were already there stand.
     pub(crate) fn path_failed(&mut self, now: Instant, id: Id) {
         let Some(client) = self.table.client(id) else { return };
-        let over = match &client.kind {
-            ClientKind::Invite(machine) => machine.is_answered(),
-            ClientKind::Request(machine) => machine.is_answered(),
-        };
+        let over = client.is_answered();
         self.client_ended(now, id, (!over).then_some(Refusal::Unreachable.code()));
+    }
+
+    /// The next element has failed: for a while others are tried before it (RFC 3263 §4.3).
+    pub(super) fn block(&mut self, now: Instant, id: Id) {
+        if let Some(client) = self.table.client(id) {
+            self.blocked.add(now, client.path.target(), None);
+        }
     }
 
     /// A client transaction is over; `failure` is what counts as its answer if it never had one.
@@ -104,7 +108,14 @@ impl Stack {
             // Not an answer to what was sent.
             _ => return,
         };
-        let owner = client.owner;
+        let (owner, target) = (client.owner, client.path.target());
+        match code {
+            503 => {
+                let asked = response.header(HeaderName::RetryAfter).and_then(retry_after);
+                self.blocked.add(now, target, asked);
+            }
+            _ => self.blocked.remove(target),
+        }
         // What is finally answered is not sent again; only the ACK of a refusal is made of it.
         if code >= 200 && !(invite && code >= 300) {
             self.table.keep(id, Vec::new());
@@ -128,4 +139,11 @@ impl Stack {
         let path = client.path.clone();
         self.send(now, &path, bytes, None);
     }
+}
+
+/// The seconds that a Retry-After begins with (RFC 3261 §20.33).
+fn retry_after(value: &[u8]) -> Option<Duration> {
+    let end = value.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(value.len());
+    let seconds = std::str::from_utf8(&value[..end]).ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }

@@ -3,6 +3,7 @@
 use super::{Output, Parcel, Stack, token_of};
 use crate::slab::Id;
 use crate::transaction::Timer;
+use crate::transport::blocked::Target;
 use crate::transport::connections::{Peer, Route};
 use crate::transport::{Arrival, Hop};
 use std::net::{IpAddr, SocketAddr};
@@ -33,6 +34,16 @@ pub enum Path {
         /// Whom to connect to.
         peer: Peer,
     },
+}
+
+impl Path {
+    /// Whom it leads to.
+    pub(crate) fn target(&self) -> Target {
+        match self {
+            Self::Datagram { to, .. } => (false, *to),
+            Self::Stream { peer, .. } | Self::Dial { peer: (_, peer, _) } => (true, *peer),
+        }
+    }
 }
 
 impl Stack {

@@ -5,8 +5,8 @@ use crate::proxy::Context;
 use crate::proxy::route::Plan;
 use crate::slab::{Id, Slab};
 use crate::transaction::Key;
-use crate::transaction::client_invite::ClientInvite;
-use crate::transaction::client_request::ClientRequest;
+use crate::transaction::client_invite::{self, ClientInvite};
+use crate::transaction::client_request::{self, ClientRequest};
 use crate::transaction::server_invite::{self, ServerInvite};
 use crate::transaction::server_request::{self, ServerRequest};
 use crate::transport::{Arrival, Hop};
@@ -84,6 +84,24 @@ pub(crate) struct Client {
     pub(crate) cancel: Cancel,
     /// The Reason lines of the CANCEL, once it is wanted.
     pub(crate) reason: Vec<u8>,
+}
+
+impl Client {
+    /// Whether it has had a provisional response, and no final one.
+    pub(crate) fn is_proceeding(&self) -> bool {
+        match &self.kind {
+            ClientKind::Invite(machine) => machine.state() == client_invite::State::Proceeding,
+            ClientKind::Request(machine) => machine.state() == client_request::State::Proceeding,
+        }
+    }
+
+    /// Whether it has had a final response.
+    pub(crate) fn is_answered(&self) -> bool {
+        match &self.kind {
+            ClientKind::Invite(machine) => machine.is_answered(),
+            ClientKind::Request(machine) => machine.is_answered(),
+        }
+    }
 }
 
 /// One transaction.

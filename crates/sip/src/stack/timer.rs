@@ -40,7 +40,10 @@ impl Stack {
             (Fired::Resend, true) => self.resend_response(now, id),
             (Fired::Resend, false) => self.resend_request(now, id),
             (Fired::Trying, _) => self.trying_late(now, id),
-            (Fired::TimedOut, _) => self.client_ended(now, id, Some(Refusal::Timeout.code())),
+            (Fired::TimedOut, _) => {
+                self.block(now, id);
+                self.client_ended(now, id, Some(Refusal::Timeout.code()));
+            }
             (Fired::Ended, true) => self.end_server(now, id),
             (Fired::Ended, false) => self.client_ended(now, id, None),
             (Fired::Nothing, _) => {}

@@ -152,11 +152,11 @@ impl Connections {
         waiting
     }
 
-    /// A connection of ours could not be opened. What waited for it comes back.
-    pub fn refused(&mut self, dial: Id) -> Vec<Waiting> {
-        let Some(dial) = self.dials.remove(dial) else { return Vec::new() };
+    /// A connection of ours could not be opened. Where to, and what waited for it, come back.
+    pub fn refused(&mut self, dial: Id) -> Option<(SocketAddr, Vec<Waiting>)> {
+        let dial = self.dials.remove(dial)?;
         self.by_peer.remove(&dial.peer);
-        dial.waiting
+        Some((dial.peer.1, dial.waiting))
     }
 
     /// A connection is gone. Which other workers want to know comes back.

@@ -207,6 +207,14 @@ impl House {
         ConnectionId { worker: WorkerId(worker), slot, generation: 0 }
     }
 
+    /// The last stream between the first worker and a peer.
+    pub(crate) fn stream_to(&self, peer: &str) -> ConnectionId {
+        let peer: SocketAddr = peer.parse().unwrap();
+        let of_peer = |((worker, _), to): &(&(u16, u32), &SocketAddr)| *worker == 0 && **to == peer;
+        let ((worker, slot), _) = self.streams.iter().rfind(of_peer).unwrap();
+        ConnectionId { worker: WorkerId(*worker), slot: *slot, generation: 0 }
+    }
+
     pub(crate) fn stream(&mut self, conn: ConnectionId, text: &str) -> Vec<Sent> {
         self.stream_bytes(conn, text.as_bytes())
     }

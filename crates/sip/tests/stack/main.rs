@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is a failure")]
 
 mod call;
+mod failover;
 mod house;
 mod network;
 mod nonsense;

@@ -1,0 +1,166 @@
+//! The next target (RFC 3263 §4.3): tried at once when one fails, and before the one that failed for a while after.
+
+use crate::house::{House, Sent};
+use crate::{answer, request};
+use sip::stack::Input;
+use std::time::Duration;
+use wire::Transport;
+
+const ALICE: &str = "198.51.100.1:5060";
+const FIRST: &str = "203.0.113.1:5060";
+const SECOND: &str = "203.0.113.2:5060";
+
+/// A name with two addresses.
+fn house() -> House {
+    let mut house = House::new(1);
+    let addresses = ["203.0.113.1", "203.0.113.2"].map(|ip| ip.parse().unwrap());
+    house.names.insert("peer.example".to_owned(), addresses.to_vec());
+    house
+}
+
+fn call(method: &str, branch: &str, param: &str) -> String {
+    let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:x@peer.example>");
+    let contact = "Contact: <sip:alice@198.51.100.1:5060>\r\n";
+    request(method, &format!("sip:x@peer.example{param}"), ALICE, branch, parties, contact)
+}
+
+fn lines(sent: &[Sent]) -> Vec<(&str, &str)> {
+    let short = |sent: &Sent| sent.first_line().len().min(12);
+    sent.iter().map(|sent| (sent.to.as_str(), &sent.first_line()[..short(sent)])).collect()
+}
+
+/// Which target a new request goes to first.
+fn first_of(house: &mut House, branch: &str) -> String {
+    let sent = house.datagram(ALICE, &call("MESSAGE", branch, ""));
+    let out = sent.last().unwrap();
+    house.datagram(&out.to, &answer(&out.text, "486 Busy Here", "x", ""));
+    house.wait(Duration::from_millis(100));
+    out.to.clone()
+}
+
+#[test]
+fn a_closed_port_is_left_at_once_and_tried_last_for_a_while() {
+    let mut house = house();
+    let sent = house.datagram(ALICE, &call("INVITE", "1", ""));
+    assert_eq!(sent[1].to, FIRST);
+    let sent = house.input(0, Input::Unreachable { peer: FIRST.parse().unwrap() });
+    assert_eq!(lines(&sent), [(SECOND, "INVITE sip:x")]);
+    assert_eq!(first_of(&mut house, "2"), SECOND);
+    house.wait(Duration::from_secs(31));
+    assert_eq!(first_of(&mut house, "3"), FIRST, "it ages");
+}
+
+#[test]
+fn a_target_that_is_listed_is_tried_last_and_forgiven_when_it_answers() {
+    let mut house = house();
+    house.datagram(ALICE, &call("INVITE", "1", ""));
+    house.input(0, Input::Unreachable { peer: FIRST.parse().unwrap() });
+    house.input(0, Input::Unreachable { peer: SECOND.parse().unwrap() });
+    let sent = house.datagram(ALICE, &call("INVITE", "2", ""));
+    assert_eq!(sent[1].to, FIRST, "where all have failed, all are tried");
+    let sent = house.input(0, Input::Unreachable { peer: FIRST.parse().unwrap() });
+    assert_eq!(sent[0].to, SECOND);
+    let sent = house.datagram(SECOND, &answer(&sent[0].text, "486 Busy Here", "x", ""));
+    assert!(sent.iter().any(|sent| sent.to == ALICE && sent.first_line().contains("486")));
+    assert_eq!(first_of(&mut house, "3"), SECOND);
+}
+
+#[test]
+fn a_503_moves_on_and_says_for_how_long() {
+    for (more, soon, later) in
+        [("", 29, 31), ("Retry-After: 60 (maintenance)\r\n", 59, 61), ("Retry-After: 99999\r\n", 299, 301)]
+    {
+        let mut house = house();
+        let sent = house.datagram(ALICE, &call("INVITE", "1", ""));
+        let refused = answer(&sent[1].text, "503 Service Unavailable", "x", more);
+        let sent = house.datagram(FIRST, &refused);
+        assert_eq!(lines(&sent), [(FIRST, "ACK sip:x@pe"), (SECOND, "INVITE sip:x")]);
+        house.datagram(SECOND, &answer(&sent[1].text, "486 Busy Here", "x", ""));
+        house.wait(Duration::from_secs(soon));
+        assert_eq!(first_of(&mut house, "2"), SECOND, "{more}");
+        house.wait(Duration::from_secs(later - soon));
+        assert_eq!(first_of(&mut house, "3"), FIRST, "{more}");
+    }
+}
+
+#[test]
+fn a_refused_or_closed_connection_moves_on() {
+    let mut house = house();
+    house.accepts = false;
+    let sent = house.datagram(ALICE, &call("INVITE", "1", ";transport=tcp"));
+    assert_eq!(lines(&sent), [(ALICE, "SIP/2.0 100 "), (ALICE, "SIP/2.0 503 ")]);
+    assert_eq!(house.dialled, [FIRST, SECOND].map(|to| to.parse().unwrap()));
+    house.accepts = true;
+    house.wait(Duration::from_secs(31));
+    let sent = house.datagram(ALICE, &call("INVITE", "2", ";transport=tcp"));
+    assert_eq!(sent[1].to, FIRST);
+    let conn = house.stream_to(FIRST);
+    let sent = house.input(0, Input::Closed { conn });
+    assert_eq!(lines(&sent), [(SECOND, "INVITE sip:x")]);
+    let sent = house.datagram(ALICE, &call("INVITE", "3", ";transport=tcp"));
+    assert_eq!(sent[1].to, SECOND);
+    assert_eq!(first_of(&mut house, "4"), FIRST, "by UDP it has not failed");
+}
+
+#[test]
+fn who_is_silent_for_too_long_is_tried_last() {
+    let mut house = house();
+    house.datagram(ALICE, &call("INVITE", "1", ""));
+    let sent = house.wait(Duration::from_secs(33));
+    assert!(sent.iter().any(|sent| sent.to == SECOND));
+    assert_eq!(first_of(&mut house, "2"), SECOND);
+}
+
+#[test]
+fn an_error_of_the_network_does_not_end_what_rings() {
+    let mut house = house();
+    let sent = house.datagram(ALICE, &call("INVITE", "1", ""));
+    let invite = sent[1].text.clone();
+    house.datagram(FIRST, &answer(&invite, "180 Ringing", "x", ""));
+    assert!(house.input(0, Input::Unreachable { peer: FIRST.parse().unwrap() }).is_empty());
+    let ok = answer(&invite, "200 OK", "x", "Contact: <sip:x@203.0.113.1>\r\n");
+    assert_eq!(lines(&house.datagram(FIRST, &ok)), [(ALICE, "SIP/2.0 200 ")]);
+    assert_eq!(first_of(&mut house, "2"), FIRST, "nor is it listed");
+}
+
+/// A phone whose Contact is its address of record, on a stream: within the dialog it is reached by its own stream,
+/// though another phone of the same account has registered since.
+#[test]
+fn a_contact_at_our_own_domain_is_reached_by_the_flow_of_its_dialog() {
+    let mut house = House::new(1);
+    let caller = house.connect(0, Transport::Tcp, "198.51.100.7:41000");
+    let (alice, bob) = ("<sip:alice@falcot.com>", "<sip:bob@falcot.com>");
+    let bobs = "198.51.100.2:5060";
+    for (aor, at) in [(bob, bobs), (alice, "198.51.100.9:5060")] {
+        let more = format!("Contact: <sip:p@{at}>\r\n");
+        let branch = format!("r{}", at.len() + at.matches('9').count());
+        house.datagram(
+            at,
+            &request("REGISTER", "sip:falcot.com", at, &branch, (&format!("{aor};tag=r"), aor), &more),
+        );
+    }
+    let invite = request(
+        "INVITE",
+        "sip:bob@falcot.com",
+        "10.0.0.7:5060",
+        "i",
+        (&format!("{alice};tag=a"), bob),
+        &format!("Contact: {alice}\r\n"),
+    );
+    let sent = house.stream(caller, &invite.replace("SIP/2.0/UDP", "SIP/2.0/TCP"));
+    let heard = sent.iter().find(|sent| sent.to == bobs).unwrap();
+    let routes: String = heard.header("Record-Route").iter().map(|r| format!("Route: {r}\r\n")).collect();
+    house.datagram(bobs, &answer(&heard.text, "200 OK", "b", &format!("Contact: <sip:p@{bobs}>\r\n")));
+    let within = |method: &str, branch: &str| {
+        let parties = (&*format!("{bob};tag=b"), &*format!("{alice};tag=a"));
+        request(method, "sip:alice@falcot.com", bobs, branch, parties, &routes)
+            .replace(&format!("call-{branch}@{bobs}"), "call-i@10.0.0.7:5060")
+    };
+    for method in ["BYE", "ACK"] {
+        let sent = house.datagram(bobs, &within(method, method));
+        assert_eq!(sent.last().unwrap().to, "198.51.100.7:41000", "{method}");
+    }
+    house.input(0, Input::Closed { conn: caller });
+    let sent = house.datagram(bobs, &within("INFO", "info"));
+    assert_eq!(sent.last().unwrap().to, "198.51.100.9:5060", "without its stream, wherever its user is");
+}
