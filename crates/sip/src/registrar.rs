@@ -61,40 +61,16 @@ struct Entry {
     bindings: Vec<Binding>,
 }
 
-/// What a change replaced, until it is known whether the disk has the change.
-#[derive(Debug)]
-struct Undo {
-    change: u64,
-    before: Vec<Binding>,
-}
-
-/// A change that was carried out in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Applied {
-    /// Its number, for [`Registrar::settled`] or [`Registrar::undo`].
-    pub change: u64,
-    /// Which row now holds the bindings and when the first ends; `None` where none is left.
-    pub first: Option<(Id, Instant)>,
-}
-
 /// All bindings of one worker. Bounded by the number of accounts, times [`Rules::bindings`].
 #[derive(Debug)]
 pub struct Registrar {
     rows: Slab<Entry>,
     by_address: FxHashMap<Address, Id>,
-    /// Of changes that are not on the disk yet, by address, the oldest first.
-    undos: FxHashMap<Address, Vec<Undo>>,
-    changes: u64,
 }
 
 impl Default for Registrar {
     fn default() -> Self {
-        Self {
-            rows: Slab::new(usize::MAX),
-            by_address: FxHashMap::default(),
-            undos: FxHashMap::default(),
-            changes: 0,
-        }
+        Self { rows: Slab::new(usize::MAX), by_address: FxHashMap::default() }
     }
 }
 
@@ -130,11 +106,11 @@ impl Registrar {
 
     /// Puts in the bindings of an address as they were kept. Says which row holds them and when the first ends.
     pub fn load(&mut self, address: Address, bindings: Vec<Binding>) -> Option<(Id, Instant)> {
-        self.replace(&address, bindings).0
+        self.replace(&address, bindings)
     }
 
-    /// Carries out a registration, all of it or nothing (RFC 3261 §10.3 steps 6 and 7). What becomes of it on the
-    /// disk is to be told by [`Self::settled`] or [`Self::undo`].
+    /// Carries out a registration, all of it or nothing (RFC 3261 §10.3 steps 6 and 7). Says which row now holds the
+    /// bindings and when the first ends; `None` where none is left.
     pub fn apply(
         &mut self,
         address: &Address,
@@ -142,7 +118,7 @@ impl Registrar {
         origin: &Origin<'_>,
         rules: &Rules,
         now: Instant,
-    ) -> Result<Applied, Refusal> {
+    ) -> Result<Option<(Id, Instant)>, Refusal> {
         let mut bindings = self.bindings(address).to_vec();
         bindings.retain(|binding| binding.expires > now);
         match changes {
@@ -160,60 +136,25 @@ impl Registrar {
                 limit(&mut bindings, changes.len(), rules)?;
             }
         }
-        let (first, before) = self.replace(address, bindings);
-        self.changes += 1;
-        let change = self.changes;
-        self.undos.entry(address.clone()).or_default().push(Undo { change, before });
-        Ok(Applied { change, first })
+        Ok(self.replace(address, bindings))
     }
 
-    /// A change is on the disk, and every earlier one of this address with it.
-    pub fn settled(&mut self, address: &Address, change: u64) {
-        let Some(undos) = self.undos.get_mut(address) else { return };
-        undos.retain(|undo| undo.change > change);
-        if undos.is_empty() {
-            self.undos.remove(address);
-        }
-    }
-
-    /// The disk did not take a change: it never was (RFC 3261 §10.3). One that a later change stands on goes with
-    /// that, if the disk does not take that either. Says, where bindings came back, which row holds them and when
-    /// the first ends.
-    pub fn undo(&mut self, address: &Address, change: u64, now: Instant) -> Option<(Id, Instant)> {
-        let undos = self.undos.get_mut(address)?;
-        let place = undos.iter().position(|undo| undo.change == change)?;
-        let Undo { mut before, .. } = undos.remove(place);
-        if let Some(later) = undos.get_mut(place) {
-            later.before = before;
-            return None;
-        }
-        if undos.is_empty() {
-            self.undos.remove(address);
-        }
-        before.retain(|binding| binding.expires > now);
-        self.replace(address, before).0
-    }
-
-    /// Puts bindings in the place of those that the address had, which come back.
-    fn replace(
-        &mut self,
-        address: &Address,
-        mut bindings: Vec<Binding>,
-    ) -> (Option<(Id, Instant)>, Vec<Binding>) {
+    /// Puts bindings in the place of those that the address had.
+    fn replace(&mut self, address: &Address, mut bindings: Vec<Binding>) -> Option<(Id, Instant)> {
         bindings.shrink_to_fit();
         let row = self.by_address.get(address).copied();
         let Some(first) = bindings.iter().map(|binding| binding.expires).min() else {
             self.by_address.remove(address);
-            let row = row.and_then(|id| self.rows.remove(id));
-            return (None, row.map(|row| row.bindings).unwrap_or_default());
+            row.and_then(|id| self.rows.remove(id));
+            return None;
         };
         if let Some(id) = row {
-            let row = self.rows.get_mut(id).expect("the index names rows that exist");
-            return (Some((id, first)), std::mem::replace(&mut row.bindings, bindings));
+            self.rows.get_mut(id).expect("the index names rows that exist").bindings = bindings;
+            return Some((id, first));
         }
-        let id = self.rows.insert(Entry { address: address.clone(), bindings });
-        self.by_address.extend(id.map(|id| (address.clone(), id)));
-        (id.map(|id| (id, first)), Vec::new())
+        let id = self.rows.insert(Entry { address: address.clone(), bindings })?;
+        self.by_address.insert(address.clone(), id);
+        Some((id, first))
     }
 
     /// Drops what has ended in one row. Says whose row it is and when its next binding ends.
@@ -231,7 +172,6 @@ impl Registrar {
 
     /// Drops every binding of an address: its account is gone. Says which row held them.
     pub fn forget(&mut self, address: &Address) -> Option<Id> {
-        self.undos.remove(address);
         let id = self.by_address.remove(address)?;
         self.rows.remove(id);
         Some(id)

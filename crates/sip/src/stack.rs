@@ -14,11 +14,13 @@ mod register;
 mod reply;
 mod request;
 mod send;
+mod storage;
 mod table;
 mod timer;
 
 pub use config::{Config, Limits};
 pub use send::Path;
+pub use storage::Storage;
 pub(crate) use table::{Asked, Cancel, Client, ClientKind, Entry, Server, ServerKind};
 
 use crate::digest::Digest;
@@ -159,10 +161,10 @@ pub enum Output {
         /// Which.
         conn: ConnectionId,
     },
-    /// Put these bindings on the disk in place of those the address had. [`Input::Stored`] follows if there is a token.
+    /// Put these bindings on the disk in place of those the address had. [`Input::Stored`] follows.
     Store {
         /// The mark.
-        token: Option<Token>,
+        token: Token,
         /// Whose bindings.
         address: Address,
         /// All of them.
@@ -259,6 +261,7 @@ pub struct Stack {
     connections: Connections,
     pub(crate) blocked: Blocked,
     registrar: Registrar,
+    storage: Storage,
     pub(crate) out: VecDeque<Output>,
     draining: bool,
 }
@@ -277,6 +280,7 @@ impl Stack {
             connections: Connections::new(limits.dials),
             blocked: Blocked::default(),
             registrar: Registrar::default(),
+            storage: Storage::default(),
             out: VecDeque::new(),
             draining: false,
             config,
@@ -304,6 +308,11 @@ impl Stack {
         &self.registrar
     }
 
+    /// How the bindings stand with the disk.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
     /// How many transactions there are.
     pub fn transactions(&self) -> usize {
         self.table.len()
@@ -315,8 +324,9 @@ impl Stack {
     }
 
     /// Takes on nothing new: what does not belong to a dialog is refused with 503 from now on.
-    pub fn drain(&mut self) {
+    pub fn drain(&mut self, now: Instant) {
         self.draining = true;
+        self.save_all(now);
     }
 
     /// How many streams are open.
@@ -325,7 +335,7 @@ impl Stack {
     }
 
     /// The accounts have changed: whoever is gone is registered nowhere.
-    pub fn set_directory(&mut self, directory: Arc<Directory>) {
+    pub fn set_directory(&mut self, now: Instant, directory: Arc<Directory>) {
         self.directory = directory;
         let gone = |address: &&Address| self.directory.get(address).is_none();
         let gone: Vec<Address> = self.registrar.addresses().filter(gone).cloned().collect();
@@ -333,7 +343,7 @@ impl Stack {
             if let Some(id) = self.registrar.forget(&address) {
                 self.timers.cancel(Timer::Binding(id));
             }
-            self.out.push_back(Output::Store { token: None, address, rows: Vec::new() });
+            self.save(now, &address, None);
         }
     }
 
@@ -480,7 +490,7 @@ impl Machine for Stack {
             Input::Closed { conn } => self.closed(now, conn),
             Input::Located { token, contacts } => self.located(now, id_of(token), contacts),
             Input::Resolved { token, addresses } => self.resolved(now, id_of(token), &addresses),
-            Input::Stored { token, durable } => self.stored(now, id_of(token), durable),
+            Input::Stored { token, durable } => self.stored(now, token, durable),
             Input::HandedOver { parcel } => self.handed_over(now, parcel),
             Input::NotHandedOver { parcel } => self.not_handed_over(now, parcel),
         }

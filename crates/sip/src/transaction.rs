@@ -100,6 +100,8 @@ pub enum Timer {
     Binding(Id),
     /// A question was not answered.
     Asked(Id),
+    /// The disk did not take something: it is tried again.
+    Storage,
     /// Transport: nobody took the call for a connection.
     Dialling(Id),
     /// Transport: a stream may have been silent for too long.

@@ -59,6 +59,8 @@ pub struct Sip {
     dialled: FxHashMap<ConnectionId, Token>,
     open: FxHashSet<ConnectionId>,
     draining: bool,
+    /// It was said that the database does not answer.
+    stalled: bool,
 }
 
 impl Sip {
@@ -75,6 +77,7 @@ impl Sip {
             dialled: FxHashMap::default(),
             open: FxHashSet::default(),
             draining: false,
+            stalled: false,
         }
     }
 
@@ -108,6 +111,25 @@ impl Sip {
         self.carry_out(desk);
     }
 
+    /// Says once that registrations are answered from memory, and once that they are not any more.
+    fn watch_storage(&mut self, me: WorkerId) {
+        let storage = self.stack.storage();
+        if storage.is_stalled() == self.stalled {
+            return;
+        }
+        self.stalled = storage.is_stalled();
+        let (worker, unsaved) = (me.0, storage.unsaved());
+        match self.stalled {
+            true => tracing::warn!(
+                worker,
+                "the database does not answer: registrations are kept in memory until it does"
+            ),
+            false => {
+                tracing::info!(worker, unsaved, "the database answers again: registrations are being written")
+            }
+        }
+    }
+
     fn carry_out(&mut self, desk: &mut Desk<'_, '_>) {
         while let Some(output) = self.stack.poll() {
             match output {
@@ -123,6 +145,7 @@ impl Sip {
                 Output::HandOver { to, parcel } => self.hand_over(desk, to, parcel),
             }
         }
+        self.watch_storage(desk.net.me());
         if self.draining && self.drained() {
             self.open.iter().for_each(|conn| desk.net.close(*conn));
         }
@@ -146,20 +169,19 @@ impl Sip {
         self.dialled.insert(conn, token);
     }
 
-    fn store(&mut self, desk: &mut Desk<'_, '_>, token: Option<Token>, aor: Address, rows: Vec<Row>) {
+    fn store(&mut self, desk: &mut Desk<'_, '_>, token: Token, aor: Address, rows: Vec<Row>) {
         let rows = (0..).zip(rows).map(|(place, row)| kept(place, row)).collect();
         let (me, postbox) = (desk.net.me(), desk.shared.postbox.clone());
         let asked = desk.shared.store.ask(Query::ReplaceBindings { aor, rows }, move |outcome| {
             if let Err(fault) = &outcome {
-                tracing::error!(%fault, "bindings were not kept");
+                tracing::debug!(%fault, "bindings were not kept");
             }
-            let Some(token) = token else { return };
             let mail = Mail::Stored { token, durable: outcome.is_ok() };
             if postbox.post(me, crate::mail::Mail::Sip(mail)).is_err() {
-                tracing::warn!(worker = me.0, "a worker's queue is full: a registration is not answered");
+                tracing::warn!(worker = me.0, "a worker's queue is full: bindings are written again");
             }
         });
-        if let (Err(_), Some(token)) = (asked, token) {
+        if asked.is_err() {
             self.stack.handle(desk.net.now(), Input::Stored { token, durable: false });
         }
     }
@@ -259,13 +281,13 @@ impl Service for Sip {
 
     fn refresh(&mut self, desk: &mut Desk<'_, '_>) {
         self.stack.set_config(setup::config(desk.shared), desk.net.epoch());
-        self.stack.set_directory(desk.shared.directory.clone());
+        self.stack.set_directory(desk.net.now(), desk.shared.directory.clone());
         self.carry_out(desk);
     }
 
     fn drain(&mut self, desk: &mut Desk<'_, '_>, _until: Instant) {
         self.draining = true;
-        self.stack.drain();
+        self.stack.drain(desk.net.now());
         self.carry_out(desk);
     }
 
@@ -287,6 +309,8 @@ impl Service for Sip {
         report.add("sip.addresses", count(self.stack.registrar().len()));
         report.add("sip.bindings", count(self.stack.registrar().count()));
         report.add("sip.transactions", count(self.stack.transactions()));
+        report.add("sip.bindings.unsaved", count(self.stack.storage().unsaved()));
+        report.add("sip.registrations.from-memory", self.stack.storage().from_memory());
         report.add("sip.streams", count(self.stack.streams()));
     }
 }

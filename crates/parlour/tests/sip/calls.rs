@@ -28,7 +28,7 @@ fn registered(house: &House, make: fn(&House, &str) -> Agent) -> Agent {
 }
 
 /// One call from its INVITE to its BYE.
-fn call(roland: &mut Agent, joe: &mut Agent) {
+pub(crate) fn call(roland: &mut Agent, joe: &mut Agent) {
     invite(roland);
     let heard = joe.expect("INVITE ");
     assert_eq!((heard.body(), heard.header("Max-Forwards")), ("v=0\r\n", "69"));

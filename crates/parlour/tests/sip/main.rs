@@ -11,6 +11,7 @@ mod phones;
 mod policy;
 mod reload;
 mod sipp;
+mod storage;
 mod strangers;
 
 use testkit::House;

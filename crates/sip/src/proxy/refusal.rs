@@ -56,8 +56,6 @@ pub enum Refusal {
     Cancelled,
     /// An older REGISTER than the one that made the binding (RFC 3261 §10.3).
     OutOfOrder,
-    /// The disk did not take it.
-    Storage,
     /// What the next element answered is not for the caller to know (503, RFC 3261 §16.7).
     Upstream,
     /// Too much to do.
@@ -86,7 +84,7 @@ impl Refusal {
             Self::TooManyHops => 483,
             Self::Incomplete => 484,
             Self::Cancelled => 487,
-            Self::OutOfOrder | Self::Storage | Self::Upstream => 500,
+            Self::OutOfOrder | Self::Upstream => 500,
             Self::Overload | Self::Unreachable => 503,
         }
     }
@@ -100,7 +98,6 @@ impl Refusal {
             Self::Relaying => "Relaying Denied",
             Self::TooManyContacts => "Too Many Contacts",
             Self::OutOfOrder => "Out Of Order",
-            Self::Storage => "Not Stored",
             Self::Unreachable => "Destination Unreachable",
             other => crate::message::reply::reason(other.code()),
         }

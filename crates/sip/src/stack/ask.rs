@@ -25,10 +25,7 @@ impl Stack {
         match self.asked.get(id) {
             Some(Asked::Locate(_)) => self.located(now, id, None),
             Some(Asked::Resolve { .. } | Asked::Stateless { .. }) => self.resolved(now, id, &[]),
-            Some(Asked::Store { address, .. }) => {
-                let address = address.clone();
-                self.not_stored(now, id, address);
-            }
+            Some(Asked::Store { .. }) => self.not_stored(now, id),
             None => {}
         }
     }

@@ -1,6 +1,6 @@
-//! REGISTER at the home of its address (RFC 3261 §10.3, its steps in order). Its 200 follows the disk.
+//! REGISTER at the home of its address (RFC 3261 §10.3, its steps in order). Its 200 follows the disk, where that answers.
 
-use super::{Asked, Output, Parcel, Stack};
+use super::{Output, Parcel, Stack};
 use crate::digest::Role;
 use crate::message::{HeaderName, Message, Reply};
 use crate::proxy::{Refusal, validate};
@@ -56,15 +56,13 @@ impl Stack {
         }
         let path = request.list(HeaderName::Path).collect::<Vec<_>>().join(&b", "[..]);
         let origin = Origin { call_id: request.call_id(), cseq: request.cseq().number, path: &path, arrival };
-        if self.table.room() == 0 {
+        if !self.table.takes(request.bytes().len()) {
             return Err(Refusal::Overload);
         }
-        let applied = self.registrar.apply(address, &changes, &origin, &self.config.rules, now)?;
-        self.watch_bindings(applied.first);
-        match self.begin(now, arrival, request, None) {
-            Some(server) => self.store(now, server, address, applied.change),
-            None => self.undo(now, address, applied.change),
-        }
+        let first = self.registrar.apply(address, &changes, &origin, &self.config.rules, now)?;
+        self.watch_bindings(first);
+        let server = self.begin(now, arrival, request, None);
+        self.save(now, address, server);
         Ok(())
     }
 
@@ -74,45 +72,18 @@ impl Stack {
         }
     }
 
-    fn undo(&mut self, now: Instant, address: &Address, change: u64) {
-        let first = self.registrar.undo(address, change, now);
-        self.watch_bindings(first);
-    }
-
-    fn store(&mut self, now: Instant, server: Id, address: &Address, change: u64) {
-        let Some(token) = self.ask(now, Asked::Store { server, address: address.clone(), change }) else {
-            self.undo(now, address, change);
-            return self.answer(now, server, &Refusal::Overload);
-        };
-        let (token, rows) = (Some(token), self.rows(address));
-        self.out.push_back(Output::Store { token, address: address.clone(), rows });
-    }
-
     /// The bindings of an address as they are kept on disk.
     pub(super) fn rows(&self, address: &Address) -> Vec<Row> {
         self.registrar.bindings(address).iter().map(|binding| binding.row(&self.epoch)).collect()
     }
 
-    /// The disk has answered: so can we.
-    pub(super) fn stored(&mut self, now: Instant, asked: Id, durable: bool) {
-        let Some(Asked::Store { server: id, address, change }) = self.answered(asked) else { return };
-        if !durable {
-            self.undo(now, &address, change);
-            return self.answer(now, id, &Refusal::Storage);
-        }
-        self.registrar.settled(&address, change);
+    /// Answers a REGISTER whose bindings are in memory, and on the disk if that could be.
+    pub(super) fn acknowledge_registration(&mut self, now: Instant, id: Id, address: &Address) {
         let Some(server) = self.table.server(id) else { return };
         let (arrival, request) = (server.arrival, server.request.clone());
         let Ok(message) = Message::parse(&request) else { return };
-        let bytes = self.registered(now, &arrival, &message, &address);
+        let bytes = self.registered(now, &arrival, &message, address);
         self.respond(now, id, 200, bytes);
-    }
-
-    /// The disk has not answered in time: whether it has the change or not, it gets what now holds.
-    pub(super) fn not_stored(&mut self, now: Instant, asked: Id, address: Address) {
-        self.stored(now, asked, false);
-        let rows = self.rows(&address);
-        self.out.push_back(Output::Store { token: None, address, rows });
     }
 
     /// 200 with every binding (RFC 3261 §10.3 step 8).

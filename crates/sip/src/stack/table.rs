@@ -120,8 +120,8 @@ pub(crate) enum Asked {
     Resolve { server: Id, branch: usize, hop: Hop },
     /// The same for a request that is forwarded without a transaction.
     Stateless { arrival: Arrival, bytes: Vec<u8>, plan: Box<Plan>, hop: Hop },
-    /// Whether the bindings of this REGISTER, the registrar's change of that number, are on the disk.
-    Store { server: Id, address: wire::Address, change: u64 },
+    /// Whether the bindings of this address are on the disk; the REGISTER that waits for that.
+    Store { server: Option<Id>, address: wire::Address },
 }
 
 /// Whom a client transaction depends on.
@@ -167,8 +167,9 @@ impl Table {
         self.rows.len()
     }
 
-    pub(crate) fn room(&self) -> usize {
-        self.rows.room()
+    /// Whether a server transaction with a request of that length finds room.
+    pub(crate) fn takes(&self, length: usize) -> bool {
+        self.rows.room() > 0 && self.kept + length <= self.most_kept
     }
 
     /// How many requests are not finally answered.

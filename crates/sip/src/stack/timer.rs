@@ -15,6 +15,7 @@ impl Stack {
             Timer::Binding(id) => self.binding_ends(now, id),
             Timer::Dialling(id) => self.refused(now, id),
             Timer::Asked(id) => self.not_answered(now, id),
+            Timer::Storage => self.try_to_save(now),
             Timer::Idle(conn) => self.perhaps_idle(now, conn),
             Timer::Partial(conn) => self.out.push_back(Output::Close { conn }),
             Timer::A(id)
@@ -98,7 +99,6 @@ impl Stack {
         if let Some(next) = next {
             self.timers.set(Timer::Binding(id), next);
         }
-        let rows = self.rows(&address);
-        self.out.push_back(Output::Store { token: None, address, rows });
+        self.save(now, &address, None);
     }
 }

@@ -44,6 +44,7 @@ pub(crate) struct House {
     /// Whether the disk answers; if not, tokens gather here.
     pub(crate) disk_stalls: bool,
     pub(crate) held: Vec<(usize, u64)>,
+    held_rows: BTreeMap<(usize, u64), (Address, Vec<Row>)>,
     /// Every name has the address 203.0.113.1.
     pub(crate) finds_everything: bool,
     pub(crate) names: BTreeMap<String, Vec<IpAddr>>,
@@ -138,6 +139,7 @@ impl House {
             disk: BTreeMap::new(),
             disk_stalls: false,
             held: Vec::new(),
+            held_rows: BTreeMap::new(),
             finds_everything: false,
             names: BTreeMap::new(),
             accepts: true,
@@ -308,17 +310,31 @@ impl House {
         self.stacks[worker].handle(self.now, input);
     }
 
-    fn store(&mut self, worker: usize, token: Option<u64>, address: Address, rows: Vec<Row>) {
+    fn store(&mut self, worker: usize, token: u64, address: Address, rows: Vec<Row>) {
+        self.held_rows.insert((worker, token), (address, rows));
+        if self.disk_stalls {
+            self.held.push((worker, token));
+        } else {
+            self.write(worker, token);
+            self.stacks[worker].handle(self.now, Input::Stored { token, durable: true });
+        }
+    }
+
+    fn write(&mut self, worker: usize, token: u64) {
+        let Some((address, rows)) = self.held_rows.remove(&(worker, token)) else { return };
         match rows.is_empty() {
             true => self.disk.remove(&address),
             false => self.disk.insert(address, rows),
         };
-        let Some(token) = token else { return };
-        if self.disk_stalls {
-            self.held.push((worker, token));
-        } else {
-            self.stacks[worker].handle(self.now, Input::Stored { token, durable: true });
+    }
+
+    /// The disk gets to what it was asked when that was the `which`th question.
+    pub(crate) fn disk_answers(&mut self, which: usize, durable: bool) -> Vec<Sent> {
+        let (worker, token) = self.held[which];
+        if durable {
+            self.write(worker, token);
         }
+        self.input(worker, Input::Stored { token, durable })
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {

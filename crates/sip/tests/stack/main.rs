@@ -11,6 +11,7 @@ mod phone;
 mod policy;
 mod registration;
 mod serial;
+mod storage;
 mod streams;
 mod torture;
 mod workers;

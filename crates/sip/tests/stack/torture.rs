@@ -30,7 +30,7 @@ fn check(name: &str, expected: &str) {
     let mut house = House::new(1);
     house.finds_everything = true;
     if let Ok(message) = Message::parse(&bytes) {
-        house.stacks[0].set_directory(Arc::new(directory(&message)));
+        house.stacks[0].set_directory(house.now, Arc::new(directory(&message)));
     }
     let (local, peer) = ("192.0.2.1".parse().unwrap(), "203.0.113.200:5060".parse().unwrap());
     let sent = house.input(0, Input::Datagram { socket: SocketId(1), local, peer, bytes: &bytes });

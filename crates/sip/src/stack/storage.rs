@@ -1,0 +1,146 @@
+//! Bindings on their way to the disk. While that answers, a registration waits for it; while it does not, registrations
+//! are answered from memory and nothing waits. What the disk lacks is an address alone: written are the rows of the
+//! moment at which they leave.
+
+use super::{Asked, Output, Stack, Token};
+use crate::slab::Id;
+use crate::transaction::Timer;
+use rustc_hash::FxHashSet;
+use std::time::{Duration, Instant};
+use wire::Address;
+
+/// How long a registration waits for the disk.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How long the disk is left alone before it is tried again.
+const REST: Duration = Duration::from_secs(1);
+
+/// How many addresses are written at a time when the disk has come back.
+const AT_ONCE: usize = 256;
+
+/// How the bindings stand with the disk.
+#[derive(Debug, Default)]
+pub struct Storage {
+    /// Addresses whose bindings on the disk are not those in memory, and which nobody has asked the disk to write.
+    /// Each has, or had, an account: that bounds them.
+    behind: FxHashSet<Address>,
+    /// Questions that the disk has not answered.
+    asked: usize,
+    stalled: bool,
+    from_memory: u64,
+}
+
+impl Storage {
+    /// Whether the disk does not answer, or refuses: registrations are answered from memory.
+    pub fn is_stalled(&self) -> bool {
+        self.stalled
+    }
+
+    /// Of how many addresses the disk may lack the newest bindings, at most.
+    pub fn unsaved(&self) -> usize {
+        self.behind.len() + self.asked
+    }
+
+    /// How many registrations were answered before the disk had them.
+    pub fn from_memory(&self) -> u64 {
+        self.from_memory
+    }
+}
+
+impl Stack {
+    /// Puts the bindings of an address on the disk. `server`: the REGISTER that is answered then, or when the disk has
+    /// had its time.
+    pub(super) fn save(&mut self, now: Instant, address: &Address, server: Option<Id>) {
+        if !self.storage.stalled && self.write_bindings(now, address, server) {
+            return;
+        }
+        self.save_later(now, address.clone());
+        self.answer_from_memory(now, address, server);
+    }
+
+    /// Asks the disk to write; `false` where too much is asked already.
+    fn write_bindings(&mut self, now: Instant, address: &Address, server: Option<Id>) -> bool {
+        let Some(token) = self.ask(now, Asked::Store { server, address: address.clone() }) else {
+            return false;
+        };
+        if server.is_some() {
+            self.timers.set(Timer::Asked(super::id_of(token)), now + PATIENCE);
+        }
+        self.storage.asked += 1;
+        self.storage.behind.remove(address);
+        let rows = self.rows(address);
+        self.out.push_back(Output::Store { token, address: address.clone(), rows });
+        true
+    }
+
+    /// The disk has answered.
+    pub(super) fn stored(&mut self, now: Instant, token: Token, durable: bool) {
+        let Some(Asked::Store { server, address }) = self.answered(super::id_of(token)) else { return };
+        self.storage.asked -= 1;
+        self.storage.stalled = !durable;
+        if durable {
+            self.acknowledge_stored(now, &address, server);
+            self.catch_up(now);
+        } else {
+            self.save_later(now, address.clone());
+            self.answer_from_memory(now, &address, server);
+        }
+    }
+
+    fn acknowledge_stored(&mut self, now: Instant, address: &Address, server: Option<Id>) {
+        if let Some(server) = server {
+            self.acknowledge_registration(now, server, address);
+        }
+    }
+
+    fn answer_from_memory(&mut self, now: Instant, address: &Address, server: Option<Id>) {
+        self.storage.from_memory += u64::from(server.is_some());
+        self.acknowledge_stored(now, address, server);
+    }
+
+    /// The disk has not answered in time. The registration is answered; the question stays, as the disk may get to it.
+    /// One that nothing comes of at all is asked anew.
+    pub(super) fn not_stored(&mut self, now: Instant, id: Id) {
+        self.storage.stalled = true;
+        let Some(Asked::Store { server, address }) = self.asked.get_mut(id) else { return };
+        let (server, address) = (server.take(), address.clone());
+        if server.is_some() {
+            self.timers.set(Timer::Asked(id), now + self.config.limits.answer);
+            return self.answer_from_memory(now, &address, server);
+        }
+        self.answered(id);
+        self.storage.asked -= 1;
+        self.save_later(now, address);
+    }
+
+    fn save_later(&mut self, now: Instant, address: Address) {
+        self.storage.behind.insert(address);
+        if self.timers.get(Timer::Storage).is_none() {
+            self.timers.set(Timer::Storage, now + REST);
+        }
+    }
+
+    /// Tries whether the disk takes something again, with one address.
+    pub(super) fn try_to_save(&mut self, now: Instant) {
+        let Some(address) = self.storage.behind.iter().next().cloned() else { return };
+        self.write_bindings(now, &address, None);
+        self.timers.set(Timer::Storage, now + REST);
+    }
+
+    /// The disk is back: it gets what it lacks, some at a time.
+    fn catch_up(&mut self, now: Instant) {
+        let room = AT_ONCE.saturating_sub(self.storage.asked);
+        let next: Vec<Address> = self.storage.behind.iter().take(room).cloned().collect();
+        for address in next {
+            self.write_bindings(now, &address, None);
+        }
+    }
+
+    /// Before the end, the disk is asked for all that it lacks.
+    pub(super) fn save_all(&mut self, now: Instant) {
+        let all: Vec<Address> = self.storage.behind.iter().cloned().collect();
+        for address in all {
+            self.write_bindings(now, &address, None);
+        }
+    }
+}
