@@ -53,8 +53,14 @@ pub enum Direction {
 /// far it is spent then; `None` where it would wait for too long.
 pub fn spend(ahead: Duration, octets: usize, rate: u64) -> Option<(Duration, Duration)> {
     let wait = ahead.saturating_sub(BURST);
+    (wait <= DELAY).then(|| (wait, charge(ahead, octets, rate).1))
+}
+
+/// Spends a rate on octets that went on already. Says how long to wait before more of them go on, and how far it is spent.
+pub fn charge(ahead: Duration, octets: usize, rate: u64) -> (Duration, Duration) {
     let cost = (octets as u64).saturating_mul(1_000_000_000) / rate.max(1);
-    (wait <= DELAY).then_some((wait, ahead + Duration::from_nanos(cost)))
+    let ahead = ahead + Duration::from_nanos(cost);
+    (ahead.saturating_sub(BURST), ahead)
 }
 
 /// What an allocation has spent, and what of it waits.
@@ -164,15 +170,14 @@ impl Allocation {
         bandwidth: &Bandwidth,
     ) -> Duration {
         let mut wait = Duration::ZERO;
-        if let Some(cost) = (octets as u64).saturating_mul(1_000_000_000).checked_div(bandwidth.session) {
+        if bandwidth.session != 0 {
             let lane = self.pacing.get_or_insert_default().lane(direction);
-            let spent = lane.spent.map_or(now, |spent| spent.max(now)) + Duration::from_nanos(cost);
-            lane.spent = Some(spent);
-            wait = (spent - now).saturating_sub(BURST);
+            let ahead = lane.spent.map_or(Duration::ZERO, |spent| spent.saturating_duration_since(now));
+            let (own, ahead) = charge(ahead, octets, bandwidth.session);
+            (wait, lane.spent) = (own, Some(now + ahead));
         }
         if bandwidth.user != 0 {
-            let theirs = self.seat.spend(now, direction, octets, bandwidth.user);
-            wait = wait.max(theirs.unwrap_or(DELAY));
+            wait = wait.max(self.seat.charge(now, direction, octets, bandwidth.user));
         }
         wait
     }

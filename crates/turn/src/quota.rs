@@ -47,4 +47,8 @@ pub trait Place: Send + fmt::Debug {
     /// Spends the rate of the account, over all workers, on a packet; how long it is to wait, `None` where it is to be
     /// dropped (see [`crate::pace::spend`]).
     fn spend(&self, now: Instant, direction: Direction, octets: usize, rate: u64) -> Option<Duration>;
+
+    /// Spends it on octets of a stream, which went on already and cannot be dropped, however much is spent before; how long
+    /// nothing more is to go on (see [`crate::pace::charge`]).
+    fn charge(&self, now: Instant, direction: Direction, octets: usize, rate: u64) -> Duration;
 }

@@ -211,8 +211,8 @@ impl Server {
         self.links.len()
     }
 
-    /// Takes note of octets that went from one of two joined connections to the other. Says how long the first is not to
-    /// be read, as it has used up its bandwidth.
+    /// Takes note of octets that went from one of two joined connections to the other; none, to ask first. Says how long
+    /// the first is not to be read, as it has used up its bandwidth.
     pub fn stream_carried(&mut self, now: Instant, from: ConnectionId, octets: usize) -> Duration {
         let link =
             self.links.by_conn.get(&from).and_then(|(id, side)| Some((self.links.by_id.get(id)?, side)));

@@ -224,8 +224,17 @@ fn everything_ends_with_the_control_connection() {
 
 #[test]
 fn bandwidth_is_waited_for_and_nothing_is_lost() {
+    paced("{ session = 400000, user = 0 }");
+}
+
+#[test]
+fn bandwidth_of_the_account_too() {
+    paced("{ session = 0, user = 400000 }");
+}
+
+fn paced(bandwidth: &str) {
     let mut house = crate::prepare();
-    house.set("turn", "bandwidth", "{ session = 400000, user = 0 }");
+    house.set("turn", "bandwidth", bandwidth);
     house.start();
     let (_client, mut data, mut peer) = joined(&house);
     let (sent, began) = (pattern(500_000), Instant::now());

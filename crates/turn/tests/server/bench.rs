@@ -144,6 +144,14 @@ impl Place for Held {
         *until = now + ahead;
         Some(wait)
     }
+
+    fn charge(&self, now: Instant, direction: Direction, octets: usize, rate: u64) -> Duration {
+        let mut spent = self.0.1.lock().unwrap();
+        let until = spent.entry((self.1.to_string(), direction == Direction::Sent)).or_insert(now);
+        let (wait, ahead) = turn::pace::charge(until.saturating_duration_since(now), octets, rate);
+        *until = now + ahead;
+        wait
+    }
 }
 
 impl Drop for Held {

@@ -283,6 +283,29 @@ fn a_stream_that_is_too_fast_is_not_read_for_a_while() {
 }
 
 #[test]
+fn many_streams_of_one_account_share_its_bandwidth() {
+    let bandwidth = turn::Bandwidth { session: 0, user: 10_000 };
+    let mut bench = Bench::with(turn::Config { bandwidth, ..config() });
+    let roland = allocated(&mut bench, "roland", "192.0.2.1:1000");
+    let conns = [1, 2, 3].map(|slot| {
+        let id = connected(&mut bench, &roland, &format!("203.0.113.7:{}", 80 + slot), slot);
+        let data = second(&mut bench, &roland, &format!("192.0.2.1:{}", 1000 + slot));
+        bench.ask(&data, Method::CONNECTION_BIND, &[number(id)]);
+        conn(slot)
+    });
+    let (start, mut total, mut next) = (bench.now, 0, [bench.now; 3]);
+    for tick in 0..2000 {
+        let now = start + std::time::Duration::from_millis(10 * tick);
+        for (conn, next) in conns.iter().zip(&mut next).filter(|(_, next)| **next <= now) {
+            total += 5000;
+            *next = now + bench.server.stream_carried(now, *conn, 5000);
+        }
+    }
+    assert!((100_000..=220_000).contains(&total), "10 kB a second for 20 seconds: {total}");
+    assert!(!bench.server.stream_carried(start, conns[0], 0).is_zero(), "who asks first is told to wait");
+}
+
+#[test]
 fn a_peer_that_is_denied_by_a_reload_is_cut_off() {
     let mut bench = Bench::new();
     let roland = allocated(&mut bench, "roland", "192.0.2.1:1000");

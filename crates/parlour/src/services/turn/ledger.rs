@@ -147,11 +147,20 @@ impl Held {
 
 impl Place for Held {
     fn spend(&self, now: Instant, direction: Direction, octets: usize, rate: u64) -> Option<Duration> {
-        let meter = match direction {
-            Direction::Sent => &self.0.sent,
-            Direction::Received => &self.0.received,
-        };
-        meter.spend(now.saturating_duration_since(self.0.since), octets, rate)
+        self.0.meter(direction).spend(now.saturating_duration_since(self.0.since), octets, rate)
+    }
+
+    fn charge(&self, now: Instant, direction: Direction, octets: usize, rate: u64) -> Duration {
+        self.0.meter(direction).charge(now.saturating_duration_since(self.0.since), octets, rate)
+    }
+}
+
+impl Usage {
+    fn meter(&self, direction: Direction) -> &Meter {
+        match direction {
+            Direction::Sent => &self.sent,
+            Direction::Received => &self.received,
+        }
     }
 }
 
@@ -161,10 +170,22 @@ struct Meter(AtomicU64);
 
 impl Meter {
     fn spend(&self, now: Duration, octets: usize, rate: u64) -> Option<Duration> {
+        self.change(now, |ahead| pace::spend(ahead, octets, rate))
+    }
+
+    fn charge(&self, now: Duration, octets: usize, rate: u64) -> Duration {
+        self.change(now, |ahead| Some(pace::charge(ahead, octets, rate))).unwrap_or(pace::DELAY)
+    }
+
+    /// From how far it is spent beyond now to how long to wait, and how far it is spent then.
+    fn change(
+        &self,
+        now: Duration,
+        how: impl Fn(Duration) -> Option<(Duration, Duration)>,
+    ) -> Option<Duration> {
         let mut wait = Duration::ZERO;
         let later = |spent| {
-            let ahead = Duration::from_nanos(spent).saturating_sub(now);
-            let (this, ahead) = pace::spend(ahead, octets, rate)?;
+            let (this, ahead) = how(Duration::from_nanos(spent).saturating_sub(now))?;
             wait = this;
             u64::try_from((now + ahead).as_nanos()).ok()
         };

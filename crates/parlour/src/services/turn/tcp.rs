@@ -26,6 +26,9 @@ const QUEUE: usize = 64 * 1024;
 /// How few it has to be before it is read again.
 const ROOM: usize = 16 * 1024;
 
+/// How long a connection is not read at a time as its bandwidth is used up; then it is seen whether it still is.
+const PACED: Duration = Duration::from_secs(1);
+
 /// How long one half may go on in silence after the other has ended. RFC 6062 §5.5 closes both at once; a client that
 /// only ends its request shall still get its answer.
 const HALF: Duration = Duration::from_secs(60);
@@ -157,13 +160,15 @@ impl Turn {
         true
     }
 
-    /// Bytes of one joined connection go to the other as far as that has room.
+    /// Bytes of one joined connection go to the other as far as that has room, and if there is bandwidth left: others of
+    /// the account may have used it up since this one was read last.
     pub(super) fn carry(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, data: &[u8]) -> usize {
         let Some(&Joined { other, .. }) = self.joins.pairs.get(&conn) else { return data.len() };
+        let may_pass = self.server.stream_carried(desk.net.now(), conn, 0).is_zero();
         let fits = data.len().min(QUEUE.saturating_sub(desk.net.queued(other)));
-        let taken = if desk.net.write(other, &data[..fits]).is_ok() { fits } else { 0 };
+        let taken = if may_pass && desk.net.write(other, &data[..fits]).is_ok() { fits } else { 0 };
         let wait = self.server.stream_carried(desk.net.now(), conn, taken);
-        self.pace(desk, conn, wait);
+        self.pace(desk, conn, wait.min(PACED));
         if taken < data.len() || desk.net.queued(other) >= QUEUE {
             desk.net.pause(conn);
             desk.net.await_room(other, ROOM);
