@@ -219,10 +219,11 @@ impl Sockets {
     /// Takes a socket out; here it stays open until [`Self::unbind`], so that what was sent from it can leave.
     pub(crate) fn release(&mut self, id: SocketId, events: &Events) -> io::Result<Loose> {
         let datagram = self.get(id).filter(|_| !id.is_shared()).ok_or(io::ErrorKind::NotFound)?;
-        let Datagram { tag, local, .. } = *datagram;
+        let Datagram { tag, local, joined, .. } = *datagram;
         let socket = datagram.socket.try_clone()?;
         events.remove(&datagram.socket)?;
-        Ok(Loose(Datagram::new(socket, tag, local)))
+        // Both are the same socket of the kernel, which goes on joining datagrams where it was told to.
+        Ok(Loose(Datagram { joined, ..Datagram::new(socket, tag, local) }))
     }
 
     /// A place gives itself back if its socket cannot be watched.
@@ -285,5 +286,26 @@ mod tests {
             assert!(!id.is_shared());
             assert_eq!(place_of(id), (place, generation));
         }
+    }
+
+    #[test]
+    fn a_socket_that_has_moved_still_tells_joined_datagrams_apart() {
+        use crate::sys::{Arrivals, Departures};
+        let events = Events::new().unwrap();
+        let (mut here, mut there) = (Sockets::new(65_536), Sockets::new(65_536));
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let (id, local) = here.bind(any, Tag(1), &events).unwrap();
+        here.get_mut(id).unwrap().learn(CROWD);
+        let loose = here.release(id, &events).unwrap();
+        here.unbind(id);
+        let (id, _) = there.adopt(loose, &events).unwrap();
+        let (sender, mut departures) = (open(any).unwrap(), Departures::new());
+        let mut both = departures.gather();
+        assert!(both.push(local, None, &[1; 160], true) && both.push(local, None, &[2; 160], true));
+        assert_eq!(both.send(&sender).unwrap(), 2, "as one message");
+        let (datagram, mut arrivals) = (there.get(id).unwrap(), Arrivals::new());
+        while arrivals.len() < 2 && arrivals.receive(&datagram.socket, 1, datagram.is_plain()).is_ok() {}
+        let lengths: Vec<_> = (0..arrivals.len()).map(|index| arrivals.length(index)).collect();
+        assert_eq!(lengths, [160, 160]);
     }
 }

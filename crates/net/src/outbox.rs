@@ -118,7 +118,11 @@ impl Outbox {
         }
         let listeners = self.entries.partition_point(|e| e.socket.is_shared());
         self.send_part(listeners..self.entries.len(), sockets, arrivals, counters);
-        unbinding.drain(..).for_each(|socket| sockets.unbind(socket));
+        for socket in unbinding.drain(..) {
+            sockets.unbind(socket);
+            // Of a closed socket the kernel tells nothing any more.
+            self.told(socket);
+        }
         self.send_part(0..listeners, sockets, arrivals, counters);
         self.entries.clear();
         self.copied.clear();
@@ -311,5 +315,21 @@ mod tests {
         }
         let counts = counters.read();
         assert_eq!((counts.datagrams_out, counts.datagrams_dropped), (5, 0));
+    }
+
+    #[test]
+    fn what_was_too_big_for_a_socket_is_forgotten_when_it_is_closed() {
+        let events = crate::sys::Events::new().unwrap();
+        let mut sockets = Sockets::new(1 << 20);
+        let Ok((id, _)) = sockets.bind("[::1]:0".parse().unwrap(), crate::Tag(1), &events) else {
+            return; // This host has no IPv6.
+        };
+        let (mut outbox, counters) = (Outbox::new(), Counters::default());
+        outbox.send(id, None, "[::1]:9".parse().unwrap(), &[0; 65_520]);
+        outbox.dont_fragment();
+        outbox.flush(&mut sockets, &mut Vec::new(), &Arrivals::new(), &counters);
+        assert_eq!(outbox.oversized.len(), 1);
+        outbox.flush(&mut sockets, &mut vec![id], &Arrivals::new(), &counters);
+        assert!(outbox.oversized.is_empty());
     }
 }
