@@ -17,8 +17,17 @@ fn main() {
     if !missing.is_empty() {
         std::fs::write(&object, []).expect("the folder is ours");
         println!("cargo::warning=built without the XDP fast path (turn.xdp): {}", first_line(&missing));
+        watch_for_clang();
     }
     std::fs::write(out.join("relay.missing"), first_line(&missing)).expect("the folder is ours");
+}
+
+/// Once a program has been installed where programs are looked for, the next build tries again.
+fn watch_for_clang() {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    for folder in std::env::split_paths(&path).filter(|folder| folder.is_dir()) {
+        println!("cargo::rerun-if-changed={}", folder.display());
+    }
 }
 
 fn first_line(text: &str) -> &str {

@@ -58,11 +58,12 @@ impl Doors {
 
     /// Opens and closes listeners so that these are open; says which could not be.
     pub async fn open(&self, wanted: &[Listener], callers: usize) -> Vec<(Listener, std::io::Error)> {
-        let old: Vec<Listener> = {
-            let mut open = self.doors();
-            open.retain(|door| wanted.contains(&door.wanted));
-            open.iter().map(|door| door.wanted).collect()
-        };
+        for mut door in self.take_out(wanted) {
+            door.task.abort();
+            // Closed once the task is gone, not before: one that is to be opened may want its port.
+            drop((&mut door.task).await);
+        }
+        let old: Vec<Listener> = self.doors().iter().map(|door| door.wanted).collect();
         let mut failed = vec![];
         let Some(house) = self.house.get() else { return failed };
         for listener in wanted.iter().filter(|listener| !old.contains(listener)) {
@@ -75,6 +76,15 @@ impl Doors {
             }
         }
         failed
+    }
+
+    /// Those that are no longer wanted.
+    fn take_out(&self, wanted: &[Listener]) -> Vec<Door> {
+        let mut open = self.doors();
+        let (stay, go) =
+            std::mem::take(&mut *open).into_iter().partition(|door| wanted.contains(&door.wanted));
+        *open = stay;
+        go
     }
 
     /// What is open, with the ports that were bound.

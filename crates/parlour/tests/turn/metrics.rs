@@ -168,3 +168,16 @@ fn a_reload_opens_and_closes_listeners() {
     done(&house, &["reload"]);
     assert!(doors(&house).is_empty());
 }
+
+#[test]
+fn a_listener_becomes_one_of_all_addresses_and_one_of_one_again() {
+    let (mut house, free) = (prepare(), testkit::house::free_port());
+    configure(&house, "metrics", &format!("[\"127.0.0.1:{free}\"]"));
+    house.start();
+    for listener in [format!(":{free}"), format!("127.0.0.1:{free}")].iter().cycle().take(6) {
+        configure(&house, "metrics", &format!("[\"{listener}\"]"));
+        let reloaded = done(&house, &["reload"]);
+        assert_eq!(reloaded["warnings"], Value::Array(vec![]), "{listener}");
+        assert_eq!(get(SocketAddr::from(([127, 0, 0, 1], free)), "/health").0, 200);
+    }
+}
