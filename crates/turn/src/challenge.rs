@@ -52,7 +52,13 @@ impl Server {
     /// Sends an answer to somebody who has shown no credential, if the source's budget allows.
     pub(crate) fn answer_stranger(&mut self, now: Instant, exchange: &Exchange, flow: Flow, bytes: Vec<u8>) {
         let Exchange { client, octets, .. } = exchange;
-        if is_forgeable(*client) && !self.strangers.admit(now, client.peer.ip(), *octets, bytes.len()) {
+        let source = client.peer.ip();
+        let is_admitted = if is_forgeable(*client) {
+            self.strangers.admit(now, source, *octets, bytes.len())
+        } else {
+            self.strangers.admit_proven(now, source)
+        };
+        if !is_admitted {
             self.tally.limited += 1;
             return self.recycle(bytes);
         }

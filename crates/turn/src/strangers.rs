@@ -1,6 +1,9 @@
 //! What may be answered to those who have shown no credential: over UDP anybody can write anybody's address on a
 //! request, and the answer goes there. So answers are short, and few per source.
 //!
+//! Nobody forges the address of a stream or of DTLS, so that answers there may be long; their number is bounded all the same, as
+//! each may be about a guessed password. They have a budget of their own, which nobody can use up in another's name.
+//!
 //! The table has one size for ever: sources that fall on the same row share its budget. Rows are chosen by a keyed
 //! hash, so that nobody can aim at another's.
 
@@ -8,7 +11,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// How many rows the table has: 64 KiB.
+/// How many rows the table has: 96 KiB.
 const ROWS: usize = 4096;
 
 /// Answers that are longer than twice their request are this much rarer than others.
@@ -33,6 +36,7 @@ pub struct Strangers {
 struct Row {
     short: u64,
     long: u64,
+    proven: u64,
 }
 
 impl std::fmt::Debug for Strangers {
@@ -64,6 +68,16 @@ impl Strangers {
         let row = &mut self.rows[row];
         take(&mut row.short, now, self.interval)
             && (reply <= 2 * request || take(&mut row.long, now, self.interval * LONG))
+    }
+
+    /// Whether a request whose source is beyond doubt may be answered. What was admitted is counted.
+    pub fn admit_proven(&mut self, now: Instant, source: IpAddr) -> bool {
+        if self.interval.is_zero() {
+            return true;
+        }
+        let now = now.saturating_duration_since(*self.start.get_or_insert(now));
+        let row = self.row(source);
+        take(&mut self.rows[row].proven, now, self.interval)
     }
 
     /// The row of a source. Whoever has an IPv6 address has a whole /64.

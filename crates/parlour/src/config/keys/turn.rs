@@ -164,7 +164,7 @@ const LIMITS: &[Key] = &[
     },
     number(
         "strangers",
-        "Answers in a second to one source (an IPv4 address, an IPv6 /64) that has shown no credential, over UDP; 0 is any \
+        "Answers in a second to one source (an IPv4 address, an IPv6 /64) that has shown no credential; 0 is any \
          number.",
         "500",
     ),

@@ -77,7 +77,7 @@ limits! {
         lifetime: Duration = Duration::from_secs(600),
         /// An allocation's longest life without a refresh (`turn.limits`; RFC 8656 §7.2).
         lifetime_max: Duration = Duration::from_secs(3600),
-        /// Answers in a second to one source without a credential over UDP; 0 is any number (`turn.limits`).
+        /// Answers in a second to one source without a credential; 0 is any number (`turn.limits`).
         strangers: u32 = 500,
         /// How long a nonce is good for (RFC 8656 §5 wants at most an hour).
         nonce: Duration = Duration::from_secs(3600),
