@@ -4,6 +4,7 @@
 pub mod blocked;
 pub mod branch;
 pub mod connections;
+pub mod inside;
 pub mod listeners;
 pub mod token;
 

@@ -188,6 +188,14 @@ pub const SECTIONS: &[Section] = &[
             listeners("udp", "Datagram listeners.", "[\":5060\"]"),
             listeners("tcp", "Stream listeners.", "[\":5060\"]"),
             listeners("tls", "TLS listeners.", "[\":5061\"]"),
+            Key {
+                name: "allow-targets",
+                kind: Kind::Texts,
+                comment: "Exceptions to the built-in refusal of internal addresses (loopback, private, link-local …) that no phone\n\
+                          registered from, as targets of requests: \"address\" or \"network/prefix\".",
+                absent: Absent::Same("[]"),
+                example: "[]",
+            },
         ],
     },
     Section {

@@ -200,6 +200,7 @@ impl<'a> Judge<'a> {
             udp: self.listeners("sip", "udp", Transport::Udp, &mut places),
             tcp: self.listeners("sip", "tcp", Transport::Tcp, &mut places),
             tls: self.listeners("sip", "tls", Transport::Tls, &mut places),
+            allow_targets: self.each(self.file.section("sip").texts("allow-targets"), network),
             limits: SipLimits::default(),
         };
         let xmpp = XmppPlan {

@@ -169,6 +169,8 @@ pub struct SipPlan {
     pub tcp: Vec<Listener>,
     /// TLS listeners.
     pub tls: Vec<Listener>,
+    /// Ranges inside that requests may name as their targets.
+    pub allow_targets: Vec<Network>,
     /// What clients may cost.
     pub limits: SipLimits,
 }

@@ -19,9 +19,10 @@ use testkit::House;
 /// The password of everybody.
 const PASSWORD: &str = "tr0mbone";
 
-/// A house with roland and joe.
+/// A house with roland and joe. Tests have no other hosts than this one, so that requests may be sent to it.
 fn house() -> House {
     House::of(env!("CARGO_BIN_EXE_parlour"))
+        .set("sip", "allow-targets", "[\"127.0.0.1\", \"::1\"]")
         .account("roland@falcot.com", PASSWORD)
         .account("joe@falcot.com", PASSWORD)
         .start()

@@ -52,6 +52,20 @@ fn no_open_relay() {
     }
 }
 
+/// What only this host can reach is not reached by asking this server (and the configuration's exceptions are).
+#[test]
+fn users_do_not_reach_what_is_inside() {
+    let house = house();
+    house.set("sip", "allow-targets", "[]");
+    let answer = house.cli(&["reload"], "");
+    assert!(answer.status.success(), "{answer:?}");
+    let (mut roland, mut inside) = (Agent::udp(&house, "roland"), Agent::udp(&house, "inside"));
+    let uri = format!("sip:x@127.0.0.1:{}", inside.local.port());
+    let answer = roland.ask("MESSAGE", &uri, &uri, "", "");
+    assert_eq!(answer.line(), "SIP/2.0 503 Destination Unreachable");
+    assert!(inside.hear(A_WHILE).is_none());
+}
+
 #[test]
 fn the_server_answers_for_itself() {
     let house = house();

@@ -27,6 +27,8 @@ pub struct Branch {
     pub hops: VecDeque<Hop>,
     /// Where it stands.
     pub state: State,
+    /// A phone has registered it; if not, it is whatever the request names.
+    pub registered: bool,
     /// It was told to stop ringing, as its time was over: whatever it answers to that is a time-out.
     pub is_late: bool,
 }
@@ -249,7 +251,7 @@ mod tests {
         for _ in 0..branches {
             let (uri, path) = (None, Box::default());
             let (hops, state) = (VecDeque::new(), State::Resolving);
-            context.branches.push(Branch { uri, path, hops, state, is_late: false });
+            context.branches.push(Branch { uri, path, hops, state, registered: true, is_late: false });
         }
         context
     }

@@ -29,6 +29,7 @@ impl Stack {
             }
             (Target::Account(_), None) => VecDeque::new(),
             _ => match first_hops(&plan, request) {
+                Some(hops) if is_long(request.bytes(), &plan) => with_streams(hops),
                 Some(hops) => hops,
                 None => return self.refuse(now, &arrival, request, &Refusal::Unreachable),
             },
@@ -39,7 +40,7 @@ impl Stack {
         }
         match target {
             Target::Account(address) => self.locate(now, id, address),
-            _ => self.fork(now, id, VecDeque::from([vec![branch(None, Box::default(), hops)]])),
+            _ => self.fork(now, id, VecDeque::from([vec![named(hops)]])),
         }
     }
 
@@ -166,19 +167,23 @@ impl Stack {
     pub(crate) fn resolved(&mut self, now: Instant, asked: Id, addresses: &[IpAddr]) {
         match self.answered(asked) {
             Some(Asked::Resolve { server, branch, hop }) => {
-                let Some(context) = self.table.context_mut(server) else { return };
+                let Some(row) = self.table.server_mut(server) else { return };
+                let Some(context) = row.context.as_deref_mut() else { return };
                 let waits = context.branches.get(branch).is_some_and(|b| b.state == State::Resolving);
                 if !waits {
                     return;
                 }
+                let long = is_long(&row.request, &context.plan);
+                let branch_row = &mut context.branches[branch];
                 let found = expand(&hop, addresses);
-                let hops = &mut context.branches[branch].hops;
+                let found = if long && !branch_row.registered { with_streams(found) } else { found };
+                let hops = &mut branch_row.hops;
                 found.into_iter().rev().for_each(|hop| hops.push_front(hop));
                 self.try_next(now, server, branch, Refusal::Unreachable.code());
                 self.conclude(now, server);
             }
             Some(Asked::Stateless { arrival, bytes, plan, hop }) => {
-                if let (Some(hop), Ok(request)) = (expand(&hop, addresses).first(), Message::parse(&bytes)) {
+                if let (Some(hop), Ok(request)) = (expand(&hop, addresses).front(), Message::parse(&bytes)) {
                     self.send_stateless(now, arrival, &request, &plan, hop);
                 }
             }
@@ -190,6 +195,13 @@ impl Stack {
     fn try_hop(&mut self, now: Instant, id: Id, index: usize, hop: &Hop) -> bool {
         let Some((path, sent_by)) = self.path(hop) else { return false };
         let Some(server) = self.table.server(id) else { return false };
+        let context = server.context.as_deref();
+        let may_go = |context: &Context| {
+            context.branches[index].registered || self.may_go(hop, &context.plan, &server.arrival)
+        };
+        if !context.is_some_and(may_go) {
+            return false;
+        }
         let (arrival, bytes) = (server.arrival, server.request.clone());
         let Ok(request) = Message::parse(&bytes) else { return false };
         let invite = request.method() == Method::Invite;
@@ -327,11 +339,14 @@ fn contact_branch(contact: Contact) -> Option<Branch> {
         (None, Some(arrival)) => flow_hops(arrival, uri),
         (None, None) => VecDeque::from([uri?]),
     };
-    Some(branch(Some(contact.uri), contact.path, hops))
+    let (uri, path, state) = (Some(contact.uri), contact.path, State::Resolving);
+    Some(Branch { uri, path, hops, state, registered: true, is_late: false })
 }
 
-fn branch(uri: Option<Box<[u8]>>, path: Box<[u8]>, hops: VecDeque<Hop>) -> Branch {
-    Branch { uri, path, hops, state: State::Resolving, is_late: false }
+/// The branch of a request that says itself where to go.
+fn named(hops: VecDeque<Hop>) -> Branch {
+    let (uri, path, state) = (None, Box::default(), State::Resolving);
+    Branch { uri, path, hops, state, registered: false, is_late: false }
 }
 
 /// The next way to try: the first that has not failed lately, else the first (RFC 3263 §4.3).
@@ -341,12 +356,32 @@ fn next_hop(hops: &mut VecDeque<Hop>, blocked: &Blocked, now: Instant) -> Option
     hops.remove(first)
 }
 
+/// What a request may measure to leave as a datagram (RFC 3261 §18.1.1), without our Via and Record-Route.
+const MAX_DATAGRAM: usize = 1300 - 250;
+
+/// Whether a request is too long for a datagram: others than those of dialogs, whose way is known to carry them.
+fn is_long(request: &[u8], plan: &Plan) -> bool {
+    request.len() > MAX_DATAGRAM && !plan.in_dialog
+}
+
+/// Before each way by datagrams the same way by TCP. Where that is refused it is datagrams after all: better in pieces
+/// than not at all (RFC 3261 §18.1.1).
+fn with_streams(hops: VecDeque<Hop>) -> VecDeque<Hop> {
+    let stream = |hop: &Hop| match hop {
+        Hop::Address { transport: Transport::Udp, to, name } => {
+            Some(Hop::Address { transport: Transport::Tcp, to: *to, name: name.clone() })
+        }
+        _ => None,
+    };
+    hops.into_iter().flat_map(|hop| [stream(&hop), Some(hop)]).flatten().collect()
+}
+
 /// The most addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 8;
 
 /// A name's hop as one hop per address.
-fn expand(hop: &Hop, addresses: &[IpAddr]) -> Vec<Hop> {
-    let Hop::Name { transport, name, port } = hop else { return Vec::new() };
+fn expand(hop: &Hop, addresses: &[IpAddr]) -> VecDeque<Hop> {
+    let Hop::Name { transport, name, port } = hop else { return VecDeque::new() };
     let address = |ip: &IpAddr| Hop::Address {
         transport: *transport,
         to: SocketAddr::new(*ip, *port),

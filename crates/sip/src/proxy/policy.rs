@@ -6,7 +6,7 @@ use super::route::{Plan, Target};
 use crate::digest::{Algorithms, Role, Verdict};
 use crate::message::Message;
 use crate::stack::Stack;
-use crate::transport::Arrival;
+use crate::transport::{Arrival, Hop, inside};
 use crate::uri::Uri;
 use std::time::Instant;
 use wire::{Address, Domain};
@@ -33,6 +33,16 @@ impl Stack {
             Target::Account(address) if self.directory.get(address).is_none() => Err(Refusal::NotFound),
             _ => Ok(()),
         }
+    }
+
+    /// Whether a request that names its target itself may be sent there. What lies inside is reached by those alone who
+    /// registered from there, by dialogs, which began with leave, and where the configuration says so; this host and its
+    /// link not even by dialogs, but for those of this host itself.
+    pub(super) fn may_go(&self, hop: &Hop, plan: &Plan, arrival: &Arrival) -> bool {
+        let Hop::Address { to, .. } = hop else { return true };
+        let (ip, peer) = (to.ip(), arrival.peer.ip().to_canonical());
+        let by_dialog = plan.in_dialog && (!inside::is_here(ip) || peer.is_loopback());
+        !inside::is_inside(ip) || by_dialog || inside::is_within(ip, &self.config.targets)
     }
 
     /// The account that a request claims to come from, where its domain is ours; nobody speaks for the domain itself.

@@ -45,6 +45,9 @@ impl Stack {
         plan: &Plan,
         hop: &Hop,
     ) -> bool {
+        if !self.may_go(hop, plan, &arrival) {
+            return false;
+        }
         let Some((path, sent_by)) = self.path(hop) else { return false };
         let bytes = Copy {
             plan,

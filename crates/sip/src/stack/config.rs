@@ -5,6 +5,7 @@ use crate::framing;
 use crate::registrar::Rules;
 use crate::transaction::Timing;
 use crate::transport::Listeners;
+use crate::transport::inside::Range;
 use std::time::Duration;
 use wire::{Secret, WorkerId};
 
@@ -27,6 +28,9 @@ pub struct Config {
     pub timing: Timing,
     /// What a registration may ask for.
     pub rules: Rules,
+    /// Ranges inside (see [`inside`](crate::transport::inside)) that requests may be sent to though nobody registered
+    /// from there.
+    pub targets: Vec<Range>,
     /// What peers may cost.
     pub limits: Limits,
 }

@@ -164,3 +164,82 @@ fn a_contact_at_our_own_domain_is_reached_by_the_flow_of_its_dialog() {
     let sent = house.datagram(bobs, &within("INFO", "info"));
     assert_eq!(sent.last().unwrap().to, "198.51.100.9:5060", "without its stream, wherever its user is");
 }
+
+#[test]
+fn what_is_too_long_for_a_datagram_goes_by_tcp_and_by_udp_where_that_is_refused() {
+    let long = |branch: &str| {
+        call("INVITE", branch, "").replace("Contact", &format!("X: {}\r\nContact", "x".repeat(1000)))
+    };
+    let mut house = house();
+    let sent = house.datagram(ALICE, &long("1"));
+    assert_eq!(lines(&sent)[1], (FIRST, "INVITE sip:x"));
+    assert!(sent[1].header("Via")[0].starts_with("SIP/2.0/TCP 192.0.2.1:5060;"), "{}", sent[1].text);
+    assert_eq!(house.dialled, [FIRST.parse().unwrap()]);
+    let mut refusing = self::house();
+    refusing.accepts = false;
+    let sent = refusing.datagram(ALICE, &long("1"));
+    assert_eq!((refusing.dialled.len(), sent[1].to.as_str()), (1, FIRST));
+    assert!(sent[1].header("Via")[0].starts_with("SIP/2.0/UDP 192.0.2.1:5060;"));
+    let sent = refusing.datagram(ALICE, &long("2"));
+    assert_eq!(
+        (refusing.dialled.len(), sent[1].to.as_str()),
+        (1, FIRST),
+        "its TCP is tried last for a while"
+    );
+    house.accepts = false;
+    let short = call("INVITE", "3", "");
+    let sent = house.datagram(ALICE, &short);
+    assert!(sent[1].header("Via")[0].starts_with("SIP/2.0/UDP"));
+}
+
+/// A phone that registered by UDP listens to nothing else.
+#[test]
+fn phones_get_long_requests_as_they_registered() {
+    let mut house = House::new(1);
+    let (bob, at) = ("<sip:bob@falcot.com>", "198.51.100.2:5060");
+    let more = format!("Contact: <sip:bob@{at}>\r\n");
+    house
+        .datagram(at, &request("REGISTER", "sip:falcot.com", at, "r", (&format!("{bob};tag=r"), bob), &more));
+    let more = format!("X: {}\r\n", "x".repeat(2000));
+    let parties = ("<sip:alice@falcot.com>;tag=a", bob);
+    let sent = house.datagram(ALICE, &request("INVITE", "sip:bob@falcot.com", ALICE, "1", parties, &more));
+    assert_eq!(sent[1].to, at);
+    assert!(house.dialled.is_empty());
+}
+
+#[test]
+fn addresses_inside_are_reached_by_those_who_registered_from_there_alone() {
+    let message = |to: &str, branch: &str| {
+        let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:x@example.net>");
+        request("MESSAGE", &format!("sip:x@{to}"), ALICE, branch, parties, "")
+    };
+    let insides = [
+        "127.0.0.1:8080",
+        "10.0.0.1",
+        "169.254.169.254:80;transport=tcp",
+        "[::1]",
+        "[fd00::1]",
+        "internal.example",
+    ];
+    let names = |house: &mut House| {
+        house.names.insert("internal.example".to_owned(), vec!["192.168.1.1".parse().unwrap()]);
+    };
+    let mut house = House::new(1);
+    names(&mut house);
+    for (n, to) in insides.iter().enumerate() {
+        let sent = house.datagram(ALICE, &message(to, &n.to_string()));
+        assert_eq!(lines(&sent), [(ALICE, "SIP/2.0 503 ")], "{to}");
+    }
+    assert!(house.dialled.is_empty());
+    let allow = |text: &str, prefix| (text.parse().unwrap(), prefix);
+    let mut house = House::with(1, |config| {
+        config.targets = vec![allow("192.168.0.0", 16), allow("10.0.0.1", 32)];
+    });
+    names(&mut house);
+    for (to, reached) in
+        [("internal.example", "192.168.1.1:5060"), ("10.0.0.1", "10.0.0.1:5060"), ("10.0.0.2", ALICE)]
+    {
+        let sent = house.datagram(ALICE, &message(to, &format!("a{reached}")));
+        assert_eq!(sent[0].to, reached);
+    }
+}

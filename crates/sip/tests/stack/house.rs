@@ -106,6 +106,7 @@ pub(crate) fn config(me: u16, workers: u16) -> Config {
             expires_max: Duration::from_secs(7200),
             bindings: 3,
         },
+        targets: Vec::new(),
         limits: Limits {
             transactions: 1000,
             dials: 10,

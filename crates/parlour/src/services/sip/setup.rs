@@ -46,6 +46,7 @@ pub(super) fn config(shared: &Shared) -> Config {
             expires_max: limits.expires_max,
             bindings: limits.bindings,
         },
+        targets: shared.plan.sip.allow_targets.iter().map(|range| (range.address, range.prefix)).collect(),
         limits: Limits {
             transactions: limits.transactions,
             dials: DIALS,
