@@ -102,9 +102,9 @@ impl Channels {
         of_peer.for_each(|channel| channel.permitted = until);
     }
 
-    /// Those through which traffic may flow at `now`: number, peer, and until when.
-    pub(crate) fn open(&self, now: Instant) -> impl Iterator<Item = (ChannelNumber, SocketAddr, Instant)> {
-        let open = self.by_number.iter().filter(move |(_, channel)| channel.is_open(now));
+    /// Those through which traffic may flow at `now` to others than our own relays: number, peer, and until when.
+    pub(crate) fn outward(&self, now: Instant) -> impl Iterator<Item = (ChannelNumber, SocketAddr, Instant)> {
+        let open = self.by_number.iter().filter(move |(_, channel)| channel.is_open(now) && !channel.is_ours);
         open.map(|(number, channel)| (*number, channel.peer, channel.until.min(channel.permitted)))
     }
 

@@ -1,7 +1,7 @@
 //! Fast paths: channels of UDP clients (RFC 8656 §12) whose packets something below us may relay by itself (the kernel, by
 //! XDP). The machine says which and until when, and takes back what was counted there. A path ends by itself at its time,
 //! the earliest end of channel, permission and relay; sooner when anything about it changes. Clients on streams and DTLS,
-//! indications, and everything about which there is any doubt stay with [`Server::from_client`] and [`Server::from_peer`].
+//! indications, channels to our own relays (which may have another address outside), and everything about which there is any doubt stay with [`Server::from_client`] and [`Server::from_peer`].
 
 use crate::allocation::{Allocation, Slot};
 use crate::{End, Output, Relaying, Server, Session, SessionId, Traffic};
@@ -123,7 +123,7 @@ impl Allocation {
             let path = Path { socket, local, client, number, relay: relay.local, peer };
             Some((path, until.min(relay.expires)))
         };
-        self.channels.open(now).filter_map(path).collect()
+        self.channels.outward(now).filter_map(path).collect()
     }
 }
 

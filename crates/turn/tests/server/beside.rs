@@ -62,6 +62,19 @@ fn by_channels_and_by_indications() {
 }
 
 #[test]
+fn no_fast_path_leads_to_a_relay_of_ours() {
+    // Outside, the address of such a relay is that of the NAT, which need not give back what comes from inside.
+    for config in [open(), hidden()] {
+        let (mut bench, [roland, _], [_, hers]) = two(Config { offload: true, ..config });
+        let peer = peer_address(&hers.to_string());
+        let bound = bench.ask(&roland, Method::CHANNEL_BIND, &[channel(0x4001), peer]);
+        assert_eq!(bound, [to(&roland, "ChannelBind ok signed")]);
+        let peer = peer_address("203.0.114.5:7000");
+        assert_eq!(bench.ask(&roland, Method::CHANNEL_BIND, &[channel(0x4002), peer]).len(), 2);
+    }
+}
+
+#[test]
 fn to_oneself() {
     let mut bench = Bench::with(open());
     let roland = bench.allocated("roland", "192.0.2.1:5000");
