@@ -7,6 +7,7 @@ mod requests;
 use crate::allocation::{Relaying, Slot};
 use crate::exchange::Exchange;
 use crate::pace::Direction;
+use crate::policy::Scope;
 use crate::server::{Ask, Output, Server, Timer};
 pub(crate) use requests::requested_transport;
 use rustc_hash::FxHashMap;
@@ -134,6 +135,8 @@ enum Side {
 struct Link {
     slot: Slot,
     peer: SocketAddr,
+    /// Whether it goes from the relay to the peer: then the policy counts for the peer's port too.
+    is_outward: bool,
     /// The Connect that waits for it.
     asked: Option<Exchange>,
     /// The peer's connection, from when it is begun.
@@ -234,7 +237,9 @@ impl Server {
     /// Ends the connections to peers that are no longer allowed.
     pub(crate) fn judge_links(&mut self) {
         let policy = &self.config.peers;
-        let denied = |link: &Link| policy.scope(link.peer.ip()).is_none();
+        let ports = &self.config.ports;
+        let allows = |scope: Scope, link: &Link| !link.is_outward || scope.includes(link.peer.port(), ports);
+        let denied = |link: &Link| policy.scope(link.peer.ip()).is_none_or(|scope| !allows(scope, link));
         let links = self.links.by_id.iter();
         let ended: Vec<_> = links.filter(|(_, link)| denied(link)).map(|(id, _)| *id).collect();
         ended.into_iter().for_each(|id| self.unlink(id, None));
@@ -282,7 +287,7 @@ impl Server {
     fn attempt(&mut self, now: Instant, socket: SocketId, peer: SocketAddr, conn: ConnectionId) {
         let peer = self.known(peer);
         let Some(slot) = self.invited(now, socket, peer) else { return self.effect(Effect::Abort(conn)) };
-        let link = Link { slot, peer, asked: None, conn: Some(conn), client: None };
+        let link = Link { slot, peer, is_outward: false, asked: None, conn: Some(conn), client: None };
         let id = self.links.add(self.me, &mut self.entropy, link);
         self.links.by_conn.insert(conn, (id, Side::Peer));
         self.timers.set(Timer::Link(id), now + UNBOUND);

@@ -44,7 +44,8 @@ impl Server {
         }
         let relay = self.allocations.get(slot).and_then(|one| one.of_family(Family::of_ip(peer.ip())));
         let local = relay.ok_or(Refusal::PeerAddressFamilyMismatch)?.local;
-        let link = Link { slot, peer, asked: Some(call.exchange), conn: None, client: None };
+        let link =
+            Link { slot, peer, is_outward: true, asked: Some(call.exchange), conn: None, client: None };
         let id = self.links.add(self.me, &mut self.entropy, link);
         // Another relay of ours: the kernel knows bound addresses only.
         let ip = if scope.is_ours() { self.config.relays.bound(peer.ip()) } else { peer.ip() };

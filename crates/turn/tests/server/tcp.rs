@@ -319,6 +319,19 @@ fn a_peer_that_is_denied_by_a_reload_is_cut_off() {
 }
 
 #[test]
+fn a_port_of_our_own_that_is_denied_by_a_reload_is_cut_off_too() {
+    let mut bench = Bench::new();
+    let allow = vec![turn::Range { address: ip("9.9.9.9"), prefix: 32 }];
+    let peers = turn::Policy { allow, ..config().peers };
+    bench.input(Input::Config(Box::new(turn::Config { peers, ..config() })));
+    let roland = allocated(&mut bench, "roland", "192.0.2.1:1000");
+    connected(&mut bench, &roland, "9.9.9.9:22", 1);
+    connected(&mut bench, &roland, "9.9.9.9:50001", 2);
+    let lines = bench.input(Input::Config(Box::new(config())));
+    assert_eq!(lines, [format!("abort {}", conn(1))], "only relays are left to reach there");
+}
+
+#[test]
 fn another_relay_of_ours_behind_nat_is_reached_where_it_is_bound() {
     let mut bench = Bench::new();
     let relays = turn::Relays { external: vec![(ip("9.9.9.9"), ip("198.51.100.1"))], ..config().relays };
