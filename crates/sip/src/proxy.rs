@@ -12,4 +12,5 @@ mod response;
 mod stateless;
 
 pub use context::Context;
+pub(crate) use fork::transport_param;
 pub use refusal::Refusal;

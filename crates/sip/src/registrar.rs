@@ -1,6 +1,6 @@
-//! The registrar's book: bindings of addresses of record, in memory at their home worker (RFC 3261 §10, RFC 3327).
+//! The registrar's book: bindings of addresses of record, in memory at their home worker (RFC 3261 §10, RFC 3327, RFC 5626).
 //!
-//! It decides; writing to the disk and answering are the stack's. GRUU and Outbound's flow recovery are left out.
+//! It decides; writing to the disk and answering are the stack's.
 
 pub mod binding;
 pub mod request;
@@ -13,8 +13,9 @@ use crate::slab::{Id, Slab};
 use crate::transport::Arrival;
 use crate::uri::Uri;
 use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-use wire::Address;
+use wire::{Address, ConnectionId};
 
 /// What a registration may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,10 @@ pub struct Contact {
     pub arrival: Option<Arrival>,
     /// Preference in thousandths.
     pub q: u16,
+    /// The `+sip.instance` of its phone, as written: contacts of the same phone are ways to one target.
+    pub instance: Option<Box<[u8]>>,
+    /// It is one flow of perhaps several of its phone, and reached by nothing else (RFC 5626).
+    pub outbound: bool,
 }
 
 #[derive(Debug)]
@@ -66,11 +71,13 @@ struct Entry {
 pub struct Registrar {
     rows: Slab<Entry>,
     by_address: FxHashMap<Address, Id>,
+    /// The rows with flows of each connection, which end with it (RFC 5626).
+    by_stream: BTreeSet<(ConnectionId, Id)>,
 }
 
 impl Default for Registrar {
     fn default() -> Self {
-        Self { rows: Slab::new(usize::MAX), by_address: FxHashMap::default() }
+        Self { rows: Slab::new(usize::MAX), by_address: FxHashMap::default(), by_stream: BTreeSet::new() }
     }
 }
 
@@ -81,7 +88,7 @@ impl Registrar {
         row.map_or(&[], |row| &row.bindings)
     }
 
-    /// Where an address is reached at `now`, the most preferred first.
+    /// Where an address is reached at `now`, the most preferred first; of the same preference, what was refreshed last comes last.
     pub fn contacts(&self, address: &Address, now: Instant) -> Vec<Contact> {
         let live = self.bindings(address).iter().filter(|binding| binding.expires > now);
         let mut contacts: Vec<Contact> = live.map(Binding::contact).collect();
@@ -145,35 +152,65 @@ impl Registrar {
         let row = self.by_address.get(address).copied();
         let Some(first) = bindings.iter().map(|binding| binding.expires).min() else {
             self.by_address.remove(address);
-            row.and_then(|id| self.rows.remove(id));
+            self.drop_row(row?);
             return None;
         };
+        let flows: Vec<ConnectionId> = bindings.iter().filter_map(Binding::stream).collect();
         if let Some(id) = row {
-            self.rows.get_mut(id).expect("the index names rows that exist").bindings = bindings;
+            let row = self.rows.get_mut(id).expect("the index names rows that exist");
+            let old = std::mem::replace(&mut row.bindings, bindings);
+            self.forget_flows(id, &old);
+            self.by_stream.extend(flows.into_iter().map(|flow| (flow, id)));
             return Some((id, first));
         }
         let id = self.rows.insert(Entry { address: address.clone(), bindings })?;
+        self.by_stream.extend(flows.into_iter().map(|flow| (flow, id)));
         self.by_address.insert(address.clone(), id);
         Some((id, first))
     }
 
     /// Drops what has ended in one row. Says whose row it is and when its next binding ends.
     pub fn expire(&mut self, id: Id, now: Instant) -> Option<(Address, Option<Instant>)> {
-        let row = self.rows.get_mut(id)?;
-        row.bindings.retain(|binding| binding.expires > now);
-        let next = row.bindings.iter().map(|binding| binding.expires).min();
+        self.retain(id, |binding| binding.expires > now)
+    }
+
+    /// A connection is gone, and with it the flows that were reached by nothing else (RFC 5626 §4.2). Says which rows
+    /// had some: their names, whose they are and when what is left of them next ends.
+    pub fn closed(&mut self, conn: ConnectionId) -> Vec<(Id, Address, Option<Instant>)> {
+        let (first, last) = (Id { index: 0, generation: 0 }, Id { index: u32::MAX, generation: u32::MAX });
+        let rows: Vec<Id> = self.by_stream.range((conn, first)..=(conn, last)).map(|(_, id)| *id).collect();
+        let drop_flow = |id| {
+            let (address, next) = self.retain(id, |binding| binding.stream() != Some(conn))?;
+            Some((id, address, next))
+        };
+        rows.into_iter().filter_map(drop_flow).collect()
+    }
+
+    /// Keeps some bindings of a row. Says whose row it is and when its next binding ends.
+    fn retain(&mut self, id: Id, keep: impl Fn(&Binding) -> bool) -> Option<(Address, Option<Instant>)> {
+        let row = self.rows.get(id)?;
         let address = row.address.clone();
-        if next.is_none() {
-            self.rows.remove(id);
-            self.by_address.remove(&address);
-        }
+        let bindings = row.bindings.iter().filter(|binding| keep(binding)).cloned().collect();
+        let next = self.replace(&address, bindings).map(|(_, next)| next);
         Some((address, next))
+    }
+
+    fn drop_row(&mut self, id: Id) {
+        if let Some(row) = self.rows.remove(id) {
+            self.forget_flows(id, &row.bindings);
+        }
+    }
+
+    fn forget_flows(&mut self, id: Id, bindings: &[Binding]) {
+        for flow in bindings.iter().filter_map(Binding::stream) {
+            self.by_stream.remove(&(flow, id));
+        }
     }
 
     /// Drops every binding of an address: its account is gone. Says which row held them.
     pub fn forget(&mut self, address: &Address) -> Option<Id> {
         let id = self.by_address.remove(address)?;
-        self.rows.remove(id);
+        self.drop_row(id);
         Some(id)
     }
 
@@ -209,8 +246,10 @@ fn apply_one(
 
 /// Whether a change is about this binding: the same URI, or the same flow of the same phone (RFC 5626 §6).
 fn is_same(binding: &Binding, change: &Change<'_>) -> bool {
-    let instance = |of: Option<(&[u8], &[u8])>| of.is_some() && of == binding.instance();
-    if binding.uri() == change.uri || instance(change.instance()) {
+    if let (Some(a), Some(b)) = (binding.instance(), change.instance()) {
+        return a == b;
+    }
+    if binding.uri() == change.uri {
         return true;
     }
     match (Uri::parse(binding.uri()), Uri::parse(change.uri)) {

@@ -9,6 +9,7 @@ mod cancel;
 mod client;
 mod config;
 mod date;
+mod outbound;
 mod receive;
 mod register;
 mod reply;
@@ -411,10 +412,13 @@ impl Stack {
         self.stream_failed(now, conn);
     }
 
-    /// Whatever waits for an answer over a stream, of this worker or another, waits no longer.
+    /// Whatever waits for an answer over a stream, of this worker or another, waits no longer; flows over it are gone.
     fn stream_failed(&mut self, now: Instant, conn: ConnectionId) {
         for owner in self.table.waiting_on_stream(conn) {
             self.way_failed(now, owner);
+        }
+        for (row, address, next) in self.registrar.closed(conn) {
+            self.row_changed(now, row, &address, next);
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! What the stack asks for is answered by mail: the store and the resolver work on threads of their own.
 
+mod keepalive;
 mod names;
 mod setup;
 
@@ -232,7 +233,14 @@ impl Service for Sip {
     fn datagrams(&mut self, desk: &mut Desk<'_, '_>, socket: SocketId, batch: &mut Batch<'_>) {
         for index in 0..batch.len() {
             let (local, peer) = (batch.local(index), batch.peer(index));
-            let input = Input::Datagram { socket, local, peer, bytes: batch.data(index) };
+            let bytes = batch.data(index);
+            if keepalive::is_stun(bytes) {
+                if let Some(reply) = keepalive::answer(bytes, peer) {
+                    desk.net.send(socket, Some(local).filter(|ip| !ip.is_unspecified()), peer, &reply);
+                }
+                continue;
+            }
+            let input = Input::Datagram { socket, local, peer, bytes };
             self.handle(desk, input);
         }
     }

@@ -7,6 +7,7 @@ mod agent;
 mod calls;
 mod crash;
 mod failover;
+mod keepalive;
 mod phones;
 mod policy;
 mod reload;

@@ -1,5 +1,6 @@
 //! The response context of a forwarded request (RFC 3261 §16.7): its branches, and the best answer so far.
 
+use super::route::Target;
 use crate::message::{Edit, HeaderName, Message};
 use crate::slab::Id;
 use crate::transport::Hop;
@@ -16,6 +17,17 @@ pub enum State {
     Done,
 }
 
+/// One way to a phone that has several flows.
+#[derive(Debug)]
+pub struct Way {
+    /// The Request-URI on it.
+    pub uri: Option<Box<[u8]>>,
+    /// The Path.
+    pub path: Box<[u8]>,
+    /// The hops.
+    pub hops: VecDeque<Hop>,
+}
+
 /// One target of the request.
 #[derive(Debug)]
 pub struct Branch {
@@ -25,12 +37,32 @@ pub struct Branch {
     pub path: Box<[u8]>,
     /// Ways not yet tried.
     pub hops: VecDeque<Hop>,
+    /// Other flows to the same phone, tried when these ways have failed (RFC 5626 §6).
+    pub others: VecDeque<Way>,
+    /// It began with a connection that was there before.
+    pub flow: bool,
     /// Where it stands.
     pub state: State,
     /// A phone has registered it; if not, it is whatever the request names.
     pub registered: bool,
     /// It was told to stop ringing, as its time was over: whatever it answers to that is a time-out.
     pub is_late: bool,
+}
+
+impl Branch {
+    /// Goes over to the phone's next flow where this one has no hop left.
+    pub fn next_flow(&mut self) {
+        while self.hops.is_empty()
+            && let Some(way) = self.others.pop_front()
+        {
+            (self.uri, self.path, self.hops) = (way.uri, way.path, way.hops);
+        }
+    }
+
+    /// Whether there is something left to be tried.
+    pub fn has_more(&self) -> bool {
+        !self.hops.is_empty() || !self.others.is_empty()
+    }
 }
 
 /// The best final answer so far.
@@ -139,6 +171,7 @@ impl Context {
         let mut pending = Vec::new();
         for branch in 0..self.branches.len() {
             self.branches[branch].hops.clear();
+            self.branches[branch].others.clear();
             match self.branches[branch].state {
                 State::Pending(client) => pending.push(client),
                 State::Resolving => self.failed(branch, code),
@@ -161,6 +194,13 @@ impl Context {
     /// A branch ended with an answer of our own.
     pub fn failed(&mut self, branch: usize, code: u16) {
         self.branches[branch].state = State::Done;
+        let code = match (code, &self.plan.target) {
+            (503, _) if !self.branches[branch].flow => code,
+            // What ends at this server's own knowledge of flows is not said outside (RFC 5626 §6).
+            (430 | 503, Target::Account(_)) => 480,
+            (503, _) => 430,
+            _ => code,
+        };
         if self.is_better(code) {
             self.best = Best::Local(code);
         }
@@ -251,7 +291,17 @@ mod tests {
         for _ in 0..branches {
             let (uri, path) = (None, Box::default());
             let (hops, state) = (VecDeque::new(), State::Resolving);
-            context.branches.push(Branch { uri, path, hops, state, registered: true, is_late: false });
+            let (others, flow) = (VecDeque::new(), false);
+            context.branches.push(Branch {
+                uri,
+                path,
+                hops,
+                others,
+                flow,
+                state,
+                registered: true,
+                is_late: false,
+            });
         }
         context
     }

@@ -1,7 +1,7 @@
 //! A request on its way out: the target found, one branch per contact, each with its ways to try in order
 //! (RFC 3261 §16.5, §16.6; RFC 3263 §4.3).
 
-use super::context::{Branch, State};
+use super::context::{Branch, State, Way};
 use super::forward::{self, Copy};
 use super::route::{Plan, Target, begins_dialog};
 use super::{Context, Refusal};
@@ -141,7 +141,10 @@ impl Stack {
         while let Some(context) = self.table.context_mut(id) {
             let hop = match context.closing {
                 true => None,
-                false => next_hop(&mut context.branches[index].hops, &self.blocked, now),
+                false => {
+                    context.branches[index].next_flow();
+                    next_hop(&mut context.branches[index].hops, &self.blocked, now)
+                }
             };
             let Some(hop) = hop else { return context.failed(index, code) };
             if let Hop::Name { ref name, .. } = hop {
@@ -320,15 +323,33 @@ const NOT_ANSWERED: &[u8] = b"Reason: SIP;cause=408;text=\"Request Timeout\"\r\n
 /// The branches of contacts, in groups of the same preference, the most preferred first (RFC 3261 §16.6). `secure`: only
 /// those that are reached by TLS all the way.
 fn groups(contacts: Vec<Contact>, secure: bool) -> VecDeque<Vec<Branch>> {
-    let mut groups: BTreeMap<Reverse<u16>, Vec<Branch>> = BTreeMap::new();
+    let mut groups: BTreeMap<Reverse<u16>, Vec<OfPhone>> = BTreeMap::new();
     for contact in contacts {
         let q = contact.q;
         let is_fit = |branch: &Branch| !secure || branch.hops.iter().all(|hop| hop.transport().is_secure());
+        let instance = contact.instance.clone().filter(|_| contact.outbound);
         if let Some(branch) = contact_branch(contact).filter(is_fit) {
-            groups.entry(Reverse(q)).or_default().push(branch);
+            add(groups.entry(Reverse(q)).or_default(), instance, branch);
         }
     }
-    groups.into_values().collect()
+    groups.into_values().map(|group| group.into_iter().map(|(_, branch)| branch).collect()).collect()
+}
+
+/// A branch, and the phone whose flow it is where it is one of perhaps several.
+type OfPhone = (Option<Box<[u8]>>, Branch);
+
+/// Adds a branch to its group. Another flow of a phone that is there already is another way to that, and as it was
+/// refreshed later, the one to be tried first (RFC 5626 §6).
+fn add(group: &mut Vec<OfPhone>, instance: Option<Box<[u8]>>, branch: Branch) {
+    let same = group.iter_mut().find(|(other, _)| instance.is_some() && *other == instance);
+    match same {
+        Some((_, first)) => {
+            let older = std::mem::replace(first, branch);
+            first.others = older.others;
+            first.others.push_front(Way { uri: older.uri, path: older.path, hops: older.hops });
+        }
+        None => group.push((instance, branch)),
+    }
 }
 
 /// The branch of a contact; `None` where its URI leads nowhere.
@@ -336,17 +357,24 @@ fn contact_branch(contact: Contact) -> Option<Branch> {
     let uri = forward::hop(&contact.uri);
     let hops = match (forward::next_route(&contact.path, b""), contact.arrival) {
         (Some(first), _) => VecDeque::from([first?]),
-        (None, Some(arrival)) => flow_hops(arrival, uri),
+        (None, Some(arrival)) => flow_hops(arrival, uri.filter(|_| !contact.outbound)),
         (None, None) => VecDeque::from([uri?]),
     };
     let (uri, path, state) = (Some(contact.uri), contact.path, State::Resolving);
-    Some(Branch { uri, path, hops, state, registered: true, is_late: false })
+    let flow = contact.outbound && begins_with_stream(&hops);
+    let others = VecDeque::new();
+    Some(Branch { uri, path, hops, others, flow, state, registered: true, is_late: false })
 }
 
 /// The branch of a request that says itself where to go.
 fn named(hops: VecDeque<Hop>) -> Branch {
     let (uri, path, state) = (None, Box::default(), State::Resolving);
-    Branch { uri, path, hops, state, registered: false, is_late: false }
+    let (others, flow) = (VecDeque::new(), begins_with_stream(&hops));
+    Branch { uri, path, hops, others, flow, state, registered: false, is_late: false }
+}
+
+fn begins_with_stream(hops: &VecDeque<Hop>) -> bool {
+    matches!(hops.front(), Some(Hop::Flow(Arrival { flow: Flow::Stream(_), .. })))
 }
 
 /// The next way to try: the first that has not failed lately, else the first (RFC 3263 §4.3).
@@ -401,7 +429,7 @@ fn needs_flow(request: &Message<'_>, arrival: &Arrival) -> bool {
 }
 
 /// How a URI of ours names a transport.
-fn transport_param(transport: Transport) -> &'static str {
+pub(crate) fn transport_param(transport: Transport) -> &'static str {
     match transport {
         Transport::Udp => "",
         Transport::Tcp => ";transport=tcp",

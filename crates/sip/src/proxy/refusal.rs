@@ -42,6 +42,10 @@ pub enum Refusal {
     IntervalTooBrief(Duration),
     /// Somebody of that name, but nowhere.
     Unavailable,
+    /// The proxy that a phone's flow would end at does not know flows (RFC 5626 §11.6).
+    NoOutbound,
+    /// The flow that a Route of ours names is gone (RFC 5626 §11.5).
+    FlowFailed,
     /// A CANCEL of nothing.
     NoTransaction,
     /// It has been here before.
@@ -78,6 +82,8 @@ impl Refusal {
             Self::Extension(_) => 420,
             Self::IntervalTooBrief(_) => 423,
             Self::Unavailable => 480,
+            Self::FlowFailed => 430,
+            Self::NoOutbound => 439,
             Self::Breadth => 440,
             Self::NoTransaction => 481,
             Self::Loop => 482,

@@ -90,7 +90,7 @@ impl Stack {
         response: &Message<'_>,
     ) {
         let Some(context) = self.table.context_mut(server) else { return };
-        if code == 503 && !context.closing && !context.branches[branch].hops.is_empty() {
+        if matches!(code, 430 | 503) && !context.closing && context.branches[branch].has_more() {
             self.try_next(now, server, branch, code);
             return self.conclude(now, server);
         }
@@ -138,6 +138,7 @@ impl Stack {
 fn own(code: u16) -> Refusal {
     match code {
         408 => Refusal::Timeout,
+        430 => Refusal::FlowFailed,
         480 => Refusal::Unavailable,
         487 => Refusal::Cancelled,
         500 => Refusal::Upstream,

@@ -4,7 +4,7 @@ use super::{Change, Contact, Origin};
 use crate::message::Params;
 use crate::transport::{Arrival, Listeners, token};
 use std::time::{Duration, Instant};
-use wire::{Epoch, Flow, Transport};
+use wire::{ConnectionId, Epoch, Flow, Transport};
 
 /// One contact of an address of record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +78,22 @@ impl Binding {
     pub fn contact(&self) -> Contact {
         // Header fields in a contact's URI have no place in a Request-URI (RFC 3261 §19.1.1, §16.6 step 2).
         let uri = self.uri().split(|&b| b == b'?').next().unwrap_or_default();
-        Contact { uri: uri.into(), path: self.path().into(), arrival: self.arrival, q: self.q }
+        Contact {
+            uri: uri.into(),
+            path: self.path().into(),
+            arrival: self.arrival,
+            q: self.q,
+            instance: Params(self.params()).get("+sip.instance").map(Into::into),
+            outbound: self.instance().is_some(),
+        }
+    }
+
+    /// The connection without which it is nothing: its phone's flow (RFC 5626).
+    pub fn stream(&self) -> Option<ConnectionId> {
+        match self.arrival?.flow {
+            Flow::Stream(conn) if self.path().is_empty() && self.instance().is_some() => Some(conn),
+            _ => None,
+        }
     }
 
     /// The binding as it is kept on disk.

@@ -23,7 +23,8 @@ pub struct Change<'a> {
 }
 
 impl Change<'_> {
-    pub(super) fn instance(&self) -> Option<(&[u8], &[u8])> {
+    /// `+sip.instance` and `reg-id`, where both are there (RFC 5626 §4.1).
+    pub fn instance(&self) -> Option<(&[u8], &[u8])> {
         binding::instance(self.params)
     }
 }
@@ -98,8 +99,8 @@ fn change<'a>(
     params: &'a [u8],
     rules: &Rules,
 ) -> Result<Change<'a>, Refusal> {
-    let hop = match address.uri() {
-        Ok(Uri::Sip(uri)) => Hop::of_uri(&uri),
+    let (hop, ob) = match address.uri() {
+        Ok(Uri::Sip(uri)) => (Hop::of_uri(&uri), uri.params.has("ob")),
         _ => return Err(Refusal::BadContact),
     };
     let asked = match address.expires().or(request.expires()) {
@@ -114,6 +115,8 @@ fn change<'a>(
         params,
         q: address.q().unwrap_or(1000),
         expires: asked.min(rules.expires_max),
-        by_flow: is_behind_nat(request.via(), hop.as_ref(), arrival),
+        by_flow: ob
+            || binding::instance(params).is_some()
+            || is_behind_nat(request.via(), hop.as_ref(), arrival),
     })
 }

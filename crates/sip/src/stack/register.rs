@@ -1,5 +1,6 @@
 //! REGISTER at the home of its address (RFC 3261 §10.3, its steps in order). Its 200 follows the disk, where that answers.
 
+use super::outbound;
 use super::{Output, Parcel, Stack};
 use crate::digest::Role;
 use crate::message::{HeaderName, Message, Reply};
@@ -10,7 +11,7 @@ use crate::transaction::Timer;
 use crate::transport::{Arrival, return_address};
 use crate::uri::Uri;
 use std::time::Instant;
-use wire::Address;
+use wire::{Address, Flow};
 
 impl Stack {
     pub(super) fn register(&mut self, now: Instant, arrival: Arrival, request: &Message<'_>) {
@@ -20,6 +21,12 @@ impl Stack {
         };
         let home = address.home(self.config.workers);
         if home != self.config.me {
+            // Its bindings end with the connection: their home wants to know.
+            if let Flow::Stream(conn) = arrival.flow
+                && let Some(connection) = self.connections.get_mut(conn)
+            {
+                connection.used_by(home);
+            }
             let parcel = Parcel::Request { arrival, bytes: request.bytes().to_vec() };
             self.out.push_back(Output::HandOver { to: home, parcel });
             return;
@@ -45,7 +52,7 @@ impl Stack {
         request: &Message<'_>,
         address: &Address,
     ) -> Result<(), Refusal> {
-        validate::unknown_extensions(request, HeaderName::Require, &["path"])?;
+        validate::unknown_extensions(request, HeaderName::Require, &["path", "outbound"])?;
         self.prove(now, request, Role::Server, address)?;
         let scratch = request::scratch(request);
         let changes = request::read(request, &scratch, &self.config.rules, &arrival)?;
@@ -53,6 +60,10 @@ impl Stack {
             let bytes = self.registered(now, &arrival, request, address);
             self.send_back(now, &arrival, return_address(request.via(), &arrival), bytes);
             return Ok(());
+        }
+        let outbound = outbound::asked(request, &changes);
+        if outbound && !outbound::first_hop_knows(request) {
+            return Err(Refusal::NoOutbound);
         }
         let path = request.list(HeaderName::Path).collect::<Vec<_>>().join(&b", "[..]);
         let origin = Origin { call_id: request.call_id(), cseq: request.cseq().number, path: &path, arrival };
@@ -105,6 +116,7 @@ impl Stack {
         for path in request.all(HeaderName::Path) {
             reply.header("Path", path);
         }
+        self.outbound_headers(&mut reply, arrival, request);
         reply.header("Date", super::date::write(self.epoch.unix(now)));
         reply.end();
         out

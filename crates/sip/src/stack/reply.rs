@@ -77,7 +77,10 @@ impl Stack {
     pub(super) fn options(&mut self, now: Instant, arrival: &Arrival, request: &Message<'_>) {
         let mut out = Vec::new();
         let mut reply = Reply::begin(&mut out, request, Some(arrival.peer), 200, &self.tag(request));
-        reply.header("Allow", ALLOW).header("Supported", "path").header("Accept", "application/sdp");
+        reply
+            .header("Allow", ALLOW)
+            .header("Supported", "path, outbound")
+            .header("Accept", "application/sdp");
         reply.end();
         self.send_back(now, arrival, return_address(request.via(), arrival), out);
     }

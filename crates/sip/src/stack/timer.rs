@@ -5,6 +5,7 @@ use crate::proxy::Refusal;
 use crate::slab::Id;
 use crate::transaction::{Fired, Timer};
 use std::time::Instant;
+use wire::Address;
 
 impl Stack {
     pub(super) fn fired(&mut self, now: Instant, timer: Timer) {
@@ -96,9 +97,15 @@ impl Stack {
 
     fn binding_ends(&mut self, now: Instant, id: Id) {
         let Some((address, next)) = self.registrar.expire(id, now) else { return };
-        if let Some(next) = next {
-            self.timers.set(Timer::Binding(id), next);
+        self.row_changed(now, id, &address, next);
+    }
+
+    /// Bindings have ended; `next`: when the next one does.
+    pub(super) fn row_changed(&mut self, now: Instant, row: Id, address: &Address, next: Option<Instant>) {
+        match next {
+            Some(next) => self.timers.set(Timer::Binding(row), next),
+            None => drop(self.timers.cancel(Timer::Binding(row))),
         }
-        self.save(now, &address, None);
+        self.save(now, address, None);
     }
 }

@@ -7,6 +7,7 @@ mod failover;
 mod house;
 mod network;
 mod nonsense;
+mod outbound;
 mod phone;
 mod policy;
 mod registration;
