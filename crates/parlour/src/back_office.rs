@@ -164,15 +164,20 @@ impl BackOffice {
         Some([written(&tls.certificate)?, written(&tls.key)?])
     }
 
-    /// Reads the certificate's files again; the last good one is kept when they do not fit.
+    /// Reads the certificate's files again; the last good one is kept when they do not fit. A configuration that is being
+    /// edited meanwhile is no obstacle, and is not put in force.
     pub async fn reload_certificate(&self) {
+        let _one_at_a_time = self.reloading.lock().await;
         let plan = self.plan();
-        match config::load(&plan.file) {
-            Ok(new) => {
+        let Some(tls) = &plan.tls else { return };
+        match config::renewed(tls) {
+            Ok(tls) => {
+                let new = Arc::new(Plan { tls: Some(tls), ..Plan::clone(&plan) });
                 self.front.show_certificate(&new);
+                self.plan.store(new);
                 tracing::info!("the certificate was read again");
             }
-            Err(refusal) => tracing::error!(%refusal, "the certificate stays as it was"),
+            Err(fault) => tracing::error!(fault, "the certificate stays as it was"),
         }
     }
 }

@@ -19,7 +19,7 @@ pub use fault::{Fault, Refusal};
 pub(crate) use meaning::days_left;
 pub use plan::Plan;
 pub(crate) use quantity::length_of_time;
-pub(crate) use tls::{certificate_facts, covers};
+pub(crate) use tls::{certificate_facts, covers, renewed};
 
 use std::path::Path;
 

@@ -209,6 +209,7 @@ impl<'a> Judge<'a> {
             limits: XmppLimits::default(),
         };
         let metrics = self.listeners("admin", "metrics", Transport::Tcp, &mut places);
+        self.warn_about_metrics(&metrics);
         self.faults.extend(listener::clashes(self.text, &places));
         self.warn_about_relay_ports(&places, &turn.relay_ports);
         for address in turn.discovery_lacks() {
@@ -241,6 +242,18 @@ impl<'a> Judge<'a> {
             found.push(listener);
         }
         found
+    }
+
+    fn warn_about_metrics(&mut self, metrics: &[Listener]) {
+        for all in metrics.iter().filter(|one| match one.host {
+            Host::All => true,
+            Host::One(address) => address.is_unspecified(),
+        }) {
+            self.warnings.push(format!(
+                "admin.metrics: {all} answers whoever reaches this host, without a password; \"127.0.0.1:{0}\" does not",
+                all.port
+            ));
+        }
     }
 
     fn warn_about_relay_ports(&mut self, places: &[Place<'_>], relays: &RangeInclusive<u16>) {

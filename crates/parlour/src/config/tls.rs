@@ -33,6 +33,20 @@ pub(super) fn read(
     Ok(TlsPlan { certificate: chain_file, key: key_file, chain_pem: chain_pem.into(), key_pem, names, ends })
 }
 
+/// What stands in the files of a certificate by now; the rest of the configuration does not matter.
+pub(crate) fn renewed(old: &TlsPlan) -> Result<TlsPlan, String> {
+    let file = |path: &Path| {
+        std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+    };
+    let (chain_pem, key_pem) = (file(&old.certificate)?, Secret::new(file(&old.key)?));
+    let wrong = |path: &Path| format!("{} is not what it should be", path.display());
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&chain_pem).filter_map(Result::ok).collect();
+    let private = PrivateKeyDer::from_pem_slice(key_pem.expose()).map_err(|_| wrong(&old.key))?;
+    let (names, ends) = facts(chain.first().ok_or_else(|| wrong(&old.certificate))?)?;
+    must_match(chain, private, &old.key)?;
+    Ok(TlsPlan { chain_pem: chain_pem.into(), key_pem, names, ends, ..old.clone() })
+}
+
 fn must_match(
     chain: Vec<CertificateDer<'static>>,
     private: PrivateKeyDer<'static>,
