@@ -132,6 +132,14 @@ impl Place for Held {
         *until = now + ahead;
         Some(wait)
     }
+
+    fn charge(&self, now: Instant, direction: Direction, octets: usize, rate: u64) -> Duration {
+        let spent = &mut self.0.0.lock().expect("one thread").spent;
+        let until = spent.entry((self.1[0].clone(), direction == Direction::Sent)).or_insert(now);
+        let (wait, ahead) = turn::pace::charge(until.saturating_duration_since(now), octets, rate);
+        *until = now + ahead;
+        wait
+    }
 }
 
 impl Drop for Held {
