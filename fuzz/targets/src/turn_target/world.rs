@@ -20,7 +20,7 @@ use turn::mobility::Letter;
 use turn::server::{Bound, NonceRule, Unbound};
 use turn::stream::{self, Frame};
 use turn::tcp::Event;
-use turn::{Ask, Bandwidth, Input, Output, Refusal, Server, Session, Verdict, Way};
+use turn::{Ask, Bandwidth, Client, Input, Output, Refusal, Server, Session, Verdict, Way};
 use wire::{Address, Epoch, Flow, Machine, Secret, SocketId, Transport, WorkerId};
 
 pub(super) const WORKERS: usize = 2;
@@ -52,6 +52,8 @@ pub(super) struct World {
     pub(super) is_slow: bool,
     pub(super) opening: VecDeque<(usize, Ask, SocketAddr)>,
     mail: VecDeque<(usize, Mail)>,
+    /// What was kept for clients that have moved.
+    replays: VecDeque<(usize, Client, Vec<u8>)>,
 }
 
 impl World {
@@ -85,6 +87,7 @@ impl World {
             is_slow: false,
             opening: VecDeque::new(),
             mail: VecDeque::new(),
+            replays: VecDeque::new(),
         }
     }
 
@@ -294,6 +297,10 @@ impl World {
     pub(super) fn message(&mut self, who: usize, bytes: &[u8]) {
         let (worker, client) = (self.people[who].worker, self.people[who].client);
         self.note(who, bytes);
+        self.message_of(worker, client, bytes);
+    }
+
+    fn message_of(&mut self, worker: usize, client: Client, bytes: &[u8]) {
         match self.servers[worker].from_client(self.now, client.flow, bytes) {
             Verdict::Slow => self.input(worker, Input::Message { client, bytes }),
             Verdict::Drop => {}
@@ -481,10 +488,7 @@ impl World {
                 Output::Tcp(effect) => self.tcp(worker, effect),
                 Output::Roam { to, letter } => self.write_to(to, letter),
                 Output::Depart(cargo) => self.depart(cargo),
-                Output::Replay { client, bytes } => {
-                    let who = self.people.iter().position(|person| person.client.flow == client.flow);
-                    who.into_iter().for_each(|who| self.message(who, &bytes));
-                }
+                Output::Replay { client, bytes } => self.replays.push_back((worker, client, bytes)),
                 Output::Offload(offload) => panic!("{offload:?} though there is no fast path"),
                 Output::CloseRelay(socket) => {
                     let local = self.rules.closed(socket);
@@ -501,6 +505,10 @@ impl World {
             if !self.is_slow {
                 self.open();
             }
+        }
+        // The answers to one are heard before the next is looked at: the rules learn from them what the next may do.
+        if let Some((worker, client, bytes)) = self.replays.pop_front() {
+            self.message_of(worker, client, &bytes);
         }
     }
 
@@ -591,9 +599,8 @@ impl World {
         let peers = if is_permit && answer.class() == Class::Success { asked.peers.clone() } else { vec![] };
         learn(person, &answer);
         if !peers.is_empty() {
-            // Several requests that were kept for a client on its way are replayed at once: the last may have ended all.
-            let session = self.session(worker, flow);
-            session.into_iter().for_each(|session| self.rules.permit(self.now, session.id, &peers));
+            let session = self.session(worker, flow).expect("only an allocation has permissions");
+            self.rules.permit(self.now, session.id, &peers);
         }
     }
 
