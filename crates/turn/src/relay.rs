@@ -187,6 +187,7 @@ impl Server {
     /// What the network said to a datagram from a relay to a peer: the client is told, where it may hear of that peer at all
     /// (RFC 8656 §11.5).
     pub(crate) fn unreachable(&mut self, now: Instant, socket: SocketId, peer: SocketAddr, icmp: Icmp) {
+        let peer = self.known(peer);
         let is_error = if peer.is_ipv4() { matches!(icmp.kind, 3 | 11) } else { matches!(icmp.kind, 1..=3) };
         let transaction = self.next_transaction();
         let mut bytes = self.buffer();

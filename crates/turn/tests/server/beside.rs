@@ -7,7 +7,8 @@ use crate::bench::{
 use crate::relay::send;
 use std::net::SocketAddr;
 use stun::Method;
-use turn::{Bandwidth, Config, Policy, Range, Relays, Verdict, Way};
+use stun::attribute::Icmp;
+use turn::{Bandwidth, Config, Input, Policy, Range, Relays, Verdict, Way};
 use wire::{Machine, SocketId};
 
 /// A house whose relays the world knows by their own address.
@@ -72,6 +73,17 @@ fn no_fast_path_leads_to_a_relay_of_ours() {
         let peer = peer_address("203.0.114.5:7000");
         assert_eq!(bench.ask(&roland, Method::CHANNEL_BIND, &[channel(0x4002), peer]).len(), 2);
     }
+}
+
+#[test]
+fn the_network_speaks_of_a_relay_of_another_worker_by_the_address_that_it_is_bound_to() {
+    let (mut bench, [roland, _], [_, hers]) = two(hidden());
+    bench.permit(&roland, &[&hers.to_string()]);
+    let peer = SocketAddr::new(ip("10.0.0.9"), 50_001);
+    let icmp = Icmp { kind: 3, code: 3, data: 0 };
+    let told = bench.input(Input::Unreachable { socket: SocketId(SocketId::OWN + 1), peer, icmp });
+    let known = "Data Indication peer=9.9.9.9:50001 icmp=Icmp { kind: 3, code: 3, data: 0 }";
+    assert_eq!(told, [to(&roland, known)]);
 }
 
 #[test]
