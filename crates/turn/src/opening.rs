@@ -248,6 +248,7 @@ impl Server {
             mobility: None,
             counted: Traffic::default(),
         };
+        self.note_relays(&allocation, true);
         self.output(Output::Began(allocation.session()));
         let slot = self.allocations.insert(allocation);
         self.timers.set(Timer::Allocation(slot), until);

@@ -2,7 +2,7 @@
 //! book that the product keeps; it is opened when an allocation or a reservation begins or ends. A packet touches it only
 //! where the administrator has bounded the bandwidth of accounts.
 
-use crate::{Direction, Refusal};
+use crate::{Direction, Refusal, Relaying};
 use std::fmt;
 use std::time::{Duration, Instant};
 use wire::Address;
@@ -22,6 +22,15 @@ pub struct Quota {
 pub trait Ledger: Send + Sync {
     /// Takes a seat, where the account, its domain and the house have one left.
     fn take(&self, user: &Address, quota: &Quota) -> Result<Seat, Taken>;
+
+    /// Takes note that a relay is at a port from now on, or no longer.
+    fn note(&self, _relaying: Relaying, _port: u16, _is_there: bool) {}
+
+    /// Whether a relay of any worker is at a port, as far as that was noted. What else listens at one of our ports is none
+    /// of our clients' business.
+    fn is_relay(&self, _relaying: Relaying, _port: u16) -> bool {
+        true
+    }
 }
 
 /// Why there is no seat.

@@ -113,6 +113,9 @@ impl Server {
     fn departing(&mut self, now: Instant, slot: Slot, part: Part, message: &[u8]) -> Option<Verdict> {
         let Part { peer, is_ours, range, dont_fragment } = part;
         let beside = if is_ours { self.allocations.relay_at(peer) } else { None };
+        if is_ours && beside.is_none() && !self.may_be_reached(Relaying::Udp, peer) {
+            return None;
+        }
         let allocation = self.allocations.get(slot)?;
         let Relay { socket, relayed: from, .. } = *allocation.towards(now, peer)?;
         let wait = allocation.pace(now, Direction::Sent, range.len(), &self.config.bandwidth)?;

@@ -1,9 +1,10 @@
 //! The server as a machine: what can happen to it, what it wants done, and what it keeps.
 
-use crate::allocation::{Allocations, Relay, SessionId, Slot};
+use crate::allocation::{Allocation, Allocations, Relay, Relaying, SessionId, Slot};
 use crate::mobility::{Cargo, Letter, Roamers};
 use crate::offload::{Carried, Offload, Offloads};
 use crate::opening::Opening;
+use crate::policy::Scope;
 use crate::quota::Ledger;
 use crate::reservation::{Granted, Reservations, Reserved};
 use crate::strangers::Strangers;
@@ -376,14 +377,30 @@ impl Server {
             for relay in allocation.relays() {
                 self.output(Output::CloseRelay(relay.socket));
             }
+            self.note_relays(&allocation, false);
             self.tell_ended(&allocation, end);
         }
+    }
+
+    /// Tells all workers where relays are, or are no longer. One that moves to another worker stays where it is.
+    pub(crate) fn note_relays(&self, allocation: &Allocation, are_there: bool) {
+        for relay in allocation.relays() {
+            self.ledger.note(allocation.relaying, relay.local.port(), are_there);
+        }
+    }
+
+    /// Whether a peer is somebody else, or a relay of ours: where only relays may be reached at our addresses, nothing else
+    /// is that has a port among theirs.
+    pub(crate) fn may_be_reached(&self, relaying: Relaying, peer: SocketAddr) -> bool {
+        self.config.peers.scope(peer.ip()) != Some(Scope::Relays)
+            || self.ledger.is_relay(relaying, peer.port())
     }
 
     /// One relay of two is gone from its allocation.
     pub(crate) fn shed(&mut self, slot: Slot, relay: Relay) {
         self.output(Output::CloseRelay(relay.socket));
         if let Some(allocation) = self.allocations.get(slot) {
+            self.ledger.note(allocation.relaying, relay.local.port(), false);
             let deadline = allocation.deadline();
             self.timers.set(Timer::Allocation(slot), deadline);
         }

@@ -315,6 +315,7 @@ impl Server {
         } else {
             self.output(Output::Roam { to, letter: Letter::Gone { flow } });
         }
+        self.note_relays(&allocation, false);
         self.tell_ended(&allocation, End::Lost);
     }
 }

@@ -36,6 +36,9 @@ impl Server {
         let XorPeerAddress(peer) = call.request.get()?.ok_or(Refusal::BadRequest)?;
         self.of_relay_family(slot, [peer.ip()].into_iter())?;
         let scope = self.peer_scope(peer)?;
+        if !self.may_be_reached(Relaying::Tcp, peer) {
+            return Err(Refusal::Forbidden);
+        }
         if self.links.has(slot, peer) {
             return Err(Refusal::ConnectionAlreadyExists);
         }

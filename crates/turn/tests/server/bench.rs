@@ -15,8 +15,8 @@ use turn::quota::{Place, Taken};
 use turn::server::{Bound, NonceRule, Unbound};
 use turn::tcp::Effect;
 use turn::{
-    Ask, Client, Config, Direction, Input, Ledger, Limits, Output, Policy, Quota, Range, Relays, Seat,
-    Server, Verdict, Way,
+    Ask, Client, Config, Direction, Input, Ledger, Limits, Output, Policy, Quota, Range, Relaying, Relays,
+    Seat, Server, Verdict, Way,
 };
 use wire::{
     Account, ConnectionId, Directory, Domain, Flow, Keys, Machine, Secret, SocketId, Transport, WorkerId,
@@ -119,7 +119,25 @@ pub(crate) fn config() -> Config {
 
 /// What all workers of a house share: how many seats each account, each domain and everybody (`""`) has.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Book(Pages, Spent);
+pub(crate) struct Book(Pages, Spent, Ports);
+
+/// Where relays are, where that is noted at all.
+#[expect(clippy::disallowed_types, reason = "it stands for the product's book, which counts without a lock")]
+type Ports = Arc<std::sync::Mutex<Option<HashMap<(bool, u16), u32>>>>;
+
+impl Book {
+    /// One that notes where relays are.
+    pub(crate) fn of_ports() -> Self {
+        let book = Self::default();
+        *book.2.lock().unwrap() = Some(HashMap::new());
+        book
+    }
+
+    /// How many relays it knows of.
+    pub(crate) fn relays(&self) -> u32 {
+        self.2.lock().unwrap().iter().flat_map(HashMap::values).sum()
+    }
+}
 
 /// How far each account has spent its bandwidth, each way.
 #[expect(clippy::disallowed_types, reason = "it stands for the product's book, which counts without a lock")]
@@ -174,6 +192,18 @@ impl Ledger for Book {
         }
         names.iter().for_each(|name| *counts.entry(name.clone()).or_default() += 1);
         Ok(Box::new(Held(self.clone(), user.clone())))
+    }
+
+    fn note(&self, relaying: Relaying, port: u16, is_there: bool) {
+        let mut ports = self.2.lock().unwrap();
+        let Some(ports) = &mut *ports else { return };
+        let count = ports.entry((relaying == Relaying::Udp, port)).or_default();
+        *count = if is_there { *count + 1 } else { count.checked_sub(1).unwrap() };
+    }
+
+    fn is_relay(&self, relaying: Relaying, port: u16) -> bool {
+        let place = (relaying == Relaying::Udp, port);
+        self.2.lock().unwrap().as_ref().is_none_or(|ports| ports.get(&place).is_some_and(|count| *count > 0))
     }
 }
 

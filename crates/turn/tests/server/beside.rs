@@ -2,7 +2,7 @@
 //! traffic and keeps to its own bandwidth.
 
 use crate::bench::{
-    Bench, User, address, channel, config, ip, peer_address, stream_user, to, transport, user,
+    Bench, Book, User, address, channel, config, ip, lifetime, peer_address, stream_user, to, transport, user,
 };
 use crate::relay::send;
 use std::net::SocketAddr;
@@ -197,4 +197,46 @@ fn a_second_family_is_found_as_well() {
     assert_eq!(bench.message(roland.client, &request), [to(&roland, "CreatePermission ok signed")]);
     let lines = bench.message(roland.client, &send(&six.to_string(), b"six"));
     assert_eq!(lines, [format!("192.0.2.1:5000: Data Indication peer={six} data=\"six\"")]);
+}
+
+#[test]
+fn at_our_own_addresses_nothing_but_relays_is_reached_even_at_a_relay_s_port() {
+    let book = Book::of_ports();
+    let [mut one, mut two] = [0, 1].map(|number| Bench::worker_of(book.clone(), number, open()));
+    let roland = one.allocated("roland", "192.0.2.1:5000");
+    let joe = two.allocated("joe", "192.0.2.2:5000");
+    let hers = relay_of(&two, &joe);
+    one.permit(&roland, &["9.9.9.9:1"]);
+    let other = SocketAddr::new(hers.ip(), if hers.port() == 50_050 { 50_051 } else { 50_050 });
+    assert_eq!(one.message(roland.client, &send(&other.to_string(), b"hello")), ["drop"]);
+    let reached = one.message(roland.client, &send(&hers.to_string(), b"hello"));
+    assert_eq!(reached, [format!("1 -> {hers}: hello")], "another worker's");
+    two.ask(&joe, Method::REFRESH, &[lifetime(0)]);
+    assert_eq!(one.message(roland.client, &send(&hers.to_string(), b"hello")), ["drop"], "it has ended");
+    one.ask(&roland, Method::REFRESH, &[lifetime(0)]);
+    assert_eq!(book.relays(), 0);
+
+    let mut stream = stream_user("roland", "192.0.2.1:6000");
+    one.challenge(&mut stream);
+    one.ask(&stream, Method::ALLOCATE, &[transport(6)]);
+    let own = relay_of(&one, &stream).port();
+    let other = if own == 50_050 { 50_051 } else { 50_050 };
+    let lines = one.ask(&stream, Method::CONNECT, &[peer_address(&format!("9.9.9.9:{other}"))]);
+    assert!(lines[0].ends_with("Connect 403 Forbidden signed"), "{lines:?}");
+}
+
+#[test]
+fn of_two_relays_each_is_known_while_it_lives() {
+    let book = Book::of_ports();
+    let mut bench = Bench::worker_of(book.clone(), 0, open());
+    let mut roland = user("roland", "192.0.2.1:5000");
+    bench.challenge(&mut roland);
+    let both = (stun::Kind::ADDITIONAL_ADDRESS_FAMILY, vec![2, 0, 0, 0]);
+    bench.ask(&roland, Method::ALLOCATE, &[transport(17), both]);
+    assert_eq!(book.relays(), 2);
+    let ipv6 = (stun::Kind::REQUESTED_ADDRESS_FAMILY, vec![2, 0, 0, 0]);
+    bench.ask(&roland, Method::REFRESH, &[lifetime(0), ipv6]);
+    assert_eq!(book.relays(), 1);
+    bench.after(601);
+    assert_eq!(book.relays(), 0);
 }

@@ -3,11 +3,11 @@
 
 use rustc_hash::FxHashMap;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use turn::quota::{Ledger, Place, Quota, Seat, Taken};
-use turn::{Direction, pace};
+use turn::{Direction, Relaying, pace};
 use wire::Address;
 
 /// The book. Pages that nobody holds any more are torn out as it grows.
@@ -15,12 +15,14 @@ use wire::Address;
 pub struct Book {
     pages: Mutex<Pages>,
     total: Arc<Count>,
+    relays: Ports,
     since: Instant,
 }
 
 impl Default for Book {
     fn default() -> Self {
-        Self { pages: Mutex::default(), total: Arc::default(), since: Instant::now() }
+        let (pages, total, relays) = (Mutex::default(), Arc::default(), Ports::default());
+        Self { pages, total, relays, since: Instant::now() }
     }
 }
 
@@ -89,6 +91,43 @@ impl Book {
 impl Ledger for Book {
     fn take(&self, user: &Address, quota: &Quota) -> Result<Seat, Taken> {
         Ok(Box::new(Held::take(self.usage(user), quota)?))
+    }
+
+    fn note(&self, relaying: Relaying, port: u16, is_there: bool) {
+        let count = self.relays.at(relaying, port);
+        if is_there {
+            count.fetch_add(1, Ordering::AcqRel)
+        } else {
+            count.fetch_sub(1, Ordering::AcqRel)
+        };
+    }
+
+    fn is_relay(&self, relaying: Relaying, port: u16) -> bool {
+        self.relays.at(relaying, port).load(Ordering::Acquire) > 0
+    }
+}
+
+/// How many relays there are at each port, whatever their addresses, over all workers.
+#[derive(Debug)]
+struct Ports {
+    datagrams: Box<[AtomicU16]>,
+    streams: Box<[AtomicU16]>,
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        let [datagrams, streams] = [(); 2].map(|()| (0..=u16::MAX).map(|_| AtomicU16::default()).collect());
+        Self { datagrams, streams }
+    }
+}
+
+impl Ports {
+    fn at(&self, relaying: Relaying, port: u16) -> &AtomicU16 {
+        let counts = match relaying {
+            Relaying::Udp => &self.datagrams,
+            Relaying::Tcp => &self.streams,
+        };
+        &counts[usize::from(port)]
     }
 }
 
@@ -260,6 +299,19 @@ mod tests {
             (falcot.get(), example.get(), total.get(), roland.user.get(), zoe.user.get()),
             (0, 0, 0, 0, 0)
         );
+    }
+
+    #[test]
+    fn a_port_is_a_relay_s_while_there_is_one_at_any_address() {
+        let book = Book::default();
+        let at = |port| (book.is_relay(Relaying::Udp, port), book.is_relay(Relaying::Tcp, port));
+        assert_eq!(at(50_000), (false, false));
+        book.note(Relaying::Udp, 50_000, true);
+        book.note(Relaying::Udp, 50_000, true);
+        book.note(Relaying::Udp, 50_000, false);
+        assert_eq!((at(50_000), at(50_001), at(u16::MAX)), ((true, false), (false, false), (false, false)));
+        book.note(Relaying::Udp, 50_000, false);
+        assert_eq!(at(50_000), (false, false));
     }
 
     #[test]
