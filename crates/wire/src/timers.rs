@@ -30,8 +30,19 @@ impl<K: Copy + Ord + Hash> Timers<K> {
     /// Stops the timer of `key`; says whether it ran.
     pub fn cancel(&mut self, key: K) -> bool {
         match self.by_key.remove(&key) {
-            Some(old) => self.due.remove(&(old, key)),
+            Some(old) => {
+                self.shrink();
+                self.due.remove(&(old, key))
+            }
             None => false,
+        }
+    }
+
+    /// Gives the room of a crowd of timers back that have gone: each time half, so that it is seldom done.
+    fn shrink(&mut self) {
+        let room = self.by_key.capacity();
+        if room > 1024 && self.by_key.len() < room / 8 {
+            self.by_key.shrink_to(self.by_key.len() * 2);
         }
     }
 
@@ -53,6 +64,7 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         }
         self.due.pop_first();
         self.by_key.remove(&key);
+        self.shrink();
         Some(key)
     }
 
@@ -88,5 +100,14 @@ mod tests {
         assert_eq!(timers.pop(at(5)), Some('a'));
         assert_eq!(timers.pop(at(5)), Some('c'));
         assert!(timers.pop(at(100)).is_none() && timers.is_empty());
+    }
+
+    #[test]
+    fn a_crowd_that_has_gone_takes_no_room() {
+        let start = Instant::now();
+        let mut timers = Timers::default();
+        (0..20_000).for_each(|key| timers.set(key, start));
+        while timers.pop(start).is_some() {}
+        assert!(timers.by_key.capacity() < 2048, "{}", timers.by_key.capacity());
     }
 }

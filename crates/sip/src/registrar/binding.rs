@@ -9,19 +9,18 @@ use wire::{ConnectionId, Epoch, Flow, Transport};
 /// One contact of an address of record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
-    /// Contact URI, contact parameters, Path, Call-ID, one after another.
+    /// Contact URI, contact parameters, Path, Call-ID, one after another, and the way its REGISTER came by as
+    /// [`token`] writes it; nothing of that where the contact is reached at its URI, or it was a connection of an earlier
+    /// run.
     text: Box<[u8]>,
-    /// Where the first three end.
-    ends: [u16; 3],
+    /// Where the first four end.
+    ends: [u16; 4],
     /// The CSeq number of the REGISTER that made or refreshed it.
     pub cseq: u32,
     /// Preference in thousandths.
     pub q: u16,
     /// When it ends.
     pub expires: Instant,
-    /// The way its REGISTER came by; `None` where the contact is reached at its URI, or that was a connection of an
-    /// earlier run.
-    pub arrival: Option<Arrival>,
 }
 
 /// A binding as it is kept on disk.
@@ -38,15 +37,9 @@ const VERSION: u8 = 1;
 
 impl Binding {
     pub(super) fn new(change: &Change<'_>, origin: &Origin<'_>, now: Instant) -> Self {
-        let (text, ends) = join([change.uri, change.params, origin.path, origin.call_id]);
-        Self {
-            text,
-            ends,
-            cseq: origin.cseq,
-            q: change.q,
-            expires: now + change.expires,
-            arrival: change.by_flow.then_some(origin.arrival),
-        }
+        let parts = [change.uri, change.params, origin.path, origin.call_id];
+        let (text, ends) = join(parts, change.by_flow.then_some(&origin.arrival));
+        Self { text, ends, cseq: origin.cseq, q: change.q, expires: now + change.expires }
     }
 
     /// The contact URI.
@@ -66,7 +59,12 @@ impl Binding {
 
     /// The Call-ID of the REGISTER.
     pub fn call_id(&self) -> &[u8] {
-        &self.text[usize::from(self.ends[2])..]
+        &self.text[usize::from(self.ends[2])..usize::from(self.ends[3])]
+    }
+
+    /// The way its REGISTER came by, where that is the way to it.
+    pub fn arrival(&self) -> Option<Arrival> {
+        token::read_arrival(&self.text[usize::from(self.ends[3])..])
     }
 
     /// `+sip.instance` and `reg-id`, where both are there (RFC 5626 §4.1).
@@ -81,7 +79,7 @@ impl Binding {
         Contact {
             uri: uri.into(),
             path: self.path().into(),
-            arrival: self.arrival,
+            arrival: self.arrival(),
             q: self.q,
             instance: Params(self.params()).get("+sip.instance").map(Into::into),
             outbound: self.instance().is_some(),
@@ -90,9 +88,12 @@ impl Binding {
 
     /// The connection without which it is nothing: its phone's flow (RFC 5626).
     pub fn stream(&self) -> Option<ConnectionId> {
-        match self.arrival?.flow {
-            Flow::Stream(conn) if self.path().is_empty() && self.instance().is_some() => Some(conn),
-            _ => None,
+        if self.instance().is_none() || !self.path().is_empty() {
+            return None;
+        }
+        match self.arrival()?.flow {
+            Flow::Stream(conn) => Some(conn),
+            Flow::Datagram { .. } => None,
         }
     }
 
@@ -101,14 +102,11 @@ impl Binding {
         let mut data = vec![VERSION];
         data.extend_from_slice(&self.cseq.to_be_bytes());
         data.extend_from_slice(&self.q.to_be_bytes());
-        for end in self.ends {
+        for end in &self.ends[..3] {
             data.extend_from_slice(&end.to_be_bytes());
         }
-        data.extend_from_slice(&u32::try_from(self.text.len()).expect("four texts of 64 KiB").to_be_bytes());
+        data.extend_from_slice(&u32::from(self.ends[3]).to_be_bytes());
         data.extend_from_slice(&self.text);
-        if let Some(arrival) = &self.arrival {
-            token::write_arrival(&mut data, arrival);
-        }
         Row { expires: epoch.unix(self.expires), data }
     }
 
@@ -117,20 +115,20 @@ impl Binding {
     pub fn from_row(row: &Row, epoch: &Epoch, listeners: &Listeners) -> Option<Self> {
         let (head, rest) = row.data.split_first_chunk::<17>()?;
         let number = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
-        let ends = [number(7), number(9), number(11)];
         let length = u32::from_be_bytes(head[13..].try_into().expect("four bytes"));
-        let (text, arrival) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-        let ordered = ends.is_sorted() && usize::from(ends[2]) <= text.len();
+        let ends = [number(7), number(9), number(11), u16::try_from(length).ok()?];
+        let (text, arrival) = rest.split_at_checked(usize::from(ends[3]))?;
+        let ordered = ends.is_sorted();
         if head[0] != VERSION || !ordered {
             return None;
         }
+        let arrival = token::read_arrival(arrival).and_then(|arrival| renewed(arrival, listeners));
         Some(Self {
-            text: text.into(),
+            text: with_arrival(text.to_vec(), arrival.as_ref()),
             ends,
             cseq: u32::from_be_bytes(head[1..5].try_into().expect("four bytes")),
             q: number(5),
             expires: epoch.instant(row.expires),
-            arrival: token::read_arrival(arrival).and_then(|arrival| renewed(arrival, listeners)),
         })
     }
 }
@@ -145,14 +143,21 @@ fn renewed(arrival: Arrival, listeners: &Listeners) -> Option<Arrival> {
 }
 
 /// Joins four texts; all come from one message's header fields, which fit 16 bits together.
-fn join(parts: [&[u8]; 4]) -> (Box<[u8]>, [u16; 3]) {
-    let mut ends = [0; 3];
+fn join(parts: [&[u8]; 4], arrival: Option<&Arrival>) -> (Box<[u8]>, [u16; 4]) {
+    let mut ends = [0; 4];
     let mut sum = 0;
     for (end, part) in ends.iter_mut().zip(parts) {
         sum += part.len();
         *end = u16::try_from(sum).unwrap_or(u16::MAX);
     }
-    (parts.concat().into(), ends)
+    (with_arrival(parts.concat(), arrival), ends)
+}
+
+fn with_arrival(mut text: Vec<u8>, arrival: Option<&Arrival>) -> Box<[u8]> {
+    if let Some(arrival) = arrival {
+        token::write_arrival(&mut text, arrival);
+    }
+    text.into()
 }
 
 pub(super) fn instance(params: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -137,7 +137,8 @@ const LAST: Id = Id { index: u32::MAX, generation: u32::MAX };
 /// All transactions.
 #[derive(Debug)]
 pub(crate) struct Table {
-    rows: Slab<Entry>,
+    /// Boxed: a crowd that has gone leaves only their places behind.
+    rows: Slab<Box<Entry>>,
     by_key: FxHashMap<Key, Id>,
     /// Client transactions by whom they depend on, so that a closed port or stream ends them at once.
     by_end: BTreeSet<(End, Id)>,
@@ -195,7 +196,7 @@ impl Table {
         if self.kept + length > self.most_kept {
             return None;
         }
-        let id = self.rows.insert(Entry::Server(server))?;
+        let id = self.rows.insert(Box::new(Entry::Server(server)))?;
         self.kept += length;
         self.by_key.insert(key, id);
         self.unanswered += 1;
@@ -218,24 +219,24 @@ impl Table {
 
     pub(crate) fn insert_client(&mut self, client: Client) -> Option<Id> {
         let end = end(&client.path);
-        let id = self.rows.insert(Entry::Client(client))?;
+        let id = self.rows.insert(Box::new(Entry::Client(client)))?;
         self.by_end.extend(end.map(|end| (end, id)));
         Some(id)
     }
 
     pub(crate) fn get(&self, id: Id) -> Option<&Entry> {
-        self.rows.get(id)
+        self.rows.get(id).map(|row| &**row)
     }
 
     pub(crate) fn server(&self, id: Id) -> Option<&Server> {
-        match self.rows.get(id)? {
+        match &**self.rows.get(id)? {
             Entry::Server(server) => Some(server),
             Entry::Client(_) => None,
         }
     }
 
     pub(crate) fn server_mut(&mut self, id: Id) -> Option<&mut Server> {
-        match self.rows.get_mut(id)? {
+        match &mut **self.rows.get_mut(id)? {
             Entry::Server(server) => Some(server),
             Entry::Client(_) => None,
         }
@@ -246,14 +247,14 @@ impl Table {
     }
 
     pub(crate) fn client(&self, id: Id) -> Option<&Client> {
-        match self.rows.get(id)? {
+        match &**self.rows.get(id)? {
             Entry::Client(client) => Some(client),
             Entry::Server(_) => None,
         }
     }
 
     pub(crate) fn client_mut(&mut self, id: Id) -> Option<&mut Client> {
-        match self.rows.get_mut(id)? {
+        match &mut **self.rows.get_mut(id)? {
             Entry::Client(client) => Some(client),
             Entry::Server(_) => None,
         }
@@ -273,7 +274,7 @@ impl Table {
     /// Takes a client transaction out.
     pub(crate) fn remove_client(&mut self, id: Id) -> Option<Client> {
         self.client(id)?;
-        let Some(Entry::Client(client)) = self.rows.remove(id) else { return None };
+        let Entry::Client(client) = *self.rows.remove(id)? else { return None };
         self.kept -= client.request.len();
         if let Some(end) = end(&client.path) {
             self.by_end.remove(&(end, id));
@@ -285,6 +286,9 @@ impl Table {
     pub(crate) fn forget_key(&mut self, key: Key, id: Id) {
         if self.by_key.get(&key) == Some(&id) {
             self.by_key.remove(&key);
+            if self.by_key.capacity() > 1024 && self.by_key.len() < self.by_key.capacity() / 8 {
+                self.by_key.shrink_to(self.by_key.len() * 2);
+            }
         }
     }
 
