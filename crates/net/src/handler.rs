@@ -29,6 +29,12 @@ pub trait Handler: 'static {
         error: IcmpError,
     );
 
+    /// Asked of every stream that was accepted, before its TLS handshake: whether it may go on. One that may not is closed
+    /// without a word, and nothing more is said of it. `tag` is the listener's.
+    fn welcomes(&self, _now: Instant, _tag: Tag, _peer: SocketAddr) -> bool {
+        true
+    }
+
     /// A stream is ready: accepted (its TLS handshake done where the listener asks for one) or connected by us. A DTLS
     /// session is a connection too; it is never paused, never started TLS in and never moved.
     fn opened(&mut self, net: &mut Net<'_, Self::Mail>, conn: ConnectionId, info: &ConnectionInfo);

@@ -6,6 +6,7 @@
 pub mod answers;
 pub mod arguments;
 pub mod backend;
+mod bans;
 pub mod client;
 pub mod command;
 pub mod exposition;

@@ -9,6 +9,7 @@ use crate::admin::failure::Kind;
 use crate::admin::metrics::Doors;
 use crate::admin::{Backend, Failure};
 use crate::config::{self, Plan};
+use crate::doorman::{Letter, Listed};
 use crate::front::Front;
 use crate::listen;
 use crate::mail::Mail;
@@ -241,6 +242,25 @@ impl Backend for BackOffice {
             let (sender, answer) = oneshot::channel();
             self.order(worker, Order::Look(look, sender)).await?;
             answer.await.map_err(|_| gone(worker))
+        })
+    }
+
+    /// All workers ban the same, so one is asked.
+    fn bans(&self) -> Reply<'_, Listed> {
+        Box::pin(async move {
+            let (worker, (sender, answer)) = (WorkerId(0), oneshot::channel());
+            self.postbox.deliver(worker, Mail::Bans(sender)).await.map_err(|_| gone(worker))?;
+            answer.await.map_err(|_| gone(worker))
+        })
+    }
+
+    fn tell_doormen(&self, letter: Letter) -> Reply<'_, ()> {
+        Box::pin(async move {
+            for worker in (0..self.postbox.workers()).map(WorkerId) {
+                let mail = Mail::Doorman(letter.clone());
+                self.postbox.deliver(worker, mail).await.map_err(|_| gone(worker))?;
+            }
+            Ok(())
         })
     }
 

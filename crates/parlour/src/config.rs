@@ -2,6 +2,7 @@
 //!
 //! Only `meaning` declares a configuration valid, and nothing binds, opens or starts before it did.
 
+mod bans;
 pub mod fault;
 pub mod file;
 pub mod host;

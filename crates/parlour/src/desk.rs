@@ -1,6 +1,7 @@
 //! What a service may use while it is called: the worker's hands, the shared snapshots, the switchboard.
 
 use crate::config::Plan;
+use crate::doorman::Doorman;
 use crate::mail::Mail;
 use crate::services::turn::FastPath;
 use crate::services::turn::ledger::Book;
@@ -8,7 +9,7 @@ use crate::switchboard::Switchboard;
 use net::{Bound, Net, Postbox};
 use std::sync::Arc;
 use store::StoreHandle;
-use wire::{Directory, Secret, WorkerId};
+use wire::{ConnectionId, Directory, Secret, WorkerId};
 
 /// What stays the same over many callbacks. Each worker has its own; nothing in it is locked.
 #[derive(Clone, Debug)]
@@ -51,4 +52,17 @@ pub struct Desk<'a, 'n> {
     pub shared: &'a Shared,
     /// Where addresses are.
     pub switchboard: &'a mut Switchboard,
+    /// Who is shut out.
+    pub doorman: &'a mut Doorman,
+}
+
+impl Desk<'_, '_> {
+    /// Whether nothing is to be taken from the peer of a connection any more; what has come is counted then.
+    pub fn drops(&mut self, conn: ConnectionId) -> bool {
+        if !self.doorman.bans_anybody() {
+            return false;
+        }
+        let peer = self.net.info(conn).map(|info| info.peer.ip());
+        peer.is_some_and(|peer| self.doorman.drops(self.net.now(), peer))
+    }
 }

@@ -2,6 +2,7 @@
 //! shared.
 
 use crate::config::Plan;
+use crate::doorman::{Letter, Listed};
 use crate::report::Report;
 use crate::services::{sip, turn, xmpp};
 use crate::switchboard;
@@ -22,6 +23,10 @@ pub enum Mail {
     Xmpp(xmpp::Mail),
     /// A question where an address is, or its answer.
     Switchboard(switchboard::Mail),
+    /// Between two doormen, or an administrator's word to one.
+    Doorman(Letter),
+    /// The administrator asks who is shut out.
+    Bans(oneshot::Sender<Listed>),
     /// The accounts have changed.
     Directory(Arc<Directory>),
     /// The configuration has been read again; these are its listeners.

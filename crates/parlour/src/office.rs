@@ -2,6 +2,7 @@
 
 use crate::config::plan;
 use crate::desk::{Desk, Shared};
+use crate::doorman::{Doorman, Output};
 use crate::listen;
 use crate::mail::Mail;
 use crate::report::Report;
@@ -10,6 +11,7 @@ use crate::switchboard::{Reach, Switchboard};
 use net::{Batch, CloseReason, ConnectionInfo, Handler, IcmpError, Net, Start, Tag};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 use store::BindingRow;
 use wire::{Address, ConnectionId, SocketId};
@@ -22,6 +24,7 @@ pub type Kept = Vec<(Address, Vec<BindingRow>)>;
 pub struct Office {
     shared: Shared,
     switchboard: Switchboard,
+    doorman: Doorman,
     turn: Turn,
     sip: Sip,
     xmpp: Xmpp,
@@ -32,6 +35,7 @@ impl Office {
     pub fn new(shared: Shared, start: &Start<'_, Mail>, kept: Kept) -> Self {
         Self {
             switchboard: Switchboard::default(),
+            doorman: Doorman::new(shared.me, shared.workers, shared.plan.sip.bans.clone()),
             turn: Turn::new(&shared, start.now, start.epoch),
             sip: Sip::new(&shared, start.now, start.epoch, kept),
             xmpp: Xmpp::new(&shared, start.now, start.epoch),
@@ -46,7 +50,12 @@ impl Office {
         tag: Tag,
         work: impl FnOnce(&mut dyn Service, &mut Desk<'_, '_>) -> R,
     ) -> R {
-        let mut desk = Desk { net, shared: &self.shared, switchboard: &mut self.switchboard };
+        let mut desk = Desk {
+            net,
+            shared: &self.shared,
+            switchboard: &mut self.switchboard,
+            doorman: &mut self.doorman,
+        };
         let service: &mut dyn Service = match listen::owner(tag) {
             plan::Service::Turn => &mut self.turn,
             plan::Service::Sip => &mut self.sip,
@@ -63,7 +72,12 @@ impl Office {
         net: &mut Net<'_, Mail>,
         mut work: impl FnMut(&mut dyn Service, &mut Desk<'_, '_>),
     ) {
-        let mut desk = Desk { net, shared: &self.shared, switchboard: &mut self.switchboard };
+        let mut desk = Desk {
+            net,
+            shared: &self.shared,
+            switchboard: &mut self.switchboard,
+            doorman: &mut self.doorman,
+        };
         let services: [&mut dyn Service; 3] = [&mut self.turn, &mut self.sip, &mut self.xmpp];
         for service in services {
             work(service, &mut desk);
@@ -78,10 +92,48 @@ impl Office {
                 let reach = self.reach(net.now(), &question.address);
                 self.switchboard.reply(net, &question, reach);
             } else if let Some(answer) = self.switchboard.next_answer() {
-                let mut desk = Desk { net, shared: &self.shared, switchboard: &mut self.switchboard };
+                let mut desk = Desk {
+                    net,
+                    shared: &self.shared,
+                    switchboard: &mut self.switchboard,
+                    doorman: &mut self.doorman,
+                };
                 self.sip.located(&mut desk, answer);
+            } else if let Some(output) = self.doorman.poll() {
+                self.guard(net, output);
             } else {
                 return;
+            }
+        }
+    }
+
+    /// What the doorman wants done.
+    fn guard(&mut self, net: &mut Net<'_, Mail>, output: Output) {
+        match output {
+            Output::Post(to, letter) => {
+                // A failure less is counted; a ban that is lost comes again with the next failures.
+                if net.post(to, Mail::Doorman(letter)).is_err() {
+                    tracing::warn!(
+                        worker = to.0,
+                        "a worker's queue is full: it does not hear of a failed sign-in or a ban"
+                    );
+                }
+            }
+            Output::Banned(source, ban) => {
+                let seconds = ban.until.saturating_duration_since(net.now()).as_secs();
+                tracing::warn!(%source, seconds, reason = %ban.reason, "banned");
+            }
+            Output::Locked(account, lock) => {
+                let seconds = lock.until.saturating_duration_since(net.now()).as_secs();
+                tracing::warn!(
+                    seconds,
+                    "an account is tried from everywhere: it takes nobody new for a while"
+                );
+                tracing::debug!(%account, "locked");
+            }
+            Output::Locks(locks) => {
+                self.sip.set_locks(Arc::clone(&locks));
+                self.xmpp.set_locks(locks);
             }
         }
     }
@@ -92,10 +144,11 @@ impl Office {
     }
 
     /// How this worker is.
-    fn report(&self) -> Report {
+    fn report(&self, now: Instant) -> Report {
         let mut report = Report::default();
         let services: [&dyn Service; 3] = [&self.turn, &self.sip, &self.xmpp];
         services.iter().for_each(|service| service.report(&mut report));
+        self.doorman.report(&mut report, now);
         report
     }
 }
@@ -113,6 +166,10 @@ impl Handler for Office {
         if let Some(tag) = net.socket_tag(socket) {
             self.serve(net, tag, |service, desk| service.unreachable(desk, socket, peer, error));
         }
+    }
+
+    fn welcomes(&self, now: Instant, tag: Tag, peer: SocketAddr) -> bool {
+        listen::owner(tag) == plan::Service::Turn || !self.doorman.bans(now, peer.ip())
     }
 
     fn opened(&mut self, net: &mut Net<'_, Mail>, conn: ConnectionId, info: &ConnectionInfo) {
@@ -153,7 +210,12 @@ impl Handler for Office {
     }
 
     fn adopted(&mut self, net: &mut Net<'_, Mail>, conn: ConnectionId, info: &ConnectionInfo, baggage: Mail) {
-        let mut desk = Desk { net, shared: &self.shared, switchboard: &mut self.switchboard };
+        let mut desk = Desk {
+            net,
+            shared: &self.shared,
+            switchboard: &mut self.switchboard,
+            doorman: &mut self.doorman,
+        };
         match baggage {
             Mail::Xmpp(baggage) => self.xmpp.adopted(&mut desk, conn, info, baggage),
             Mail::Turn(baggage) => self.turn.adopted(&mut desk, conn, info, baggage),
@@ -164,22 +226,31 @@ impl Handler for Office {
     }
 
     fn mail(&mut self, net: &mut Net<'_, Mail>, mail: Mail) {
-        let mut desk = Desk { net, shared: &self.shared, switchboard: &mut self.switchboard };
+        let mut desk = Desk {
+            net,
+            shared: &self.shared,
+            switchboard: &mut self.switchboard,
+            doorman: &mut self.doorman,
+        };
         match mail {
             Mail::Turn(mail) => self.turn.mail(&mut desk, mail),
             Mail::Sip(mail) => self.sip.mail(&mut desk, mail),
             Mail::Xmpp(mail) => self.xmpp.mail(&mut desk, mail),
             Mail::Switchboard(mail) => self.switchboard.mail(mail),
+            Mail::Doorman(letter) => self.doorman.letter(net.now(), letter),
+            // The administrator may have gone away meanwhile.
+            Mail::Bans(reply) => drop(reply.send(self.doorman.listed(net.now()))),
             Mail::Directory(directory) => {
                 self.shared.directory = directory;
                 return self.serve_all(net, |service, desk| service.refresh(desk));
             }
             Mail::Plan(plan, bound) => {
+                self.doorman.set_rules(plan.sip.bans.clone());
                 (self.shared.plan, self.shared.bound) = (plan, bound);
                 return self.serve_all(net, |service, desk| service.refresh(desk));
             }
             // The administrator may have gone away meanwhile.
-            Mail::Report(reply) => drop(reply.send(self.report())),
+            Mail::Report(reply) => drop(reply.send(self.report(net.now()))),
             Mail::Drain(until) => return self.serve_all(net, |service, desk| service.drain(desk, until)),
         }
         self.settle(net);

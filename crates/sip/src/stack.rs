@@ -14,6 +14,7 @@ mod receive;
 mod register;
 mod reply;
 mod request;
+mod scanner;
 mod send;
 mod storage;
 mod table;
@@ -38,7 +39,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 use table::Table;
-use wire::{Address, ConnectionId, Directory, Epoch, Flow, Machine, SocketId, Timers, Transport, WorkerId};
+use wire::{
+    Address, ConnectionId, Directory, Epoch, Flow, Locks, Machine, SocketId, Timers, Transport, WorkerId,
+};
 
 /// The mark of a question; its answer carries it.
 pub type Token = u64;
@@ -185,6 +188,15 @@ pub enum Output {
         /// The name.
         name: Box<str>,
     },
+    /// Somebody has shown credentials: right ones, or wrong ones. Asking without any is no fault.
+    Proof {
+        /// From where.
+        source: IpAddr,
+        /// Of which account, where there is one of that name.
+        account: Option<Address>,
+        /// Whether they were right.
+        right: bool,
+    },
     /// Give this to another worker's stack.
     HandOver {
         /// Whose.
@@ -264,6 +276,9 @@ pub struct Stack {
     registrar: Registrar,
     storage: Storage,
     pub(crate) out: VecDeque<Output>,
+    pub(crate) locks: Arc<Locks>,
+    /// Requests of scanners.
+    scanned: u64,
     draining: bool,
 }
 
@@ -283,6 +298,8 @@ impl Stack {
             registrar: Registrar::default(),
             storage: Storage::default(),
             out: VecDeque::new(),
+            locks: Arc::default(),
+            scanned: 0,
             draining: false,
             config,
             directory,
@@ -346,6 +363,16 @@ impl Stack {
             }
             self.save(now, &address, None);
         }
+    }
+
+    /// Other accounts than before are locked.
+    pub fn set_locks(&mut self, locks: Arc<Locks>) {
+        self.locks = locks;
+    }
+
+    /// How many requests of scanners were passed over.
+    pub fn scanned(&self) -> u64 {
+        self.scanned
     }
 
     /// The calendar was set, or limits and rules have changed. Transactions at work go on by the old ones.

@@ -19,9 +19,10 @@ use crate::sasl::{Failure, Mechanism};
 use crate::stanza::{Condition, Stanza, StanzaError};
 use crate::xml::{Limits, Reader};
 use stage::{Active, Binding, Layer, Opening, Stage};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use watch::{Verdict, Watch};
-use wire::{Address, Directory, Domain, Entropy, Secret};
+use wire::{Address, Directory, Domain, Entropy, Locks, Secret};
 
 /// The end of a stream.
 pub(crate) const END: &str = "</stream:stream>";
@@ -60,6 +61,17 @@ pub struct Context<'a> {
     pub entropy: &'a mut dyn Entropy,
     /// What the house allows.
     pub policy: &'a Policy,
+    /// The accounts that are locked.
+    pub locks: &'a Locks,
+    /// From where the client comes.
+    pub source: IpAddr,
+}
+
+impl Context<'_> {
+    /// Whether nobody may sign in to an account from there now.
+    fn bar(&self, account: &Address) -> bool {
+        self.locks.bar(self.now, account, self.source)
+    }
 }
 
 /// What can happen to a stream.
@@ -227,6 +239,9 @@ impl Stream {
             }
             (Stage::Securing, Input::Secured) => Ok(self.restart(Layer::Secure)),
             (Stage::Deriving(stage), Input::Derived(derived)) => match stage.0.derived(derived) {
+                Ok(address) if context.bar(&address) => {
+                    sign_in::fail(Failure::NotAuthorized, &mut self.common, out)
+                }
                 Ok(address) => Ok(sign_in::succeed(address, None, out)),
                 Err(failure) => sign_in::fail(failure, &mut self.common, out),
             },

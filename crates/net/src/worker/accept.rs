@@ -103,6 +103,9 @@ impl<H: Handler> Worker<H> {
 
     fn welcome(&mut self, socket: TcpStream, peer: SocketAddr, (plain, tls): (Option<Row>, Option<Row>)) {
         let Some(row) = tls.or(plain) else { return };
+        if !self.handler.welcomes(self.core.now, row.tag, peer) {
+            return self.core.counters.turned_away.add(1);
+        }
         let Some(pass) = self.core.shared.admission.admit(peer.ip()) else {
             self.core.counters.turned_away.add(1);
             tracing::debug!(%peer, "too many connections");

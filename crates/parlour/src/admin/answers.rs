@@ -1,6 +1,9 @@
 //! What commands return: the same value as JSON for programs and in words for people.
 
+pub mod bans;
 pub mod turn;
+
+pub use bans::{Banned, Bans, LockedOut};
 
 use super::command::Answer;
 use serde::{Deserialize, Serialize};

@@ -6,6 +6,7 @@ use super::command::{Command, Reply, Run};
 use super::failure::{Failure, Kind};
 use crate::accounts::{self, Accounts};
 use crate::config::Plan;
+use crate::doorman::{Letter, Listed};
 use crate::services::turn::sessions::{Look, Seen};
 use serde_json::Value;
 use std::sync::Arc;
@@ -32,6 +33,10 @@ pub trait Backend: Send + Sync {
     fn workers(&self) -> u16;
     /// What one worker sees on a page of its TURN sessions.
     fn look(&self, worker: WorkerId, look: Look) -> Reply<'_, Seen>;
+    /// Who is shut out.
+    fn bans(&self) -> Reply<'_, Listed>;
+    /// Lets every worker's doorman have this letter.
+    fn tell_doormen(&self, letter: Letter) -> Reply<'_, ()>;
     /// Lets the workers take no new TURN sessions, or take them again.
     fn drain_turn(&self, on: bool) -> Reply<'_, ()>;
 }
@@ -94,6 +99,14 @@ impl Backend for Offline {
     }
 
     fn look(&self, _: WorkerId, _: Look) -> Reply<'_, Seen> {
+        Box::pin(async { Err(no_server(&self.plan)) })
+    }
+
+    fn bans(&self) -> Reply<'_, Listed> {
+        Box::pin(async { Err(no_server(&self.plan)) })
+    }
+
+    fn tell_doormen(&self, _: Letter) -> Reply<'_, ()> {
         Box::pin(async { Err(no_server(&self.plan)) })
     }
 

@@ -4,16 +4,17 @@ use super::answers::turn::{
     TurnCredentials, TurnDisconnected, TurnDrain, TurnSessionDetails, TurnSessions, TurnTest,
 };
 use super::answers::{
-    Checked, Document, Done, Imported, Made, PasswordSet, Reloaded, Removed, Status, Text, UserDetails,
+    Bans, Checked, Document, Done, Imported, Made, PasswordSet, Reloaded, Removed, Status, Text, UserDetails,
     Users, Written,
 };
 use super::command::{Argument, Caller, Command, Kind, Returned, Run};
-use super::{house, turn, users};
+use super::{bans, house, turn, users};
 use crate::cli::{init, pages, relay_test, start};
 
 /// The first words of commands with two, and what they have in common.
 pub const GROUPS: &[(&str, &str)] = &[
     ("turn", "STUN and TURN: who is relayed for, and the end of it"),
+    ("sip", "SIP: who is shut out"),
     ("user", "Accounts: add, change, look at, import"),
     ("dns", "What the DNS must say about the domains"),
 ];
@@ -40,6 +41,14 @@ const GENERATE: Argument = Argument {
     positional: false,
     required: false,
     help: "Make a password, and show it this once",
+};
+
+const SOURCE: Argument = Argument {
+    name: "address",
+    kind: Kind::Text,
+    positional: true,
+    required: true,
+    help: "The address, as 192.0.2.1 or 2001:db8::1",
 };
 
 const ASKS: &str = "The password is asked for at the terminal, or read as one line from the standard input; \
@@ -355,6 +364,43 @@ pub const COMMANDS: &[Command] = &[
         ],
         returns: Returned::of::<TurnTest>(),
         run: Run::CommandLine(relay_test::run),
+        ..LOOK
+    },
+    Command {
+        path: &["sip", "bans"],
+        summary: "List the sources and accounts that are shut out for failed sign-ins",
+        details: "Sign-ins of XMPP count too. `sip.bans` says after how many failures, and for how long.",
+        returns: Returned::of::<Bans>(),
+        run: Run::Server(bans::list),
+        ..LOOK
+    },
+    Command {
+        path: &["sip", "ban"],
+        summary: "Take nothing more from an address, neither SIP nor XMPP",
+        details: "Datagrams are dropped without an answer, streams are closed; XMPP sessions that are signed in go on. \
+                  A restart of the server ends every ban. Of IPv6 the whole /64 is banned.",
+        arguments: &[
+            SOURCE,
+            Argument {
+                name: "for",
+                kind: Kind::Text,
+                positional: false,
+                required: false,
+                help: "How long, as 90s, 30m, 1h or 7d; 1h unless given",
+            },
+        ],
+        reads: false,
+        returns: Returned::of::<Done>(),
+        run: Run::Server(bans::ban),
+        ..LOOK
+    },
+    Command {
+        path: &["sip", "unban"],
+        summary: "End a ban of an address, or the lock of an account",
+        arguments: &[Argument { help: "The address as `sip bans` lists it, or user@domain", ..SOURCE }],
+        reads: false,
+        returns: Returned::of::<Done>(),
+        run: Run::Server(bans::unban),
         ..LOOK
     },
     Command {

@@ -1,6 +1,7 @@
 //! Every key of `parlour.toml`, declared once. From this table come the file that `init` writes, the reader's
 //! refusal of anything else, and the administrator's page on configuration.
 
+mod bans;
 mod turn;
 
 /// A table of the file.
@@ -196,6 +197,7 @@ pub const SECTIONS: &[Section] = &[
                 absent: Absent::Same("[]"),
                 example: "[]",
             },
+            bans::KEY,
         ],
     },
     Section {

@@ -201,6 +201,7 @@ impl<'a> Judge<'a> {
             tcp: self.listeners("sip", "tcp", Transport::Tcp, &mut places),
             tls: self.listeners("sip", "tls", Transport::Tls, &mut places),
             allow_targets: self.each(self.file.section("sip").texts("allow-targets"), network),
+            bans: self.bans(self.file.section("sip").fields("bans")),
             limits: SipLimits::default(),
         };
         let xmpp = XmppPlan {

@@ -2,6 +2,7 @@
 //!
 //! A `Plan` is made by [`super::load`] alone. Where an `Option` stands here, `None` means "off", never "default".
 
+mod bans;
 pub mod limits;
 mod turn;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use wire::{Address, Domain, Secret, Transport};
 
+pub use bans::BansPlan;
 pub use limits::{AdminLimits, NetworkLimits, SipLimits, TurnLimits, XmppLimits};
 pub use turn::{OauthKey, TurnBandwidth, TurnPlan, TurnQuota};
 
@@ -171,6 +173,8 @@ pub struct SipPlan {
     pub tls: Vec<Listener>,
     /// Ranges inside that requests may name as their targets.
     pub allow_targets: Vec<Network>,
+    /// Who is shut out for failed sign-ins, of SIP and XMPP alike.
+    pub bans: BansPlan,
     /// What clients may cost.
     pub limits: SipLimits,
 }

@@ -181,7 +181,7 @@ impl<'a> Judge<'a> {
         Some(name.to_owned())
     }
 
-    fn duration(
+    pub(super) fn duration(
         &mut self,
         table: &'a Table,
         key: &str,
@@ -192,7 +192,13 @@ impl<'a> Judge<'a> {
         typed.and_then(|typed| self.note(quantity::duration(typed, bounds))).unwrap_or(absent)
     }
 
-    fn count(&mut self, table: &'a Table, key: &str, absent: u32, bounds: RangeInclusive<u32>) -> u32 {
+    pub(super) fn count(
+        &mut self,
+        table: &'a Table,
+        key: &str,
+        absent: u32,
+        bounds: RangeInclusive<u32>,
+    ) -> u32 {
         let Some(typed) = table.number(key) else { return absent };
         match u32::try_from(typed.value) {
             Ok(number) if bounds.contains(&number) => number,

@@ -21,9 +21,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use rustls::pki_types::ServerName;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{BindingRow, Query};
-use wire::{Address, ConnectionId, Epoch, Machine, SocketId, Transport, WorkerId};
+use wire::{Address, ConnectionId, Epoch, Locks, Machine, SocketId, Transport, WorkerId};
 
 pub use ::sip::registrar::Contact;
 
@@ -106,6 +107,11 @@ impl Sip {
         self.stack.contacts(now, address)
     }
 
+    /// Other accounts than before are locked.
+    pub fn set_locks(&mut self, locks: Arc<Locks>) {
+        self.stack.set_locks(locks);
+    }
+
     /// Lets the machine have an input and carries out what it wants.
     fn handle(&mut self, desk: &mut Desk<'_, '_>, input: Input<'_>) {
         self.stack.handle(desk.net.now(), input);
@@ -144,6 +150,7 @@ impl Sip {
                 Output::Locate { token, address } => desk.switchboard.locate(desk.net, token, address),
                 Output::Resolve { token, name } => self.resolve(desk, token, &name),
                 Output::HandOver { to, parcel } => self.hand_over(desk, to, parcel),
+                Output::Proof { source, account, right } => proof(desk, source, account, right),
             }
         }
         self.watch_storage(desk.net.me());
@@ -202,6 +209,15 @@ impl Sip {
     }
 }
 
+/// Tells the doorman of credentials that somebody has shown.
+fn proof(desk: &mut Desk<'_, '_>, source: IpAddr, account: Option<Address>, right: bool) {
+    let now = desk.net.now();
+    match account {
+        Some(account) if right => desk.doorman.right(now, source, &account),
+        account => desk.doorman.failed(now, source, account),
+    }
+}
+
 /// A peer that does not read what it is sent is no peer any more.
 fn write(desk: &mut Desk<'_, '_>, conn: ConnectionId, bytes: &[u8]) {
     if desk.net.write(conn, bytes).is_err() {
@@ -233,6 +249,9 @@ impl Service for Sip {
     fn datagrams(&mut self, desk: &mut Desk<'_, '_>, socket: SocketId, batch: &mut Batch<'_>) {
         for index in 0..batch.len() {
             let (local, peer) = (batch.local(index), batch.peer(index));
+            if desk.doorman.drops(desk.net.now(), peer.ip()) {
+                continue;
+            }
             let bytes = batch.data(index);
             if keepalive::is_stun(bytes) {
                 if let Some(reply) = keepalive::answer(bytes, peer) {
@@ -277,6 +296,10 @@ impl Service for Sip {
     }
 
     fn received(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, data: &[u8]) -> usize {
+        if desk.drops(conn) {
+            desk.net.abort(conn);
+            return data.len();
+        }
         self.handle(desk, Input::Received { conn, bytes: data });
         data.len()
     }
@@ -319,6 +342,7 @@ impl Service for Sip {
         report.add("sip.transactions", count(self.stack.transactions()));
         report.add("sip.bindings.unsaved", count(self.stack.storage().unsaved()));
         report.add("sip.registrations.from-memory", self.stack.storage().from_memory());
+        report.add("sip.scanners", self.stack.scanned());
         report.add("sip.streams", count(self.stack.streams()));
     }
 }

@@ -20,8 +20,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
-use wire::{Address, ConnectionId, Epoch, Machine, SocketId, Timers, Transport, WorkerId};
+use wire::{Address, ConnectionId, Epoch, Locks, Machine, SocketId, Timers, Transport, WorkerId};
 use xmpp::router::{self, Answer, Between, Eviction, Fault, Query, Router, SessionInfo, Token};
+use xmpp::sasl::Failure;
 use xmpp::sasl::plain::{Derive, Derived};
 use xmpp::stream::{self, Policy, Stream};
 use xmpp::{StreamCondition, StreamError};
@@ -76,6 +77,7 @@ const DERIVING: usize = 2;
 pub struct Xmpp {
     router: Router,
     policy: Policy,
+    locks: Arc<Locks>,
     clients: FxHashMap<ConnectionId, Client>,
     timers: Timers<Timer>,
     entropy: net::entropy::System,
@@ -105,6 +107,7 @@ impl Xmpp {
         Self {
             router,
             policy: setup::policy(shared),
+            locks: Arc::default(),
             clients: FxHashMap::default(),
             timers: Timers::default(),
             entropy: net::entropy::System,
@@ -139,12 +142,12 @@ impl Xmpp {
         &mut self,
         desk: &mut Desk<'_, '_>,
         conn: ConnectionId,
-        _info: &ConnectionInfo,
+        info: &ConnectionInfo,
         baggage: Mail,
     ) {
         let Mail::Moved(moved) = baggage else { return desk.net.abort(conn) };
         let Moved { stream, account } = *moved;
-        self.clients.insert(conn, Client { account: Some(account), ..Client::new(stream) });
+        self.clients.insert(conn, Client { account: Some(account), ..Client::new(stream, info.peer.ip()) });
         self.feed(desk, conn, stream::Input::Settled);
         if self.draining {
             self.end(desk, conn, StreamCondition::SystemShutdown.into());
@@ -155,6 +158,11 @@ impl Xmpp {
     /// How many sessions an address at home here has.
     pub fn sessions(&self, address: &Address) -> usize {
         self.router.sessions_of(address)
+    }
+
+    /// Other accounts than before are locked.
+    pub fn set_locks(&mut self, locks: Arc<Locks>) {
+        self.locks = locks;
     }
 
     /// Lets the router have an input; what it wants is done by `settle`.
@@ -196,6 +204,8 @@ impl Xmpp {
             directory: &desk.shared.directory,
             entropy: &mut self.entropy,
             policy: &self.policy,
+            locks: &self.locks,
+            source: client.source,
         };
         act(&mut client.stream, &mut context, &mut self.outputs);
         self.work.extend(self.outputs.drain(..).map(|output| (conn, output)));
@@ -234,6 +244,9 @@ impl Xmpp {
             stream::Output::Derive(derive) => self.derive(desk, conn, derive),
             stream::Output::Failed(failure) => {
                 self.failures += 1;
+                if failure == Failure::NotAuthorized {
+                    desk.doorman.failed(desk.net.now(), client.source, None);
+                }
                 tracing::debug!(%conn, ?failure, "a sign-in failed");
             }
             stream::Output::Authenticated(account) => self.authenticated(desk, conn, account),
@@ -422,6 +435,9 @@ impl Xmpp {
 
     /// A client has signed in: its connection goes to where its account is at home.
     fn authenticated(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, account: Address) {
+        if let Some(client) = self.clients.get(&conn) {
+            desk.doorman.right(desk.net.now(), client.source, &account);
+        }
         let home = account.home(desk.net.workers());
         if home == desk.net.me() {
             if let Some(client) = self.clients.get_mut(&conn) {
@@ -434,7 +450,7 @@ impl Xmpp {
         if let Err(mail::Mail::Xmpp(Mail::Moved(moved))) =
             desk.net.migrate(conn, home, mail::Mail::Xmpp(moved))
         {
-            self.clients.insert(conn, Client::new(moved.stream));
+            self.clients.insert(conn, Client::new(moved.stream, client.source));
             self.end(desk, conn, StreamCondition::ResourceConstraint.into());
         }
     }
@@ -489,7 +505,7 @@ impl Service for Xmpp {
         }
         let secure = info.transport == Transport::Tls;
         let stream = Stream::new(desk.net.now(), secure, &self.policy);
-        self.clients.insert(conn, Client::new(stream));
+        self.clients.insert(conn, Client::new(stream, info.peer.ip()));
         self.with_stream(desk, conn, |_, _, _| {});
     }
 
@@ -503,6 +519,11 @@ impl Service for Xmpp {
     fn received(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, data: &[u8]) -> usize {
         if self.clients.get(&conn).is_some_and(|client| client.paused) {
             return 0;
+        }
+        // Whoever has signed in may stay: others behind the same address are no reason to throw it out.
+        if self.clients.get(&conn).is_some_and(|client| client.account.is_none()) && desk.drops(conn) {
+            desk.net.abort(conn);
+            return data.len();
         }
         // It may say good-bye now: first what it has had.
         self.flush(desk, conn);

@@ -72,6 +72,13 @@ impl Agent {
         Self::new(socket.local_addr().unwrap(), user, Link::Udp(socket, server))
     }
 
+    /// One at another address of the loopback network.
+    pub(crate) fn udp_from(house: &House, user: &str, address: [u8; 4]) -> Self {
+        let socket = UdpSocket::bind(SocketAddr::from((address, 0))).unwrap();
+        let server = SocketAddr::from(([127, 0, 0, 1], house.port("sip.udp")));
+        Self::new(socket.local_addr().unwrap(), user, Link::Udp(socket, server))
+    }
+
     pub(crate) fn tcp(house: &House, user: &str) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", house.port("sip.tcp"))).unwrap();
         Self::new(stream.local_addr().unwrap(), user, Link::Tcp(stream, Vec::new()))

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_types, reason = "a test is a client with sockets of its own")]
 
 mod agent;
+mod bans;
 mod calls;
 mod crash;
 mod failover;

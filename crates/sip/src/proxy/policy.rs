@@ -5,7 +5,7 @@ use super::Refusal;
 use super::route::{Plan, Target};
 use crate::digest::{Algorithms, Role, Verdict};
 use crate::message::Message;
-use crate::stack::Stack;
+use crate::stack::{Output, Stack};
 use crate::transport::{Arrival, Hop, inside};
 use crate::uri::Uri;
 use std::time::Instant;
@@ -23,7 +23,7 @@ impl Stack {
         // A route sealed for this dialog proves that the dialog was let through when it began.
         if !plan.in_dialog {
             match self.caller(request, arrival)? {
-                Some(caller) => self.prove(now, request, Role::Proxy, &caller)?,
+                Some(caller) => self.prove(now, arrival, request, (Role::Proxy, &caller))?,
                 None if matches!(plan.target, Target::Account(_)) => {}
                 None => return Err(Refusal::Relaying),
             }
@@ -59,9 +59,9 @@ impl Stack {
     pub(crate) fn prove(
         &mut self,
         now: Instant,
+        arrival: &Arrival,
         request: &Message<'_>,
-        role: Role,
-        claimed: &Address,
+        (role, claimed): (Role, &Address),
     ) -> Result<(), Refusal> {
         if !self.config.authenticate {
             return self.directory.get(claimed).map(|_| ()).ok_or(Refusal::NotYours);
@@ -69,14 +69,26 @@ impl Stack {
         let Ok(realm) = Domain::new(claimed.domain()) else { return Err(Refusal::NotYours) };
         let unix = self.epoch.unix(now);
         let verdict = self.digest.verify(request, role, &realm, &self.directory, unix);
+        let source = arrival.peer.ip();
+        let mut shown = |account: Option<&Address>, right| {
+            self.out.push_back(Output::Proof { source, account: account.cloned(), right });
+        };
         let keys = self.directory.get(claimed).map(|account| &account.keys);
         let algorithms = Algorithms::offer(request, keys);
         let ask = |stale| Err(Refusal::Challenge { role, realm, stale, algorithms });
         match verdict {
-            Verdict::Granted(address) if address == *claimed => Ok(()),
-            Verdict::Granted(_) => Err(Refusal::NotYours),
+            // Whoever guesses hears the same as if it were wrong.
+            Verdict::Granted(address) if self.locks.bar(now, &address, source) => ask(false),
+            Verdict::Granted(address) => {
+                shown(Some(&address), true);
+                if address == *claimed { Ok(()) } else { Err(Refusal::NotYours) }
+            }
+            Verdict::Refused(account) => {
+                shown(account.as_ref(), false);
+                ask(false)
+            }
             Verdict::Stale => ask(true),
-            Verdict::Absent | Verdict::Refused(_) | Verdict::Missing(_) => ask(false),
+            Verdict::Absent | Verdict::Missing(_) => ask(false),
         }
     }
 }

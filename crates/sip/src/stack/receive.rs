@@ -1,6 +1,6 @@
 //! Bytes to messages: keep-alives, framing, what cannot be read, and which worker a response belongs to.
 
-use super::{Output, Parcel, Stack};
+use super::{Output, Parcel, Stack, scanner};
 use crate::framing::{self, Frame, Framer};
 use crate::message::{List, Malformed, Message, Via};
 use crate::transaction::Timer;
@@ -78,6 +78,7 @@ impl Stack {
     /// A whole message. `stray`: another worker found nothing for it, and this many more may be asked.
     pub(super) fn message(&mut self, now: Instant, arrival: Arrival, bytes: &[u8], stray: Option<u16>) {
         match Message::parse(bytes) {
+            Ok(message) if scanner::is(&message) => self.pass_over(&arrival),
             Ok(message) if message.is_request() => self.request(now, arrival, &message, stray),
             Ok(message) => self.response(now, &message),
             Err(malformed) => self.malformed(now, &arrival, &malformed),

@@ -53,7 +53,7 @@ impl Stack {
         address: &Address,
     ) -> Result<(), Refusal> {
         validate::unknown_extensions(request, HeaderName::Require, &["path", "outbound"])?;
-        self.prove(now, request, Role::Server, address)?;
+        self.prove(now, &arrival, request, (Role::Server, address))?;
         let scratch = request::scratch(request);
         let changes = request::read(request, &scratch, &self.config.rules, &arrival)?;
         if let Changes::Query = changes {

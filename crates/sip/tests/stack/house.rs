@@ -55,6 +55,8 @@ pub(crate) struct House {
     /// No worker takes what another hands over.
     pub(crate) full_queues: bool,
     pub(crate) dialled: Vec<SocketAddr>,
+    /// Of which account credentials were shown, and whether they were right.
+    pub(crate) proofs: Vec<(Option<String>, bool)>,
     pub(crate) hand_overs: Vec<(WorkerId, WorkerId, &'static str)>,
     closed: Vec<ConnectionId>,
     streams: BTreeMap<(u16, u32), SocketAddr>,
@@ -147,6 +149,7 @@ impl House {
             silent_dials: false,
             full_queues: false,
             dialled: Vec::new(),
+            proofs: Vec::new(),
             hand_overs: Vec::new(),
             closed: Vec::new(),
             streams: BTreeMap::new(),
@@ -285,6 +288,7 @@ impl House {
                 let addresses = self.names.get(&*name).cloned().unwrap_or(everything);
                 self.stacks[worker].handle(self.now, Input::Resolved { token, addresses });
             }
+            Output::Proof { account, right, .. } => self.proofs.push((account.map(|a| a.to_string()), right)),
             Output::HandOver { to, parcel } => {
                 let me = WorkerId(u16::try_from(worker).unwrap());
                 self.hand_overs.push((me, to, kind(&parcel)));
@@ -340,6 +344,19 @@ impl House {
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.stacks.iter().filter_map(Machine::deadline).min()
+    }
+
+    /// Locks an account for all but one source.
+    pub(crate) fn lock(&mut self, account: &str, known: Option<&str>) {
+        let known = known.map(|peer| wire::Source::of(peer.parse::<SocketAddr>().unwrap().ip()));
+        let lock =
+            wire::Lock { until: self.now + Duration::from_secs(600), known: known.into_iter().collect() };
+        let locks = Arc::new(wire::Locks::new([(account.parse().unwrap(), lock)]));
+        self.stacks.iter_mut().for_each(|stack| stack.set_locks(Arc::clone(&locks)));
+    }
+
+    pub(crate) fn scanned(&self) -> u64 {
+        self.stacks.iter().map(sip::Stack::scanned).sum()
     }
 
     pub(crate) fn transactions(&self) -> usize {

@@ -288,3 +288,51 @@ fn few_long_requests_do_not_take_all_memory() {
     house.wait(std::time::Duration::from_secs(70));
     assert!(message(&mut house, 7, 20_000).first_line().starts_with("MESSAGE"));
 }
+
+#[test]
+fn shown_credentials_are_told_and_nothing_else() {
+    let mut house = house();
+    let plain = register("1", "alice@falcot.com", "");
+    let challenge = last(house.datagram(ALICE, &plain));
+    assert_eq!(house.proofs, []);
+    let challenge = challenge.header("WWW-Authenticate")[0].to_owned();
+    for (branch, user, password, told) in [
+        ("2", "alice", "wrong", (Some("alice@falcot.com".to_owned()), false)),
+        ("3", "nobody", "wrong", (None, false)),
+        ("4", "alice", "hunter2", (Some("alice@falcot.com".to_owned()), true)),
+    ] {
+        let proof = credentials(&challenge, user, password, "REGISTER", "sip:falcot.com");
+        house.datagram(ALICE, &register(branch, "alice@falcot.com", &format!("Authorization: {proof}\r\n")));
+        assert_eq!(house.proofs.pop(), Some(told), "{user} {password}");
+    }
+    assert_eq!(house.proofs, []);
+}
+
+#[test]
+fn a_locked_account_takes_known_sources_alone() {
+    let mut house = house();
+    let challenge = last(house.datagram(ALICE, &register("1", "alice@falcot.com", "")));
+    let challenge = challenge.header("WWW-Authenticate")[0].to_owned();
+    for (branch, known, line) in
+        [("2", None, "SIP/2.0 401 Unauthorized"), ("3", Some(ALICE), "SIP/2.0 200 OK")]
+    {
+        house.lock("alice@falcot.com", known);
+        let proof = credentials(&challenge, "alice", "hunter2", "REGISTER", "sip:falcot.com");
+        let text = register(branch, "alice@falcot.com", &format!("Authorization: {proof}\r\n"));
+        assert_eq!(last(house.datagram(ALICE, &text)).first_line(), line);
+    }
+}
+
+#[test]
+fn scanners_hear_nothing() {
+    let mut house = house();
+    for agent in ["friendly-scanner", "sipcli/v1.8", "VaxSIPUserAgent/3.1", "pplsip"] {
+        let text = register(agent, "alice@falcot.com", &format!("User-Agent: {agent}\r\n"));
+        assert!(house.datagram(ALICE, &text).is_empty(), "{agent}");
+    }
+    let conn = house.connect(0, wire::Transport::Tcp, ALICE);
+    let text = register("9", "alice@falcot.com", "User-Agent: friendly-scanner\r\nContent-Length: 0\r\n");
+    assert!(house.stream(conn, &text).is_empty());
+    assert!(house.is_closed(conn));
+    assert_eq!(house.scanned(), 5);
+}

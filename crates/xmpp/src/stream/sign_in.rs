@@ -83,6 +83,8 @@ fn step(
             out.push(Output::Derive(pending.derive.clone()));
             Ok(Stage::Deriving(Deriving(pending)))
         }
+        // Whoever guesses hears the same as if it were wrong.
+        Step::Success(address, _) if context.bar(&address) => fail(Failure::NotAuthorized, common, out),
         Step::Success(address, data) => Ok(succeed(address, data, out)),
         Step::Failure(failure) => fail(failure, common, out),
     }

@@ -15,6 +15,8 @@ const PLAIN: &str =
 const SUCCESS: &str = "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>";
 const BIND: &str = "<iq type='set' id='b1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>desk</resource></bind></iq>";
 
+const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
 fn policy() -> Policy {
     Policy {
         stranger: Limits::STRANGER,
@@ -33,6 +35,7 @@ fn policy() -> Policy {
 pub(super) struct Play {
     stream: Stream,
     policy: Policy,
+    locks: Locks,
     now: Instant,
 }
 
@@ -44,13 +47,20 @@ fn start() -> Instant {
 impl Play {
     fn new(secure: bool) -> Self {
         let (policy, now) = (policy(), start());
-        Self { stream: Stream::new(now, secure, &policy), policy, now }
+        Self { stream: Stream::new(now, secure, &policy), policy, locks: Locks::default(), now }
     }
 
     /// Runs `act` with the surroundings it needs; what came out, one effect after the other.
     fn with(&mut self, act: impl FnOnce(&mut Stream, &mut Context<'_>, &mut Vec<Output>)) -> String {
         let (directory, entropy) = (directory(), &mut Fixed(Vec::new()));
-        let mut context = Context { now: self.now, directory: &directory, entropy, policy: &self.policy };
+        let mut context = Context {
+            now: self.now,
+            directory: &directory,
+            entropy,
+            policy: &self.policy,
+            locks: &self.locks,
+            source: HOME,
+        };
         let mut out = Vec::new();
         act(&mut self.stream, &mut context, &mut out);
         out.iter().map(told).collect()
@@ -227,7 +237,14 @@ fn keys_are_derived_elsewhere() {
     let (directory, policy) = (directory(), policy());
     let mut out = Vec::new();
     let entropy = &mut Fixed(Vec::new());
-    let mut context = Context { now: play.now, directory: &directory, entropy, policy: &policy };
+    let mut context = Context {
+        now: play.now,
+        directory: &directory,
+        entropy,
+        policy: &policy,
+        locks: &Locks::default(),
+        source: HOME,
+    };
     play.stream.handle(Input::Bytes(auth.as_bytes()), &mut context, &mut out);
     let [Output::Derive(derive)] = &out[..] else { panic!("{out:?}") };
     // What a hasty client sends meanwhile is read after its turn has come.
@@ -556,7 +573,14 @@ mod at_random {
         let mut out = Vec::new();
         let (directory, policy) = (directory(), policy());
         let entropy = &mut Fixed(Vec::new());
-        let mut context = Context { now: play.now, directory: &directory, entropy, policy: &policy };
+        let mut context = Context {
+            now: play.now,
+            directory: &directory,
+            entropy,
+            policy: &policy,
+            locks: &Locks::default(),
+            source: HOME,
+        };
         let text = format!("{OPEN}<auth xmlns='{}' mechanism='PLAIN'>{auth}</auth>", ns::SASL);
         play.stream.handle(Input::Bytes(text.as_bytes()), &mut context, &mut out);
         match out.pop() {
@@ -622,5 +646,21 @@ mod at_random {
             };
         }
         told
+    }
+}
+
+#[test]
+fn a_locked_account_takes_known_sources_alone_and_says_nothing_of_it() {
+    let lock = |known: &[IpAddr], now| {
+        let known = known.iter().map(|ip| wire::Source::of(*ip)).collect();
+        let lock = wire::Lock { until: now + Duration::from_secs(60), known };
+        Locks::new([(Address::new("roland", "falcot.com").expect("valid"), lock)])
+    };
+    for (known, expected) in [(&[HOME][..], SUCCESS.to_owned()), (&[], failure("not-authorized"))] {
+        let mut play = Play::new(true);
+        play.locks = lock(known, play.now);
+        play.give(Input::Bytes(OPEN.as_bytes()));
+        let said = play.give(Input::Bytes(PLAIN.as_bytes()));
+        assert!(said.starts_with(&expected), "{said}");
     }
 }

@@ -1,6 +1,7 @@
 //! One client's connection: its stream, what waits for its turn, and what the connection has not taken yet.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Instant;
 use wire::Address;
 use xmpp::Stanza;
@@ -11,6 +12,8 @@ use xmpp::stream::{Output, Stream};
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) stream: Stream,
+    /// From where it comes.
+    pub(super) source: IpAddr,
     /// Who it is, once it has signed in.
     pub(super) account: Option<Address>,
     /// When the stream wants its next tick.
@@ -28,9 +31,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(stream: Stream) -> Self {
+    pub(super) fn new(stream: Stream, source: IpAddr) -> Self {
         Self {
             stream,
+            source,
             account: None,
             due: None,
             paused: false,
