@@ -88,6 +88,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test needs some moment to start from")]
     fn a_lock_bars_the_unknown_for_its_time() {
         let now = Instant::now();
         let [joe, roland] = ["joe", "roland"].map(|user| Address::new(user, "falcot.com").expect("valid"));
