@@ -190,7 +190,7 @@ impl Turn {
 
     /// Takes in what the kernel has carried so far.
     fn take_carried(&mut self, desk: &Desk<'_, '_>) {
-        for carried in self.offloading.look() {
+        for carried in self.offloading.look_for_page(desk.net.now()) {
             self.server.handle(desk.net.now(), Input::Carried(carried));
         }
     }

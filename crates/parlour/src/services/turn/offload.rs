@@ -56,12 +56,16 @@ struct Open {
     told: Traffic,
 }
 
+/// For how long a look is good enough for an administrator, whose question comes page by page.
+const FRESH: Duration = Duration::from_millis(100);
+
 /// One worker's paths.
 #[derive(Debug, Default)]
 pub(super) struct Offloading {
     ways: Option<Ways>,
     open: FxHashMap<PathId, Open>,
     due: Option<Instant>,
+    looked: Option<Instant>,
     /// What closed paths have carried: packets, and those of them that came to us all the same.
     packets: u64,
     passed: u64,
@@ -129,6 +133,15 @@ impl Offloading {
         carried.collect()
     }
 
+    /// [`Self::look`], unless that was done just now: it looks at every path, however few sessions are on a page.
+    pub(super) fn look_for_page(&mut self, now: Instant) -> Vec<Carried> {
+        if self.looked.is_some_and(|looked| now < looked + FRESH) {
+            return Vec::new();
+        }
+        self.looked = Some(now);
+        self.look()
+    }
+
     /// [`Self::look`], when it is time.
     pub(super) fn tick(&mut self, now: Instant) -> Vec<Carried> {
         if self.due.is_none_or(|due| now < due) {
@@ -191,5 +204,21 @@ fn since(now: &Traffic, told: &Traffic) -> Traffic {
         received_packets: now.received_packets - told.received_packets,
         received_bytes: now.received_bytes - told.received_bytes,
         ..Traffic::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pages_of_one_question_cost_one_look() {
+        let (mut offloading, now) = (Offloading::default(), Instant::now());
+        let mut looks = |after: u64| {
+            let before = offloading.looked;
+            offloading.look_for_page(now + Duration::from_millis(after));
+            offloading.looked != before
+        };
+        assert!(looks(0) && !looks(1) && !looks(99) && looks(100) && !looks(150));
     }
 }
