@@ -9,6 +9,7 @@ mod coturn;
 mod credentials;
 mod discovery;
 mod dtls;
+mod fleet;
 mod flood;
 mod icmp;
 mod independent;
