@@ -3,6 +3,7 @@
 //! It decides; writing to the disk and answering are the stack's.
 
 pub mod binding;
+pub mod gruu;
 pub mod request;
 
 pub use binding::{Binding, Row};

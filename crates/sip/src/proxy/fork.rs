@@ -69,7 +69,10 @@ impl Stack {
         if !std::mem::take(&mut context.asking) {
             return;
         }
-        let Some(contacts) = contacts else { return self.nowhere(now, id, &Refusal::Overload) };
+        let Some(mut contacts) = contacts else { return self.nowhere(now, id, &Refusal::Overload) };
+        if let Some(phone) = &context.plan.phone {
+            contacts.retain(|contact| phone.has(contact, &self.seal));
+        }
         let secure = context.plan.secure;
         let groups = groups(contacts, secure);
         if groups.is_empty() {

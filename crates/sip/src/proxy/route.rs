@@ -3,6 +3,7 @@
 
 use super::Refusal;
 use crate::message::{HeaderName, Message, lex};
+use crate::registrar::gruu::{self, Phone};
 use crate::transport::{Arrival, Listeners, Seal, token};
 use crate::uri::{SipUri, Uri};
 use wire::{Address, Directory, Transport};
@@ -35,6 +36,8 @@ pub struct Plan {
     /// A Route of ours, sealed for this dialog, led here, and it names both ends' tags: the dialog was let through
     /// when it began. What would begin another dialog along the same Route has no To tag.
     pub in_dialog: bool,
+    /// Which of its target's phones alone it is for (RFC 5627).
+    pub phone: Option<Phone>,
     /// It must travel by TLS to its very end: the Request-URI is sips (RFC 5630 §3.2).
     pub secure: bool,
     /// The hash by which loops are seen.
@@ -106,7 +109,22 @@ impl Place<'_> {
             Some(_) => Target::Next,
             None => self.target(&request_uri, arrival)?,
         };
+        self.gruu(&mut plan, &request_uri, arrival)?;
         Ok(plan)
+    }
+
+    /// A URI of one phone (RFC 5627 §5.1): which, and whose where it hides that.
+    fn gruu(&self, plan: &mut Plan, uri: &SipUri<'_>, arrival: &Arrival) -> Result<(), Refusal> {
+        let (Target::Account(_), Some(domain)) = (&plan.target, self.realm(uri, arrival)) else {
+            return Ok(());
+        };
+        let Some(read) = gruu::read(self.seal, uri, domain) else { return Ok(()) };
+        let (address, phone) = read.ok_or(Refusal::NotFound)?;
+        if let Some(address) = address {
+            plan.target = Target::Account(address);
+        }
+        plan.phone = Some(phone);
+        Ok(())
     }
 
     /// Whom a Request-URI names. A name that no account can have is nobody's.

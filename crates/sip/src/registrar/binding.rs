@@ -72,6 +72,11 @@ impl Binding {
         instance(self.params())
     }
 
+    /// `+sip.instance`, as written.
+    pub fn phone(&self) -> Option<&[u8]> {
+        Params(self.params()).get("+sip.instance")
+    }
+
     /// What the proxy needs to know.
     pub fn contact(&self) -> Contact {
         // Header fields in a contact's URI have no place in a Request-URI (RFC 3261 §19.1.1, §16.6 step 2).
@@ -81,7 +86,7 @@ impl Binding {
             path: self.path().into(),
             arrival: self.arrival(),
             q: self.q,
-            instance: Params(self.params()).get("+sip.instance").map(Into::into),
+            instance: self.phone().map(Into::into),
             outbound: self.instance().is_some(),
         }
     }

@@ -7,6 +7,9 @@ use crate::transport::{Arrival, Hop, is_behind_nat};
 use crate::uri::Uri;
 use std::time::Duration;
 
+/// Contact parameters that the registrar itself writes into its answer.
+const OURS: [&str; 4] = ["q", "expires", "pub-gruu", "temp-gruu"];
+
 /// One Contact of a REGISTER.
 #[derive(Clone, Debug)]
 pub struct Change<'a> {
@@ -47,7 +50,7 @@ pub type Scratch = Vec<Vec<u8>>;
 pub fn scratch(request: &Message<'_>) -> Scratch {
     let kept = |contact: &NameAddr<'_>| {
         let mut text = Vec::new();
-        for param in contact.params().iter().filter(|param| !param.is("q") && !param.is("expires")) {
+        for param in contact.params().iter().filter(|param| !OURS.iter().any(|name| param.is(name))) {
             text.push(b';');
             text.extend_from_slice(param.name);
             if let Some(value) = param.value {

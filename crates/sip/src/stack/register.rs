@@ -5,6 +5,7 @@ use super::{Output, Parcel, Stack};
 use crate::digest::Role;
 use crate::message::{HeaderName, Message, Reply};
 use crate::proxy::{Refusal, validate};
+use crate::registrar::gruu;
 use crate::registrar::{Binding, Changes, Origin, Row, request};
 use crate::slab::Id;
 use crate::transaction::Timer;
@@ -52,7 +53,7 @@ impl Stack {
         request: &Message<'_>,
         address: &Address,
     ) -> Result<(), Refusal> {
-        validate::unknown_extensions(request, HeaderName::Require, &["path", "outbound"])?;
+        validate::unknown_extensions(request, HeaderName::Require, &["path", "outbound", "gruu"])?;
         self.prove(now, &arrival, request, (Role::Server, address))?;
         let scratch = request::scratch(request);
         let changes = request::read(request, &scratch, &self.config.rules, &arrival)?;
@@ -107,10 +108,16 @@ impl Stack {
     ) -> Vec<u8> {
         let mut out = Vec::new();
         let tag = self.tag(request);
+        let gruu = outbound::supports(request, "gruu");
         let mut reply = Reply::begin(&mut out, request, Some(arrival.peer), 200, &tag);
         for binding in self.registrar.bindings(address) {
             if binding.expires > now {
-                reply.header("Contact", contact(binding, now));
+                let mut text = contact(binding, now);
+                if let Some(instance) = binding.phone().filter(|_| gruu) {
+                    let unix = self.epoch.unix(now);
+                    text.extend(gruu::params(&self.seal, address, instance, unix).into_bytes());
+                }
+                reply.header("Contact", text);
             }
         }
         for path in request.all(HeaderName::Path) {

@@ -79,7 +79,7 @@ impl Stack {
         let mut reply = Reply::begin(&mut out, request, Some(arrival.peer), 200, &self.tag(request));
         reply
             .header("Allow", ALLOW)
-            .header("Supported", "path, outbound")
+            .header("Supported", "path, outbound, gruu")
             .header("Accept", "application/sdp");
         reply.end();
         self.send_back(now, arrival, return_address(request.via(), arrival), out);

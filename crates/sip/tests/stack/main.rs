@@ -4,6 +4,7 @@
 
 mod call;
 mod failover;
+mod gruu;
 mod house;
 mod network;
 mod nonsense;

@@ -1,0 +1,67 @@
+//! URIs of one phone among those of its user (RFC 5627).
+
+use crate::house::House;
+use crate::request;
+
+const ALICE: &str = "198.51.100.1:5060";
+
+/// Registers bob's phone of that number; its public and its temporary URI.
+fn register(house: &mut House, n: u8, branch: &str, tags: &str) -> Option<(String, String)> {
+    let (via, bob) = (format!("198.51.100.{n}:5060"), "<sip:bob@falcot.com>");
+    let more = format!("Contact: <sip:bob@{via}>;+sip.instance=\"<urn:uuid:f81d4fae-{n}>\"\r\n{tags}");
+    let text = request("REGISTER", "sip:falcot.com", &via, branch, (&format!("{bob};tag=r"), bob), &more);
+    let sent = house.datagram(&via, &text);
+    assert_eq!(sent[0].first_line(), "SIP/2.0 200 OK");
+    let contact =
+        sent[0].header("Contact").into_iter().find(|contact| contact.contains(&via)).unwrap().to_owned();
+    let value = |name: &str| {
+        let (_, rest) = contact.split_once(&format!(";{name}=\""))?;
+        rest.split('"').next().map(str::to_owned)
+    };
+    Some((value("pub-gruu")?, value("temp-gruu")?))
+}
+
+/// Where a message to a URI goes, or what it is answered.
+fn reached(house: &mut House, uri: &str, branch: &str) -> Vec<String> {
+    let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:bob@falcot.com>");
+    let sent = house.datagram(ALICE, &request("MESSAGE", uri, ALICE, branch, parties, ""));
+    sent.iter().map(|sent| sent.first_line().to_owned()).collect()
+}
+
+#[test]
+fn a_phone_has_uris_of_its_own() {
+    let mut house = House::new(2);
+    let (public, temporary) = register(&mut house, 7, "1", "Supported: gruu\r\n").unwrap();
+    register(&mut house, 8, "2", "Supported: gruu\r\n").unwrap();
+    assert!(register(&mut house, 9, "3", "").is_none(), "who does not know them gets none");
+    assert_eq!(public, "sip:bob@falcot.com;gr=urn:uuid:f81d4fae-7");
+    assert!(
+        temporary.starts_with("sip:tgruu.")
+            && temporary.ends_with("@falcot.com;gr")
+            && !temporary.contains("bob")
+    );
+    assert_eq!(reached(&mut house, "sip:bob@falcot.com", "a").len(), 3);
+    let only = ["MESSAGE sip:bob@198.51.100.7:5060 SIP/2.0"];
+    assert_eq!(reached(&mut house, &public, "b"), only);
+    assert_eq!(reached(&mut house, &temporary, "c"), only);
+    // Another each time; the earlier one stays good, also after a restart.
+    house.wait(std::time::Duration::from_secs(1));
+    let (_, other) = register(&mut house, 7, "4", "Require: gruu\r\n").unwrap();
+    assert_ne!(other, temporary);
+    house.restart();
+    assert_eq!(reached(&mut house, &temporary, "d"), only);
+    assert_eq!(reached(&mut house, &other, "e"), only);
+}
+
+#[test]
+fn what_names_no_phone_reaches_none() {
+    let mut house = House::new(1);
+    let (_, temporary) = register(&mut house, 7, "1", "Supported: gruu\r\n").unwrap();
+    let gone = reached(&mut house, "sip:bob@falcot.com;gr=urn:uuid:other", "a");
+    assert_eq!(gone, ["SIP/2.0 480 Temporarily Unavailable"]);
+    let digit = if temporary.as_bytes()[40] == b'0' { "1" } else { "0" };
+    let forged = format!("{}{digit}{}", &temporary[..40], &temporary[41..]);
+    for uri in [&forged, "sip:tgruu.@falcot.com;gr", "sip:tgruu.00@falcot.com;gr", "sip:bob@falcot.com;gr"] {
+        assert_eq!(reached(&mut house, uri, &format!("f{}", uri.len())), ["SIP/2.0 404 Not Found"], "{uri}");
+    }
+}
