@@ -33,6 +33,7 @@ use crate::proxy::route::Place;
 use crate::registrar::{self, Binding, Contact, Registrar};
 use crate::slab::{Id, Slab};
 use crate::transaction::{Alarm, Keyring, Timer};
+use crate::transport::lookup::{Found, Question};
 use crate::transport::{Arrival, Blocked, Connections, Seal};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -102,12 +103,14 @@ pub enum Input<'a> {
         /// Its contacts; `None`: nobody could be asked.
         contacts: Option<Vec<Contact>>,
     },
-    /// The addresses of a name, in answer to [`Output::Resolve`]; none where there are none.
+    /// What is known of a name, in answer to [`Output::Resolve`].
     Resolved {
         /// The question's mark.
         token: Token,
-        /// In the order in which to try them.
-        addresses: Vec<IpAddr>,
+        /// Of the kind that was asked for.
+        found: Found,
+        /// Eight bytes of chance, which decide among servers of the same priority.
+        random: u64,
     },
     /// What became of a [`Output::Store`] with a token.
     Stored {
@@ -181,12 +184,12 @@ pub enum Output {
         /// Whose.
         address: Address,
     },
-    /// What addresses has this name? [`Input::Resolved`] follows.
+    /// What is known of this name? [`Input::Resolved`] follows.
     Resolve {
         /// The mark.
         token: Token,
-        /// The name.
-        name: Box<str>,
+        /// The name, and what is to be known of it.
+        question: Question,
     },
     /// Somebody has shown credentials: right ones, or wrong ones. Asking without any is no fault.
     Proof {
@@ -520,7 +523,9 @@ impl Machine for Stack {
             Input::Received { conn, bytes } => self.received(now, conn, bytes),
             Input::Closed { conn } => self.closed(now, conn),
             Input::Located { token, contacts } => self.located(now, id_of(token), contacts),
-            Input::Resolved { token, addresses } => self.resolved(now, id_of(token), &addresses),
+            Input::Resolved { token, found, random } => {
+                self.resolved(now, id_of(token), &found, random);
+            }
             Input::Stored { token, durable } => self.stored(now, token, durable),
             Input::HandedOver { parcel } => self.handed_over(now, parcel),
             Input::NotHandedOver { parcel } => self.not_handed_over(now, parcel),

@@ -6,6 +6,7 @@ pub mod branch;
 pub mod connections;
 pub mod inside;
 pub mod listeners;
+pub mod lookup;
 pub mod token;
 
 pub use blocked::Blocked;
@@ -45,11 +46,42 @@ pub enum Hop {
         /// Whose certificate is expected, where the transport is TLS.
         name: Box<str>,
     },
+    /// A domain whose services have to be found.
+    Domain {
+        /// By which transport, where that was said.
+        transport: Option<Transport>,
+        /// Only by TLS.
+        secure: bool,
+        /// The domain.
+        name: Box<str>,
+    },
+    /// A service of a domain, whose servers have to be found.
+    Service {
+        /// By which transport.
+        transport: Transport,
+        /// The name that has the SRV records.
+        owner: Box<str>,
+        /// The domain: the name whose certificate is expected.
+        name: Box<str>,
+    },
     /// A name that has to be looked up.
     Name {
         /// By which transport.
         transport: Transport,
-        /// The name.
+        /// The name to be looked up.
+        host: Box<str>,
+        /// The domain: the name whose certificate is expected.
+        name: Box<str>,
+        /// The port to use with each address that is found.
+        port: u16,
+    },
+    /// The same, for a domain that has no services.
+    LastResort {
+        /// By which transport.
+        transport: Transport,
+        /// The name to be looked up.
+        host: Box<str>,
+        /// The domain: the name whose certificate is expected.
         name: Box<str>,
         /// The port to use with each address that is found.
         port: u16,
@@ -61,7 +93,7 @@ impl Hop {
     pub fn target(&self) -> Option<blocked::Target> {
         match self {
             Self::Address { transport, to, .. } => Some((transport.is_stream(), *to)),
-            Self::Flow(_) | Self::Name { .. } => None,
+            _ => None,
         }
     }
 
@@ -69,11 +101,16 @@ impl Hop {
     pub fn transport(&self) -> Transport {
         match self {
             Self::Flow(arrival) => arrival.transport,
-            Self::Address { transport, .. } | Self::Name { transport, .. } => *transport,
+            Self::Address { transport, .. }
+            | Self::Service { transport, .. }
+            | Self::Name { transport, .. }
+            | Self::LastResort { transport, .. } => *transport,
+            Self::Domain { secure: true, .. } => Transport::Tls,
+            Self::Domain { transport, .. } => transport.unwrap_or(Transport::Udp),
         }
     }
 
-    /// Where a URI leads (RFC 3263 §4, without NAPTR and SRV): `maddr` or host, transport and port with their
+    /// Where a URI leads (RFC 3263 §4): `maddr` or host, transport and port with their
     /// defaults. `None` where the transport is none of ours, the URI contradicts itself, or its address is nobody's.
     pub fn of_uri(uri: &SipUri<'_>) -> Option<Self> {
         let transport = transport_of_uri(uri)?;
@@ -86,11 +123,15 @@ impl Hop {
             Host::Ip(ip) => {
                 Self::Address { transport, to: SocketAddr::new(ip, port), name: ip.to_string().into() }
             }
-            Host::Name(name) => Self::Name {
-                transport,
-                name: std::str::from_utf8(name).ok()?.to_ascii_lowercase().into(),
-                port,
-            },
+            Host::Name(name) => {
+                let name: Box<str> = std::str::from_utf8(name).ok()?.to_ascii_lowercase().into();
+                // A port leaves nothing for SRV to say (RFC 3263 §4.2), a transport nothing for NAPTR.
+                match (uri.port, uri.transport()) {
+                    (Some(_), _) => Self::Name { transport, host: name.clone(), name, port },
+                    (None, Some(_)) => Self::Domain { transport: Some(transport), secure: uri.secure, name },
+                    (None, None) => Self::Domain { transport: None, secure: uri.secure, name },
+                }
+            }
         })
     }
 }
@@ -198,10 +239,16 @@ mod tests {
 
     fn check(uri: &str, expected: Option<(Transport, &str)>) {
         let hop = Hop::of_uri(&SipUri::parse(uri.as_bytes()).expect("valid"));
-        let seen = hop.map(|hop| match hop {
-            Hop::Address { transport, to, .. } => (transport, to.to_string()),
-            Hop::Name { transport, name, port } => (transport, format!("{name}:{port}")),
-            Hop::Flow(_) => unreachable!("a URI names no flow"),
+        let seen = hop.map(|hop| {
+            let transport = hop.transport();
+            match hop {
+                Hop::Address { transport, to, .. } => (transport, to.to_string()),
+                Hop::Name { transport, name, port, .. } => (transport, format!("{name}:{port}")),
+                Hop::Domain { name, .. } => (transport, name.into()),
+                Hop::Flow(_) | Hop::Service { .. } | Hop::LastResort { .. } => {
+                    unreachable!("a URI names no flow")
+                }
+            }
         });
         assert_eq!(seen, expected.map(|(transport, to)| (transport, to.to_owned())), "{uri}");
     }
@@ -213,7 +260,7 @@ mod tests {
         check("sip:a@192.0.2.1:5070;transport=TCP", Some((Tcp, "192.0.2.1:5070")));
         check("sips:a@[2001:db8::1]", Some((Tls, "[2001:db8::1]:5061")));
         check("sips:a@192.0.2.1;transport=tcp", Some((Tls, "192.0.2.1:5061")));
-        check("sip:a@Example.ORG;transport=tls", Some((Tls, "example.org:5061")));
+        check("sip:a@Example.ORG;transport=tls", Some((Tls, "example.org")));
         check("sip:a@example.org;maddr=192.0.2.9", Some((Udp, "192.0.2.9:5060")));
         check("sip:a@192.0.2.1;transport=sctp", None);
         check("sips:a@192.0.2.1;transport=udp", None);

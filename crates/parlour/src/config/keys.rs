@@ -157,6 +157,13 @@ pub const SECTIONS: &[Section] = &[
                 absent: Absent::Same("[]"),
                 example: "[]",
             },
+            Key {
+                name: "resolver",
+                kind: Kind::Texts,
+                comment: "Name servers to ask, as \"address\" or \"address:port\"; empty is those of the system.",
+                absent: Absent::Same("[]"),
+                example: "[]",
+            },
         ],
     },
     Section {

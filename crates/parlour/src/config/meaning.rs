@@ -9,7 +9,7 @@ use super::plan::{
 };
 use super::{host, tls};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -190,7 +190,8 @@ impl<'a> Judge<'a> {
             self.warnings.push(format!("network.external: {} is not an address of this host", pair.private));
         }
         let own = own_addresses(&addresses, &external);
-        NetworkPlan { workers, addresses, listed, own, external, limits: NetworkLimits::default() }
+        let resolver = self.each(table.texts("resolver"), name_server);
+        NetworkPlan { workers, addresses, listed, own, external, resolver, limits: NetworkLimits::default() }
     }
 
     fn services(&mut self, domains: &[DomainPlan]) -> (TurnPlan, SipPlan, XmppPlan, Vec<Listener>) {
@@ -387,6 +388,16 @@ pub(super) fn port_range(typed: &Typed<String>) -> Result<RangeInclusive<u16>, F
     }
 }
 
+fn name_server(typed: &Typed<String>) -> Result<SocketAddr, Fault> {
+    let text = typed.value.trim();
+    let address = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
+    address.or_else(|_| text.parse()).map_err(|_| {
+        let fault = typed.fault(format!("`{text}` is not the address of a name server"));
+        fault.help("write \"192.0.2.53\" or \"192.0.2.53:5353\"")
+    })
+}
+
+/// A range, or an address alone.
 pub(super) fn network(typed: &Typed<String>) -> Result<Network, Fault> {
     let text = typed.value.trim();
     let wrong = || {

@@ -107,6 +107,8 @@ pub struct NetworkPlan {
     pub own: Vec<IpAddr>,
     /// One-to-one NAT in front of us: what the world writes to, and which of our addresses that reaches.
     pub external: Vec<External>,
+    /// Name servers to ask in place of the system's; none: the system's.
+    pub resolver: Vec<SocketAddr>,
     /// What connections may cost.
     pub limits: NetworkLimits,
 }

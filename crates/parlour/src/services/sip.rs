@@ -15,6 +15,7 @@ use crate::services::Service;
 use crate::switchboard::Answer;
 use ::sip::registrar::Row;
 use ::sip::stack::{Input, Output, Parcel, Stack, Token};
+use ::sip::transport::lookup::Question;
 use names::Names;
 use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Tag};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -43,13 +44,8 @@ pub enum Mail {
         /// Whether they are on the disk.
         durable: bool,
     },
-    /// The addresses of a name.
-    Resolved {
-        /// The stack's mark.
-        token: Token,
-        /// None where there are none.
-        addresses: Vec<IpAddr>,
-    },
+    /// What is known of a name.
+    Resolved(names::Answer),
 }
 
 /// SIP on one worker.
@@ -88,9 +84,9 @@ impl Sip {
         let input = match mail {
             Mail::Parcel(parcel) => Input::HandedOver { parcel },
             Mail::Stored { token, durable } => Input::Stored { token, durable },
-            Mail::Resolved { token, addresses } => {
-                self.names.answered();
-                Input::Resolved { token, addresses }
+            Mail::Resolved(answer) => {
+                let (token, found) = self.names.answered(desk.net.now(), answer);
+                Input::Resolved { token, found, random: chance() }
             }
         };
         self.handle(desk, input);
@@ -148,7 +144,7 @@ impl Sip {
                 }
                 Output::Store { token, address, rows } => self.store(desk, token, address, rows),
                 Output::Locate { token, address } => desk.switchboard.locate(desk.net, token, address),
-                Output::Resolve { token, name } => self.resolve(desk, token, &name),
+                Output::Resolve { token, question } => self.resolve(desk, token, question),
                 Output::HandOver { to, parcel } => self.hand_over(desk, to, parcel),
                 Output::Proof { source, account, right } => proof(desk, source, account, right),
             }
@@ -202,9 +198,9 @@ impl Sip {
         }
     }
 
-    fn resolve(&mut self, desk: &mut Desk<'_, '_>, token: Token, name: &str) {
-        if !self.names.look_up(desk, token, name) {
-            self.stack.handle(desk.net.now(), Input::Resolved { token, addresses: Vec::new() });
+    fn resolve(&mut self, desk: &mut Desk<'_, '_>, token: Token, question: Question) {
+        if let Some(found) = self.names.look_up(desk, token, question) {
+            self.stack.handle(desk.net.now(), Input::Resolved { token, found, random: chance() });
         }
     }
 }
@@ -216,6 +212,11 @@ fn proof(desk: &mut Desk<'_, '_>, source: IpAddr, account: Option<Address>, righ
         Some(account) if right => desk.doorman.right(now, source, &account),
         account => desk.doorman.failed(now, source, account),
     }
+}
+
+/// Decides among servers of the same priority: it only spreads what they get.
+fn chance() -> u64 {
+    getrandom::u64().unwrap_or_default()
 }
 
 /// A peer that does not read what it is sent is no peer any more.
@@ -311,6 +312,7 @@ impl Service for Sip {
     }
 
     fn refresh(&mut self, desk: &mut Desk<'_, '_>) {
+        self.names.forget();
         self.stack.set_config(setup::config(desk.shared), desk.net.epoch());
         self.stack.set_directory(desk.net.now(), desk.shared.directory.clone());
         self.carry_out(desk);

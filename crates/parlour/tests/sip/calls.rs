@@ -146,7 +146,7 @@ fn messages_and_what_nobody_knows_pass_untouched() {
 }
 
 /// Sends a MESSAGE with credentials to anybody.
-fn message(roland: &mut Agent, uri: &str) {
+pub(crate) fn message(roland: &mut Agent, uri: &str) {
     let first = roland.request("MESSAGE", uri, uri, "", "");
     roland.send(&first);
     let challenge = roland.answer();

@@ -9,6 +9,7 @@ mod calls;
 mod crash;
 mod failover;
 mod keepalive;
+mod names;
 mod phones;
 mod policy;
 mod reload;

@@ -10,11 +10,12 @@ use crate::registrar::Contact;
 use crate::slab::Id;
 use crate::stack::{Asked, Output, ServerKind, Stack};
 use crate::transaction::Timer;
+use crate::transport::lookup::{self, Found, Question};
 use crate::transport::{self, Arrival, Blocked, Branch as Via, Hop, token};
 use crate::uri::Uri;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Instant;
 use wire::{Flow, Transport};
 
@@ -29,7 +30,7 @@ impl Stack {
             }
             (Target::Account(_), None) => VecDeque::new(),
             _ => match first_hops(&plan, request) {
-                Some(hops) if is_long(request.bytes(), &plan) => with_streams(hops),
+                Some(hops) if is_long(request.bytes(), &plan) => with_streams(&hops),
                 Some(hops) => hops,
                 None => return self.refuse(now, &arrival, request, &Refusal::Unreachable),
             },
@@ -150,11 +151,10 @@ impl Stack {
                 }
             };
             let Some(hop) = hop else { return context.failed(index, code) };
-            if let Hop::Name { ref name, .. } = hop {
-                let name = name.clone();
+            if let Some(question) = hop.question() {
                 context.branches[index].state = State::Resolving;
                 let asked = Asked::Resolve { server: id, branch: index, hop };
-                if self.resolve(now, asked, name) {
+                if self.resolve(now, asked, question) {
                     return;
                 }
             } else if self.try_hop(now, id, index, &hop) {
@@ -163,14 +163,14 @@ impl Stack {
         }
     }
 
-    pub(super) fn resolve(&mut self, now: Instant, asked: Asked, name: Box<str>) -> bool {
+    pub(super) fn resolve(&mut self, now: Instant, asked: Asked, question: Question) -> bool {
         let token = self.ask(now, asked);
-        self.out.extend(token.map(|token| Output::Resolve { token, name }));
+        self.out.extend(token.map(|token| Output::Resolve { token, question }));
         token.is_some()
     }
 
-    /// The addresses of a name.
-    pub(crate) fn resolved(&mut self, now: Instant, asked: Id, addresses: &[IpAddr]) {
+    /// What is known of a name. `random` decides where records leave the choice to chance.
+    pub(crate) fn resolved(&mut self, now: Instant, asked: Id, found: &Found, random: u64) {
         match self.answered(asked) {
             Some(Asked::Resolve { server, branch, hop }) => {
                 let Some(row) = self.table.server_mut(server) else { return };
@@ -181,16 +181,19 @@ impl Stack {
                 }
                 let long = is_long(&row.request, &context.plan);
                 let branch_row = &mut context.branches[branch];
-                let found = expand(&hop, addresses);
-                let found = if long && !branch_row.registered { with_streams(found) } else { found };
-                let hops = &mut branch_row.hops;
-                found.into_iter().rev().for_each(|hop| hops.push_front(hop));
+                lookup::answered(&hop, found, random, &mut branch_row.hops);
+                branch_row.hops.truncate(MAX_WAYS);
+                if long && !branch_row.registered && matches!(found, Found::Addresses(_)) {
+                    branch_row.hops = with_streams(&branch_row.hops);
+                }
                 self.try_next(now, server, branch, Refusal::Unreachable.code());
                 self.conclude(now, server);
             }
             Some(Asked::Stateless { arrival, bytes, plan, hop }) => {
-                if let (Some(hop), Ok(request)) = (expand(&hop, addresses).front(), Message::parse(&bytes)) {
-                    self.send_stateless(now, arrival, &request, &plan, hop);
+                let mut hops = VecDeque::new();
+                lookup::answered(&hop, found, random, &mut hops);
+                if let Ok(request) = Message::parse(&bytes) {
+                    self.send_first(now, arrival, &request, *plan, hops);
                 }
             }
             _ => {}
@@ -397,29 +400,19 @@ fn is_long(request: &[u8], plan: &Plan) -> bool {
 
 /// Before each way by datagrams the same way by TCP. Where that is refused it is datagrams after all: better in pieces
 /// than not at all (RFC 3261 §18.1.1).
-fn with_streams(hops: VecDeque<Hop>) -> VecDeque<Hop> {
+fn with_streams(hops: &VecDeque<Hop>) -> VecDeque<Hop> {
+    let has_stream = |at: SocketAddr| hops.iter().any(|hop| hop.target() == Some((true, at)));
     let stream = |hop: &Hop| match hop {
-        Hop::Address { transport: Transport::Udp, to, name } => {
+        Hop::Address { transport: Transport::Udp, to, name } if !has_stream(*to) => {
             Some(Hop::Address { transport: Transport::Tcp, to: *to, name: name.clone() })
         }
         _ => None,
     };
-    hops.into_iter().flat_map(|hop| [stream(&hop), Some(hop)]).flatten().collect()
+    hops.iter().flat_map(|hop| [stream(hop), Some(hop.clone())]).flatten().collect()
 }
 
-/// The most addresses of one name that are tried.
-const MAX_ADDRESSES: usize = 8;
-
-/// A name's hop as one hop per address.
-fn expand(hop: &Hop, addresses: &[IpAddr]) -> VecDeque<Hop> {
-    let Hop::Name { transport, name, port } = hop else { return VecDeque::new() };
-    let address = |ip: &IpAddr| Hop::Address {
-        transport: *transport,
-        to: SocketAddr::new(*ip, *port),
-        name: name.clone(),
-    };
-    addresses.iter().filter(|ip| transport::is_somebody(**ip)).take(MAX_ADDRESSES).map(address).collect()
-}
+/// The most ways of one branch.
+const MAX_WAYS: usize = 24;
 
 /// Whether whoever sent this is not to be reached at the Contact it names: behind NAT, or on a stream.
 fn needs_flow(request: &Message<'_>, arrival: &Arrival) -> bool {

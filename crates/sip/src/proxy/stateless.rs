@@ -6,6 +6,7 @@ use super::route::{Plan, Target};
 use crate::message::Message;
 use crate::stack::{Asked, Stack};
 use crate::transport::{Arrival, Branch, Hop};
+use std::collections::VecDeque;
 use std::time::Instant;
 
 impl Stack {
@@ -24,11 +25,23 @@ impl Stack {
             _ => None,
         };
         let Some(hops) = hops else { return };
+        self.send_first(now, arrival, request, plan, hops);
+    }
+
+    /// Sends it by the first way that there is.
+    pub(super) fn send_first(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        request: &Message<'_>,
+        plan: Plan,
+        hops: VecDeque<Hop>,
+    ) {
         for hop in hops {
-            if let Hop::Name { ref name, .. } = hop {
-                let (name, bytes) = (name.clone(), request.bytes().to_vec());
+            if let Some(question) = hop.question() {
+                let bytes = request.bytes().to_vec();
                 let asked = Asked::Stateless { arrival, bytes, plan: Box::new(plan), hop };
-                self.resolve(now, asked, name);
+                self.resolve(now, asked, question);
                 return;
             }
             if self.send_stateless(now, arrival, request, &plan, &hop) {
@@ -37,7 +50,7 @@ impl Stack {
         }
     }
 
-    pub(super) fn send_stateless(
+    fn send_stateless(
         &mut self,
         now: Instant,
         arrival: Arrival,

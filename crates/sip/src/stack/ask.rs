@@ -3,6 +3,7 @@
 use super::{Asked, Stack, Token, token_of};
 use crate::slab::Id;
 use crate::transaction::Timer;
+use crate::transport::lookup::Found;
 use std::time::Instant;
 
 impl Stack {
@@ -24,7 +25,10 @@ impl Stack {
     pub(super) fn not_answered(&mut self, now: Instant, id: Id) {
         match self.asked.get(id) {
             Some(Asked::Locate(_)) => self.located(now, id, None),
-            Some(Asked::Resolve { .. } | Asked::Stateless { .. }) => self.resolved(now, id, &[]),
+            Some(Asked::Resolve { .. } | Asked::Stateless { .. }) => {
+                let nothing = Found::Addresses(Vec::new());
+                self.resolved(now, id, &nothing, 0);
+            }
             Some(Asked::Store { .. }) => self.not_stored(now, id),
             None => {}
         }

@@ -67,7 +67,7 @@ impl Stack {
                 };
                 Some((path, sent_by))
             }
-            Hop::Name { .. } => None,
+            _ => None,
         }
     }
 

@@ -243,3 +243,23 @@ fn addresses_inside_are_reached_by_those_who_registered_from_there_alone() {
         assert_eq!(sent[0].to, reached);
     }
 }
+
+#[test]
+fn domains_are_found_by_their_records() {
+    use sip::transport::lookup::{Naptr, Srv};
+    let mut house = House::new(1);
+    let record = |service: &str, replacement: &str, order| Naptr {
+        order,
+        preference: 0,
+        service: service.into(),
+        replacement: replacement.into(),
+    };
+    let server = |priority, target: &str| Srv { priority, weight: 0, port: 5070, target: target.into() };
+    house.naptr.insert("peer.example".into(), vec![record("SIP+D2T", "_sip._tcp.peer.example", 1)]);
+    house.srv.insert("_sip._tcp.peer.example".into(), vec![server(2, "b.example"), server(1, "a.example")]);
+    house.names.insert("a.example".into(), vec!["203.0.113.1".parse().unwrap()]);
+    house.names.insert("b.example".into(), vec!["203.0.113.2".parse().unwrap()]);
+    house.accepts = false;
+    house.datagram(ALICE, &call("INVITE", "1", ""));
+    assert_eq!(house.dialled, ["203.0.113.1:5070", "203.0.113.2:5070"].map(|to| to.parse().unwrap()));
+}

@@ -3,6 +3,7 @@
 use sip::registrar::{Row, Rules};
 use sip::stack::{Config, Input, Limits, Output, Parcel, Stack};
 use sip::transaction::Timing;
+use sip::transport::lookup::{Found, Naptr, Question, Srv};
 use sip::transport::{Listener, Listeners};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -48,6 +49,8 @@ pub(crate) struct House {
     /// Every name has the address 203.0.113.1.
     pub(crate) finds_everything: bool,
     pub(crate) names: BTreeMap<String, Vec<IpAddr>>,
+    pub(crate) naptr: BTreeMap<String, Vec<Naptr>>,
+    pub(crate) srv: BTreeMap<String, Vec<Srv>>,
     /// Whether connections of ours are accepted, and which were asked for.
     pub(crate) accepts: bool,
     /// Connections of ours neither open nor fail.
@@ -145,6 +148,8 @@ impl House {
             held_rows: BTreeMap::new(),
             finds_everything: false,
             names: BTreeMap::new(),
+            naptr: BTreeMap::new(),
+            srv: BTreeMap::new(),
             accepts: true,
             silent_dials: false,
             full_queues: false,
@@ -282,11 +287,19 @@ impl House {
                 let contacts = Some(self.stacks[home].contacts(self.now, &address));
                 self.stacks[worker].handle(self.now, Input::Located { token, contacts });
             }
-            Output::Resolve { token, name } => {
+            Output::Resolve { token, question } => {
                 let everything =
                     if self.finds_everything { vec!["203.0.113.1".parse().unwrap()] } else { vec![] };
-                let addresses = self.names.get(&*name).cloned().unwrap_or(everything);
-                self.stacks[worker].handle(self.now, Input::Resolved { token, addresses });
+                let found = match &question {
+                    Question::Naptr(name) => {
+                        Found::Naptr(self.naptr.get(&**name).cloned().unwrap_or_default())
+                    }
+                    Question::Srv(name) => Found::Srv(self.srv.get(&**name).cloned().unwrap_or_default()),
+                    Question::Addresses(name) => {
+                        Found::Addresses(self.names.get(&**name).cloned().unwrap_or(everything))
+                    }
+                };
+                self.stacks[worker].handle(self.now, Input::Resolved { token, found, random: 0 });
             }
             Output::Proof { account, right, .. } => self.proofs.push((account.map(|a| a.to_string()), right)),
             Output::HandOver { to, parcel } => {
