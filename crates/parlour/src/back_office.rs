@@ -22,9 +22,12 @@ use net::{Bound, Postbox};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::oneshot;
 use wire::WorkerId;
+
+/// How long workers may take to say how many sessions they have.
+const ANSWERED: Duration = Duration::from_secs(5);
 
 /// The administrator's view of the running server.
 #[derive(Debug)]
@@ -129,9 +132,13 @@ impl BackOffice {
         self.postbox.deliver(worker, mail).await.map_err(|_| gone(worker))
     }
 
-    /// How many TURN sessions there are.
+    /// How many TURN sessions there are. Where workers do not answer there are none that are worth waiting for: the end
+    /// of the server must not wait for a worker that hangs.
     pub async fn turn_sessions(&self) -> u64 {
-        self.ask_all().await.iter().filter_map(|report| report.0.get("turn.allocations")).sum()
+        match tokio::time::timeout(ANSWERED, self.ask_all()).await {
+            Ok(reports) => reports.iter().filter_map(|report| report.0.get("turn.allocations")).sum(),
+            Err(_) => 0,
+        }
     }
 
     /// Reads the configuration again. A refused one leaves everything as it is.
