@@ -49,6 +49,8 @@ enum Next {
     Here(Flow),
     /// At another worker.
     There(WorkerId, Client),
+    /// The same, but that stream has broken.
+    Forsaken(WorkerId, Client),
 }
 
 /// A client that has announced itself and sent nothing else yet.
@@ -224,18 +226,25 @@ impl Server {
         match mobility.next {
             Some(Next::Here(flow)) => self.arrive(now, flow),
             Some(Next::There(worker, client)) => self.send_off(slot, worker, client),
-            None => {}
+            Some(Next::Forsaken(..)) | None => {}
         }
         true
     }
 
     /// A stream is gone by which a client had only announced itself.
     fn forsaken(&mut self, flow: Flow) {
+        if let Some(resuming) = self.roamers.resuming.get_mut(&flow) {
+            return resuming.lose();
+        }
         let Some(roamer) = self.roamers.by_flow.get_mut(&flow) else { return };
         let slot = match &mut roamer.home {
             Home::Here(slot) => *slot,
             // The ticket leads on to the other worker for as long as the allocation may live.
-            Home::There(away) => return away.lose(),
+            Home::There(away) => {
+                away.lose();
+                let (to, ticket) = (away.worker(), roamer.ticket);
+                return self.tell_forsaken(to, flow, ticket);
+            }
         };
         self.roamers.by_flow.remove(&flow);
         if let Some(mobility) = self.allocations.get(slot).and_then(|one| one.mobility.as_deref_mut()) {
@@ -262,7 +271,7 @@ impl Server {
                 self.roamers.by_flow.remove(&flow);
                 self.hang_up(flow);
             }
-            Some(Next::There(to, client)) => {
+            Some(Next::There(to, client) | Next::Forsaken(to, client)) => {
                 let letter = Letter::Gone { flow: client.flow };
                 self.output(Output::Roam { to, letter });
             }

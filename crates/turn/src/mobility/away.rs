@@ -48,6 +48,16 @@ pub enum Letter {
         /// The ticket that it got.
         ticket: super::Ticket,
     },
+    /// To the keeper: the stream has broken by which the client has announced itself. It goes on where it was, or comes
+    /// by a third way.
+    Forsaken {
+        /// The writer.
+        from: WorkerId,
+        /// The client's.
+        flow: Flow,
+        /// The ticket that it got, or would have got.
+        ticket: super::Ticket,
+    },
     /// From the keeper: the client of this 5-tuple has nothing to come for.
     Gone {
         /// The client's.
@@ -117,11 +127,12 @@ pub(crate) struct Resuming {
     keeper: WorkerId,
     announcement: Announcement,
     repeats: u8,
+    is_lost: bool,
 }
 
 impl Resuming {
     pub(super) fn new(exchange: Exchange, keeper: WorkerId, announcement: Announcement) -> Self {
-        Self { exchange, keeper, announcement, repeats: 0 }
+        Self { exchange, keeper, announcement, repeats: 0, is_lost: false }
     }
 
     /// The same request came once more.
@@ -129,6 +140,11 @@ impl Resuming {
         if transaction == self.exchange.transaction {
             self.repeats = (self.repeats + 1).min(REPEATS);
         }
+    }
+
+    /// The client's stream is gone: nobody hears the answer.
+    pub(super) fn lose(&mut self) {
+        self.is_lost = true;
     }
 }
 
@@ -140,6 +156,7 @@ impl Server {
             }
             Letter::Answer { flow, result } => self.answered(now, flow, result),
             Letter::Fetch { from, ticket } => self.fetched(from, ticket),
+            Letter::Forsaken { from, flow, ticket } => self.forsaken_there(from, flow, ticket),
             Letter::Gone { flow } => self.unseen(flow),
         }
     }
@@ -184,7 +201,10 @@ impl Server {
     fn answered(&mut self, now: Instant, flow: Flow, result: Result<Resumed, Refusal>) {
         self.roamers.patience.cancel(flow);
         let Some(resuming) = self.roamers.resuming.remove(&flow) else { return };
-        let Resuming { exchange, keeper, announcement, repeats } = *resuming;
+        let Resuming { exchange, keeper, announcement, repeats, is_lost } = *resuming;
+        if is_lost {
+            return self.tell_forsaken(keeper, flow, announcement.ticket);
+        }
         if let Ok(resumed) = &result
             && !resumed.lifetime.is_zero()
         {
@@ -236,6 +256,24 @@ impl Server {
             && to == from
         {
             self.send_off(slot, to, client);
+        }
+    }
+
+    /// To the keeper, which shall not send the allocation where nobody comes any more.
+    pub(super) fn tell_forsaken(&mut self, to: WorkerId, flow: Flow, ticket: super::Ticket) {
+        let letter = Letter::Forsaken { from: self.me, flow, ticket };
+        self.output(Output::Roam { to, letter });
+    }
+
+    /// As the keeper: the stream has broken by which the client was to come at another worker.
+    fn forsaken_there(&mut self, from: WorkerId, flow: Flow, ticket: super::Ticket) {
+        let Some(Lead::Place(slot)) = self.roamers.by_ticket.get(&ticket).copied() else { return };
+        let allocation = self.allocations.get(slot);
+        if let Some(mobility) = allocation.and_then(|one| one.mobility.as_deref_mut())
+            && let Some(Next::There(to, client)) = mobility.next
+            && (to, client.flow) == (from, flow)
+        {
+            mobility.next = Some(Next::Forsaken(to, client));
         }
     }
 

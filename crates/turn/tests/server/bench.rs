@@ -536,6 +536,7 @@ fn show_letter(letter: &Letter) -> String {
         Letter::Answer { result: Ok(_), .. } => "yes".into(),
         Letter::Answer { result: Err(refusal), .. } => format!("{}", refusal.code()),
         Letter::Fetch { .. } => "fetch".into(),
+        Letter::Forsaken { .. } => "forsaken".into(),
         Letter::Gone { .. } => "gone".into(),
     }
 }

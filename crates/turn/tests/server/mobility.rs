@@ -426,6 +426,51 @@ fn an_old_stream_that_breaks_after_the_announcement_sends_it_off_too() {
     assert_eq!(house.send(1, &new, &DATA[..6]), [format!("101 -> {PEER}: hi")]);
 }
 
+#[test]
+fn an_old_stream_that_breaks_after_the_new_one_leaves_the_allocation_where_both_tickets_lead() {
+    for shows_the_second in [false, true] {
+        let mut house = House::new();
+        let (old, new, first) = house.announced(
+            stream_user("roland", "192.0.2.1:5000"),
+            at_worker_one(stream_user("roland", "198.51.100.77:6000")),
+        );
+        let shown = if shows_the_second { house.ticket.clone() } else { first };
+        for (worker, user) in [(1, &new), (0, &old)] {
+            let Flow::Stream(conn) = user.client.flow else { panic!() };
+            house.give(worker, Input::Closed(conn));
+            house.collect(worker);
+            house.settle();
+        }
+        assert_eq!(house.allocations(), [1, 0], "nobody comes at the other worker");
+        let third = elsewhere(&mut house.workers[1], user("roland", "198.51.100.78:6000"));
+        let lines = house.ask(1, &third, Method::REFRESH, &[ticket(&shown)]);
+        assert!(lines.contains(&"Refresh ok lifetime=600 ticket signed".into()), "{lines:?}");
+        assert_eq!(house.send(1, &third, DATA), [format!("101 -> {PEER}: hi")]);
+    }
+}
+
+#[test]
+fn a_stream_that_breaks_while_another_worker_is_asked_gets_no_answer_and_is_not_awaited() {
+    let mut house = House::new();
+    let (old, first) = mobile(&mut house.workers[0], stream_user("roland", "192.0.2.1:5000"));
+    let new = at_worker_one(stream_user("roland", "198.51.100.77:6000"));
+    let new = elsewhere(&mut house.workers[1], new);
+    let request = house.workers[1].signed(&new, Method::REFRESH, &[ticket(&first)]);
+    house.receive(1, &new, &request);
+    for (worker, user) in [(1, &new), (0, &old)] {
+        let Flow::Stream(conn) = user.client.flow else { panic!() };
+        house.give(worker, Input::Closed(conn));
+        house.settle();
+        house.collect(worker);
+    }
+    assert_eq!(house.lines, [""; 0], "nobody hears it");
+    assert_eq!(house.workers[1].server.roaming(), [0, 0, 0]);
+    assert_eq!(house.allocations(), [1, 0]);
+    let third = elsewhere(&mut house.workers[1], user("roland", "198.51.100.78:6000"));
+    let lines = house.ask(1, &third, Method::REFRESH, &[ticket(&first)]);
+    assert!(lines.contains(&"Refresh ok lifetime=600 ticket signed".into()), "{lines:?}");
+}
+
 fn at_worker_one(user: User) -> User {
     let Flow::Stream(conn) = user.client.flow else { panic!() };
     let flow = Flow::Stream(ConnectionId { worker: WorkerId(1), ..conn });
