@@ -80,6 +80,11 @@ impl Person {
         }
     }
 
+    /// Whether what goes this way reaches it; streams that it has left are open until they break.
+    pub(super) fn hears(&self, flow: Flow) -> bool {
+        self.client.flow == flow || self.former.contains(&flow)
+    }
+
     /// The next connection from the same place.
     pub(super) fn reconnect(&mut self) {
         if let Flow::Stream(connection) = &mut self.client.flow {

@@ -143,7 +143,7 @@ impl World {
         let XorPeerAddress(peer) = news.get().ok().flatten().expect("who calls");
         assert!(self.rules.is_permitted(self.now, session.id, peer.ip()), "{peer} was let in");
         let connection = news.get().ok().flatten().expect("which connection");
-        let who = self.people.iter().position(|person| person.client.flow == flow).expect("a client of ours");
+        let who = self.people.iter().position(|person| person.hears(flow)).expect("a client of ours");
         self.people[who].connections.push(connection);
     }
 

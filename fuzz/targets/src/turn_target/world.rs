@@ -573,7 +573,7 @@ impl World {
         }
         let whose = |person: &Person| match (flow, person.client.flow) {
             (Flow::Datagram { peer, .. }, Flow::Datagram { peer: theirs, .. }) => peer.ip() == theirs.ip(),
-            (flow, theirs) => flow == theirs || person.former.contains(&flow),
+            _ => person.hears(flow),
         };
         let who = self.people.iter().position(whose).expect("somebody is answered");
         let person = &mut self.people[who];
