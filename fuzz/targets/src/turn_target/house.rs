@@ -70,7 +70,7 @@ pub(super) fn config(variant: usize) -> Config {
         peers: Policy {
             deny: if variant == 7 { vec![range("203.0.113.6", 32)] } else { vec![] },
             allow: vec![range("203.0.113.0", 24), range("2001:db8:7::", 48)],
-            own: vec![ip("9.9.9.9"), ip("198.51.100.1")],
+            own: vec![ip("9.9.9.9"), ip("198.51.100.1"), ip("198.51.100.2"), ip("203.0.113.99")],
         },
         credentials: Credentials { secrets: vec![Secret::new(SHARED)], tokens: None },
         quota: if variant == 4 { Quota { user: 1, domain: 1, total: 1 } } else { QUOTA },

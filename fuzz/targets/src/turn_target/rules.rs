@@ -63,7 +63,11 @@ impl Rules {
     pub(super) fn relay_of(&self, session: &Session) -> Option<SocketId> {
         let relayed = session.relayed;
         let ip = if relayed.ip() == ip("203.0.113.99") { ip("198.51.100.1") } else { relayed.ip() };
-        let local = SocketAddr::new(ip, relayed.port());
+        self.socket_at(SocketAddr::new(ip, relayed.port()))
+    }
+
+    /// The socket that is bound to an address.
+    pub(super) fn socket_at(&self, local: SocketAddr) -> Option<SocketId> {
         self.sockets.iter().find(|(_, address)| **address == local).map(|(socket, _)| *socket)
     }
 
@@ -147,7 +151,7 @@ fn is_later(before: Traffic, after: Traffic) -> bool {
 }
 
 /// What the world calls a relay of ours that is behind NAT.
-fn known(peer: SocketAddr) -> SocketAddr {
+pub(super) fn known(peer: SocketAddr) -> SocketAddr {
     if peer.ip() == ip("198.51.100.1") { SocketAddr::new(ip("203.0.113.99"), peer.port()) } else { peer }
 }
 

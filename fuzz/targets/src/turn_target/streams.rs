@@ -1,10 +1,11 @@
 //! The streams of TCP relays (RFC 6062): peers that accept, refuse, call and hang up, and what the network says of datagrams.
 
 use super::grammar;
-use super::rules::is_allowed;
+use super::rules::{is_allowed, known};
 use super::tape::Tape;
 use super::world::{WORKERS, World};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use stun::attribute::{Icmp, XorPeerAddress};
 use stun::{Class, Message, Method};
 use turn::allocation::Relaying;
@@ -56,7 +57,7 @@ impl World {
             Effect::Connect { id, local, to } => {
                 assert!(self.rules.sockets.values().any(|bound| *bound == local), "from a relay");
                 // RFC 6062 §5.2 wants no permission here.
-                assert!(is_allowed(to), "nobody connects to {to}");
+                assert!(is_allowed(known(to)), "nobody connects to {to}");
                 let conn = self.streams.next(worker);
                 self.streams.open.insert(conn, Stage::Dialled);
                 self.input(worker, Input::Tcp(Event::Dialled { id, conn }));
@@ -158,13 +159,26 @@ impl World {
         self.input(worker, Input::Unreachable { socket, peer, icmp });
     }
 
+    /// What a relay sends to another one of ours is brought there, whichever worker has that.
+    pub(super) fn kernel(&mut self, socket: SocketId, peer: SocketAddr, data: &[u8]) {
+        let local = self.rules.sockets[&socket];
+        let Some(there) = self.rules.socket_at(peer) else { return };
+        let mut workers = 0..WORKERS;
+        let worker = workers.find(|worker| {
+            let mut sessions = self.servers[*worker].sessions();
+            sessions.any(|session| self.rules.relay_of(&session) == Some(there))
+        });
+        worker.into_iter().for_each(|worker| self.beside(worker, there, local, data));
+    }
+
     /// What a server sends of its own accord: news of the network, or a packet that had to wait.
     pub(super) fn forward(&mut self, worker: usize, to: Way, bytes: &[u8]) {
         match to {
             Way::Peer { socket, peer, .. } => {
                 assert!(self.rules.is_paced, "nothing waits where there is bandwidth");
                 assert!(self.rules.sockets.contains_key(&socket), "a bound relay sends");
-                assert!(is_allowed(peer), "nobody reaches {peer}");
+                assert!(is_allowed(known(peer)), "nobody reaches {peer}");
+                self.kernel(socket, peer, bytes);
             }
             Way::Relay { socket, from } => self.beside(worker, socket, from, bytes),
             Way::Client(flow) => {

@@ -308,6 +308,7 @@ impl World {
                 let part = bytes.get(range).expect("a part of what came");
                 let session = self.session(worker, client.flow).expect("only an allocation sends");
                 self.rules.sent(self.now, &session, socket, peer, part.len());
+                self.kernel(socket, peer, part);
             }
             Verdict::Forward { to: Way::Relay { socket, from }, range } => {
                 let part = bytes.get(range).expect("a part of what came").to_vec();
