@@ -18,7 +18,7 @@ use hash::Hex;
 use nonce::Name;
 use replay::Replays;
 use std::cell::Cell;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 use wire::{Account, Address, Directory, Domain, Keys, Secret, WorkerId};
@@ -107,7 +107,8 @@ pub enum Verdict {
     Granted(Address),
     /// There are none for this realm: challenge.
     Absent,
-    /// They are right, but the nonce is too old, or not ours, or they came before: challenge again, with `stale=true`.
+    /// The nonce is too old, or not ours, or not for who answers it, whatever the rest is worth; or they are right and came
+    /// before: challenge again, with `stale=true`.
     Stale,
     /// They are wrong, or break the grammar. `Some` names the account they claim to be of, where it exists.
     Refused(Option<Address>),
@@ -153,11 +154,11 @@ impl Digest {
         realm: &Domain,
         algorithms: Algorithms,
         stale: bool,
-        unix: Duration,
+        (source, unix): (IpAddr, Duration),
     ) {
         let number = self.made.get();
         self.made.set(number.wrapping_add(1));
-        let nonce = nonce::write(&self.secret, realm, Name::new(unix, self.me, number));
+        let nonce = nonce::write(&self.secret, realm, source, Name::new(unix, self.me, number));
         let stale = if stale { ", stale=true" } else { "" };
         let mut line = |algorithm: Algorithm| {
             let name = algorithm.name();
@@ -183,7 +184,7 @@ impl Digest {
         role: Role,
         realm: &Domain,
         directory: &Directory,
-        unix: Duration,
+        (source, unix): (IpAddr, Duration),
     ) -> Verdict {
         self.began.get_or_insert(nonce::seconds(unix));
         let mut best = Verdict::Absent;
@@ -192,7 +193,7 @@ impl Digest {
             .filter_map(Credentials::parse)
             .filter(|credentials| credentials.realm.as_ref() == realm.as_str().as_bytes());
         for credentials in ours.take(MAX_CREDENTIALS) {
-            let verdict = self.judge(request, &credentials, realm, directory, unix);
+            let verdict = self.judge(request, &credentials, realm, directory, (source, unix));
             if rank(&verdict) > rank(&best) {
                 best = verdict;
             }
@@ -206,8 +207,11 @@ impl Digest {
         credentials: &Credentials<'_>,
         realm: &Domain,
         directory: &Directory,
-        unix: Duration,
+        (source, unix): (IpAddr, Duration),
     ) -> Verdict {
+        // A nonce is for one source: only who has heard it can fail to answer it, and be counted for that.
+        let name = nonce::read(&self.secret, realm, source, &credentials.nonce);
+        let Some(name) = name.filter(|name| self.is_fresh(*name, unix)) else { return Verdict::Stale };
         let Some((address, whole)) = claimed(&credentials.username, realm, directory) else {
             return Verdict::Refused(None);
         };
@@ -221,7 +225,6 @@ impl Digest {
             None => Hex::of(credentials.algorithm, &[realm.as_str().as_bytes()]),
         };
         let right = is_right(request, credentials, &key, directory);
-        let name = nonce::read(&self.secret, realm, &credentials.nonce);
         match account {
             Some(_) if right && self.is_new(name, credentials, unix) => Verdict::Granted(address),
             Some(_) if right => Verdict::Stale,
@@ -231,18 +234,23 @@ impl Digest {
 }
 
 impl Digest {
-    /// Whether right credentials are for a nonce of this worker that is still good, and have not come before. Without
-    /// qop there is no nonce-count: such a client answers each nonce once.
-    fn is_new(&mut self, name: Option<Name>, credentials: &Credentials<'_>, unix: Duration) -> bool {
-        let Some(name) = name.filter(|name| name.worker() == self.me) else { return false };
+    /// Whether a nonce is of this worker, since it began, and still good.
+    fn is_fresh(&self, name: Name, unix: Duration) -> bool {
         let now = nonce::seconds(unix);
-        let lifetime = u32::try_from(self.lifetime.as_secs()).unwrap_or(u32::MAX);
         let running = now.wrapping_sub(self.began.unwrap_or(now));
-        if name.age(unix) > lifetime.min(running) {
-            return false;
-        }
-        let count = credentials.qop.as_ref().map_or(0, Qop::count);
-        self.replays.note(name, count, now, lifetime)
+        name.worker() == self.me && name.age(unix) <= self.seconds().min(running)
+    }
+
+    /// Whether right credentials have not come before. Without qop there is no nonce-count: such a client answers each
+    /// nonce once.
+    fn is_new(&mut self, name: Name, credentials: &Credentials<'_>, unix: Duration) -> bool {
+        let (count, lifetime) = (credentials.qop.as_ref().map_or(0, Qop::count), self.seconds());
+        self.replays.note(name, count, nonce::seconds(unix), lifetime)
+    }
+
+    /// A nonce's lifetime.
+    fn seconds(&self) -> u32 {
+        u32::try_from(self.lifetime.as_secs()).unwrap_or(u32::MAX)
     }
 }
 

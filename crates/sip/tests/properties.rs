@@ -7,9 +7,12 @@ use sip::digest::{Algorithms, Digest, Role};
 use sip::framing::{Frame, Framer, Limits};
 use sip::message::{Contact, Edit, List, NameAddr, Reply, Via, build};
 use sip::{HeaderName, Message, Uri};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::Duration;
 use wire::{Directory, Domain, Secret, WorkerId};
+
+const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Every message that tests and fuzzing begin with.
 fn seeds() -> Vec<Vec<u8>> {
@@ -67,7 +70,13 @@ fn digest(message: &Message<'_>) {
     let realm = Domain::new("falcot.com").unwrap();
     let mut digest = Digest::new(WorkerId(0), Secret::new("secret"), Duration::from_secs(300));
     let directory = Directory::new([(&realm, &[][..])]);
-    let _ = digest.verify(message, Role::Server, &realm, &directory, Duration::from_secs(1_800_000_000));
+    let _ = digest.verify(
+        message,
+        Role::Server,
+        &realm,
+        &directory,
+        (SOURCE, Duration::from_secs(1_800_000_000)),
+    );
 }
 
 /// What is written of a message can be read again, and says the same.
@@ -169,7 +178,7 @@ fn challenges_can_be_read() {
     let request = Message::parse(&request).unwrap();
     let mut reply = Reply::begin(&mut out, &request, None, Role::Server.code(), "t");
     reply.lines(|out| {
-        digest.challenge(out, Role::Server, &realm, Algorithms::ALL, true, Duration::from_secs(1))
+        digest.challenge(out, Role::Server, &realm, Algorithms::ALL, true, (SOURCE, Duration::from_secs(1)))
     });
     reply.end();
     assert_eq!(Message::parse(&out).unwrap().all(HeaderName::WwwAuthenticate).count(), 3);

@@ -1,9 +1,11 @@
-//! Nonces that prove by themselves when, by which worker and for which realm this server made them. No two are alike.
+//! Nonces that prove by themselves when, by which worker, for which realm and for whom this server made them. No two are
+//! alike.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use std::net::IpAddr;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 use wire::{Domain, Secret, WorkerId};
@@ -43,29 +45,33 @@ pub(super) fn seconds(unix: Duration) -> u32 {
     u32::try_from(unix.as_secs() & u64::from(u32::MAX)).expect("32 bits")
 }
 
-fn proof(secret: &Secret, realm: &Domain, name: Name) -> [u8; 16] {
+fn proof(secret: &Secret, realm: &Domain, source: IpAddr, name: Name) -> [u8; 16] {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose()).expect("HMAC takes keys of any length");
     mac.update(b"sip nonce");
     mac.update(&name.0);
+    match source.to_canonical() {
+        IpAddr::V4(ip) => mac.update(&ip.octets()),
+        IpAddr::V6(ip) => mac.update(&ip.octets()),
+    }
     mac.update(realm.as_str().as_bytes());
     let full = mac.finalize().into_bytes();
     full[..16].try_into().expect("16 of 32 octets")
 }
 
-/// The nonce of this name.
-pub(super) fn write(secret: &Secret, realm: &Domain, name: Name) -> String {
+/// The nonce of this name, for whoever asks from `source`.
+pub(super) fn write(secret: &Secret, realm: &Domain, source: IpAddr, name: Name) -> String {
     let mut raw = [0; LENGTH];
     raw[..NAME].copy_from_slice(&name.0);
-    raw[NAME..].copy_from_slice(&proof(secret, realm, name));
+    raw[NAME..].copy_from_slice(&proof(secret, realm, source, name));
     URL_SAFE_NO_PAD.encode(raw)
 }
 
-/// The name of a nonce that this server made for `realm`.
-pub(super) fn read(secret: &Secret, realm: &Domain, nonce: &[u8]) -> Option<Name> {
+/// The name of a nonce that this server made for `realm` and `source`.
+pub(super) fn read(secret: &Secret, realm: &Domain, source: IpAddr, nonce: &[u8]) -> Option<Name> {
     let mut raw = [0; LENGTH + 1];
     let Ok(LENGTH) = URL_SAFE_NO_PAD.decode_slice(nonce, &mut raw) else { return None };
     let name = Name(raw[..NAME].try_into().expect("as many octets"));
-    let ours: bool = proof(secret, realm, name).ct_eq(&raw[NAME..LENGTH]).into();
+    let ours: bool = proof(secret, realm, source, name).ct_eq(&raw[NAME..LENGTH]).into();
     ours.then_some(name)
 }
 
@@ -77,8 +83,12 @@ mod tests {
     fn only_ours() {
         let (secret, realm) = (Secret::new("s"), Domain::new("falcot.com").unwrap());
         let name = Name::new(Duration::from_secs(1_800_000_000), WorkerId(3), 9);
-        let nonce = write(&secret, &realm, name);
-        let read = |secret: &Secret, realm: &Domain, nonce: &str| read(secret, realm, nonce.as_bytes());
+        let source = |text: &str| text.parse::<IpAddr>().unwrap();
+        let nonce = write(&secret, &realm, source("192.0.2.1"), name);
+        let read = |secret: &Secret, realm: &Domain, nonce: &str| {
+            read(secret, realm, source("::ffff:192.0.2.1"), nonce.as_bytes())
+        };
+        assert_eq!(super::read(&secret, &realm, source("192.0.2.2"), nonce.as_bytes()), None, "another's");
         assert_eq!(read(&secret, &realm, &nonce), Some(name));
         assert_eq!((name.worker(), name.age(Duration::from_secs(1_800_000_300))), (WorkerId(3), 300));
         assert_eq!(name.age(Duration::from_secs(1_799_999_999)), u32::MAX, "from the future");

@@ -1,9 +1,11 @@
 //! Digest: the examples of RFC 2617 and RFC 7616, and every verdict.
 
 use super::*;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use wire::WorkerId;
 
+const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const NOW: Duration = Duration::from_secs(1_800_000_000);
 
 /// The response of an RFC's example with this password.
@@ -58,7 +60,7 @@ struct Client<'a> {
 
 impl Default for Client<'_> {
     fn default() -> Self {
-        let nonce = nonce::write(&Secret::new("secret"), &domain(), Name::new(NOW, WorkerId(0), 0));
+        let nonce = nonce::write(&Secret::new("secret"), &domain(), SOURCE, Name::new(NOW, WorkerId(0), 0));
         let (qop, uri) = (Some("auth"), "sip:falcot.com");
         Self { username: "roland", password: "hunter2", algorithm: Some("MD5"), qop, uri, nonce }
     }
@@ -126,7 +128,7 @@ impl Client<'_> {
 fn verdict(request: &str, now: Duration) -> Verdict {
     let mut digest = digest();
     let request = Message::parse(request.as_bytes()).unwrap();
-    digest.verify(&request, Role::Server, &domain(), &directory(), now)
+    digest.verify(&request, Role::Server, &domain(), &directory(), (SOURCE, now))
 }
 
 /// It has run since before `NOW`.
@@ -169,7 +171,7 @@ fn refused() {
         Verdict::Refused(None)
     );
     let old = Client { password: "x", nonce: "theirs".to_owned(), ..Client::default() };
-    assert_eq!(old.verdict(), refused, "a wrong password is not asked for again as stale");
+    assert_eq!(old.verdict(), Verdict::Stale, "nobody is blamed for a nonce that was another's, or too old");
 }
 
 #[test]
@@ -201,7 +203,7 @@ fn credentials_that_came_before_are_stale() {
     let check = |digest: &mut Digest, client: &Client<'_>| {
         let text = request(&format!("Authorization: {}\r\n", client.header()));
         let request = Message::parse(text.as_bytes()).unwrap();
-        digest.verify(&request, Role::Server, &domain(), &directory(), NOW)
+        digest.verify(&request, Role::Server, &domain(), &directory(), (SOURCE, NOW))
     };
     for qop in [Some("auth"), None] {
         let (mut digest, client) = (digest(), Client { qop, ..Client::default() });
@@ -209,8 +211,13 @@ fn credentials_that_came_before_are_stale() {
         assert_eq!(check(&mut digest, &client), Verdict::Stale);
         assert_eq!(check(&mut digest, &Client { password: "x", ..client }), Verdict::Refused(Some(roland())));
     }
-    let nonce =
-        |worker, unix| nonce::write(&Secret::new("secret"), &domain(), Name::new(unix, WorkerId(worker), 7));
+    let nonce = |worker, unix| {
+        nonce::write(&Secret::new("secret"), &domain(), SOURCE, Name::new(unix, WorkerId(worker), 7))
+    };
+    let theirs = Name::new(NOW, WorkerId(0), 7);
+    let theirs = nonce::write(&Secret::new("secret"), &domain(), Ipv4Addr::LOCALHOST.into(), theirs);
+    let theirs = Client { nonce: theirs, ..Client::default() };
+    assert_eq!(check(&mut digest(), &theirs), Verdict::Stale, "a nonce is for one source");
     let elsewhere = Client { nonce: nonce(1, NOW), ..Client::default() };
     assert_eq!(check(&mut digest(), &elsewhere), Verdict::Stale, "another worker knows what it was used for");
     let before = Client { nonce: nonce(0, NOW - Duration::from_secs(2)), ..Client::default() };
@@ -259,9 +266,9 @@ fn the_best_of_several_counts_up_to_a_bound() {
 #[test]
 fn challenges() {
     let digest = digest();
-    let nonce = nonce::write(&Secret::new("secret"), &domain(), Name::new(NOW, WorkerId(0), 0));
+    let nonce = nonce::write(&Secret::new("secret"), &domain(), SOURCE, Name::new(NOW, WorkerId(0), 0));
     let mut out = Vec::new();
-    digest.challenge(&mut out, Role::Proxy, &domain(), Algorithms::ALL, true, NOW);
+    digest.challenge(&mut out, Role::Proxy, &domain(), Algorithms::ALL, true, (SOURCE, NOW));
     let line = |algorithm| {
         format!(
             "Proxy-Authenticate: Digest realm=\"falcot.com\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\", stale=true\r\n"
@@ -269,8 +276,8 @@ fn challenges() {
     };
     assert_eq!(String::from_utf8(out).unwrap(), line("MD5") + &line("SHA-256") + &line("SHA-512-256"));
     let mut out = Vec::new();
-    digest.challenge(&mut out, Role::Server, &domain(), Algorithms::MD5, false, NOW);
-    let second = nonce::write(&Secret::new("secret"), &domain(), Name::new(NOW, WorkerId(0), 1));
+    digest.challenge(&mut out, Role::Server, &domain(), Algorithms::MD5, false, (SOURCE, NOW));
+    let second = nonce::write(&Secret::new("secret"), &domain(), SOURCE, Name::new(NOW, WorkerId(0), 1));
     let line = line("MD5").replace("Proxy-A", "WWW-A").replace(", stale=true", "");
     assert_eq!(String::from_utf8(out).unwrap(), line.replace(&nonce, &second), "no two nonces are alike");
 }

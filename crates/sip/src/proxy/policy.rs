@@ -68,8 +68,8 @@ impl Stack {
         }
         let Ok(realm) = Domain::new(claimed.domain()) else { return Err(Refusal::NotYours) };
         let unix = self.epoch.unix(now);
-        let verdict = self.digest.verify(request, role, &realm, &self.directory, unix);
         let source = arrival.peer.ip();
+        let verdict = self.digest.verify(request, role, &realm, &self.directory, (source, unix));
         let mut shown = |account: Option<&Address>, right| {
             self.out.push_back(Output::Proof { source, account: account.cloned(), right });
         };

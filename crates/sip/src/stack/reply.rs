@@ -39,8 +39,10 @@ impl Stack {
         let mut reply = Reply::with_reason(&mut out, request, Some(arrival.peer), status, &self.tag(request));
         match refusal {
             Refusal::Challenge { role, realm, stale, algorithms } => {
-                let unix = self.epoch.unix(now);
-                reply.lines(|out| self.digest.challenge(out, *role, realm, *algorithms, *stale, unix));
+                let (source, unix) = (arrival.peer.ip(), self.epoch.unix(now));
+                reply.lines(|out| {
+                    self.digest.challenge(out, *role, realm, *algorithms, *stale, (source, unix))
+                });
             }
             Refusal::MethodNotAllowed => {
                 reply.header("Allow", ALLOW);
