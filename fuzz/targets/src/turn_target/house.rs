@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use turn::allocation::Relaying;
 use turn::discovery::{Corner, Rectangle};
 use turn::quota::{Ledger, Place, Quota, Seat, Taken};
-use turn::{Bandwidth, Config, Credentials, Direction, Limits, Policy, Range, Relays};
+use turn::{Bandwidth, Config, Credentials, Direction, Limits, Policy, Range, Relays, Session};
 use wire::{Account, Address, Directory, Domain, Entropy, Keys, Secret, SocketId};
 
 pub(super) const REALM: &str = "falcot.com";
@@ -96,6 +97,7 @@ pub(super) struct Book(Arc<std::sync::Mutex<Pages>>);
 struct Pages {
     seats: HashMap<String, u32>,
     spent: HashMap<(String, bool), Instant>,
+    relays: HashMap<(bool, u16), u32>,
 }
 
 #[derive(Debug)]
@@ -105,6 +107,17 @@ impl Book {
     /// How many seats are taken.
     pub(super) fn seats(&self) -> u32 {
         self.0.lock().expect("one thread").seats.get("").copied().unwrap_or(0)
+    }
+
+    /// Asserts that it knows the relays of these, and no others.
+    pub(super) fn check_relays(&self, sessions: &[Session]) {
+        let mut relays = HashMap::new();
+        for session in sessions {
+            for relay in [Some(session.relayed), session.second].into_iter().flatten() {
+                *relays.entry((session.relaying == Relaying::Udp, relay.port())).or_default() += 1;
+            }
+        }
+        assert_eq!(self.0.lock().expect("one thread").relays, relays, "the relays that there are");
     }
 }
 
@@ -121,6 +134,19 @@ impl Ledger for Book {
         }
         names.iter().for_each(|name| *seats.entry(name.clone()).or_default() += 1);
         Ok(Box::new(Held(self.clone(), names)))
+    }
+
+    fn note(&self, relaying: Relaying, port: u16, is_there: bool) {
+        let relays = &mut self.0.lock().expect("one thread").relays;
+        let count = relays.entry((relaying == Relaying::Udp, port)).or_default();
+        *count = if is_there { *count + 1 } else { count.checked_sub(1).expect("a relay that was there") };
+        if *count == 0 {
+            relays.remove(&(relaying == Relaying::Udp, port));
+        }
+    }
+
+    fn is_relay(&self, relaying: Relaying, port: u16) -> bool {
+        self.0.lock().expect("one thread").relays.contains_key(&(relaying == Relaying::Udp, port))
     }
 }
 

@@ -7,6 +7,17 @@ use turn::Input;
 use turn::mobility::Cargo;
 use wire::{Flow, SocketId, WorkerId};
 
+/// What befalls the next allocation that moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Mishap {
+    #[default]
+    None,
+    /// The other worker does not take it.
+    Back,
+    /// Its sockets could not be taken along.
+    Lost,
+}
+
 impl World {
     /// Goes on from another port or by a new connection, on this worker or another, and says so.
     pub(super) fn person_moves(&mut self, tape: &mut Tape<'_>) {
@@ -42,11 +53,17 @@ impl World {
         }
     }
 
-    /// An allocation goes to another worker with its sockets.
-    pub(super) fn depart(&mut self, cargo: Box<Cargo>) {
+    /// An allocation goes to another worker with its sockets, or without, or comes back.
+    pub(super) fn depart(&mut self, from: usize, cargo: Box<Cargo>) {
+        let mishap = std::mem::take(&mut self.mishap);
         let mut sockets = Vec::new();
         for old in cargo.sockets() {
             let local = self.rules.closed(old);
+            if mishap == Mishap::Lost {
+                self.taken.remove(&local);
+                sockets.push(None);
+                continue;
+            }
             self.sockets += 1;
             let new = SocketId(SocketId::OWN + self.sockets);
             self.rules.bound(new, local);
@@ -54,6 +71,7 @@ impl World {
         }
         let to = usize::from(cargo.to().0);
         assert!(to < WORKERS, "nobody is sent to nobody");
+        let to = if mishap == Mishap::Back { from } else { to };
         self.input(to, Input::Settle { cargo, sockets });
     }
 }

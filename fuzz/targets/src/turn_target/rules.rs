@@ -48,6 +48,11 @@ impl Rules {
         self.past.add(session.traffic);
     }
 
+    /// How many have begun and not ended, as far as that was told.
+    pub(super) fn allocations(&self) -> usize {
+        self.permitted.len()
+    }
+
     /// A client was told that its permissions are installed.
     pub(super) fn permit(&mut self, now: Instant, session: SessionId, peers: &[IpAddr]) {
         let permitted = self.permitted.get_mut(&session).expect("only a session has permissions");

@@ -3,6 +3,7 @@
 use super::Reached;
 use super::grammar::{self, Draft, Lexicon};
 use super::house::{Book, PASSWORDS, QUOTA, Seeded, accounts, config};
+use super::moves::Mishap;
 use super::people::{Person, everybody};
 use super::rules::Rules;
 use super::streams::Streams;
@@ -47,7 +48,8 @@ pub(super) struct World {
     transactions: u64,
     pub(super) sockets: u32,
     /// Addresses that are bound, by either worker.
-    taken: HashSet<SocketAddr>,
+    pub(super) taken: HashSet<SocketAddr>,
+    pub(super) mishap: Mishap,
     /// Whether what servers want of the world takes its time.
     pub(super) is_slow: bool,
     pub(super) opening: VecDeque<(usize, Ask, SocketAddr)>,
@@ -84,6 +86,7 @@ impl World {
             transactions: 0,
             sockets: 0,
             taken: HashSet::new(),
+            mishap: Mishap::None,
             is_slow: false,
             opening: VecDeque::new(),
             mail: VecDeque::new(),
@@ -123,6 +126,7 @@ impl World {
         assert!(self.book.seats() <= QUOTA.total, "more seats than there are");
         let sessions: Vec<Session> = self.servers.iter().flat_map(Server::sessions).collect();
         self.rules.check(&sessions);
+        self.book.check_relays(&sessions);
         assert!(sessions.len() <= self.book.seats() as usize, "each allocation has a seat");
         for session in &sessions {
             let theirs = sessions.iter().filter(|other| other.user == session.user).count();
@@ -438,10 +442,12 @@ impl World {
 
     /// The world is slow from now on, or quick; or one thing that it owes is done, or fails.
     fn world_answers(&mut self, tape: &mut Tape<'_>) {
-        match tape.below(4) {
-            0 => self.is_slow = !self.is_slow,
-            1 => self.deliver(),
-            2 => self.open(),
+        match tape.byte() {
+            0xF0..0xF8 => self.mishap = Mishap::Back,
+            0xF8.. => self.mishap = Mishap::Lost,
+            byte if byte & 3 == 0 => self.is_slow = !self.is_slow,
+            byte if byte & 3 == 1 => self.deliver(),
+            byte if byte & 3 == 2 => self.open(),
             _ => {
                 if let Some((worker, ask, _)) = self.opening.pop_back() {
                     let why = if tape.byte() & 1 == 0 { Unbound::Failed } else { Unbound::InUse };
@@ -488,7 +494,7 @@ impl World {
                 Output::OpenRelay { ask, local } => self.opening.push_back((worker, ask, local)),
                 Output::Tcp(effect) => self.tcp(worker, effect),
                 Output::Roam { to, letter } => self.write_to(to, letter),
-                Output::Depart(cargo) => self.depart(cargo),
+                Output::Depart(cargo) => self.depart(worker, cargo),
                 Output::Replay { client, bytes } => self.replays.push_back((worker, client, bytes)),
                 Output::Offload(offload) => panic!("{offload:?} though there is no fast path"),
                 Output::CloseRelay(socket) => {
