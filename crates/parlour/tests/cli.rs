@@ -185,14 +185,16 @@ fn check_says_what_is_meant_and_what_is_wrong() {
         assert!(said.contains(part), "{part}\n{said}");
     }
     let text = std::fs::read_to_string(house.path("parlour.toml")).expect("there");
-    house.write("wrong.toml", &text.replace("\nudp = [\":3478\"]", "\nupd = [\":3478\"]"));
+    let text = text.replace("\nudp = [\":3478\"]", "\nupd = [\":3478\"]");
+    let line = 1 + text.lines().position(|line| line.starts_with("upd")).expect("there");
+    house.write("wrong.toml", &text);
     house.run(&["--config", "wrong.toml", "check"], "").refused(2, "did you mean `udp`?");
-    house.run(&["check", "-c", "wrong.toml"], "").refused(2, "wrong.toml:39:1");
+    house.run(&["check", "-c", "wrong.toml"], "").refused(2, &format!("wrong.toml:{line}:1"));
     house.run(&["serve", "-c", "wrong.toml"], "").refused(2, "did you mean `udp`?");
     let said = house.run(&["check", "-c", "wrong.toml", "--json"], "");
     assert_eq!((said.code, said.err.as_str()), (2, ""));
     let fault = &said.json()["error"]["faults"][0];
-    assert_eq!((fault["line"].as_u64(), fault["column"].as_u64()), (Some(39), Some(1)));
+    assert_eq!((fault["line"].as_u64(), fault["column"].as_u64()), (Some(line as u64), Some(1)));
     assert_eq!((&fault["key"], &fault["file"]), (&"turn.upd".into(), &"wrong.toml".into()));
 }
 
