@@ -1,6 +1,7 @@
 //! The clients: how each reaches us, who it says it is, what it has asked, what it was told.
 
 use super::house::{CORNERS, PASSWORDS, PLAIN, REALM, at, ip};
+use super::world::WORKERS;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use stun::attribute::{PeerConnection, ReservationToken};
@@ -40,8 +41,8 @@ pub(super) struct Person {
     pub(super) former: Vec<Flow>,
     /// Whether its stream is joined to a peer's: no messages any more.
     pub(super) is_joined: bool,
-    /// Answers longer than twice the request, since time went on.
-    pub(super) long_answers: u32,
+    /// Answers of each worker that were longer than twice the request, since time went on.
+    pub(super) long_answers: [u32; WORKERS],
 }
 
 impl Person {
@@ -76,7 +77,7 @@ impl Person {
             ticket: Vec::new(),
             former: Vec::new(),
             is_joined: false,
-            long_answers: 0,
+            long_answers: [0; WORKERS],
         }
     }
 

@@ -404,7 +404,7 @@ impl World {
     fn pass(&mut self, time: Duration) {
         self.now += time;
         if time >= Duration::from_secs(1) {
-            self.people.iter_mut().for_each(|person| person.long_answers = 0);
+            self.people.iter_mut().for_each(|person| person.long_answers = [0; WORKERS]);
         }
         for worker in 0..WORKERS {
             self.servers[worker].tick(self.now);
@@ -593,10 +593,10 @@ impl World {
             && person.client.transport == Transport::Udp
             && bytes.len() > 2 * asked.length
         {
-            // A source's budget of long answers: a tenth of the others.
-            person.long_answers += 1;
+            // A source's budget of long answers, at each worker: a tenth of the others.
+            person.long_answers[worker] += 1;
             assert!(
-                person.long_answers <= 51,
+                person.long_answers[worker] <= 51,
                 "too many answers of {} octets to {}",
                 bytes.len(),
                 asked.length
