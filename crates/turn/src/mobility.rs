@@ -199,6 +199,7 @@ impl Server {
         let Some(mobility) = allocation.mobility.as_deref_mut() else { return };
         (mobility.next, mobility.is_lost) = (None, false);
         let shown = mobility.shown;
+        self.forget_received(slot);
         self.allocations.rehome(slot, roamer.client);
         if let Some(shown) = shown {
             self.roamers.by_ticket.remove(&shown);

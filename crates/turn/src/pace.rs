@@ -111,10 +111,8 @@ impl Pacing {
 
     /// Drops what waits.
     pub(crate) fn clear(&mut self) {
-        for lane in [&mut self.sent, &mut self.received] {
-            lane.waiting.clear();
-            lane.octets = 0;
-        }
+        self.sent.clear();
+        self.received.clear();
     }
 
     /// What waits, in octets.
@@ -124,6 +122,11 @@ impl Pacing {
 }
 
 impl Lane {
+    fn clear(&mut self) {
+        self.waiting.clear();
+        self.octets = 0;
+    }
+
     /// How long a packet is to wait by the allocation's own rate, nothing being spent yet.
     fn own(&self, now: Instant, octets: usize, rate: u64) -> Option<(Duration, Option<Instant>)> {
         if rate == 0 {
@@ -252,6 +255,15 @@ impl Server {
             };
             self.held -= bytes.len() + OVERHEAD;
             self.output(Output::Forward { to, bytes });
+        }
+    }
+
+    /// Forgets what waits for a client that has another 5-tuple now: it was written for the old one.
+    pub(crate) fn forget_received(&mut self, slot: Slot) {
+        let allocation = self.allocations.get(slot);
+        if let Some(pacing) = allocation.and_then(|allocation| allocation.pacing.as_mut()) {
+            self.held -= pacing.received.octets;
+            pacing.received.clear();
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use stun::attribute::MobilityTicket;
 use stun::{Kind, Message, Method};
 use testkit::Seeded;
-use turn::{Carried, Config, Input, Offload, Output, Traffic, Verdict};
+use turn::{Bandwidth, Carried, Config, Input, Offload, Output, Traffic, Verdict};
 use wire::{ConnectionId, Entropy, Flow, Machine, SocketId, WorkerId};
 
 const PEER: &str = "203.0.113.7:4000";
@@ -125,6 +125,25 @@ fn a_fast_path_leads_to_the_new_way_as_soon_as_something_has_come_by_it() {
     assert_eq!(bench.message(new.client, DATA)[0], format!("1 -> {PEER}: hi"));
     let moved = ["shut 1".into(), format!("open 2: 198.51.100.77:6000 4001 {PEER} for 300")];
     assert_eq!(bench.outputs(), moved);
+}
+
+#[test]
+fn what_still_waits_for_its_bandwidth_goes_to_nobody_where_the_client_was() {
+    for comes in [false, true] {
+        let bandwidth = Bandwidth { session: 1000, user: 0 };
+        let mut bench = Bench::with(Config { bandwidth, ..config() });
+        let (old, first) = mobile(&mut bench, user("roland", "192.0.2.1:5000"));
+        let new = elsewhere(&mut bench, user("roland", "198.51.100.77:6000"));
+        announce(&mut bench, &new, &first);
+        let arrives = |bench: &mut Bench| bench.peer_sends(SocketId::OWN + 1, PEER, &[7; 150]);
+        assert!((0..20).any(|_| arrives(&mut bench) == "drop"), "one waits, or is too much");
+        if comes {
+            bench.message(new.client, DATA);
+        }
+        let lines = bench.after(2);
+        let where_it_was = old.client.peer.to_string();
+        assert_eq!(lines.iter().any(|line| line.starts_with(&where_it_was)), !comes, "{lines:?}");
+    }
 }
 
 #[test]
