@@ -37,7 +37,7 @@ fn coturn_s_client_over_tcp() {
 }
 
 /// Over TLS the client (4.6.1 to 4.17) frees its old session twice in one of four runs, and then writes to what is no
-/// session: it says so by an error that is a success. Such a run is none.
+/// session: it says so by an error that is a success, or dies of a signal. Such a run is none.
 #[test]
 fn coturn_s_client_over_tls() {
     let house = house();
@@ -50,7 +50,7 @@ fn coturn_s_client_over_tls() {
             assert!(sent == received && sent >= 25 * 161, "{output}");
             return;
         }
-        assert!(output.contains("send: Success"), "{code:?}\n{output}");
+        assert!(code.is_none() || output.contains("send: Success"), "{code:?}\n{output}");
         std::thread::sleep(Duration::from_millis(200));
     }
     panic!("no run over TLS ended well");
