@@ -127,12 +127,17 @@ impl Lane {
         self.octets = 0;
     }
 
+    /// How far what was spent is ahead of the clock.
+    fn ahead(&self, now: Instant) -> Duration {
+        self.spent.map_or(Duration::ZERO, |spent| spent.saturating_duration_since(now))
+    }
+
     /// How long a packet is to wait by the allocation's own rate, nothing being spent yet.
     fn own(&self, now: Instant, octets: usize, rate: u64) -> Option<(Duration, Option<Instant>)> {
         if rate == 0 {
             return Some((Duration::ZERO, self.spent));
         }
-        let ahead = self.spent.map_or(Duration::ZERO, |spent| spent.saturating_duration_since(now));
+        let ahead = self.ahead(now);
         let (wait, ahead) = spend(ahead, octets, rate)?;
         Some((wait, Some(now + ahead)))
     }
@@ -175,7 +180,7 @@ impl Allocation {
         let mut wait = Duration::ZERO;
         if bandwidth.session != 0 {
             let lane = self.pacing.get_or_insert_default().lane(direction);
-            let ahead = lane.spent.map_or(Duration::ZERO, |spent| spent.saturating_duration_since(now));
+            let ahead = lane.ahead(now);
             let (own, ahead) = charge(ahead, octets, bandwidth.session);
             (wait, lane.spent) = (own, Some(now + ahead));
         }

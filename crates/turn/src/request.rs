@@ -165,15 +165,9 @@ fn shows_ticket(request: &Message<'_>) -> bool {
 /// The attributes that requests may have and that must be understood. DONT-FRAGMENT in an Allocate only asks whether it is
 /// offered (RFC 8656 §7.2, step 4), and it is.
 fn is_known(kind: Kind) -> bool {
-    matches!(
+    let is_of_turn = matches!(
         kind,
-        Kind::USERNAME
-            | Kind::REALM
-            | Kind::NONCE
-            | Kind::USERHASH
-            | Kind::PASSWORD_ALGORITHM
-            | Kind::ACCESS_TOKEN
-            | Kind::CHANNEL_NUMBER
+        Kind::CHANNEL_NUMBER
             | Kind::CONNECTION_ID
             | Kind::LIFETIME
             | Kind::XOR_PEER_ADDRESS
@@ -183,5 +177,6 @@ fn is_known(kind: Kind) -> bool {
             | Kind::EVEN_PORT
             | Kind::REQUESTED_TRANSPORT
             | Kind::RESERVATION_TOKEN
-    )
+    );
+    is_of_turn || binding::is_credential(kind)
 }

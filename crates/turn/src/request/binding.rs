@@ -14,7 +14,7 @@ impl Server {
             return self.discover(now, client, request, place);
         }
         let exchange = self.exchange(client, request);
-        let unknown: Vec<Kind> = request.unknown(is_known).collect();
+        let unknown: Vec<Kind> = request.unknown(is_credential).collect();
         let buffer = self.buffer();
         let bytes = if unknown.is_empty() {
             exchange.success(buffer, |writer| writer.with(&XorMappedAddress(client.peer)))
@@ -25,7 +25,8 @@ impl Server {
     }
 }
 
-pub(super) fn is_known(kind: Kind) -> bool {
+/// The attributes of a credential, which any request may have.
+pub(super) fn is_credential(kind: Kind) -> bool {
     matches!(
         kind,
         Kind::USERNAME

@@ -71,6 +71,6 @@ fn padding(request: &Message<'_>, peer: SocketAddr) -> usize {
 }
 
 fn is_known(kind: Kind) -> bool {
-    super::binding::is_known(kind)
+    super::binding::is_credential(kind)
         || matches!(kind, Kind::CHANGE_REQUEST | Kind::RESPONSE_PORT | Kind::PADDING)
 }
