@@ -35,8 +35,8 @@ pub fn specs(plan: &Plan) -> Vec<Spec> {
 fn spec(service: Service, transport: Transport, listener: &Listener) -> Spec {
     let kind = match transport {
         Transport::Udp => Kind::Udp,
-        Transport::Tcp => Kind::Tcp { alpn: alpn(service) },
-        Transport::Tls => Kind::Tls { alpn: alpn(service) },
+        Transport::Tcp | Transport::Ws => Kind::Tcp { alpn: alpn(service) },
+        Transport::Tls | Transport::Wss => Kind::Tls { alpn: alpn(service) },
         Transport::Dtls => Kind::Dtls { alpn: alpn(service) },
     };
     let at = match listener.host {

@@ -175,6 +175,8 @@ pub fn via_name(transport: Transport) -> &'static str {
         Transport::Tcp => "TCP",
         Transport::Tls => "TLS",
         Transport::Dtls => "DTLS-UDP",
+        Transport::Ws => "WS",
+        Transport::Wss => "WSS",
     }
 }
 

@@ -119,6 +119,7 @@ impl Survey {
             Transport::Tcp => &mut self.tcp,
             Transport::Tls => &mut self.tls,
             Transport::Dtls => &mut self.dtls,
+            Transport::Ws | Transport::Wss => return,
         } += 1;
     }
 

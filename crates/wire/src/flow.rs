@@ -15,17 +15,26 @@ pub enum Transport {
     /// Datagrams inside DTLS: each record is one message. To its owner such a session is a connection
     /// ([`Flow::Stream`]) whose bytes come and go message by message, some of them lost.
     Dtls,
+    /// A WebSocket (RFC 6455): message by message, in order and without loss.
+    Ws,
+    /// A WebSocket inside TLS.
+    Wss,
 }
 
 impl Transport {
-    /// Whether bytes arrive in order, without loss, in pieces of any size.
+    /// Whether bytes arrive in order, without loss: in pieces of any size or, by a WebSocket, in messages.
     pub const fn is_stream(self) -> bool {
-        matches!(self, Self::Tcp | Self::Tls)
+        matches!(self, Self::Tcp | Self::Tls | Self::Ws | Self::Wss)
+    }
+
+    /// Whether it is a WebSocket: only the client can open one, and each message comes whole.
+    pub const fn is_web(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
     }
 
     /// Whether a stranger on the path cannot read along.
     pub const fn is_secure(self) -> bool {
-        matches!(self, Self::Tls | Self::Dtls)
+        matches!(self, Self::Tls | Self::Dtls | Self::Wss)
     }
 }
 
@@ -36,6 +45,8 @@ impl fmt::Display for Transport {
             Self::Tcp => "tcp",
             Self::Tls => "tls",
             Self::Dtls => "dtls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
         })
     }
 }
@@ -108,10 +119,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dtls_is_secure_and_no_stream() {
-        let facts = |t: Transport| (t.to_string(), t.is_stream(), t.is_secure());
-        assert_eq!(facts(Transport::Dtls), ("dtls".into(), false, true));
-        assert_eq!(facts(Transport::Tls), ("tls".into(), true, true));
-        assert_eq!(facts(Transport::Udp), ("udp".into(), false, false));
+    fn what_transports_are() {
+        let facts = |t: Transport| (t.to_string(), t.is_stream(), t.is_secure(), t.is_web());
+        assert_eq!(facts(Transport::Dtls), ("dtls".into(), false, true, false));
+        assert_eq!(facts(Transport::Tls), ("tls".into(), true, true, false));
+        assert_eq!(facts(Transport::Udp), ("udp".into(), false, false, false));
+        assert_eq!(facts(Transport::Ws), ("ws".into(), true, false, true));
+        assert_eq!(facts(Transport::Wss), ("wss".into(), true, true, true));
     }
 }

@@ -97,6 +97,7 @@ fn server(
             Transport::Tcp => &turn.tcp,
             Transport::Tls => &turn.tls,
             Transport::Dtls => &turn.dtls,
+            Transport::Ws | Transport::Wss => &[],
         };
         let named = listeners.iter().filter(|listener| listener.port != 0);
         named.flat_map(|at| reached_at(plan, at).into_iter().map(|ip| SocketAddr::new(ip, at.port))).next()

@@ -431,5 +431,7 @@ pub(crate) fn transport_param(transport: Transport) -> &'static str {
         Transport::Tcp => ";transport=tcp",
         Transport::Tls => ";transport=tls",
         Transport::Dtls => ";transport=dtls-udp",
+        // Both: whether it is inside TLS is for the scheme to say (RFC 7118 §5.2).
+        Transport::Ws | Transport::Wss => ";transport=ws",
     }
 }

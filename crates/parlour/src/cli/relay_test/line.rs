@@ -68,6 +68,7 @@ impl Line {
             Transport::Tcp => Ok(plain(Box::new(tcp(server)?))),
             Transport::Tls => Self::secure(transport, tcp(server)?, name),
             Transport::Dtls => Self::secure(transport, datagrams(server)?, name),
+            Transport::Ws | Transport::Wss => Err(ErrorKind::Unsupported.into()),
         }
     }
 
