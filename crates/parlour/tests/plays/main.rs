@@ -1,0 +1,40 @@
+//! Plays: text files in `tests/scenarios/` whose sentences are acted out against the real binary over TLS.
+//!
+//! The language is told in `tests/scenarios/README.md`. A play that is not named here fails a test.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
+
+mod actor;
+mod pattern;
+mod play;
+mod script;
+
+use std::path::PathBuf;
+
+/// Where the plays lie.
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios")
+}
+
+macro_rules! plays {
+    ($($name:ident)*) => {
+        $(#[test] fn $name() { play::give(&folder().join(concat!(stringify!($name), ".scene"))); })*
+
+        #[test]
+        fn every_play_is_given() {
+            let mut there: Vec<String> = std::fs::read_dir(folder())
+                .unwrap()
+                .filter_map(|file| Some(file.unwrap().file_name().to_str()?.strip_suffix(".scene")?.to_owned()))
+                .collect();
+            there.sort();
+            assert_eq!(there, [$(stringify!($name)),*], "name each play in this file, in order");
+        }
+    };
+}
+
+plays! {
+    messages
+    presence
+    roster
+    sign_in
+}
