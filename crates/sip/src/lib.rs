@@ -3,6 +3,7 @@
 //!
 //! Nothing here opens a socket or reads a clock; bytes, time and keys come in, bytes and verdicts go out.
 
+pub mod dialog;
 pub mod digest;
 pub mod framing;
 pub mod message;

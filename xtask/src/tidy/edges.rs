@@ -12,13 +12,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("turn", &["wire", "stun"]),
     ("sip", &["wire"]),
     ("xmpp", &["wire"]),
+    ("media", &["wire"]),
     ("domains", &["wire"]),
     ("store", &["wire"]),
     ("net", &["wire"]),
     ("testkit", &["wire"]),
-    ("parlour", &["wire", "stun", "turn", "sip", "xmpp", "domains", "store", "net"]),
+    ("parlour", &["wire", "stun", "turn", "sip", "media", "xmpp", "domains", "store", "net"]),
     ("load", &[]),
-    ("fuzz-targets", &["wire", "stun", "turn", "sip", "xmpp"]),
+    ("fuzz-targets", &["wire", "stun", "turn", "sip", "media", "xmpp"]),
     ("xtask", &[]),
 ];
 
@@ -39,7 +40,7 @@ const PURE: &[&str] = &[
     "subtle",
 ];
 
-const MACHINES: &[&str] = &["wire", "stun", "turn", "sip", "xmpp", "domains"];
+const MACHINES: &[&str] = &["wire", "stun", "turn", "sip", "media", "xmpp", "domains"];
 
 /// Compares `cargo metadata` with the tables.
 pub(super) fn check() -> Result<Vec<String>> {
