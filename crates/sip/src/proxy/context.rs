@@ -59,6 +59,12 @@ impl Branch {
         }
     }
 
+    /// What was not tried yet is not tried any more.
+    pub fn give_up_ways(&mut self) {
+        self.hops.clear();
+        self.others.clear();
+    }
+
     /// Whether there is something left to be tried.
     pub fn has_more(&self) -> bool {
         !self.hops.is_empty() || !self.others.is_empty()
@@ -150,13 +156,14 @@ impl Context {
         self.branches.len() + self.later.iter().map(Vec::len).sum::<usize>()
     }
 
-    /// The client transactions of the branches that still ring, whose time is over.
+    /// The client transactions of the branches that still ring, whose time is over. They are not tried another way.
     pub fn be_late(&mut self) -> Vec<Id> {
         let mut ringing = Vec::new();
         for branch in &mut self.branches {
             if let State::Pending(client) = branch.state
                 && !std::mem::replace(&mut branch.is_late, true)
             {
+                branch.give_up_ways();
                 ringing.push(client);
             }
         }
@@ -170,8 +177,7 @@ impl Context {
         self.later.clear();
         let mut pending = Vec::new();
         for branch in 0..self.branches.len() {
-            self.branches[branch].hops.clear();
-            self.branches[branch].others.clear();
+            self.branches[branch].give_up_ways();
             match self.branches[branch].state {
                 State::Pending(client) => pending.push(client),
                 State::Resolving => self.failed(branch, code),

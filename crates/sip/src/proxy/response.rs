@@ -5,7 +5,7 @@ use super::Refusal;
 use super::context::Answer;
 use crate::message::{Edit, HeaderName, Message};
 use crate::slab::Id;
-use crate::stack::{Cancel, Stack};
+use crate::stack::{Cancel, ServerKind, Stack};
 use crate::transaction::Timer;
 use std::time::Instant;
 
@@ -102,8 +102,16 @@ impl Stack {
         self.conclude(now, server);
     }
 
-    /// A branch had no answer: its way is gone, or nobody answered in time. Perhaps there is another way.
+    /// A branch had no answer: its way is gone, or nobody answered in time. Perhaps there is another way; but when a
+    /// request other than INVITE has had its time, nobody waits for it any more (RFC 4320 §3).
     pub(crate) fn branch_failed(&mut self, now: Instant, server: Id, branch: usize, code: u16) {
+        if let Some(row) = self.table.server_mut(server)
+            && matches!(row.kind, ServerKind::Request(_))
+            && code == Refusal::Timeout.code()
+            && let Some(context) = row.context.as_deref_mut()
+        {
+            context.branches[branch].give_up_ways();
+        }
         self.try_next(now, server, branch, code);
         self.conclude(now, server);
     }

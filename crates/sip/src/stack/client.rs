@@ -8,6 +8,7 @@ use crate::slab::Id;
 use crate::transaction::Received;
 use crate::transaction::client_invite::ClientInvite;
 use crate::transaction::client_request::ClientRequest;
+use crate::transport::Branch;
 use std::time::{Duration, Instant};
 
 impl Stack {
@@ -51,9 +52,9 @@ impl Stack {
     }
 
     /// The way to the next element is gone: a datagram came back, a stream closed or would not open. Answers that
-    /// were already there stand.
+    /// were already there stand, and a 2xx may come again, by whatever way (RFC 6026 §7.2).
     pub(crate) fn path_failed(&mut self, now: Instant, id: Id) {
-        let Some(client) = self.table.client(id) else { return };
+        let Some(client) = self.table.client(id).filter(|client| !client.is_accepted()) else { return };
         let over = client.is_answered();
         self.client_ended(now, id, (!over).then_some(Refusal::Unreachable.code()));
     }
@@ -88,8 +89,9 @@ impl Stack {
 
     /// A response whose topmost Via names one of our client transactions. One that is over gets no further: what was
     /// sent on by its Vias alone would go wherever its sender likes (RFC 6026 §7.3).
-    pub(super) fn client_response(&mut self, now: Instant, id: Id, response: &Message<'_>) {
-        let Some(client) = self.table.client(id) else { return };
+    pub(super) fn client_response(&mut self, now: Instant, branch: Branch, response: &Message<'_>) {
+        let id = branch.id;
+        let Some(client) = self.table.client(id).filter(|client| self.is_of(client, branch)) else { return };
         // A CANCEL of ours has its INVITE's branch.
         let id = match (client.cancel, response.method()) {
             (Cancel::Sent(Some(carrier)), Method::Cancel) => carrier,
@@ -128,6 +130,13 @@ impl Stack {
         {
             self.branch_response(now, (server, branch), id, (code, invite), response);
         }
+    }
+
+    /// Whether a branch names this transaction, not one of an earlier run that had its number.
+    fn is_of(&self, client: &Client, branch: Branch) -> bool {
+        let server = client.owner.and_then(|(server, _)| self.table.server(server));
+        let context = server.and_then(|server| server.context.as_deref());
+        context.is_some_and(|context| context.plan.looped == branch.looped)
     }
 
     /// Acknowledges a refusal (RFC 3261 §17.1.1.3).

@@ -105,7 +105,7 @@ impl Stack {
             }
             return;
         }
-        self.client_response(now, branch.id, response);
+        self.client_response(now, branch, response);
     }
 
     /// Answers what cannot be read, if it is to be answered.

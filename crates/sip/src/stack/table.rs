@@ -95,6 +95,11 @@ impl Client {
         }
     }
 
+    /// Whether it is an INVITE that has had a 2xx.
+    pub(crate) fn is_accepted(&self) -> bool {
+        matches!(&self.kind, ClientKind::Invite(machine) if machine.state() == client_invite::State::Accepted)
+    }
+
     /// Whether it has had a final response.
     pub(crate) fn is_answered(&self) -> bool {
         match &self.kind {

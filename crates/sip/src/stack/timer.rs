@@ -74,12 +74,19 @@ impl Stack {
         self.send(now, &path, bytes, Some(id));
     }
 
-    /// Timer C: the called phone is told to stop, and the caller hears of a time-out (RFC 3261 §16.8).
+    /// Timer C: the called phone is told to stop (RFC 3261 §16.8), and the caller hears what it says to that, or of a
+    /// time-out. It does not begin to ring at another address.
     fn rang_too_long(&mut self, now: Instant, id: Id) {
         let Some(client) = self.table.client_mut(id) else { return };
         if client.cancel == Cancel::No {
+            let owner = client.owner;
             client.reason = b"Reason: SIP;cause=408;text=\"Request Timeout\"\r\n".to_vec();
             client.cancel = Cancel::Wanted;
+            if let Some((server, branch)) = owner
+                && let Some(context) = self.table.context_mut(server)
+            {
+                context.branches[branch].give_up_ways();
+            }
             self.send_cancel(now, id);
         }
     }
