@@ -14,6 +14,7 @@ pub mod failure;
 pub mod house;
 pub mod metrics;
 pub mod openapi;
+mod sip;
 pub mod socket;
 pub mod table;
 pub mod turn;

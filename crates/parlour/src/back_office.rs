@@ -3,9 +3,9 @@
 
 use crate::accounts::{Accounts, Publish};
 use crate::admin::answers::{Listening, Reloaded, Status};
+use crate::admin::backend::gone;
 use crate::admin::command::Reply;
 use crate::admin::exposition;
-use crate::admin::failure::Kind;
 use crate::admin::metrics::Doors;
 use crate::admin::{Backend, Failure};
 use crate::config::{self, Plan};
@@ -15,6 +15,7 @@ use crate::listen;
 use crate::mail::Mail;
 use crate::report::Report;
 use crate::services;
+use crate::services::sip::overview;
 use crate::services::turn::sessions::{Look, Order, Seen};
 use arc_swap::ArcSwap;
 use net::counters::Counting;
@@ -252,6 +253,13 @@ impl Backend for BackOffice {
         })
     }
 
+    fn order_sip(&self, worker: WorkerId, order: overview::Order) -> Reply<'_, ()> {
+        Box::pin(async move {
+            let mail = Mail::Sip(services::sip::Mail::Order(order));
+            self.postbox.deliver(worker, mail).await.map_err(|_| gone(worker))
+        })
+    }
+
     /// All workers ban the same, so one is asked.
     fn bans(&self) -> Reply<'_, Listed> {
         Box::pin(async move {
@@ -280,10 +288,6 @@ impl Backend for BackOffice {
             Ok(())
         })
     }
-}
-
-fn gone(worker: WorkerId) -> Failure {
-    Failure::new(Kind::Unavailable, format!("worker {} has ended", worker.0))
 }
 
 fn listening(bound: &Bound) -> Listening {

@@ -7,6 +7,7 @@ pub mod dialog;
 pub mod digest;
 pub mod framing;
 pub mod message;
+pub mod page;
 pub mod proxy;
 pub mod registrar;
 mod slab;
@@ -16,6 +17,7 @@ pub mod transport;
 pub mod uri;
 
 pub use message::{Fault, HeaderName, Malformed, Message, Method};
+pub use page::{Found, Page};
 pub use slab::Id;
 pub use stack::{Config, Input, Limits, Output, Parcel, Stack};
 pub use uri::{Host, SipUri, Uri};

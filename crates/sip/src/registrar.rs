@@ -9,8 +9,10 @@ pub mod request;
 pub use binding::{Binding, Row};
 pub use request::{Change, Changes};
 
+use crate::page::{Found, Page};
 use crate::proxy::Refusal;
 use crate::slab::{Id, Slab};
+use crate::stack::Registered;
 use crate::transport::Arrival;
 use crate::uri::Uri;
 use rustc_hash::FxHashMap;
@@ -95,6 +97,14 @@ impl Registrar {
         let mut contacts: Vec<Contact> = live.map(Binding::contact).collect();
         contacts.sort_by_key(|contact| std::cmp::Reverse(contact.q));
         contacts
+    }
+
+    /// A page of all bindings that hold at `now`. Those of one address are found together.
+    pub fn page(&self, now: Instant, page: Page) -> Found<Registered> {
+        Found::on(page, &self.rows, |_, row, found| {
+            let live = row.bindings.iter().filter(|binding| binding.expires > now);
+            found.extend(live.map(|binding| Registered::new(&row.address, binding)));
+        })
     }
 
     /// How many addresses have bindings.

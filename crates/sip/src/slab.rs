@@ -84,6 +84,17 @@ impl<T> Slab<T> {
         Some(value)
     }
 
+    /// How many places there are, in use or free.
+    pub(crate) fn places(&self) -> u32 {
+        u32::try_from(self.rows.len()).expect("the limit fits 32 bits")
+    }
+
+    /// The row at a place, where it is in use.
+    pub(crate) fn at(&self, index: u32) -> Option<(Id, &T)> {
+        let row = self.rows.get(usize::try_from(index).ok()?)?;
+        Some((Id { index, generation: row.generation }, row.value.as_ref()?))
+    }
+
     /// Every row in use, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Id, &T)> {
         self.rows

@@ -9,6 +9,7 @@ mod cancel;
 mod client;
 mod config;
 mod date;
+mod inspect;
 mod outbound;
 mod receive;
 mod register;
@@ -18,12 +19,15 @@ mod scanner;
 mod send;
 mod storage;
 mod table;
+mod tally;
 mod timer;
 
 pub use config::{Config, Limits};
+pub use inspect::Registered;
 pub use send::Path;
 pub use storage::Storage;
 pub(crate) use table::{Asked, Cancel, Client, ClientKind, Entry, Server, ServerKind};
+pub use tally::Tally;
 
 use crate::digest::Digest;
 use crate::framing::Framer;
@@ -282,6 +286,7 @@ pub struct Stack {
     pub(crate) locks: Arc<Locks>,
     /// Requests of scanners.
     scanned: u64,
+    tally: Tally,
     draining: bool,
 }
 
@@ -303,6 +308,7 @@ impl Stack {
             out: VecDeque::new(),
             locks: Arc::default(),
             scanned: 0,
+            tally: Tally::default(),
             draining: false,
             config,
             directory,
@@ -376,6 +382,16 @@ impl Stack {
     /// How many requests of scanners were passed over.
     pub fn scanned(&self) -> u64 {
         self.scanned
+    }
+
+    /// What is counted since the start.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// How many streams are open, by transport.
+    pub fn streams_by_transport(&self) -> Vec<(Transport, usize)> {
+        self.connections.by_transport()
     }
 
     /// The calendar was set, or limits and rules have changed. Transactions at work go on by the old ones.
@@ -479,7 +495,7 @@ impl Stack {
 
     fn handed_over(&mut self, now: Instant, parcel: Parcel) {
         match parcel {
-            Parcel::Request { arrival, bytes } => self.message(now, arrival, &bytes, None),
+            Parcel::Request { arrival, bytes } => self.message(now, arrival, &bytes, Some(0)),
             Parcel::Stray { arrival, bytes, left } => self.message(now, arrival, &bytes, Some(left)),
             Parcel::Response { bytes } => self.response_bytes(now, &bytes),
             Parcel::Write { conn, peer, bytes, owner } => self.write_for(conn, peer, bytes, owner),

@@ -1,7 +1,9 @@
 //! What commands return: the same value as JSON for programs and in words for people.
 
 pub mod bans;
+pub mod sip;
 pub mod turn;
+mod words;
 
 pub use bans::{Banned, Bans, LockedOut};
 

@@ -7,6 +7,7 @@ use super::failure::{Failure, Kind};
 use crate::accounts::{self, Accounts};
 use crate::config::Plan;
 use crate::doorman::{Letter, Listed};
+use crate::services::sip::overview;
 use crate::services::turn::sessions::{Look, Seen};
 use serde_json::Value;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub trait Backend: Send + Sync {
     fn workers(&self) -> u16;
     /// What one worker sees on a page of its TURN sessions.
     fn look(&self, worker: WorkerId, look: Look) -> Reply<'_, Seen>;
+    /// Sends one worker an order about SIP. The order holds the way back.
+    fn order_sip(&self, worker: WorkerId, order: overview::Order) -> Reply<'_, ()>;
     /// Who is shut out.
     fn bans(&self) -> Reply<'_, Listed>;
     /// Lets every worker's doorman have this letter.
@@ -63,6 +66,11 @@ impl Offline {
 pub fn no_server(plan: &Plan) -> Failure {
     let socket = plan.admin.socket.display();
     Failure::new(Kind::Unavailable, format!("the server does not run (nobody answers on {socket})"))
+}
+
+/// What is answered where a worker that was asked has ended.
+pub(crate) fn gone(worker: WorkerId) -> Failure {
+    Failure::new(Kind::Unavailable, format!("worker {} has ended", worker.0))
 }
 
 impl Backend for Offline {
@@ -99,6 +107,10 @@ impl Backend for Offline {
     }
 
     fn look(&self, _: WorkerId, _: Look) -> Reply<'_, Seen> {
+        Box::pin(async { Err(no_server(&self.plan)) })
+    }
+
+    fn order_sip(&self, _: WorkerId, _: overview::Order) -> Reply<'_, ()> {
         Box::pin(async { Err(no_server(&self.plan)) })
     }
 

@@ -113,6 +113,18 @@ const ROWS: &[Row] = &[
         "",
         "SIP requests of scanners, which are not answered.",
     ),
+    counter("sip.requests.", "parlour_sip_requests_total", "method", "SIP requests that came, again or not."),
+    counter("sip.answers.", "parlour_sip_answers_total", "class", "SIP answers that left, ours and others'."),
+    counter("sip.messages.", "parlour_sip_messages_total", "transport", "SIP messages that came."),
+    gauge("sip.open.", "parlour_sip_connections", "transport", "Streams of SIP."),
+    gauge("sip.bindings", "parlour_sip_bindings", "", "Phones, or flows of phones, that are registered."),
+    gauge("sip.addresses", "parlour_sip_addresses", "", "Accounts with a phone that is registered."),
+    gauge(
+        "sip.transactions",
+        "parlour_sip_transactions",
+        "",
+        "SIP transactions, ended ones that still absorb included.",
+    ),
     counter("xmpp.failed_logins", "parlour_xmpp_failed_logins_total", "", "XMPP logins refused."),
     gauge("net.open", "parlour_net_open", "", "Connections open now, accepted or opened."),
     gauge("net.half_open", "parlour_net_dtls_half_open", "", "DTLS handshakes under way."),
@@ -147,7 +159,7 @@ const ROWS: &[Row] = &[
 ];
 
 /// Names that another row says better.
-const HIDDEN: &[&str] = &["turn.allocations"];
+const HIDDEN: &[&str] = &["turn.allocations", "sip.streams"];
 
 /// A metric with its values.
 struct Metric {

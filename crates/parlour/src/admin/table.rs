@@ -1,5 +1,6 @@
 //! Every administrative command, declared once.
 
+use super::answers::sip::SipBindings;
 use super::answers::turn::{
     TurnCredentials, TurnDisconnected, TurnDrain, TurnSessionDetails, TurnSessions, TurnTest,
 };
@@ -8,13 +9,13 @@ use super::answers::{
     Users, Written,
 };
 use super::command::{Argument, Caller, Command, Kind, Returned, Run};
-use super::{bans, house, turn, users};
+use super::{bans, house, sip, turn, users};
 use crate::cli::{init, pages, relay_test, start};
 
 /// The first words of commands with two, and what they have in common.
 pub const GROUPS: &[(&str, &str)] = &[
     ("turn", "STUN and TURN: who is relayed for, and the end of it"),
-    ("sip", "SIP: who is shut out"),
+    ("sip", "SIP: who is registered, who is shut out"),
     ("user", "Accounts: add, change, look at, import"),
     ("dns", "What the DNS must say about the domains"),
 ];
@@ -49,6 +50,22 @@ const SOURCE: Argument = Argument {
     positional: true,
     required: true,
     help: "The address, as 192.0.2.1 or 2001:db8::1",
+};
+
+const LIMIT: Argument = Argument {
+    name: "limit",
+    kind: Kind::Number,
+    positional: false,
+    required: false,
+    help: "At most so many; 1000 unless given, never more than 10000",
+};
+
+const AFTER: Argument = Argument {
+    name: "after",
+    kind: Kind::Text,
+    positional: false,
+    required: false,
+    help: "Go on where an earlier list ended; it says where",
 };
 
 const ASKS: &str = "The password is asked for at the terminal, or read as one line from the standard input; \
@@ -233,20 +250,8 @@ pub const COMMANDS: &[Command] = &[
                 required: false,
                 help: "Only those of this account",
             },
-            Argument {
-                name: "limit",
-                kind: Kind::Number,
-                positional: false,
-                required: false,
-                help: "At most so many; 1000 unless given, never more than 10000",
-            },
-            Argument {
-                name: "after",
-                kind: Kind::Text,
-                positional: false,
-                required: false,
-                help: "Go on where an earlier list ended; it says where",
-            },
+            LIMIT,
+            AFTER,
         ],
         returns: Returned::of::<TurnSessions>(),
         run: Run::Server(turn::sessions),
@@ -364,6 +369,24 @@ pub const COMMANDS: &[Command] = &[
         ],
         returns: Returned::of::<TurnTest>(),
         run: Run::CommandLine(relay_test::run),
+        ..LOOK
+    },
+    Command {
+        path: &["sip", "bindings"],
+        summary: "List who is registered: each phone with its contact and where it registered from",
+        arguments: &[
+            Argument {
+                name: "user",
+                positional: false,
+                required: false,
+                help: "Only those of this account",
+                ..ADDRESS
+            },
+            LIMIT,
+            AFTER,
+        ],
+        returns: Returned::of::<SipBindings>(),
+        run: Run::Server(sip::bindings),
         ..LOOK
     },
     Command {

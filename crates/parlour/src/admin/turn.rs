@@ -247,7 +247,7 @@ fn remaining(now: Instant, until: Instant) -> u64 {
 }
 
 /// An account by its address; an alias of one of our domains stands for the domain.
-fn address(house: &dyn Backend, text: &str) -> Result<Address, Failure> {
+pub(super) fn address(house: &dyn Backend, text: &str) -> Result<Address, Failure> {
     let address: Address = text.parse().map_err(|error| Failure::usage(format!("{text}: {error}")))?;
     let directory = house.accounts().directory();
     Ok(directory.domain(address.domain()).map_or(address.clone(), |main| address.at(main)))

@@ -4,6 +4,7 @@
 
 mod keepalive;
 mod names;
+pub mod overview;
 mod setup;
 
 use crate::config::plan;
@@ -46,6 +47,8 @@ pub enum Mail {
     },
     /// What is known of a name.
     Resolved(names::Answer),
+    /// From the back office.
+    Order(overview::Order),
 }
 
 /// SIP on one worker.
@@ -84,6 +87,7 @@ impl Sip {
         let input = match mail {
             Mail::Parcel(parcel) => Input::HandedOver { parcel },
             Mail::Stored { token, durable } => Input::Stored { token, durable },
+            Mail::Order(order) => return self.order(desk, order),
             Mail::Resolved(answer) => {
                 let (token, found) = self.names.answered(desk.net.now(), answer);
                 Input::Resolved { token, found, random: chance() }
@@ -338,13 +342,6 @@ impl Service for Sip {
     }
 
     fn report(&self, report: &mut Report) {
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        report.add("sip.addresses", count(self.stack.registrar().len()));
-        report.add("sip.bindings", count(self.stack.registrar().count()));
-        report.add("sip.transactions", count(self.stack.transactions()));
-        report.add("sip.bindings.unsaved", count(self.stack.storage().unsaved()));
-        report.add("sip.registrations.from-memory", self.stack.storage().from_memory());
-        report.add("sip.scanners", self.stack.scanned());
-        report.add("sip.streams", count(self.stack.streams()));
+        self.report_on(report);
     }
 }

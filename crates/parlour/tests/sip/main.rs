@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where something is not as it should be")]
 #![expect(clippy::disallowed_types, reason = "a test is a client with sockets of its own")]
 
+mod admin;
 mod agent;
 mod bans;
 mod calls;

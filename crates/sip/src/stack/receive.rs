@@ -75,9 +75,13 @@ impl Stack {
         }
     }
 
-    /// A whole message. `stray`: another worker found nothing for it, and this many more may be asked.
+    /// A whole message. `stray`: it came to another worker, and if it is nothing to this one, so many more may be asked.
     pub(super) fn message(&mut self, now: Instant, arrival: Arrival, bytes: &[u8], stray: Option<u16>) {
-        match Message::parse(bytes) {
+        let message = Message::parse(bytes);
+        if let (Ok(message), None) = (&message, stray) {
+            self.tally.came(arrival.transport, message);
+        }
+        match message {
             Ok(message) if scanner::is(&message) => self.pass_over(&arrival),
             Ok(message) if message.is_request() => self.request(now, arrival, &message, stray),
             Ok(message) => self.response(now, &message),

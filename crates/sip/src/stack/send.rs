@@ -156,6 +156,7 @@ impl Stack {
     /// Sends a response back the way its request came (RFC 3261 §18.2.2). `to` is its
     /// [`return_address`](crate::transport::return_address).
     pub(crate) fn send_back(&mut self, now: Instant, arrival: &Arrival, to: SocketAddr, bytes: Vec<u8>) {
+        self.tally.answered(&bytes);
         match arrival.flow {
             Flow::Datagram { socket, local, .. } => {
                 let local = Some(local).filter(|ip| !ip.is_unspecified());

@@ -93,6 +93,18 @@ impl Connections {
         self.open.len()
     }
 
+    /// How many are open, by transport.
+    pub fn by_transport(&self) -> Vec<(Transport, usize)> {
+        let mut counts: Vec<(Transport, usize)> = Vec::new();
+        for transport in self.open.values().map(|connection| connection.arrival.transport) {
+            match counts.iter_mut().find(|(known, _)| *known == transport) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((transport, 1)),
+            }
+        }
+        counts
+    }
+
     /// Whether none is open.
     pub fn is_empty(&self) -> bool {
         self.open.is_empty()

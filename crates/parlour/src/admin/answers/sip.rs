@@ -1,0 +1,69 @@
+//! What the commands on SIP return.
+
+use super::words::{table, time};
+use crate::admin::command::Answer;
+use serde::{Deserialize, Serialize};
+use std::fmt::Write;
+use utoipa::ToSchema;
+
+/// Who is registered: everybody, or a part of them.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct SipBindings {
+    /// In the order in which the server keeps them.
+    pub bindings: Vec<SipBinding>,
+    /// Where the list goes on (`--after`); absent where it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A phone, or one of its flows, that has registered.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct SipBinding {
+    /// The account.
+    pub address: String,
+    /// The contact, as the phone wrote it.
+    pub contact: String,
+    /// How the phone is reached; absent where it is reached at its contact alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<String>,
+    /// From where the phone registered, as the server sees it: where calls are sent. Absent with `transport`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The proxies on the way to it (RFC 3327).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Which phone it is (`+sip.instance`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// Which of the phone's flows it is (`reg-id`, RFC 5626).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<String>,
+    /// Its preference, up to 1.
+    pub q: f64,
+    /// How long it holds unless it is refreshed, in seconds.
+    pub remaining: u64,
+}
+
+impl Answer for SipBindings {
+    fn human(&self) -> String {
+        let rows: Vec<_> = self.bindings.iter().map(row).collect();
+        let mut text = table(&["ADDRESS", "CONTACT", "VIA", "FROM", "Q", "LEFT"].map(str::to_owned), &rows);
+        let _ = write!(text, "{} bindings", self.bindings.len());
+        if let Some(next) = &self.next {
+            let _ = write!(text, "; the list goes on with --after {next}");
+        }
+        text
+    }
+}
+
+fn row(binding: &SipBinding) -> [String; 6] {
+    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "–".into());
+    [
+        binding.address.clone(),
+        binding.contact.clone(),
+        or_none(&binding.transport),
+        or_none(&binding.source),
+        binding.q.to_string(),
+        time(binding.remaining),
+    ]
+}

@@ -1,0 +1,126 @@
+//! The commands on SIP: who is registered, and from where.
+//!
+//! Workers are asked page by page, so that none of them is held up by a look at 100 000 bindings.
+
+use super::answers::sip::{SipBinding, SipBindings};
+use super::arguments::Arguments;
+use super::backend::Backend;
+use super::command::{Reply, reply};
+use super::failure::Failure;
+use crate::services::sip::overview::Order;
+use ::sip::stack::Registered;
+use ::sip::{Found, Page};
+use serde_json::Value;
+use std::future::Future;
+use std::time::Instant;
+use wire::WorkerId;
+
+/// How many places of a worker's table are looked at before it goes on with its clients.
+const PLACES: u32 = 2048;
+/// How many rows are listed unless more are asked for.
+const USUAL: u64 = 1_000;
+/// The most that are listed at once.
+const MOST: u64 = 10_000;
+
+/// `parlour sip bindings`
+pub(super) fn bindings<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+    Box::pin(async move {
+        let now = Instant::now();
+        let shown = |found: Vec<Registered>| found.iter().map(|one| binding(now, one)).collect();
+        if let Some(user) = arguments.text("user") {
+            let address = super::turn::address(house, user)?;
+            let home = address.home(house.workers().max(1));
+            let found = ask(house, home, |sender| Order::BindingsOf(address, sender)).await?;
+            return reply(&SipBindings { bindings: shown(found), next: None });
+        }
+        let (from, limit) = part(arguments)?;
+        let look = |worker, page| ask(house, worker, move |sender| Order::Bindings(page, sender));
+        let (found, next) = pages(house, from, limit, look).await?;
+        reply(&SipBindings { bindings: shown(found), next: next.map(Place::name) })
+    })
+}
+
+/// A binding in words.
+fn binding(now: Instant, binding: &Registered) -> SipBinding {
+    SipBinding {
+        address: binding.address.to_string(),
+        contact: text(&binding.contact),
+        transport: binding.flow.map(|(transport, _)| transport.to_string()),
+        source: binding.flow.map(|(_, peer)| peer.to_string()),
+        path: Some(text(&binding.path)).filter(|path| !path.is_empty()),
+        instance: binding.instance.as_deref().map(text),
+        flow: binding.flow_number.as_deref().map(text),
+        q: f64::from(binding.q) / 1000.0,
+        remaining: binding.expires.saturating_duration_since(now).as_secs(),
+    }
+}
+
+/// A text that a peer wrote, without what would do something to a terminal.
+fn text(bytes: &[u8]) -> String {
+    let is_odd = |c: char| {
+        c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)
+    };
+    String::from_utf8_lossy(bytes).chars().map(|c| if is_odd(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Asks one worker.
+async fn ask<T>(
+    house: &dyn Backend,
+    worker: WorkerId,
+    order: impl FnOnce(tokio::sync::oneshot::Sender<T>) -> Order,
+) -> Result<T, Failure> {
+    let (sender, answer) = tokio::sync::oneshot::channel();
+    house.order_sip(worker, order(sender)).await?;
+    answer.await.map_err(|_| super::backend::gone(worker))
+}
+
+/// A place in the tables of all workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Place {
+    worker: u16,
+    from: u32,
+}
+
+impl Place {
+    fn name(self) -> String {
+        format!("{}.{}", self.worker, self.from)
+    }
+}
+
+/// Where a list is to begin, and how long it may be.
+fn part(arguments: &Arguments) -> Result<(Place, usize), Failure> {
+    let limit = arguments.number("limit").unwrap_or(USUAL);
+    if !(1..=MOST).contains(&limit) {
+        return Err(Failure::usage(format!("`limit` must be from 1 to {MOST}")));
+    }
+    let place = |text: &str| {
+        let (worker, from) = text.split_once('.')?;
+        Some(Place { worker: worker.parse().ok()?, from: from.parse().ok()? })
+    };
+    let from = match arguments.text("after") {
+        None => Place::default(),
+        Some(text) => place(text)
+            .ok_or_else(|| Failure::usage(format!("`{text}` is not a place in the list, as 0.1000 is")))?,
+    };
+    Ok((from, usize::try_from(limit).unwrap_or(1)))
+}
+
+/// Rows from a place on, until there are no more or the limit is reached; where to go on then.
+async fn pages<T, F: Future<Output = Result<Found<T>, Failure>>>(
+    house: &dyn Backend,
+    from: Place,
+    limit: usize,
+    look: impl Fn(WorkerId, Page) -> F,
+) -> Result<(Vec<T>, Option<Place>), Failure> {
+    let mut rows = Vec::new();
+    let mut next = Some(from).filter(|place| place.worker < house.workers());
+    while let Some(place) = next.filter(|_| rows.len() < limit) {
+        let page = Page { from: place.from, places: PLACES, most: limit - rows.len() };
+        let found = look(WorkerId(place.worker), page).await?;
+        rows.extend(found.found);
+        let following = Place { worker: place.worker + 1, from: 0 };
+        let following = (following.worker < house.workers()).then_some(following);
+        next = found.next.map(|from| Place { from, ..place }).or(following);
+    }
+    Ok((rows, next))
+}

@@ -1,0 +1,55 @@
+//! What the administrator asks one worker's SIP, and what it says of itself.
+
+use super::Sip;
+use crate::desk::Desk;
+use crate::report::Report;
+use ::sip::stack::Registered;
+use ::sip::{Found, Page};
+use tokio::sync::oneshot;
+use wire::Address;
+
+/// A letter from the back office, with the way back.
+#[derive(Debug)]
+pub enum Order {
+    /// A page of the bindings of everybody at home here.
+    Bindings(Page, oneshot::Sender<Found<Registered>>),
+    /// The bindings of one address at home here.
+    BindingsOf(Address, oneshot::Sender<Vec<Registered>>),
+}
+
+impl Sip {
+    /// The back office wants something. Whoever asked may have gone away meanwhile.
+    pub(super) fn order(&mut self, desk: &mut Desk<'_, '_>, order: Order) {
+        let now = desk.net.now();
+        match order {
+            Order::Bindings(page, reply) => drop(reply.send(self.stack.bindings(now, page))),
+            Order::BindingsOf(address, reply) => drop(reply.send(self.stack.bindings_of(now, &address))),
+        }
+    }
+
+    /// Adds how this worker's SIP is.
+    pub(super) fn report_on(&self, report: &mut Report) {
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let stack = &self.stack;
+        report.add("sip.addresses", count(stack.registrar().len()));
+        report.add("sip.bindings", count(stack.registrar().count()));
+        report.add("sip.transactions", count(stack.transactions()));
+        report.add("sip.bindings.unsaved", count(stack.storage().unsaved()));
+        report.add("sip.registrations.from-memory", stack.storage().from_memory());
+        report.add("sip.scanners", stack.scanned());
+        report.add("sip.streams", count(stack.streams()));
+        for (transport, open) in stack.streams_by_transport() {
+            report.add(&format!("sip.open.{transport}"), count(open));
+        }
+        let tally = stack.tally();
+        for (method, requests) in tally.requests() {
+            report.add(&format!("sip.requests.{method}"), requests);
+        }
+        for (class, answers) in tally.answers() {
+            report.add(&format!("sip.answers.{class}"), answers);
+        }
+        for (transport, messages) in tally.messages() {
+            report.add(&format!("sip.messages.{transport}"), messages);
+        }
+    }
+}
