@@ -228,7 +228,7 @@ mod tests {
             ("turn.refused.401", 7),
             ("turn.refused.486", 1),
             ("turn.allocations", 9),
-            ("sip.bindings", 3),
+            ("sip.bindings.unsaved", 3),
             ("net.accepted", 5),
             ("net.open", 2),
         ] {
@@ -244,9 +244,9 @@ parlour_net_events_total{event=\"accepted\"} 5
 # HELP parlour_net_open Connections open now, accepted or opened.
 # TYPE parlour_net_open gauge
 parlour_net_open 2
-# HELP parlour_sip_bindings sip.bindings, as parlour status has it.
-# TYPE parlour_sip_bindings gauge
-parlour_sip_bindings 3
+# HELP parlour_sip_bindings_unsaved sip.bindings.unsaved, as parlour status has it.
+# TYPE parlour_sip_bindings_unsaved gauge
+parlour_sip_bindings_unsaved 3
 # HELP parlour_turn_refused_total STUN and TURN requests refused, by error code.
 # TYPE parlour_turn_refused_total counter
 parlour_turn_refused_total{code=\"401\"} 7
