@@ -113,6 +113,11 @@ pub(crate) struct Out {
     pub(crate) tag: Tag,
 }
 
+/// What a WebSocket is closed with where nothing is wrong (RFC 6455 §7.4.1).
+const DONE: u16 = 1000;
+/// The same where the server ends.
+const GOING_AWAY: u16 = 1001;
+
 /// How a stream ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
@@ -217,8 +222,9 @@ impl<M> Core<M> {
         // A stream that is leaving is its new owner's affair: what broke here will show there.
         let ends = |stream: &&mut Stream| stream.phase != Phase::Gone && !stream.leaving;
         let Some(stream) = self.streams.get_mut(id).filter(ends) else { return };
-        let unseen = matches!(stream.phase, Phase::Connecting | Phase::Handshaking);
+        let unseen = matches!(stream.phase, Phase::Connecting | Phase::Handshaking | Phase::Asking);
         let outgoing = stream.spec.is_none();
+        let close = if reason == CloseReason::Shutdown { GOING_AWAY } else { DONE };
         match stream.phase {
             Phase::Connecting => self.chores.refusals.push_back((id, stream.tag, reason.into_error())),
             Phase::Handshaking | Phase::Securing => {
@@ -231,10 +237,14 @@ impl<M> Core<M> {
                 }
             }
             Phase::Open => self.chores.endings.push_back((id, reason)),
-            Phase::Closing | Phase::Gone => {}
+            Phase::Asking | Phase::Closing | Phase::Gone => {}
         }
         let orderly = manner == Manner::Orderly && stream.phase != Phase::Connecting;
         let already = stream.phase == Phase::Closing;
+        if orderly && let Some(mut web) = stream.web.take() {
+            web.write_close(close, stream.queue(&mut self.spare));
+            stream.web = Some(web);
+        }
         stream.phase = if orderly { Phase::Closing } else { Phase::Gone };
         if orderly && !already {
             self.timers.set(Due::Stream(id.slot), self.now + limits.linger);

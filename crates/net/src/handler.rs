@@ -1,6 +1,6 @@
 //! What the product gives to a worker, and the words in which the worker tells it what happened.
 
-use crate::{Batch, Net};
+use crate::{Batch, Net, Subprotocol, Unwanted, WebFacts, WebRequest};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -35,6 +35,12 @@ pub trait Handler: 'static {
         true
     }
 
+    /// Asked of every stream that begins as a request for a WebSocket, where its listener lets those in: what is spoken on
+    /// it, or why it is not wanted. `tag` is the listener's. The stream is `opened` when it is granted.
+    fn upgrades(&mut self, _tag: Tag, _request: &WebRequest<'_>) -> Result<Subprotocol, Unwanted> {
+        Err(Unwanted::Path)
+    }
+
     /// A stream is ready: accepted (its TLS handshake done where the listener asks for one) or connected by us. A DTLS
     /// session is a connection too; it is never paused, never started TLS in and never moved.
     fn opened(&mut self, net: &mut Net<'_, Self::Mail>, conn: ConnectionId, info: &ConnectionInfo);
@@ -50,7 +56,7 @@ pub trait Handler: 'static {
     /// taken, the connection is closed with [`CloseReason::ReadOverflow`]. A handler that buffers by itself returns
     /// `data.len()`.
     ///
-    /// Of a DTLS session, each call brings one message, whole, and what is not taken of it is dropped.
+    /// Of a DTLS session and of a WebSocket, each call brings one message, whole, and what is not taken of it is dropped.
     fn received(&mut self, net: &mut Net<'_, Self::Mail>, conn: ConnectionId, data: &[u8]) -> usize;
 
     /// After [`Net::keep_half`]: the peer has ended its half, and all it sent has been offered. Ours is still open.
@@ -108,7 +114,7 @@ pub struct ConnectionInfo {
     /// Whether we opened it.
     pub outgoing: bool,
     /// [`Transport::Tcp`], or [`Transport::Tls`] once TLS is up (also when it was started in mid-stream);
-    /// [`Transport::Dtls`] of a DTLS session.
+    /// [`Transport::Dtls`] of a DTLS session, [`Transport::Ws`] or [`Transport::Wss`] of a WebSocket.
     pub transport: Transport,
     /// The socket of [`Net::bind_stream`] that accepted it, if one did.
     pub listener: Option<SocketId>,
@@ -122,6 +128,8 @@ pub struct ConnectionInfo {
     pub alpn: Option<Vec<u8>>,
     /// What was negotiated, once TLS is up.
     pub tls: Option<TlsFacts>,
+    /// What was agreed on, of a WebSocket.
+    pub web: Option<WebFacts>,
 }
 
 /// What a TLS handshake agreed on.
@@ -155,13 +163,16 @@ pub enum CloseReason {
     Failed(io::ErrorKind),
     /// [`Limits::read_buffer`](crate::Limits::read_buffer) bytes waited and the handler took none.
     ReadOverflow,
-    /// No plaintext byte came within [`Limits::first_byte`](crate::Limits::first_byte), or none of a DTLS session within
-    /// [`Limits::session_idle`](crate::Limits::session_idle).
+    /// No plaintext byte came within [`Limits::first_byte`](crate::Limits::first_byte), none of a DTLS session within
+    /// [`Limits::session_idle`](crate::Limits::session_idle), or no sign of life of a WebSocket
+    /// ([`Limits::web_silence`](crate::Limits::web_silence)).
     Silent,
     /// TLS was not up within [`Limits::handshake`](crate::Limits::handshake) (after `start_tls`).
     HandshakeTimeout,
     /// TLS failed: what was wrong, for the log.
     Tls(String),
+    /// What came by a WebSocket broke its rules: the code that it was closed with (RFC 6455 §7.4.1).
+    Web(u16),
     /// The worker ends.
     Shutdown,
 }

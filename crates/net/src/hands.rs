@@ -6,7 +6,7 @@ use crate::core::{Core, Manner, Move, Out};
 use crate::dtls;
 use crate::stream::Phase;
 use crate::tls::ServerName;
-use crate::{CloseReason, ConnectionInfo, Full, PacketRef, Tag};
+use crate::{CloseReason, ConnectionInfo, Full, PacketRef, Tag, web};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -70,7 +70,7 @@ impl<M: Send + 'static> Net<'_, M> {
 
     /// Queues bytes on a stream, all or nothing: inside TLS once that was asked for. `Ok` and without effect on a
     /// connection that is gone or closing. On a DTLS session the bytes are one message, which may be lost on its way, and
-    /// is when it has more than 2^14 octets.
+    /// is when it has more than 2^14 octets. On a WebSocket they are one message: text where they are UTF-8, else binary.
     ///
     /// # Errors
     /// [`Full`] when [`Limits::write_buffer`](crate::Limits::write_buffer) would be passed.
@@ -84,12 +84,16 @@ impl<M: Send + 'static> Net<'_, M> {
         let Some(stream) = core.streams.get_mut(conn).filter(|stream| stream.may_write()) else {
             return Ok(());
         };
-        if stream.queued() + bytes.len() > limit {
+        let is_web = stream.web.is_some();
+        let size = if is_web { web::Session::size(bytes.len()) } else { bytes.len() };
+        if stream.queued() + size > limit {
             return Err(Full);
         }
-        let queue = if stream.sealing { &mut stream.plain } else { &mut stream.out };
-        core.spare.lend(queue);
-        queue.extend_from_slice(bytes);
+        let queue = stream.queue(&mut core.spare);
+        match is_web {
+            true => web::Session::write(bytes, queue),
+            false => queue.extend_from_slice(bytes),
+        }
         core.touch(conn);
         Ok(())
     }
@@ -117,7 +121,7 @@ impl<M: Send + 'static> Net<'_, M> {
         self.core.streams.get(conn).map_or(0, |stream| stream.queued())
     }
 
-    /// Closes a stream in order: flush, TLS close_notify, FIN, all within [`Limits::linger`](crate::Limits::linger).
+    /// Closes a stream in order: flush, a WebSocket's close (RFC 6455 §7.1.2), TLS close_notify, FIN, all within [`Limits::linger`](crate::Limits::linger).
     /// Nothing is received from it any more; [`Handler::closed`](crate::Handler::closed) follows right after this
     /// callback (or `refused`, of a connect that was under way), while the rest goes on behind it.
     pub fn close(&mut self, conn: ConnectionId) {

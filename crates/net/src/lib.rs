@@ -5,7 +5,7 @@
 //! twin of every listener, and calls one [`Handler`] per worker. A handler acts through [`Net`], the hands that are lent
 //! to it for one callback. Between workers there is only bounded mail ([`Net::post`], [`Net::migrate`], [`Postbox`]).
 //!
-//! Linux only (`recvmmsg`, `sendmmsg`, UDP GSO and GRO, the error queue). Left out so far: WebSocket, HTTPS.
+//! Linux only (`recvmmsg`, `sendmmsg`, UDP GSO and GRO, the error queue). Left out so far: HTTPS.
 
 mod admission;
 mod appetite;
@@ -30,6 +30,7 @@ mod stream;
 mod sys;
 pub mod tls;
 mod token;
+mod web;
 mod worker;
 pub mod xdp;
 
@@ -41,6 +42,7 @@ pub use limits::Limits;
 pub use listen::{Bound, Endpoint, Kind, ListenError, Listeners, Spec, listen};
 pub use reception::{ChangeError, Reception};
 pub use running::{Ended, Postbox, Running, Setup, Start, run};
+pub use web::{Subprotocol, Unwanted, WebFacts, WebRequest};
 
 /// Raises this process's limit of open files as far as the system lets it; returns what holds now.
 ///

@@ -22,6 +22,11 @@ pub struct Limits {
     pub session_idle: Duration,
     /// How long an accepted stream or DTLS session may stay without one byte of plaintext.
     pub first_byte: Duration,
+    /// The longest message of a WebSocket, whatever it comes in.
+    pub web_message: usize,
+    /// How long a WebSocket may be silent before its client is asked whether it is still there, and how long that may take
+    /// to say so.
+    pub web_silence: Duration,
     /// How long a closed connection may take to flush and to be acknowledged by the peer.
     pub linger: Duration,
     /// How long a connection may be silent before the kernel asks whether the peer is still there (TCP keep-alive).
@@ -53,6 +58,8 @@ impl Default for Limits {
             half_open_per_source: 32,
             session_idle: Duration::from_secs(3_900),
             first_byte: Duration::from_secs(30),
+            web_message: 64 << 10,
+            web_silence: Duration::from_secs(25),
             linger: Duration::from_secs(5),
             keepalive: Duration::from_secs(600),
             unacknowledged: Duration::from_secs(120),

@@ -3,6 +3,7 @@
 mod registry;
 mod retirement;
 
+use crate::web::Admits;
 use crate::{Limits, Tag, datagram, limits};
 pub(crate) use registry::{Change, DatagramRow, DoorRow, Registry};
 pub(crate) use retirement::Retirement;
@@ -23,6 +24,9 @@ pub struct Spec {
     pub kind: Kind,
     /// Where.
     pub at: Endpoint,
+    /// Whether streams that begin as a request for a WebSocket become one, of [`Kind::Tcp`] and [`Kind::Tls`]
+    /// ([`Handler::upgrades`](crate::Handler::upgrades)).
+    pub web: bool,
 }
 
 /// What a listener takes in.
@@ -38,6 +42,13 @@ pub enum Kind {
     /// Streams inside TLS from the first byte on.
     Tls {
         /// As for [`Kind::Tcp`].
+        alpn: Vec<Vec<u8>>,
+    },
+    /// WebSockets, and nothing else.
+    Ws,
+    /// WebSockets inside TLS, and nothing else.
+    Wss {
+        /// As for [`Kind::Tcp`]; browsers name `http/1.1`.
         alpn: Vec<Vec<u8>>,
     },
     /// Datagrams inside DTLS 1.2. Each session is a connection to its handler.
@@ -101,14 +112,16 @@ impl Kind {
             Self::Udp => Transport::Udp,
             Self::Tcp { .. } => Transport::Tcp,
             Self::Tls { .. } => Transport::Tls,
+            Self::Ws => Transport::Ws,
+            Self::Wss { .. } => Transport::Wss,
             Self::Dtls { .. } => Transport::Dtls,
         }
     }
 
     fn alpn(&self) -> &[Vec<u8>] {
         match self {
-            Self::Udp => &[],
-            Self::Tcp { alpn } | Self::Tls { alpn } | Self::Dtls { alpn } => alpn,
+            Self::Udp | Self::Ws => &[],
+            Self::Tcp { alpn } | Self::Tls { alpn } | Self::Wss { alpn } | Self::Dtls { alpn } => alpn,
         }
     }
 }
@@ -127,6 +140,7 @@ pub struct Listeners {
 pub(crate) struct Row {
     pub(crate) spec: u16,
     pub(crate) tag: Tag,
+    pub(crate) web: Admits,
 }
 
 impl Listeners {
@@ -234,7 +248,7 @@ fn probe(spec: &Spec, address: SocketAddr, ours: &dyn Fn(SocketAddr) -> bool) ->
     let free = || -> io::Result<SocketAddr> {
         let socket = match spec.kind {
             Kind::Udp | Kind::Dtls { .. } => datagram::open(address)?,
-            Kind::Tcp { .. } | Kind::Tls { .. } => open_stream(address)?,
+            Kind::Tcp { .. } | Kind::Tls { .. } | Kind::Ws | Kind::Wss { .. } => open_stream(address)?,
         };
         socket.bind(&address.into())?;
         Ok(socket.local_addr()?.as_socket().unwrap_or(address))

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, OwnedPermit, Receiver, Sender, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
-use wire::{Epoch, Timers, Transport, WorkerId};
+use wire::{Epoch, Timers, WorkerId};
 
 /// What all workers share.
 #[derive(Clone, Debug, Default)]
@@ -278,7 +278,7 @@ where
 
 fn share(setup: Setup, bound: Vec<Bound>, registry: &Registry) -> io::Result<(Shared, Option<Sides>)> {
     let Setup { limits, identities, client } = setup;
-    let wants = |bound: &Bound| matches!(bound.transport, Transport::Tls | Transport::Dtls);
+    let wants = |bound: &Bound| bound.transport.is_secure();
     if identities.is_none() && bound.iter().any(wants) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a TLS listener without a certificate"));
     }

@@ -4,6 +4,7 @@ use crate::admission::Pass;
 use crate::listen::Row;
 use crate::sys::{Interest, streams};
 use crate::tls::{Facts, Session};
+use crate::web::{self, Admits};
 use crate::{ConnectionInfo, Tag};
 use std::io::{self, IoSlice, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,6 +17,8 @@ pub(crate) enum Phase {
     Connecting,
     /// TLS begins; the handler has not seen it yet.
     Handshaking,
+    /// Whether it is to be a WebSocket is not known, or its request is not whole yet; the handler has not seen it.
+    Asking,
     /// Bytes go both ways.
     Open,
     /// TLS begins in mid-stream.
@@ -43,6 +46,10 @@ pub(crate) struct Stream {
     pub(crate) facts: Option<Box<Facts>>,
     /// What it is if it does not begin as TLS does; it has not begun yet.
     pub(crate) or_plain: Option<Row>,
+    /// Whether it may be a WebSocket.
+    pub(crate) admits: Admits,
+    /// Once it is a WebSocket.
+    pub(crate) web: Option<Box<web::Session>>,
     /// Written, to be sealed when the handshake is done and the handler has returned.
     pub(crate) plain: Vec<u8>,
     /// Where in `plain` a new TLS record is to begin.
@@ -96,6 +103,8 @@ impl Stream {
             sealing: false,
             facts: None,
             or_plain: None,
+            admits: Admits::Never,
+            web: None,
             plain: Vec::new(),
             cuts: Vec::new(),
             out: Vec::new(),
@@ -124,19 +133,25 @@ impl Stream {
             tag: self.tag,
             outgoing: self.spec.is_none() && self.listener.is_none(),
             listener: self.listener,
-            transport: if facts.is_some() { Transport::Tls } else { Transport::Tcp },
+            transport: match (facts.is_some(), self.web.is_some()) {
+                (false, false) => Transport::Tcp,
+                (true, false) => Transport::Tls,
+                (false, true) => Transport::Ws,
+                (true, true) => Transport::Wss,
+            },
             local: self.local,
             peer: self.peer,
             sni: facts.and_then(|f| f.sni.clone()),
             alpn: facts.and_then(|f| f.alpn.clone()),
             tls: facts.map(|f| f.tls),
+            web: self.web.as_ref().map(|web| web.facts.clone()),
         }
     }
 
     /// Whether bytes of the peer may be looked at now.
     pub(crate) fn may_read(&self) -> bool {
         match self.phase {
-            Phase::Handshaking | Phase::Securing => true,
+            Phase::Handshaking | Phase::Asking | Phase::Securing => true,
             Phase::Open => !self.paused && !self.leaving,
             Phase::Connecting | Phase::Closing | Phase::Gone => false,
         }
@@ -145,6 +160,13 @@ impl Stream {
     /// Whether the handler may still write.
     pub(crate) fn may_write(&self) -> bool {
         !self.leaving && !self.finishing && !matches!(self.phase, Phase::Closing | Phase::Gone)
+    }
+
+    /// Where what is to be sent waits, inside TLS or not.
+    pub(crate) fn queue(&mut self, spare: &mut Spare) -> &mut Vec<u8> {
+        let queue = if self.sealing { &mut self.plain } else { &mut self.out };
+        spare.lend(queue);
+        queue
     }
 
     /// Octets written that the kernel has not taken.

@@ -10,6 +10,7 @@ mod gates;
 mod relisten;
 mod sealed;
 mod settle;
+mod upgrade;
 
 use crate::core::{Core, Due, Manner};
 use crate::gathering::Gathering;
@@ -255,11 +256,15 @@ impl<H: Handler> Worker<H> {
             Due::Retired => return self.look_at_retired(),
         };
         let Some(id) = self.core.streams.id_at(slot) else { return };
-        let phase = self.core.streams.get(id).map_or(Phase::Gone, |stream| stream.phase);
+        let stream = self.core.streams.get(id);
+        if stream.is_some_and(|stream| stream.phase == Phase::Open && stream.web.is_some()) {
+            return self.core.beat(id);
+        }
+        let phase = stream.map_or(Phase::Gone, |stream| stream.phase);
         let (reason, manner) = match phase {
             Phase::Connecting => (CloseReason::Failed(io::ErrorKind::TimedOut), Manner::AtOnce),
             Phase::Handshaking | Phase::Securing => (CloseReason::HandshakeTimeout, Manner::AtOnce),
-            Phase::Open => (CloseReason::Silent, Manner::Orderly),
+            Phase::Asking | Phase::Open => (CloseReason::Silent, Manner::Orderly),
             Phase::Closing | Phase::Gone => (CloseReason::Shutdown, Manner::AtOnce),
         };
         self.core.end(id, reason, manner);

@@ -35,16 +35,27 @@ pub fn specs(plan: &Plan) -> Vec<Spec> {
 fn spec(service: Service, transport: Transport, listener: &Listener) -> Spec {
     let kind = match transport {
         Transport::Udp => Kind::Udp,
-        Transport::Tcp | Transport::Ws => Kind::Tcp { alpn: alpn(service) },
-        Transport::Tls | Transport::Wss => Kind::Tls { alpn: alpn(service) },
+        Transport::Tcp => Kind::Tcp { alpn: alpn(service) },
+        Transport::Ws => Kind::Ws,
+        Transport::Wss => Kind::Wss { alpn: vec![HTTP.into()] },
+        Transport::Tls => Kind::Tls { alpn: alpn(service) },
         Transport::Dtls => Kind::Dtls { alpn: alpn(service) },
     };
     let at = match listener.host {
         Host::All => Endpoint::Every(listener.port),
         Host::One(address) => Endpoint::At(SocketAddr::new(address, listener.port)),
     };
-    Spec { name: format!("{service} {transport} \"{listener}\""), tag: tag(service, LISTENER), kind, at }
+    Spec {
+        name: format!("{service} {transport} \"{listener}\""),
+        tag: tag(service, LISTENER),
+        kind,
+        at,
+        web: false,
+    }
 }
+
+/// What browsers name when they open a WebSocket.
+const HTTP: &[u8] = b"http/1.1";
 
 /// What a service speaks inside TLS, by its registered name (RFC 7443, RFC 7301 registry, XEP-0368).
 fn alpn(service: Service) -> Vec<Vec<u8>> {

@@ -81,6 +81,7 @@ impl Peer {
             outgoing: false,
             listener: None,
             transport: Transport::Dtls,
+            web: None,
             local: self.local,
             peer: self.path.peer,
             sni: facts.and_then(|f| f.sni.clone()),

@@ -4,6 +4,7 @@
 use super::retirement::Retirement;
 use super::{Bound, ListenError, Row, Spec, choose, open_door};
 use crate::datagram::Datagram;
+use crate::web::Admits;
 use crate::{Endpoint, Limits, Tag};
 use socket2::Socket;
 use std::io;
@@ -87,11 +88,20 @@ pub(crate) struct DoorRow {
 
 impl Spec {
     fn is_sealed(&self) -> bool {
-        matches!(self.kind.transport(), Transport::Tls | Transport::Dtls)
+        self.kind.transport().is_secure()
     }
 
     fn is_stream(&self) -> bool {
-        matches!(self.kind.transport(), Transport::Tcp | Transport::Tls)
+        self.kind.transport().is_stream()
+    }
+
+    fn row(&self, number: u16) -> Row {
+        let web = match self.kind.transport() {
+            Transport::Ws | Transport::Wss => Admits::Only,
+            Transport::Tcp | Transport::Tls if self.web => Admits::Also,
+            _ => Admits::Never,
+        };
+        Row { spec: number, tag: self.tag, web }
     }
 
     fn has_port(&self) -> bool {
@@ -106,7 +116,7 @@ impl Place {
     fn admit(&mut self, spec: &Spec, number: u16) {
         self.was_plain |= !spec.is_sealed();
         let half = if spec.is_sealed() { &mut self.sealed } else { &mut self.plain };
-        *half = Some(Row { spec: number, tag: spec.tag });
+        *half = Some(spec.row(number));
     }
 
     fn datagram(&self) -> Option<SocketId> {

@@ -6,6 +6,7 @@ use crate::listen::{DoorRow, Row};
 use crate::stream::{Phase, Stream};
 use crate::sys::{Events, Interest};
 use crate::token::Token;
+use crate::web::Admits;
 use crate::{Handler, Net};
 use socket2::Socket;
 use std::io;
@@ -115,11 +116,15 @@ impl<H: Handler> Worker<H> {
         let mut stream = Box::new(Stream::new(socket, row.tag, Some(row.spec), local, peer));
         stream.pass = Some(pass);
         let tls = tls.is_some();
-        stream.fresh = !tls;
+        stream.admits = row.web;
+        let asks = row.web != Admits::Never;
+        stream.fresh = !tls && !asks;
         if tls {
             stream.or_plain = plain;
             stream.phase = Phase::Handshaking;
             stream.sealing = true;
+        } else if asks {
+            stream.phase = Phase::Asking;
         }
         let Ok(id) = self.core.register(stream) else { return };
         self.core.counters.accepted.add(1);
@@ -127,7 +132,10 @@ impl<H: Handler> Worker<H> {
         // What may be either has the time of a plain one until it begins.
         let patience = if tls && plain.is_none() { limits.handshake } else { limits.first_byte };
         self.core.timers.set(Due::Stream(id.slot), self.core.now + patience);
-        if !tls && let Some(info) = self.core.streams.get(id).map(Stream::info) {
+        if !tls
+            && !asks
+            && let Some(info) = self.core.streams.get(id).map(Stream::info)
+        {
             self.handler.opened(&mut Net::new(&mut self.core), id, &info);
         }
     }

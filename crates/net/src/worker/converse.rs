@@ -6,6 +6,7 @@ use crate::stream::{Phase, Stream};
 use crate::sys::{Event, streams};
 use crate::tls::Session;
 use crate::token::Token;
+use crate::web::Admits;
 use crate::{CloseReason, Handler, Net};
 use std::io;
 use wire::ConnectionId;
@@ -138,11 +139,13 @@ impl<H: Handler> Worker<H> {
             self.core.timers.set(Due::Stream(id.slot), now + limits.handshake);
             return self.open_sealed(id, bytes);
         }
-        (stream.tag, stream.spec) = (row.tag, Some(row.spec));
-        (stream.phase, stream.sealing) = (Phase::Open, false);
-        let info = stream.info();
-        self.core.timers.cancel(Due::Stream(id.slot));
-        self.handler.opened(&mut Net::new(&mut self.core), id, &info);
+        (stream.tag, stream.spec, stream.admits) = (row.tag, Some(row.spec), row.web);
+        stream.sealing = false;
+        if row.web == Admits::Never {
+            self.open_stream(id);
+        } else {
+            stream.phase = Phase::Asking;
+        }
         self.offer(id, bytes);
     }
 
@@ -190,7 +193,7 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    fn may_read(&self, id: ConnectionId) -> bool {
+    pub(super) fn may_read(&self, id: ConnectionId) -> bool {
         self.core.streams.get(id).is_some_and(Stream::may_read)
     }
 
@@ -216,7 +219,8 @@ impl<H: Handler> Worker<H> {
         if session.is_handshaking() || !(begins || stream.phase == Phase::Securing) {
             return;
         }
-        stream.phase = Phase::Open;
+        let asks = begins && stream.admits != Admits::Never;
+        stream.phase = if asks { Phase::Asking } else { Phase::Open };
         stream.facts = session.facts().map(Box::new);
         stream.fresh = begins && stream.spec.is_some();
         let (info, fresh) = (stream.info(), stream.fresh);
@@ -227,7 +231,9 @@ impl<H: Handler> Worker<H> {
             self.core.timers.set(Due::Stream(id.slot), self.core.now + patience);
         }
         let mut net = Net::new(&mut self.core);
-        if begins {
+        if asks {
+            // The handler sees it when it is known what it is.
+        } else if begins {
             self.handler.opened(&mut net, id, &info);
         } else {
             self.handler.secured(&mut net, id, &info);
@@ -235,7 +241,12 @@ impl<H: Handler> Worker<H> {
     }
 
     /// Offers plaintext to the handler behind what it had left; keeps what it leaves. Whether it wants more now.
-    fn offer(&mut self, id: ConnectionId, data: &[u8]) -> bool {
+    pub(super) fn offer(&mut self, id: ConnectionId, data: &[u8]) -> bool {
+        match self.core.streams.get(id) {
+            Some(stream) if stream.phase == Phase::Asking => return self.ask(id, data),
+            Some(stream) if stream.web.is_some() => return self.unframe(id, data),
+            _ => {}
+        }
         let Some(stream) = self.core.streams.get_mut(id).filter(|stream| stream.may_read()) else {
             return false;
         };
@@ -288,6 +299,7 @@ impl<H: Handler> Worker<H> {
             Ok(id) => {
                 self.core.counters.adopted.add(1);
                 self.core.chores.revisits.push_back(id);
+                self.core.mind_web(id);
                 self.handler.adopted(&mut Net::new(&mut self.core), id, &info, baggage);
             }
             // The event queue is out of memory: the connection is lost, and nobody here has seen it.

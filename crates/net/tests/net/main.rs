@@ -14,3 +14,4 @@ mod shared_ports;
 mod streams;
 mod support;
 mod tls;
+mod web;

@@ -4,7 +4,7 @@ use net::counters::Counts;
 use net::tls::{ClientConfig, Identities, Identity, ServerName};
 use net::{
     Batch, CloseReason, ConnectionInfo, Endpoint, HEADROOM, Handler, IcmpError, Kind, Limits, Net, Running,
-    Setup, Spec, Tag,
+    Setup, Spec, Subprotocol, Tag, Unwanted, WebRequest,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -94,6 +94,19 @@ impl Handler for Probe {
 
     fn unreachable(&mut self, _: &mut Net<'_, Mail>, socket: SocketId, peer: SocketAddr, error: IcmpError) {
         self.tell(Seen::Unreachable { socket, peer, error });
+    }
+
+    fn upgrades(&mut self, _: Tag, request: &WebRequest<'_>) -> Result<Subprotocol, Unwanted> {
+        let text_only = match request.path() {
+            "/chat" => false,
+            "/text" => true,
+            _ => return Err(Unwanted::Path),
+        };
+        match request.origin {
+            Some("https://evil.example") => Err(Unwanted::Origin),
+            _ if request.offers("chat") => Ok(Subprotocol { name: "chat", text_only }),
+            _ => Err(Unwanted::Protocol),
+        }
     }
 
     fn opened(&mut self, _: &mut Net<'_, Mail>, conn: ConnectionId, info: &ConnectionInfo) {
@@ -228,7 +241,7 @@ pub(crate) fn spec(tag: Tag, kind: Kind, at: &str) -> Spec {
         Some(port) => Endpoint::Every(port.parse().unwrap()),
         None => Endpoint::At(at.parse().unwrap()),
     };
-    Spec { name: format!("test {at:?}"), tag, kind, at }
+    Spec { name: format!("test {at:?}"), tag, kind, at, web: false }
 }
 
 pub(crate) fn ignore(_: &mut Probe, _: &mut Net<'_, Mail>, _: ConnectionId, data: &[u8]) -> usize {

@@ -1,0 +1,194 @@
+//! Streams that may be WebSockets: what they begin with is looked at, requests are granted or refused, frames become messages.
+
+use super::Worker;
+use crate::core::{Core, Due, Manner};
+use crate::stream::Phase;
+use crate::web::{self, Admits, Answer, Asked, Beat, Fault, Item, Opcode, Reader, Session, WebRequest};
+use crate::{CloseReason, Handler, Net};
+use wire::ConnectionId;
+
+/// What is to be done after a piece of a WebSocket.
+enum Step {
+    /// Take the next.
+    Next,
+    /// It takes no more for now: more has to come, or the handler wants to wait.
+    Rest,
+}
+
+impl<H: Handler> Worker<H> {
+    /// Shows a stream to the handler.
+    pub(super) fn open_stream(&mut self, id: ConnectionId) {
+        let Some(stream) = self.core.streams.get_mut(id) else { return };
+        stream.phase = Phase::Open;
+        let info = stream.info();
+        self.core.timers.cancel(Due::Stream(id.slot));
+        self.handler.opened(&mut Net::new(&mut self.core), id, &info);
+    }
+
+    /// The first octets of a stream that may be a WebSocket. Whether more is wanted now.
+    pub(super) fn ask(&mut self, id: ConnectionId, data: &[u8]) -> bool {
+        let Some(stream) = self.core.streams.get_mut(id) else { return false };
+        let mut bytes = std::mem::take(&mut stream.unread);
+        bytes.extend_from_slice(data);
+        let admits = stream.admits;
+        match web::begins_with(&bytes) {
+            Some(false) if admits == Admits::Also => {
+                self.open_stream(id);
+                return self.offer(id, &bytes);
+            }
+            Some(true) => return self.request(id, bytes),
+            Some(false) => self.refuse(id, Answer::BadRequest),
+            None => stream.unread = bytes,
+        }
+        self.may_read(id)
+    }
+
+    /// A request for a WebSocket, as far as it has come.
+    fn request(&mut self, id: ConnectionId, bytes: Vec<u8>) -> bool {
+        let Some(stream) = self.core.streams.get_mut(id) else { return false };
+        let (request, rest) = match WebRequest::read(&bytes) {
+            Asked::Part => {
+                stream.unread = bytes;
+                return true;
+            }
+            Asked::Refused(answer) => {
+                self.refuse(id, answer);
+                return false;
+            }
+            Asked::Request(request, rest) => (request, rest),
+        };
+        match self.handler.upgrades(stream.tag, &request) {
+            Ok(subprotocol) => {
+                let limits = &self.core.shared.limits;
+                let reader = Reader::new(limits.web_message, subprotocol.text_only);
+                let session = Session::new(request.facts(subprotocol.name), reader, self.core.now);
+                let answer = request.accept(subprotocol.name);
+                stream.queue(&mut self.core.spare).extend_from_slice(answer.as_bytes());
+                stream.web = Some(Box::new(session));
+                stream.fresh = false;
+                self.open_stream(id);
+                self.core.mind_web(id);
+                self.core.touch(id);
+                self.offer(id, rest)
+            }
+            Err(unwanted) => {
+                tracing::debug!(connection = %id, target = request.target, ?unwanted, "no WebSocket");
+                self.refuse(id, unwanted.into());
+                false
+            }
+        }
+    }
+
+    /// Says what was wrong, and ends a stream that the handler has not seen.
+    fn refuse(&mut self, id: ConnectionId, answer: Answer) {
+        if let Some(stream) = self.core.streams.get_mut(id) {
+            stream.queue(&mut self.core.spare).extend_from_slice(answer.write().as_bytes());
+            self.core.end(id, CloseReason::Local, Manner::Orderly);
+        }
+    }
+
+    /// Takes frames in and hands messages to the handler, one by one, as long as it wants them. Whether it wants more now.
+    pub(super) fn unframe(&mut self, id: ConnectionId, data: &[u8]) -> bool {
+        let Some(stream) = self.core.streams.get_mut(id).filter(|stream| stream.may_read()) else {
+            return false;
+        };
+        let mut kept = std::mem::take(&mut stream.unread);
+        let mut rest = data;
+        if !kept.is_empty() {
+            kept.extend_from_slice(data);
+            rest = &kept;
+        }
+        while let Step::Next = self.frame(id, &mut rest) {}
+        if let Some(stream) = self.core.streams.get_mut(id).filter(|stream| stream.phase == Phase::Open) {
+            stream.unread = rest.to_vec();
+            if let Some(web) = stream.web.as_deref_mut().filter(|web| web.reader.message.is_empty()) {
+                // An idle WebSocket keeps no room.
+                self.core.spare.put(&mut web.reader.message);
+            }
+        }
+        self.may_read(id)
+    }
+
+    /// The next piece of a WebSocket.
+    fn frame(&mut self, id: ConnectionId, rest: &mut &[u8]) -> Step {
+        let core = &mut self.core;
+        let open = core.streams.get_mut(id).filter(|stream| stream.phase == Phase::Open && stream.may_read());
+        let Some(web) = open.and_then(|stream| stream.web.as_deref_mut()) else { return Step::Rest };
+        web.hear(core.now);
+        core.spare.lend(&mut web.reader.message);
+        match web.reader.next(rest) {
+            Ok(None) => return Step::Rest,
+            Ok(Some(Item::Message)) => self.message(id),
+            Ok(Some(Item::Ping)) => {
+                let said = std::mem::take(&mut web.reader.control);
+                core.write_frame(id, Opcode::Pong, &said);
+            }
+            Ok(Some(Item::Pong)) => {}
+            Ok(Some(Item::Close(code))) => {
+                web.code = code;
+                core.end(id, CloseReason::Peer, Manner::Orderly);
+            }
+            Err(fault) => core.break_web(id, fault),
+        }
+        Step::Next
+    }
+
+    /// A message is whole.
+    fn message(&mut self, id: ConnectionId) {
+        let Some(web) = self.core.web_mut(id) else { return };
+        let mut message = std::mem::take(&mut web.reader.message);
+        self.handler.received(&mut Net::new(&mut self.core), id, &message);
+        message.clear();
+        match self.core.web_mut(id) {
+            Some(web) => web.reader.message = message,
+            None => self.core.spare.put(&mut message),
+        }
+    }
+}
+
+impl<M> Core<M> {
+    fn web_mut(&mut self, id: ConnectionId) -> Option<&mut Session> {
+        self.streams.get_mut(id)?.web.as_deref_mut()
+    }
+
+    /// Has a WebSocket looked at when it may have been silent for too long.
+    pub(super) fn mind_web(&mut self, id: ConnectionId) {
+        let at = self.now + self.shared.limits.web_silence;
+        if self.web_mut(id).is_some() {
+            self.timers.set(Due::Stream(id.slot), at);
+        }
+    }
+
+    /// A WebSocket may have been silent for too long (RFC 6455 §5.5.2).
+    pub(super) fn beat(&mut self, id: ConnectionId) {
+        let (now, interval) = (self.now, self.shared.limits.web_silence);
+        let Some(web) = self.web_mut(id) else { return };
+        match web.beat(now, interval) {
+            Beat::Wait(due) => self.timers.set(Due::Stream(id.slot), due),
+            Beat::Ask(due) => {
+                self.timers.set(Due::Stream(id.slot), due);
+                self.write_frame(id, Opcode::Ping, b"");
+            }
+            Beat::Over => self.end(id, CloseReason::Silent, Manner::Orderly),
+        }
+    }
+
+    /// Sends a frame that is none of a message. Whoever does not read what it is sent gets none.
+    fn write_frame(&mut self, id: ConnectionId, opcode: Opcode, payload: &[u8]) {
+        let limit = self.shared.limits.write_buffer;
+        let Some(stream) = self.streams.get_mut(id).filter(|stream| stream.may_write()) else { return };
+        if stream.queued() + Session::size(payload.len()) <= limit {
+            Session::write_frame(opcode, payload, stream.queue(&mut self.spare));
+            self.touch(id);
+        }
+    }
+
+    /// A client has broken the rules of WebSockets: it is told so, and that is the end.
+    fn break_web(&mut self, id: ConnectionId, fault: Fault) {
+        let code = fault as u16;
+        if let Some(web) = self.web_mut(id) {
+            web.code = Some(code);
+        }
+        self.end(id, CloseReason::Web(code), Manner::Orderly);
+    }
+}
