@@ -28,7 +28,7 @@ pub use name_addr::NameAddr;
 pub use params::{Param, Params};
 pub(crate) use parse::content_length;
 pub use reply::Reply;
-pub use via::{MAGIC, Via};
+pub use via::{Via, after_magic};
 
 /// A message, read in place. It has a valid start line, topmost Via, From, To, Call-ID and CSeq, and, where they
 /// are there, a valid Max-Forwards and a Content-Length that fits.

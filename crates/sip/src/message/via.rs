@@ -6,7 +6,13 @@ use crate::uri::Host;
 use std::net::{IpAddr, SocketAddr};
 
 /// What a branch begins with when whoever wrote it follows RFC 3261 (§8.1.1.7).
-pub const MAGIC: &[u8] = b"z9hG4bK";
+const MAGIC: &[u8] = b"z9hG4bK";
+
+/// What follows the magic cookie of a branch; case does not count in tokens (RFC 3261 §7.3.1).
+pub fn after_magic(branch: &[u8]) -> Option<&[u8]> {
+    let (cookie, rest) = branch.split_at_checked(MAGIC.len())?;
+    cookie.eq_ignore_ascii_case(MAGIC).then_some(rest)
+}
 
 /// One Via value, read in place.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +73,7 @@ impl<'a> Via<'a> {
 
     /// Whether the branch names the transaction (RFC 3261): it begins with the magic cookie, and more follows.
     pub fn has_magic_branch(&self) -> bool {
-        self.branch.is_some_and(|b| b.len() > MAGIC.len() && b.starts_with(MAGIC))
+        self.branch.and_then(after_magic).is_some_and(|rest| !rest.is_empty())
     }
 
     /// The `received` parameter.

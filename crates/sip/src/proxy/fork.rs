@@ -245,7 +245,7 @@ impl Stack {
             branch: &via.write(&self.seal),
             record_routes: &self.record_routes(request, arrival, hop, sent_by),
             max_forwards: self.config.limits.max_forwards,
-            breadth: (context.targets() > 1).then(|| context.plan.breadth / context.targets()),
+            breadth: context.plan.share(context.targets()),
             consumed: self.realm_of(request, arrival).as_deref(),
         }
         .write(request)

@@ -1,5 +1,5 @@
 //! A request as it leaves (RFC 3261 §16.6): only Request-URI, Max-Forwards, Route, Record-Route and Via are
-//! written anew, a fork's Max-Breadth too; what others assert of the caller, and credentials for us, stay here. Every
+//! written anew, Max-Breadth where it changes; what others assert of the caller, and credentials for us, stay here. Every
 //! other byte goes out as it came in.
 
 use super::route::Plan;
@@ -29,7 +29,7 @@ pub struct Copy<'a> {
     pub record_routes: &'a [String],
     /// What Max-Forwards starts from where there is none.
     pub max_forwards: u8,
-    /// This copy's share of the request's breadth, where it has to share it.
+    /// This copy's share of the request's breadth, where it is not what came in.
     pub breadth: Option<usize>,
     /// The credentials for us are taken out: the realm they are for.
     pub consumed: Option<&'a str>,

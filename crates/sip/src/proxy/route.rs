@@ -44,14 +44,26 @@ pub struct Plan {
     pub looped: u64,
     /// How many branches it may have at a time, here and from here on (RFC 5393 §5).
     pub breadth: usize,
+    /// It said so itself.
+    pub has_breadth: bool,
 }
 
-/// The Max-Breadth of a request that has none (RFC 5393 §5.3.3).
+/// The Max-Breadth of a request that has none, and the most that one may have (RFC 5393 §5.3.3).
 const MAX_BREADTH: usize = 60;
 
-fn breadth(request: &Message<'_>) -> usize {
+/// What a request's Max-Breadth is here, and whether it says so itself.
+fn breadth(request: &Message<'_>) -> (usize, bool) {
     let said = request.header(HeaderName::MaxBreadth).and_then(lex::number);
-    said.and_then(|n| usize::try_from(n).ok()).map_or(MAX_BREADTH, |n| n.min(MAX_BREADTH))
+    let said = said.and_then(|n| usize::try_from(n).ok());
+    (said.map_or(MAX_BREADTH, |n| n.min(MAX_BREADTH)), said.is_some_and(|n| n <= MAX_BREADTH))
+}
+
+impl Plan {
+    /// The Max-Breadth of each of so many copies (RFC 5393 §5.3.3); `None` where it stays as it came.
+    pub fn share(&self, targets: usize) -> Option<usize> {
+        let kept = targets <= 1 && self.has_breadth;
+        (!kept).then(|| self.breadth / targets.max(1))
+    }
 }
 
 /// What routing needs to know of this server.
@@ -81,7 +93,8 @@ impl Place<'_> {
             let Ok(Uri::Sip(uri)) = route.uri() else { return Err(malformed) };
             routes.push((route.uri_bytes(), uri));
         }
-        let mut plan = Plan { looped, breadth: breadth(request), ..Plan::default() };
+        let (breadth, has_breadth) = breadth(request);
+        let mut plan = Plan { looped, breadth, has_breadth, ..Plan::default() };
         let mut request_uri = *request.uri().and_then(Uri::sip).ok_or(Refusal::Scheme)?;
         // RFC 3261 §16.4: a strict router put our Record-Route into the Request-URI and the target last.
         if let Some(own) = self.sealed(&request_uri, request.call_id())

@@ -104,7 +104,7 @@ impl Stack {
             ClientKind::Invite(machine) if response.method() == Method::Invite => {
                 (machine.received(code, &mut alarm), true)
             }
-            ClientKind::Request(machine) if response.method() != Method::Invite => {
+            ClientKind::Request(machine) if client.request.is_empty() || is_to(response, &client.request) => {
                 (machine.received(code, &mut alarm), false)
             }
             // Not an answer to what was sent.
@@ -148,6 +148,12 @@ impl Stack {
         let path = client.path.clone();
         self.send(now, &path, bytes, None);
     }
+}
+
+/// Whether a response is one to a request of that method (RFC 3261 §17.1.3).
+fn is_to(response: &Message<'_>, request: &[u8]) -> bool {
+    let rest = request.strip_prefix(response.method().as_bytes());
+    rest.is_some_and(|rest| rest.first() == Some(&b' '))
 }
 
 /// The seconds that a Retry-After begins with (RFC 3261 §20.33).

@@ -33,11 +33,13 @@ impl Stack {
     /// The name of a request's transaction (RFC 3261 §17.2.3); of an ACK or CANCEL, that of its INVITE.
     pub(super) fn key(&self, request: &Message<'_>) -> Key {
         let via = request.via();
-        let method = request.method();
-        let invite = matches!(method, Method::Invite | Method::Ack | Method::Cancel);
+        let method = match request.method() {
+            Method::Ack | Method::Cancel => Method::Invite.as_bytes(),
+            method => method.as_bytes(),
+        };
         match via.branch() {
             Some(branch) if via.has_magic_branch() => {
-                self.keyring.by_branch(invite, branch, via.host(), via.port())
+                self.keyring.by_branch(method, branch, via.host(), via.port())
             }
             _ => {
                 let parts = [
@@ -46,7 +48,7 @@ impl Stack {
                     request.from().tag().unwrap_or_default(),
                     request.call_id(),
                 ];
-                self.keyring.by_all(invite, parts, request.cseq().number)
+                self.keyring.by_all(method, parts, request.cseq().number)
             }
         }
     }

@@ -4,6 +4,7 @@
 use crate::uri::Host;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::io::Write;
 
 /// The name of a server transaction: 128 bits, so that two never meet by chance, and keyed, so that nobody can make them meet.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,18 +24,25 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// RFC 3261: the branch with the magic cookie, and who wrote it. ACK and CANCEL name their INVITE (`invite`).
-    pub fn by_branch(&self, invite: bool, branch: &[u8], host: Host<'_>, port: Option<u16>) -> Key {
-        let host = match host {
-            Host::Ip(ip) => ip.to_string().into_bytes(),
-            Host::Name(name) => name.to_ascii_lowercase(),
-        };
-        self.hash((b'b', invite, branch, host, port.unwrap_or(5060)))
+    /// RFC 3261: the method, the branch with the magic cookie, and who wrote it. ACK and CANCEL name their INVITE.
+    /// Branches are tokens, in which case does not count (RFC 3261 §7.3.1).
+    pub fn by_branch(&self, method: &[u8], branch: &[u8], host: Host<'_>, port: Option<u16>) -> Key {
+        let mut text = Vec::with_capacity(96);
+        for part in [method, b" ", branch, b" "] {
+            text.extend_from_slice(part);
+        }
+        match host {
+            // Writing to a Vec does not fail.
+            Host::Ip(ip) => drop(write!(text, "{ip}")),
+            Host::Name(name) => text.extend_from_slice(name),
+        }
+        text[method.len()..].make_ascii_lowercase();
+        self.hash((b'b', text, port.unwrap_or(5060)))
     }
 
-    /// RFC 2543: top Via, Request-URI, From tag, Call-ID and CSeq number. ACK and CANCEL name their INVITE (`invite`).
-    pub fn by_all(&self, invite: bool, parts: [&[u8]; 4], cseq: u32) -> Key {
-        self.hash((b'a', invite, parts, cseq))
+    /// RFC 2543: top Via, Request-URI, From tag, Call-ID, CSeq number and method. ACK and CANCEL name their INVITE.
+    pub fn by_all(&self, method: &[u8], parts: [&[u8]; 4], cseq: u32) -> Key {
+        self.hash((b'a', method, parts, cseq))
     }
 
     fn hash(&self, value: impl std::hash::Hash) -> Key {
@@ -50,21 +58,28 @@ mod tests {
     #[test]
     fn branch_sender_and_method_tell_transactions_apart() {
         let ring = Keyring::default();
-        let key = |invite, branch: &str, host: &str, port| {
-            ring.by_branch(invite, branch.as_bytes(), Host::parse(host.as_bytes()).expect("valid"), port)
+        let key = |method: &str, branch: &str, host: &str, port| {
+            ring.by_branch(
+                method.as_bytes(),
+                branch.as_bytes(),
+                Host::parse(host.as_bytes()).expect("valid"),
+                port,
+            )
         };
-        let one = key(true, "z9hG4bKa", "a.example", None);
-        assert_eq!(one, key(true, "z9hG4bKa", "A.example", Some(5060)));
+        let one = key("INVITE", "z9hG4bKa", "a.example", None);
+        assert_eq!(one, key("INVITE", "z9hG4bKa", "A.example", Some(5060)));
+        assert_eq!(one, key("INVITE", "Z9HG4BKA", "a.example", None));
         let others = [
-            key(false, "z9hG4bKa", "a.example", None),
-            key(true, "z9hG4bKb", "a.example", None),
-            key(true, "z9hG4bKa", "b.example", None),
-            key(true, "z9hG4bKa", "a.example", Some(5061)),
+            key("INFO", "z9hG4bKa", "a.example", None),
+            key("MESSAGE", "z9hG4bKa", "a.example", None),
+            key("INVITE", "z9hG4bKb", "a.example", None),
+            key("INVITE", "z9hG4bKa", "b.example", None),
+            key("INVITE", "z9hG4bKa", "a.example", Some(5061)),
         ];
         assert!(others.iter().all(|other| *other != one));
         assert_ne!(
-            ring.by_all(true, [b"a", b"", b"b", b"c"], 1),
-            ring.by_all(true, [b"a", b"b", b"", b"c"], 1)
+            ring.by_all(b"INVITE", [b"a", b"", b"b", b"c"], 1),
+            ring.by_all(b"INVITE", [b"a", b"b", b"", b"c"], 1)
         );
     }
 }

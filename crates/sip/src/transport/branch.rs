@@ -1,7 +1,7 @@
 //! Our own Via branch: it names worker and transaction, so that a response finds both without a search, carries
 //! the hash by which loops are seen (RFC 5393 §4.2), and a seal that strangers cannot make.
 
-use crate::message::MAGIC;
+use crate::message::after_magic;
 use crate::slab::Id;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -63,7 +63,7 @@ impl Branch {
 
     /// Reads a branch back; `None` where it is not of our making.
     pub fn read(text: &[u8], seal: &Seal) -> Option<Self> {
-        let text = std::str::from_utf8(text.strip_prefix(MAGIC)?).ok()?;
+        let text = std::str::from_utf8(after_magic(text)?).ok()?;
         let mut parts = text.split('.');
         let branch = Self {
             worker: WorkerId(u16::from_str_radix(parts.next()?, 16).ok()?),
@@ -92,8 +92,8 @@ fn number(text: &str) -> Option<u32> {
 /// The loop hash of a branch of ours, without looking at its seal: for a Via further down a request, where a
 /// forged one can only make the forger's own request fail.
 pub fn loop_hash(branch: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(branch.strip_prefix(MAGIC)?).ok()?;
-    let part = match text.strip_prefix('s') {
+    let text = std::str::from_utf8(after_magic(branch)?).ok()?;
+    let part = match text.strip_prefix(['s', 'S']) {
         Some(stateless) => stateless.split('.').next()?,
         None => text.split('.').nth(3)?,
     };

@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is a failure")]
 
 mod call;
+mod callers;
 mod failover;
 mod gruu;
 mod house;
 mod network;
 mod nonsense;
+mod oddities;
 mod outbound;
 mod phone;
 mod policy;

@@ -247,6 +247,32 @@ fn branches_share_the_breadth_of_their_request() {
     assert_eq!(refused.first_line(), "SIP/2.0 440 Max-Breadth Exceeded");
 }
 
+/// RFC 5393 §5.3.3: who comes without gets one, and nobody may have more than we allow.
+#[test]
+fn a_request_that_goes_one_way_has_a_breadth_too() {
+    let mut house = House::new(1);
+    let bob = "<sip:bob@falcot.com>";
+    let more = "Contact: <sip:bob@198.51.100.2>\r\n";
+    let register = request("REGISTER", "sip:falcot.com", ALICE, "r", (&format!("{bob};tag=r"), bob), more);
+    house.datagram(ALICE, &register);
+    for (branch, more, passed) in [
+        ("1", "", "60"),
+        ("2", "Max-Breadth: 5\r\n", "5"),
+        ("3", "Max-Breadth: 1\r\n", "1"),
+        ("4", "Max-Breadth: 99999999999\r\n", "60"),
+        ("5", "max-breadth: 61\r\n", "60"),
+        ("6", "Max-Breadth:  7\r\n", "7"),
+    ] {
+        let parties = ("<sip:alice@falcot.com>;tag=a", bob);
+        let text = request("MESSAGE", "sip:bob@falcot.com", ALICE, branch, parties, more);
+        let sent = last(house.datagram(ALICE, &text));
+        assert_eq!(sent.header("Max-Breadth").iter().map(|value| value.trim()).collect::<Vec<_>>(), [passed]);
+    }
+    let parties = ("<sip:alice@falcot.com>;tag=a", bob);
+    let text = request("MESSAGE", "sip:bob@falcot.com", ALICE, "0", parties, "Max-Breadth: 0\r\n");
+    assert_eq!(last(house.datagram(ALICE, &text)).first_line(), "SIP/2.0 440 Max-Breadth Exceeded");
+}
+
 #[test]
 fn too_much_to_do() {
     let mut house = House::with(1, |config| config.limits.transactions = 3);
