@@ -4,7 +4,9 @@
 
 mod call;
 mod callers;
+mod dialogs;
 mod failover;
+mod forks;
 mod gruu;
 mod house;
 mod network;
