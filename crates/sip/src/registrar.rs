@@ -14,6 +14,7 @@ use crate::proxy::Refusal;
 use crate::slab::{Id, Slab};
 use crate::stack::Registered;
 use crate::transport::Arrival;
+use crate::transport::inside::Depth;
 use crate::uri::Uri;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
@@ -55,6 +56,8 @@ pub struct Contact {
     pub path: Box<[u8]>,
     /// The way its registration came by, as long as that may still work.
     pub arrival: Option<Arrival>,
+    /// How far inside whoever registered it is: it leads no further.
+    pub depth: Depth,
     /// Preference in thousandths.
     pub q: u16,
     /// The `+sip.instance` of its phone, as written: contacts of the same phone are ways to one target.

@@ -16,6 +16,7 @@ pub use listeners::{Listener, Listeners};
 
 use crate::message::Via;
 use crate::uri::{Host, SipUri};
+use inside::Depth;
 use std::net::{IpAddr, SocketAddr};
 use wire::{Flow, Transport};
 
@@ -210,7 +211,7 @@ fn stream_return(via: &Via<'_>, arrival: &Arrival) -> SocketAddr {
 }
 
 /// Whether whoever sent this is reached by the flow alone, not at the address in its Contact: on streams, where
-/// its Via tells of another source than we saw, and where the Contact is private and the source is not.
+/// its Via tells of another source than we saw, and where the Contact lies further inside than the source.
 pub fn is_behind_nat(via: &Via<'_>, contact: Option<&Hop>, arrival: &Arrival) -> bool {
     let (ip, port) = (arrival.peer.ip().to_canonical(), arrival.peer.port());
     let honest =
@@ -219,19 +220,8 @@ pub fn is_behind_nat(via: &Via<'_>, contact: Option<&Hop>, arrival: &Arrival) ->
         return true;
     }
     match contact {
-        Some(Hop::Address { to, .. }) => is_private(to.ip()) && !is_private(ip),
+        Some(Hop::Address { to, .. }) => Depth::of(to.ip()) > Depth::of(ip),
         _ => false,
-    }
-}
-
-/// Whether an address means something else in every network (RFC 1918, RFC 4193, link-local, RFC 6598).
-fn is_private(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => {
-            let [a, b, ..] = ip.octets();
-            ip.is_private() || ip.is_link_local() || ip.is_loopback() || (a == 100 && b & 0xc0 == 64)
-        }
-        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback(),
     }
 }
 

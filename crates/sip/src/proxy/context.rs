@@ -4,6 +4,7 @@ use super::route::Target;
 use crate::message::{Edit, HeaderName, Message};
 use crate::slab::Id;
 use crate::transport::Hop;
+use crate::transport::inside::Depth;
 use std::collections::VecDeque;
 
 /// Where one branch stands.
@@ -43,8 +44,8 @@ pub struct Branch {
     pub flow: bool,
     /// Where it stands.
     pub state: State,
-    /// A phone has registered it; if not, it is whatever the request names.
-    pub registered: bool,
+    /// How far inside the phone is that has registered it; `None`: it is whatever the request names.
+    pub registered: Option<Depth>,
     /// It was told to stop ringing, as its time was over: whatever it answers to that is a time-out.
     pub is_late: bool,
 }
@@ -305,7 +306,7 @@ mod tests {
                 others,
                 flow,
                 state,
-                registered: true,
+                registered: Some(Depth::Outside),
                 is_late: false,
             });
         }

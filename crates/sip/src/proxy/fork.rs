@@ -183,7 +183,7 @@ impl Stack {
                 let branch_row = &mut context.branches[branch];
                 lookup::answered(&hop, found, random, &mut branch_row.hops);
                 branch_row.hops.truncate(MAX_WAYS);
-                if long && !branch_row.registered && matches!(found, Found::Addresses(_)) {
+                if long && branch_row.registered.is_none() && matches!(found, Found::Addresses(_)) {
                     branch_row.hops = with_streams(&branch_row.hops);
                 }
                 self.try_next(now, server, branch, Refusal::Unreachable.code());
@@ -206,7 +206,7 @@ impl Stack {
         let Some(server) = self.table.server(id) else { return false };
         let context = server.context.as_deref();
         let may_go = |context: &Context| {
-            context.branches[index].registered || self.may_go(hop, &context.plan, &server.arrival)
+            self.may_go(hop, &context.plan, &server.arrival, context.branches[index].registered)
         };
         if !context.is_some_and(may_go) {
             return false;
@@ -369,14 +369,15 @@ fn contact_branch(contact: Contact) -> Option<Branch> {
     let (uri, path, state) = (Some(contact.uri), contact.path, State::Resolving);
     let flow = contact.outbound && begins_with_stream(&hops);
     let others = VecDeque::new();
-    Some(Branch { uri, path, hops, others, flow, state, registered: true, is_late: false })
+    let registered = Some(contact.depth);
+    Some(Branch { uri, path, hops, others, flow, state, registered, is_late: false })
 }
 
 /// The branch of a request that says itself where to go.
 fn named(hops: VecDeque<Hop>) -> Branch {
     let (uri, path, state) = (None, Box::default(), State::Resolving);
     let (others, flow) = (VecDeque::new(), begins_with_stream(&hops));
-    Branch { uri, path, hops, others, flow, state, registered: false, is_late: false }
+    Branch { uri, path, hops, others, flow, state, registered: None, is_late: false }
 }
 
 fn begins_with_stream(hops: &VecDeque<Hop>) -> bool {

@@ -6,7 +6,8 @@ use super::route::{Plan, Target};
 use crate::digest::{Algorithms, Role, Verdict};
 use crate::message::Message;
 use crate::stack::{Output, Stack};
-use crate::transport::{Arrival, Hop, inside};
+use crate::transport::inside::{self, Depth};
+use crate::transport::{Arrival, Hop};
 use crate::uri::Uri;
 use std::time::Instant;
 use wire::{Address, Domain};
@@ -35,14 +36,24 @@ impl Stack {
         }
     }
 
-    /// Whether a request that names its target itself may be sent there. What lies inside is reached by those alone who
-    /// registered from there, by dialogs, which began with leave, and where the configuration says so; this host and its
-    /// link not even by dialogs, but for those of this host itself.
-    pub(super) fn may_go(&self, hop: &Hop, plan: &Plan, arrival: &Arrival) -> bool {
+    /// Whether a request may be sent there. `registered`: how far inside whoever registered the target is; what lies
+    /// further inside is not reached. A request that names its target itself reaches what lies inside by its dialog,
+    /// which began with leave, this host and its link not even so, but from this host itself. The configuration may
+    /// allow more.
+    pub(super) fn may_go(
+        &self,
+        hop: &Hop,
+        plan: &Plan,
+        arrival: &Arrival,
+        registered: Option<Depth>,
+    ) -> bool {
         let Hop::Address { to, .. } = hop else { return true };
-        let (ip, peer) = (to.ip(), arrival.peer.ip().to_canonical());
-        let by_dialog = plan.in_dialog && (!inside::is_here(ip) || peer.is_loopback());
-        !inside::is_inside(ip) || by_dialog || inside::is_within(ip, &self.config.targets)
+        let reach = registered.unwrap_or(match plan.in_dialog {
+            true if arrival.peer.ip().to_canonical().is_loopback() => Depth::Host,
+            true => Depth::Inside,
+            false => Depth::Outside,
+        });
+        Depth::of(to.ip()) <= reach || inside::is_within(to.ip(), &self.config.targets)
     }
 
     /// The account that a request claims to come from, where its domain is ours; nobody speaks for the domain itself.

@@ -58,7 +58,7 @@ impl Stack {
         plan: &Plan,
         hop: &Hop,
     ) -> bool {
-        if !self.may_go(hop, plan, &arrival) {
+        if !self.may_go(hop, plan, &arrival, None) {
             return false;
         }
         let Some((path, sent_by)) = self.path(hop) else { return false };

@@ -2,6 +2,7 @@
 
 use super::{Change, Contact, Origin};
 use crate::message::Params;
+use crate::transport::inside::Depth;
 use crate::transport::{Arrival, Listeners, token};
 use std::time::{Duration, Instant};
 use wire::{ConnectionId, Epoch, Flow, Transport};
@@ -19,6 +20,8 @@ pub struct Binding {
     pub cseq: u32,
     /// Preference in thousandths.
     pub q: u16,
+    /// How far inside whoever registered it is.
+    depth: Depth,
     /// When it ends.
     pub expires: Instant,
 }
@@ -35,11 +38,15 @@ pub struct Row {
 /// What [`Row::data`] begins with.
 const VERSION: u8 = 1;
 
+/// Where the depth begins in what has the preference below it.
+const DEPTH: u32 = 14;
+
 impl Binding {
     pub(super) fn new(change: &Change<'_>, origin: &Origin<'_>, now: Instant) -> Self {
         let parts = [change.uri, change.params, origin.path, origin.call_id];
         let (text, ends) = join(parts, change.by_flow.then_some(&origin.arrival));
-        Self { text, ends, cseq: origin.cseq, q: change.q, expires: now + change.expires }
+        let depth = Depth::of(origin.arrival.peer.ip());
+        Self { text, ends, cseq: origin.cseq, q: change.q, depth, expires: now + change.expires }
     }
 
     /// The contact URI.
@@ -85,6 +92,7 @@ impl Binding {
             uri: uri.into(),
             path: self.path().into(),
             arrival: self.arrival(),
+            depth: self.depth,
             q: self.q,
             instance: self.phone().map(Into::into),
             outbound: self.instance().is_some(),
@@ -106,7 +114,7 @@ impl Binding {
     pub fn row(&self, epoch: &Epoch) -> Row {
         let mut data = vec![VERSION];
         data.extend_from_slice(&self.cseq.to_be_bytes());
-        data.extend_from_slice(&self.q.to_be_bytes());
+        data.extend_from_slice(&(self.depth.bits() << DEPTH | self.q).to_be_bytes());
         for end in &self.ends[..3] {
             data.extend_from_slice(&end.to_be_bytes());
         }
@@ -132,7 +140,8 @@ impl Binding {
             text: with_arrival(text.to_vec(), arrival.as_ref()),
             ends,
             cseq: u32::from_be_bytes(head[1..5].try_into().expect("four bytes")),
-            q: number(5),
+            q: number(5) & ((1 << DEPTH) - 1),
+            depth: Depth::of_bits(number(5) >> DEPTH),
             expires: epoch.instant(row.expires),
         })
     }

@@ -19,38 +19,65 @@ pub fn is_within(ip: IpAddr, ranges: &[Range]) -> bool {
     })
 }
 
-/// Whether an address is this host's alone, or this link's, where clouds keep their metadata services.
-pub fn is_here(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => here4(ip),
-        IpAddr::V6(ip) => {
-            ip.is_loopback()
-                || ip.is_unspecified()
-                || ip.is_unicast_link_local()
-                || embedded(ip).is_some_and(here4)
+/// How far inside an address lies. Nobody reaches by us what lies further inside than it does itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// On the Internet.
+    #[default]
+    Outside,
+    /// In a network that is not the Internet.
+    Inside,
+    /// On this link, where clouds keep their metadata services.
+    Link,
+    /// On this host.
+    Host,
+}
+
+impl Depth {
+    /// That of an address.
+    pub fn of(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => depth4(ip),
+            IpAddr::V6(ip) if ip.is_loopback() || ip.is_unspecified() => Self::Host,
+            IpAddr::V6(ip) if ip.is_unicast_link_local() => Self::Link,
+            IpAddr::V6(ip) => {
+                let [first, ..] = ip.segments();
+                // Unique local and site-local (RFC 4193, RFC 3879).
+                let is_local = first & 0xFE00 == 0xFC00 || first & 0xFFC0 == 0xFEC0;
+                if is_local { Self::Inside } else { embedded(ip).map_or(Self::Outside, depth4) }
+            }
+        }
+    }
+
+    /// As a number of two bits.
+    pub fn bits(self) -> u16 {
+        match self {
+            Self::Outside => 0,
+            Self::Inside => 1,
+            Self::Link => 2,
+            Self::Host => 3,
+        }
+    }
+
+    /// The depth with these two bits.
+    pub fn of_bits(bits: u16) -> Self {
+        match bits & 3 {
+            0 => Self::Outside,
+            1 => Self::Inside,
+            2 => Self::Link,
+            _ => Self::Host,
         }
     }
 }
 
-/// Whether an address is [here](is_here) or in a network that is not the Internet.
-pub fn is_inside(ip: IpAddr) -> bool {
-    is_here(ip)
-        || match ip.to_canonical() {
-            IpAddr::V4(ip) => inside4(ip),
-            IpAddr::V6(ip) => {
-                let [first, ..] = ip.segments();
-                // Unique local and site-local (RFC 4193, RFC 3879).
-                first & 0xFE00 == 0xFC00 || first & 0xFFC0 == 0xFEC0 || embedded(ip).is_some_and(inside4)
-            }
-        }
-}
-
-fn here4(ip: Ipv4Addr) -> bool {
-    ip.octets()[0] == 0 || ip.is_loopback() || ip.is_link_local()
-}
-
-fn inside4(ip: Ipv4Addr) -> bool {
-    ip.is_private() || INSIDE4.iter().any(|(range, prefix)| within4(ip, Ipv4Addr::from(*range), *prefix))
+fn depth4(ip: Ipv4Addr) -> Depth {
+    let is_inside = |(range, prefix): &([u8; 4], u8)| within4(ip, Ipv4Addr::from(*range), *prefix);
+    match ip {
+        _ if ip.octets()[0] == 0 || ip.is_loopback() => Depth::Host,
+        _ if ip.is_link_local() => Depth::Link,
+        _ if ip.is_private() || INSIDE4.iter().any(is_inside) => Depth::Inside,
+        _ => Depth::Outside,
+    }
 }
 
 const INSIDE4: [([u8; 4], u8); 4] = [
@@ -83,22 +110,10 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_inside() {
-        for here in [
-            "127.0.0.1",
-            "127.9.9.9",
-            "0.0.0.1",
-            "169.254.169.254",
-            "::1",
-            "::ffff:127.0.0.1",
-            "fe80::1",
-            "64:ff9b::7f00:1",
-            "2002:7f00:1::",
-            "::127.0.0.1",
-        ] {
-            assert!(is_here(ip(here)) && is_inside(ip(here)), "{here}");
-        }
-        for inside in [
+    fn how_far_inside() {
+        let host = ["127.0.0.1", "127.9.9.9", "0.0.0.1", "::1", "::", "::ffff:127.0.0.1", "64:ff9b::7f00:1"];
+        let link = ["169.254.169.254", "fe80::1", "::ffff:169.254.0.1", "64:ff9b::a9fe:a9fe"];
+        let inside = [
             "10.1.2.3",
             "172.16.0.1",
             "192.168.1.1",
@@ -109,12 +124,19 @@ mod tests {
             "fec0::1",
             "64:ff9b::a00:1",
             "::ffff:10.0.0.1",
-        ] {
-            assert!(is_inside(ip(inside)) && !is_here(ip(inside)), "{inside}");
-        }
-        for public in ["8.8.8.8", "100.128.0.1", "172.32.0.1", "2001:4860::1", "64:ff9b::808:808"] {
-            assert!(!is_inside(ip(public)), "{public}");
-        }
+        ];
+        let outside = ["8.8.8.8", "100.128.0.1", "172.32.0.1", "2001:4860::1", "64:ff9b::808:808"];
+        let check = |list: &[&str], expected| {
+            for text in list {
+                assert_eq!(Depth::of(ip(text)), expected, "{text}");
+                assert_eq!(Depth::of_bits(expected.bits()), expected);
+            }
+        };
+        check(&host, Depth::Host);
+        check(&["2002:7f00:1::", "::127.0.0.1"], Depth::Host);
+        check(&link, Depth::Link);
+        check(&inside, Depth::Inside);
+        check(&outside, Depth::Outside);
     }
 
     #[test]

@@ -263,3 +263,62 @@ fn domains_are_found_by_their_records() {
     house.datagram(ALICE, &call("INVITE", "1", ""));
     assert_eq!(house.dialled, ["203.0.113.1:5070", "203.0.113.2:5070"].map(|to| to.parse().unwrap()));
 }
+
+/// What leaves for bob after a registration of his with this Contact line from `source`, which names itself `via`.
+fn called(house: &mut House, source: &str, contact: &str) -> Vec<String> {
+    let bob = "<sip:bob@falcot.com>";
+    let text = request("REGISTER", "sip:falcot.com", source, "r", (&format!("{bob};tag=r"), bob), contact);
+    assert_eq!(house.datagram(source, &text)[0].first_line(), "SIP/2.0 200 OK");
+    let parties = ("<sip:alice@falcot.com>;tag=a", bob);
+    let sent = house.datagram(ALICE, &request("MESSAGE", "sip:bob@falcot.com", ALICE, "m", parties, ""));
+    sent.into_iter().map(|sent| sent.to).collect()
+}
+
+#[test]
+fn nobody_registers_what_lies_further_inside_than_whoever_registers() {
+    const OUTSIDE: &str = "203.0.113.9:5060";
+    const INSIDE: &str = "10.0.0.5:5060";
+    const LINK: &str = "169.254.1.1:5060";
+    const HOST: &str = "127.0.0.9:5060";
+    for (source, contact, reached) in [
+        // A name, a Path, and an address where the flow says so already.
+        (OUTSIDE, "Contact: <sip:x@host.example:25>\r\n", ALICE),
+        (OUTSIDE, "Contact: <sip:x@private.example>\r\n", ALICE),
+        (OUTSIDE, "Contact: <sip:x@203.0.113.9>\r\nPath: <sip:127.0.0.1:25;lr>\r\n", ALICE),
+        (OUTSIDE, "Contact: <sip:x@203.0.113.9>\r\nPath: <sip:private.example;lr>\r\n", ALICE),
+        (OUTSIDE, "Contact: <sip:x@127.0.0.1:25>\r\n", OUTSIDE),
+        (INSIDE, "Contact: <sip:x@private.example>\r\n", "10.0.0.7:5060"),
+        (INSIDE, "Contact: <sip:x@10.0.0.6>\r\n", "10.0.0.6:5060"),
+        (INSIDE, "Contact: <sip:x@10.0.0.6>\r\nPath: <sip:10.0.0.5;lr>\r\n", INSIDE),
+        (INSIDE, "Contact: <sip:x@127.0.0.1:25>\r\n", INSIDE),
+        (INSIDE, "Contact: <sip:x@host.example:25>\r\n", ALICE),
+        (LINK, "Contact: <sip:x@169.254.1.1>\r\n", LINK),
+        (LINK, "Contact: <sip:x@127.0.0.1:25>\r\n", LINK),
+        (HOST, "Contact: <sip:x@host.example:25>\r\n", "127.0.0.1:25"),
+    ] {
+        let mut house = House::new(1);
+        house.names.insert("host.example".to_owned(), vec!["127.0.0.1".parse().unwrap()]);
+        house.names.insert("private.example".to_owned(), vec!["10.0.0.7".parse().unwrap()]);
+        assert_eq!(called(&mut house, source, contact), [reached], "{source} {contact}");
+        // The same after a restart.
+        house.restart();
+        let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:bob@falcot.com>");
+        let again = request("MESSAGE", "sip:bob@falcot.com", ALICE, "n", parties, "");
+        assert_eq!(house.datagram(ALICE, &again)[0].to, reached, "{source} {contact}");
+    }
+}
+
+#[test]
+fn the_address_behind_a_closed_stream_may_not_lie_inside() {
+    let mut house = House::new(1);
+    let conn = house.connect(0, wire::Transport::Tcp, "203.0.113.9:40000");
+    let bob = "<sip:bob@falcot.com>";
+    let contact = "Contact: <sip:x@127.0.0.1:25>\r\n";
+    let via = "203.0.113.9:5060";
+    let text = request("REGISTER", "sip:falcot.com", via, "r", (&format!("{bob};tag=r"), bob), contact);
+    house.stream(conn, &text.replace("SIP/2.0/UDP", "SIP/2.0/TCP"));
+    house.input(0, sip::Input::Closed { conn });
+    let parties = ("<sip:alice@falcot.com>;tag=a", bob);
+    let sent = house.datagram(ALICE, &request("MESSAGE", "sip:bob@falcot.com", ALICE, "m", parties, ""));
+    assert_eq!(sent.iter().map(|sent| sent.to.as_str()).collect::<Vec<_>>(), [ALICE]);
+}
