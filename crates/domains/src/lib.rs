@@ -1,7 +1,10 @@
 //! What a domain needs outside this house: DNS records, zone text, names in its certificate.
 //!
+//! And whom a peer's certificate names.
+//!
 //! Pure: a [`Site`] says what is offered where, and everything follows from it. Nothing here asks the DNS.
 
+pub mod identity;
 pub mod record;
 pub mod site;
 pub mod zone;

@@ -9,12 +9,11 @@ use crate::outbox::Outbox;
 use crate::running::Envelope;
 use crate::stream::{Phase, Spare, Stream, Streams};
 use crate::sys::{Events, Interest};
-use crate::tls::{ClientConfig, ServerName, Session};
+use crate::tls::{Accepts, Session, Towards};
 use crate::token::Token;
 use crate::worker::Leaving;
 use crate::{Bound, CloseReason, Limits, Postbox, Tag};
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::VecDeque;
 use std::io;
@@ -30,7 +29,6 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     /// What each spec offers; it grows when listeners are added.
     pub(crate) offers: ArcSwap<Vec<Arc<Offer>>>,
-    pub(crate) client: Option<Arc<ClientConfig>>,
     pub(crate) admission: Arc<Admission>,
     /// Those of DTLS clients that are not through with their handshake.
     pub(crate) half_open: Arc<Admission>,
@@ -49,7 +47,7 @@ impl Shared {
 /// The server's side of TLS and of DTLS for one listener; neither where there is no identity.
 #[derive(Debug, Default)]
 pub(crate) struct Offer {
-    pub(crate) tls: Option<Arc<ServerConfig>>,
+    pub(crate) tls: Option<Accepts>,
     pub(crate) dtls: Option<Arc<dtls::Side>>,
 }
 
@@ -109,7 +107,7 @@ pub(crate) struct Out {
     /// The address and port of ours to leave from, where that matters.
     pub(crate) from: Option<SocketAddr>,
     pub(crate) to: SocketAddr,
-    pub(crate) tls: Option<ServerName<'static>>,
+    pub(crate) tls: Option<Towards>,
     pub(crate) tag: Tag,
 }
 
@@ -271,7 +269,7 @@ impl<M> Core<M> {
 
     fn begin(&self, out: Out) -> io::Result<Box<Stream>> {
         let Out { from, to, tls, tag } = out;
-        let session = tls.map(|name| self.client_session(name)).transpose()?;
+        let session = tls.map(client_session).transpose()?;
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         self.shared.limits.prepare_stream(&socket)?;
@@ -288,23 +286,16 @@ impl<M> Core<M> {
         Ok(stream)
     }
 
-    /// A session in which we are the client.
-    pub(crate) fn client_session(&self, name: ServerName<'static>) -> io::Result<Box<Session>> {
-        let config =
-            self.shared.client.as_ref().ok_or_else(|| io::Error::other("no TLS for connections out"))?;
-        Session::client(config, name).map(Box::new).map_err(io::Error::other)
-    }
-
     /// A session in which we are the server, for a stream that this spec's listener accepted.
     pub(crate) fn server_session(&self, spec: u16) -> Result<Box<Session>, String> {
         let offer = self.shared.offer(spec);
-        let config = offer.tls.as_ref().ok_or("there is no certificate")?;
-        Session::server(config).map(Box::new).map_err(|error| error.to_string())
+        let accepts = offer.tls.as_ref().ok_or("there is no certificate")?;
+        Session::server(accepts).map(Box::new).map_err(|error| error.to_string())
     }
 
     /// Starts TLS on an open stream.
-    pub(crate) fn start_tls(&mut self, id: ConnectionId, name: Option<ServerName<'static>>) {
-        let session = match name.map(|name| self.client_session(name)).transpose() {
+    pub(crate) fn start_tls(&mut self, id: ConnectionId, towards: Option<Towards>) {
+        let session = match towards.map(client_session).transpose() {
             Ok(session) => session,
             Err(error) => return self.end(id, CloseReason::Tls(error.to_string()), Manner::Orderly),
         };
@@ -333,6 +324,11 @@ impl<M> Core<M> {
             tracing::error!(%error, "a listener is lost");
         }
     }
+}
+
+/// A session in which we are the client.
+fn client_session(towards: Towards) -> io::Result<Box<Session>> {
+    Session::client(towards).map(Box::new).map_err(io::Error::other)
 }
 
 impl CloseReason {

@@ -1,8 +1,10 @@
 //! What the product gives to a worker, and the words in which the worker tells it what happened.
 
+use crate::tls::CertificateDer;
 use crate::{Batch, Net, Subprotocol, Unwanted, WebFacts, WebRequest};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 use wire::{ConnectionId, SocketId, Transport};
 
@@ -130,6 +132,9 @@ pub struct ConnectionInfo {
     pub tls: Option<TlsFacts>,
     /// What was agreed on, of a WebSocket.
     pub web: Option<WebFacts>,
+    /// The certificates that the peer has shown, its own first. Of a connection that we opened they have been judged by its
+    /// configuration; of an accepted one it is only known that the peer has the key.
+    pub chain: Option<Arc<[CertificateDer<'static>]>>,
 }
 
 /// What a TLS handshake agreed on.

@@ -5,7 +5,7 @@ mod relay;
 use crate::core::{Core, Manner, Move, Out};
 use crate::dtls;
 use crate::stream::Phase;
-use crate::tls::ServerName;
+use crate::tls::Towards;
 use crate::{CloseReason, ConnectionInfo, Full, PacketRef, Tag, web};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -151,16 +151,16 @@ impl<M: Send + 'static> Net<'_, M> {
         }
     }
 
-    /// Starts TLS in mid-stream, as the side that accepted or, if this side is to act as the client, with the name to
-    /// expect. What was written before leaves in plain first; what the peer sent in plain behind the request is
+    /// Starts TLS in mid-stream, as the side that accepted or, if this side is to act as the client, with how and
+    /// whom to trust. What was written before leaves in plain first; what the peer sent in plain behind the request is
     /// dropped, as it could be anybody's (CVE-2011-0411). `secured` or `closed` follows; until then writes are kept, to
     /// be sent inside TLS. Without effect on a stream that is not open, or inside TLS already.
-    pub fn start_tls(&mut self, conn: ConnectionId, name: Option<ServerName<'static>>) {
-        self.core.start_tls(conn, name);
+    pub fn start_tls(&mut self, conn: ConnectionId, towards: Option<Towards>) {
+        self.core.start_tls(conn, towards);
     }
 
-    /// Opens a stream, inside TLS where a server name is given. `opened` or `refused` follows; writes are kept until then.
-    pub fn connect(&mut self, to: SocketAddr, tls: Option<ServerName<'static>>, tag: Tag) -> ConnectionId {
+    /// Opens a stream, inside TLS where that is asked for. `opened` or `refused` follows; writes are kept until then.
+    pub fn connect(&mut self, to: SocketAddr, tls: Option<Towards>, tag: Tag) -> ConnectionId {
         let patience = self.core.shared.limits.handshake;
         self.core.connect(Out { from: None, to, tls, tag }, patience)
     }

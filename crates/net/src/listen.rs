@@ -27,6 +27,9 @@ pub struct Spec {
     /// Whether streams that begin as a request for a WebSocket become one, of [`Kind::Tcp`] and [`Kind::Tls`]
     /// ([`Handler::upgrades`](crate::Handler::upgrades)).
     pub web: bool,
+    /// Whether clients inside TLS are asked for a certificate; browsers never are. One that is shown is in
+    /// [`ConnectionInfo::chain`](crate::ConnectionInfo::chain), and nobody has judged it yet.
+    pub asks: bool,
 }
 
 /// What a listener takes in.
@@ -118,7 +121,7 @@ impl Kind {
         }
     }
 
-    fn alpn(&self) -> &[Vec<u8>] {
+    pub(crate) fn alpn(&self) -> &[Vec<u8>] {
         match self {
             Self::Udp | Self::Ws => &[],
             Self::Tcp { alpn } | Self::Tls { alpn } | Self::Wss { alpn } | Self::Dtls { alpn } => alpn,

@@ -45,20 +45,21 @@ impl Sides {
         before: &[Arc<Offer>],
     ) -> Vec<Arc<Offer>> {
         let mut offers = before.to_vec();
-        for (number, alpn) in registry.alpn() {
+        for (number, spec) in registry.specs() {
             let index = usize::from(number);
             if index >= offers.len() {
                 offers.resize_with(index + 1, Arc::default);
-                offers[index] = Arc::new(Self::offer(sides, alpn));
+                offers[index] = Arc::new(Self::offer(sides, spec));
             }
         }
         offers
     }
 
-    fn offer(sides: Option<&Self>, alpn: &[Vec<u8>]) -> Offer {
+    fn offer(sides: Option<&Self>, spec: &Spec) -> Offer {
+        let alpn = spec.kind.alpn();
         let Some(sides) = sides else { return Offer::default() };
         let dtls = dtls::Side::new(Arc::clone(&sides.identities), alpn);
-        Offer { tls: Some(sides.tls.offering(alpn)), dtls: Some(Arc::new(dtls)) }
+        Offer { tls: Some(sides.tls.offering(alpn, spec.asks)), dtls: Some(Arc::new(dtls)) }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::outbox::Outbox;
 use crate::reception::{Reception, Sides};
 use crate::stream::{Spare, Stream, Streams};
 use crate::sys::{Bell, Events};
-use crate::tls::{ClientConfig, Identities};
+use crate::tls::Identities;
 use crate::worker::{self, Ears, Leaving, Worker};
 use crate::{Bound, Handler, Limits, Listeners};
 use arc_swap::ArcSwap;
@@ -32,8 +32,6 @@ pub struct Setup {
     pub limits: Limits,
     /// Certificates for accepted TLS, replaceable while running. Without any, no handshake succeeds.
     pub identities: Option<Arc<Identities>>,
-    /// How we open TLS connections, and whom we trust then. Without it such a `connect` is refused.
-    pub client: Option<Arc<ClientConfig>>,
 }
 
 /// What a handler may want to know when it is made.
@@ -277,7 +275,7 @@ where
 }
 
 fn share(setup: Setup, bound: Vec<Bound>, registry: &Registry) -> io::Result<(Shared, Option<Sides>)> {
-    let Setup { limits, identities, client } = setup;
+    let Setup { limits, identities } = setup;
     let wants = |bound: &Bound| bound.transport.is_secure();
     if identities.is_none() && bound.iter().any(wants) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a TLS listener without a certificate"));
@@ -288,7 +286,7 @@ fn share(setup: Setup, bound: Vec<Bound>, registry: &Registry) -> io::Result<(Sh
     let half_open = Admission::new(limits.half_open, limits.half_open_per_source);
     let cookies = dtls::Cookies::new(random_key()?);
     let started = Instant::now();
-    Ok((Shared { limits, offers, client, admission, half_open, cookies, started, bound }, sides))
+    Ok((Shared { limits, offers, admission, half_open, cookies, started, bound }, sides))
 }
 
 fn random_key() -> io::Result<[u8; 32]> {

@@ -145,6 +145,7 @@ impl Stream {
             alpn: facts.and_then(|f| f.alpn.clone()),
             tls: facts.map(|f| f.tls),
             web: self.web.as_ref().map(|web| web.facts.clone()),
+            chain: facts.and_then(|f| f.chain.clone()),
         }
     }
 

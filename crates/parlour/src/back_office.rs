@@ -149,13 +149,14 @@ impl BackOffice {
         let new = Arc::new(config::load(&old.file)?);
         let bound = self.front.change(&new).await?;
         self.front.show_certificate(&new);
+        let trust = self.front.trust(&new);
         let mut reloaded =
             Reloaded { after_restart: after_restart(&old, &new), warnings: new.warnings.clone() };
         self.plan.store(Arc::clone(&new));
         self.accounts.replan(&new).await;
         for worker in 0..self.postbox.workers() {
             // A worker that has ended needs no plan.
-            let mail = Mail::Plan(Arc::clone(&new), Arc::clone(&bound));
+            let mail = Mail::Plan(Arc::clone(&new), Arc::clone(&bound), Arc::clone(&trust));
             drop(self.postbox.deliver(WorkerId(worker), mail).await);
         }
         for (listener, error) in self.doors.open(&new.admin.metrics, new.admin.limits.metrics).await {

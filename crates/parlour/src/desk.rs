@@ -6,6 +6,7 @@ use crate::mail::Mail;
 use crate::services::turn::FastPath;
 use crate::services::turn::ledger::Book;
 use crate::switchboard::Switchboard;
+use crate::trust::Trust;
 use net::{Bound, Net, Postbox};
 use std::sync::Arc;
 use store::StoreHandle;
@@ -32,6 +33,8 @@ pub struct Shared {
     pub fast_path: Option<Arc<FastPath>>,
     /// How many relays accounts have, over all workers.
     pub relays: Arc<Book>,
+    /// Whose certificates are believed.
+    pub trust: Arc<Trust>,
     /// The server's own secret; see [`Self::key`].
     pub secret: Arc<Secret>,
 }

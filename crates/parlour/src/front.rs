@@ -3,6 +3,7 @@
 use crate::admin::Failure;
 use crate::config::Plan;
 use crate::listen;
+use crate::trust::Trust;
 use arc_swap::ArcSwapOption;
 use net::tls::{Identities, Identity};
 use net::{Bound, Reception};
@@ -47,6 +48,11 @@ impl Front {
         tell("no longer listens on", &before, &bound);
         tell("listens on", &bound, &before);
         Ok(bound)
+    }
+
+    /// Whom `plan` has us believe.
+    pub fn trust(&self, plan: &Plan) -> Arc<Trust> {
+        Trust::new(plan, self.identities.load_full())
     }
 
     /// Shows the certificate of `plan` from now on.

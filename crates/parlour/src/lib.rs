@@ -19,3 +19,4 @@ pub mod secret;
 pub mod serve;
 pub mod services;
 pub mod switchboard;
+pub mod trust;

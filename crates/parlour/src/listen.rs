@@ -51,6 +51,7 @@ fn spec(service: Service, transport: Transport, listener: &Listener) -> Spec {
         kind,
         at,
         web: false,
+        asks: service == Service::Sip,
     }
 }
 

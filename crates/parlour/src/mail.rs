@@ -6,6 +6,7 @@ use crate::doorman::{Letter, Listed};
 use crate::report::Report;
 use crate::services::{sip, turn, xmpp};
 use crate::switchboard;
+use crate::trust::Trust;
 use net::Bound;
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,8 +30,8 @@ pub enum Mail {
     Bans(oneshot::Sender<Listed>),
     /// The accounts have changed.
     Directory(Arc<Directory>),
-    /// The configuration has been read again; these are its listeners.
-    Plan(Arc<Plan>, Arc<[Bound]>),
+    /// The configuration has been read again; these are its listeners, and those whom it has us believe.
+    Plan(Arc<Plan>, Arc<[Bound]>, Arc<Trust>),
     /// The administrator asks how this worker is.
     Report(oneshot::Sender<Report>),
     /// The server is to end: take on nothing new, be done by then.

@@ -244,9 +244,9 @@ impl Handler for Office {
                 self.shared.directory = directory;
                 return self.serve_all(net, |service, desk| service.refresh(desk));
             }
-            Mail::Plan(plan, bound) => {
+            Mail::Plan(plan, bound, trust) => {
                 self.doorman.set_rules(plan.sip.bans.clone());
-                (self.shared.plan, self.shared.bound) = (plan, bound);
+                (self.shared.plan, self.shared.bound, self.shared.trust) = (plan, bound, trust);
                 return self.serve_all(net, |service, desk| service.refresh(desk));
             }
             // The administrator may have gone away meanwhile.

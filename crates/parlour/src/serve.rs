@@ -13,6 +13,7 @@ use crate::office::{Kept, Office};
 use crate::secret;
 use crate::services::turn::FastPath;
 use crate::services::turn::ledger::Book;
+use crate::trust::Trust;
 use anyhow::{Context, Result, bail};
 use net::tls::{Identities, Identity};
 use net::{Bound, Limits, Running, Setup};
@@ -101,7 +102,7 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
     let directory = Arc::new(directory(plan, loaded));
     forget_old_bindings(&handle);
     let kept = share_out(store.load_bindings().context("the bindings")?, workers);
-    let setup = Setup { limits, identities: identities.clone(), client: None };
+    let setup = Setup { limits, identities: identities.clone() };
     let base = Base {
         plan: Arc::clone(plan),
         directory,
@@ -109,6 +110,7 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
         bound: Arc::clone(&bound),
         fast_path: FastPath::attach(plan)?,
         relays: Arc::default(),
+        trust: Trust::new(plan, identities.clone()),
         secret,
     };
     let mut running = net::run(listeners, setup, move |start| {
@@ -143,6 +145,7 @@ struct Base {
     bound: Arc<[Bound]>,
     fast_path: Option<Arc<FastPath>>,
     relays: Arc<Book>,
+    trust: Arc<Trust>,
     secret: Arc<Secret>,
 }
 
@@ -158,6 +161,7 @@ impl Base {
             bound: Arc::clone(&self.bound),
             fast_path: self.fast_path.clone(),
             relays: Arc::clone(&self.relays),
+            trust: Arc::clone(&self.trust),
             secret: Arc::clone(&self.secret),
         }
     }

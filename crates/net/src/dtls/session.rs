@@ -170,6 +170,7 @@ impl Session {
             sni: ssl.servername(NameType::HOST_NAME).map(str::to_owned),
             alpn: ssl.selected_alpn_protocol().map(<[u8]>::to_vec),
             tls: TlsFacts { version: TlsVersion::Dtls12, cipher },
+            chain: None,
         })
     }
 }

@@ -87,6 +87,7 @@ impl Peer {
             sni: facts.and_then(|f| f.sni.clone()),
             alpn: facts.and_then(|f| f.alpn.clone()),
             tls: facts.map(|f| f.tls),
+            chain: None,
         }
     }
 }

@@ -223,9 +223,9 @@ impl Registry {
         all.collect()
     }
 
-    /// The application protocols of each listener in force, by its number.
-    pub(crate) fn alpn(&self) -> impl Iterator<Item = (u16, &[Vec<u8>])> {
-        self.live.iter().map(|live| (live.number, live.spec.kind.alpn()))
+    /// What was asked for of each listener in force, by its number.
+    pub(crate) fn specs(&self) -> impl Iterator<Item = (u16, &Spec)> {
+        self.live.iter().map(|live| (live.number, &live.spec))
     }
 
     /// Whether a former listener is just leaving this one's place.

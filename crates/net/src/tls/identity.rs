@@ -2,11 +2,12 @@
 
 use super::provider;
 use arc_swap::ArcSwap;
+use rustls::client::ResolvesClientCert;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys};
+use rustls::{Error, InconsistentKeys, SignatureScheme};
 use std::sync::Arc;
 
 /// A certificate chain and its private key.
@@ -97,6 +98,17 @@ impl Identities {
     /// The one in force.
     pub fn current(&self) -> Identity {
         Identity(self.0.load_full())
+    }
+}
+
+/// We show the same where a server asks us who we are.
+impl ResolvesClientCert for Identities {
+    fn resolve(&self, _issuers: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.load().certified))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 

@@ -1,8 +1,11 @@
 //! One TLS session over bytes that somebody else carries, so that it can begin in mid-stream and change its thread.
 
-use super::{ClientConfig, ServerName};
+use super::{Accepts, CertificateDer, Towards};
 use crate::{TlsFacts, TlsVersion};
-use rustls::{ClientConnection, Connection, ProtocolVersion, ServerConfig, ServerConnection};
+use rustls::server::Acceptor;
+use rustls::{
+    CertificateError, ClientConnection, Connection, Error, OtherError, ProtocolVersion, ServerConnection,
+};
 use std::io::{BufRead, Read, Write};
 use std::sync::Arc;
 
@@ -15,32 +18,69 @@ pub(crate) struct Facts {
     pub(crate) sni: Option<String>,
     pub(crate) alpn: Option<Vec<u8>>,
     pub(crate) tls: TlsFacts,
+    pub(crate) chain: Option<Arc<[CertificateDer<'static>]>>,
 }
 
 /// One side of a TLS session.
 #[derive(Debug)]
 pub(crate) struct Session {
-    connection: Connection,
+    state: State,
     peer_closed: bool,
     close_sent: bool,
 }
 
+/// How far it is.
+enum State {
+    /// What the client says first decides how it is accepted.
+    Greeting(Box<(Acceptor, Accepts)>),
+    /// It could not be accepted; this is to be sent.
+    Refused(Vec<u8>),
+    /// It goes on by itself.
+    Running(Connection),
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Greeting(_) => "Greeting",
+            Self::Refused(_) => "Refused",
+            Self::Running(_) => "Running",
+        })
+    }
+}
+
 impl Session {
-    pub(crate) fn server(config: &Arc<ServerConfig>) -> Result<Self, rustls::Error> {
-        ServerConnection::new(Arc::clone(config)).map(|c| Self::new(c.into()))
+    pub(crate) fn server(accepts: &Accepts) -> Result<Self, Error> {
+        let state = match &accepts.asking {
+            Some(_) => State::Greeting(Box::new((Acceptor::default(), accepts.clone()))),
+            None => State::Running(ServerConnection::new(Arc::clone(&accepts.plain))?.into()),
+        };
+        Ok(Self::new(state))
     }
 
-    pub(crate) fn client(
-        config: &Arc<ClientConfig>,
-        name: ServerName<'static>,
-    ) -> Result<Self, rustls::Error> {
-        ClientConnection::new(Arc::clone(config), name).map(|c| Self::new(c.into()))
+    pub(crate) fn client(towards: Towards) -> Result<Self, Error> {
+        let connection = ClientConnection::new(towards.config, towards.name)?;
+        Ok(Self::new(State::Running(connection.into())))
     }
 
-    fn new(mut connection: Connection) -> Self {
-        // What waits is bounded by the caller, who hands over nothing before the kernel may take it.
-        connection.set_buffer_limit(None);
-        Self { connection, peer_closed: false, close_sent: false }
+    fn new(state: State) -> Self {
+        let mut session = Self { state, peer_closed: false, close_sent: false };
+        session.lift_limit();
+        session
+    }
+
+    /// What waits is bounded by the caller, who hands over nothing before the kernel may take it.
+    fn lift_limit(&mut self) {
+        if let State::Running(connection) = &mut self.state {
+            connection.set_buffer_limit(None);
+        }
+    }
+
+    fn running(&mut self) -> Option<&mut Connection> {
+        match &mut self.state {
+            State::Running(connection) => Some(connection),
+            State::Greeting(_) | State::Refused(_) => None,
+        }
     }
 
     /// Whether a stream that begins with this octet can be TLS.
@@ -49,7 +89,7 @@ impl Session {
     }
 
     pub(crate) fn is_handshaking(&self) -> bool {
-        self.connection.is_handshaking()
+        !matches!(&self.state, State::Running(connection) if !connection.is_handshaking())
     }
 
     /// Whether the peer has said that nothing more comes (close_notify).
@@ -59,21 +99,55 @@ impl Session {
 
     /// Takes in some of `sealed`, as it came from the network, and advances it. Plaintext may then be waiting, and
     /// something to send.
-    pub(crate) fn feed(&mut self, sealed: &mut &[u8]) -> Result<(), rustls::Error> {
+    pub(crate) fn feed(&mut self, sealed: &mut &[u8]) -> Result<(), Error> {
         let input: &mut dyn Read = sealed;
-        let read = match &mut self.connection {
-            Connection::Server(c) => c.read_tls(input),
-            Connection::Client(c) => c.read_tls(input),
+        let read = match &mut self.state {
+            State::Running(Connection::Server(c)) => c.read_tls(input),
+            State::Running(Connection::Client(c)) => c.read_tls(input),
+            State::Greeting(greeting) => greeting.0.read_tls(input),
+            State::Refused(_) => Ok(0),
         };
-        read.map_err(|error| rustls::Error::General(error.to_string()))?;
-        let state = self.connection.process_new_packets()?;
-        self.peer_closed |= state.peer_has_closed();
+        read.map_err(|error| Error::General(error.to_string()))?;
+        self.greet()?;
+        if let State::Running(connection) = &mut self.state {
+            let state = connection.process_new_packets()?;
+            self.peer_closed |= state.peer_has_closed();
+        }
         Ok(())
+    }
+
+    /// Accepts the client once it has said its first word.
+    fn greet(&mut self) -> Result<(), Error> {
+        let State::Greeting(greeting) = &mut self.state else { return Ok(()) };
+        let (acceptor, accepts) = &mut **greeting;
+        let accepted = match acceptor.accept() {
+            Ok(None) => return Ok(()),
+            Ok(Some(accepted)) => {
+                let config = Arc::clone(accepts.choose(accepted.client_hello().alpn().into_iter().flatten()));
+                accepted.into_connection(config)
+            }
+            Err(refused) => Err(refused),
+        };
+        match accepted {
+            Ok(connection) => {
+                self.state = State::Running(connection.into());
+                self.lift_limit();
+                Ok(())
+            }
+            Err((error, mut alert)) => {
+                let mut bytes = Vec::new();
+                // A vector takes everything.
+                let _ = alert.write_all(&mut bytes);
+                self.state = State::Refused(bytes);
+                Err(error)
+            }
+        }
     }
 
     /// Lends the plaintext that comes next to `take`, until there is none or it says `false`.
     pub(crate) fn each_chunk(&mut self, mut take: impl FnMut(&[u8]) -> bool) {
-        let mut reader = self.connection.reader();
+        let Some(connection) = self.running() else { return };
+        let mut reader = connection.reader();
         while let Ok(chunk) = reader.fill_buf()
             && !chunk.is_empty()
         {
@@ -88,38 +162,55 @@ impl Session {
     /// Seals plaintext; it then waits to be sent. Only after the handshake.
     pub(crate) fn seal(&mut self, plain: &[u8]) {
         // There is no limit that could be reached; after a fatal error nothing is sealed and nobody waits for it.
-        let _ = self.connection.writer().write_all(plain);
+        let _ = self.running().map(|connection| connection.writer().write_all(plain));
     }
 
     /// Says that nothing more comes from us (close_notify), once.
     pub(crate) fn seal_close(&mut self) {
         if !std::mem::replace(&mut self.close_sent, true) {
-            self.connection.send_close_notify();
+            self.running().into_iter().for_each(|connection| connection.send_close_notify());
         }
     }
 
     /// Moves what waits to be sent into `out`, which takes everything.
     pub(crate) fn drain(&mut self, out: &mut impl Write) {
-        while self.connection.wants_write() {
-            if self.connection.write_tls(out).is_err() {
-                break;
+        match &mut self.state {
+            State::Running(connection) => {
+                while connection.wants_write() && connection.write_tls(out).is_ok() {}
             }
+            // As above.
+            State::Refused(alert) => drop(out.write_all(&std::mem::take(alert))),
+            State::Greeting(_) => {}
         }
     }
 
     /// What the handshake agreed on; `None` before its end.
     pub(crate) fn facts(&self) -> Option<Facts> {
-        let version = match self.connection.protocol_version()? {
+        let State::Running(connection) = &self.state else { return None };
+        let version = match connection.protocol_version()? {
             ProtocolVersion::TLSv1_3 => TlsVersion::Tls13,
             _ => TlsVersion::Tls12,
         };
-        let cipher = self.connection.negotiated_cipher_suite()?.suite().as_str()?;
-        let sni = match &self.connection {
+        let cipher = connection.negotiated_cipher_suite()?.suite().as_str()?;
+        let sni = match connection {
             Connection::Server(server) => server.server_name().map(str::to_owned),
             Connection::Client(_) => None,
         };
-        let alpn = self.connection.alpn_protocol().map(<[u8]>::to_vec);
-        Some(Facts { sni, alpn, tls: TlsFacts { version, cipher: iana(cipher) } })
+        let alpn = connection.alpn_protocol().map(<[u8]>::to_vec);
+        let chain = connection.peer_certificates().map(|chain| chain.iter().cloned().collect());
+        Some(Facts { sni, alpn, tls: TlsFacts { version, cipher: iana(cipher) }, chain })
+    }
+}
+
+/// What went wrong, for people.
+pub(crate) fn words(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(CertificateError::Other(OtherError(cause))) => cause.to_string(),
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "its certificate is not signed by anybody we trust".into()
+        }
+        Error::AlertReceived(alert) => format!("the peer refused TLS: {alert:?}"),
+        other => other.to_string(),
     }
 }
 

@@ -4,7 +4,7 @@ use super::Worker;
 use crate::core::{Due, Manner};
 use crate::stream::{Phase, Stream};
 use crate::sys::{Event, streams};
-use crate::tls::Session;
+use crate::tls::{Session, words};
 use crate::token::Token;
 use crate::web::Admits;
 use crate::{CloseReason, Handler, Net};
@@ -189,7 +189,7 @@ impl<H: Handler> Worker<H> {
         match result {
             Ok(true) => self.ended(id),
             Ok(false) => self.core.touch(id),
-            Err(error) => self.core.end(id, CloseReason::Tls(error.to_string()), Manner::Orderly),
+            Err(error) => self.core.end(id, CloseReason::Tls(words(&error)), Manner::Orderly),
         }
     }
 

@@ -1,7 +1,7 @@
 //! A handler that tells the test what it sees and does what the test posts to it; workers made ready in one call.
 
 use net::counters::Counts;
-use net::tls::{ClientConfig, Identities, Identity, ServerName};
+use net::tls::{ClientConfig, Identities, Identity, ServerName, Towards};
 use net::{
     Batch, CloseReason, ConnectionInfo, Endpoint, HEADROOM, Handler, IcmpError, Kind, Limits, Net, Running,
     Setup, Spec, Subprotocol, Tag, Unwanted, WebRequest,
@@ -241,7 +241,7 @@ pub(crate) fn spec(tag: Tag, kind: Kind, at: &str) -> Spec {
         Some(port) => Endpoint::Every(port.parse().unwrap()),
         None => Endpoint::At(at.parse().unwrap()),
     };
-    Spec { name: format!("test {at:?}"), tag, kind, at, web: false }
+    Spec { name: format!("test {at:?}"), tag, kind, at, web: false, asks: false }
 }
 
 pub(crate) fn ignore(_: &mut Probe, _: &mut Net<'_, Mail>, _: ConnectionId, data: &[u8]) -> usize {
@@ -249,6 +249,11 @@ pub(crate) fn ignore(_: &mut Probe, _: &mut Net<'_, Mail>, _: ConnectionId, data
 }
 
 impl House {
+    /// TLS to falcot.com, as the side that connects.
+    pub(crate) fn towards(&self) -> Option<Towards> {
+        Some(Towards { config: Arc::clone(&self.client), name: falcot() })
+    }
+
     pub(crate) fn new(workers: u16, specs: &[Spec]) -> Self {
         Self::with(workers, specs, Limits::default(), ignore)
     }
@@ -259,8 +264,7 @@ impl House {
         let client = trusting(&[&certificate.der], &[], rustls::DEFAULT_VERSIONS);
         let identities = Identities::new(certificate.identity);
         let (seen, all_seen) = channel();
-        let setup =
-            Setup { limits, identities: Some(Arc::clone(&identities)), client: Some(Arc::clone(&client)) };
+        let setup = Setup { limits, identities: Some(Arc::clone(&identities)) };
         let seen = Mutex::new(seen);
         let running = net::run(listeners, setup, move |_| Probe {
             seen: seen.lock().unwrap().clone(),

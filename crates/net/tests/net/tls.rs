@@ -348,8 +348,9 @@ fn we_connect_inside_tls_and_start_it_in_mid_stream_too() {
     let specs = [spec(ECHO, tls(&[]), "127.0.0.1:0"), spec(SCRIPT, tcp(), "127.0.0.1:0")];
     let house = House::with(2, &specs, Limits::default(), starting);
     let (inside, plain) = (house.address(0), house.address(1));
+    let towards = house.towards();
     house.act(0, move |_, net| {
-        let conn = net.connect(inside, Some(falcot()), SHOW);
+        let conn = net.connect(inside, towards, SHOW);
         net.write(conn, b"early").unwrap();
     });
     let data = house.find(|seen| match seen {
@@ -366,7 +367,8 @@ fn we_connect_inside_tls_and_start_it_in_mid_stream_too() {
         Seen::Received { data, conn: from } => (from == conn && data == b"go").then_some(()),
         _ => None,
     });
-    house.act(0, move |_, net| net.start_tls(conn, Some(falcot())));
+    let towards = house.towards();
+    house.act(0, move |_, net| net.start_tls(conn, towards));
     house.find(|seen| match seen {
         Seen::Received { data, conn: from } => (from == conn && data == b"welcome inside").then_some(()),
         _ => None,
@@ -377,9 +379,9 @@ fn we_connect_inside_tls_and_start_it_in_mid_stream_too() {
 fn a_server_that_we_do_not_trust_refuses_us() {
     let house = House::new(1, &[spec(ECHO, tls(&[]), "127.0.0.1:0")]);
     house.identities.replace(certificate().identity);
-    let to = house.address(0);
+    let (to, towards) = (house.address(0), house.towards());
     house.act(0, move |_, net| {
-        net.connect(to, Some(falcot()), SHOW);
+        net.connect(to, towards, SHOW);
     });
     let Seen::Refused { tag, .. } = house.next() else { panic!() };
     assert_eq!(tag, SHOW);

@@ -185,6 +185,14 @@ pub const SECTIONS: &[Section] = &[
                 absent: Absent::Off,
                 example: "\"data/certs/falcot.com.key\"",
             },
+            Key {
+                name: "roots",
+                kind: Kind::Texts,
+                comment: "Authorities (PEM files) that we trust beside the system's and our own where we connect by TLS, and for\n\
+                          the certificates that other servers show.",
+                absent: Absent::Same("[]"),
+                example: "[]",
+            },
         ],
     },
     turn::SECTION,

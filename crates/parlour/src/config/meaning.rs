@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wire::{Address, Domain, Transport};
 
@@ -26,6 +27,7 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
     let (turn, sip, xmpp, metrics) = judge.services(&domains);
     let wanted = [&turn.tls, &turn.dtls, &sip.tls, &xmpp.client, &xmpp.client_tls];
     let tls = judge.tls(&domains, wanted.iter().any(|listeners| !listeners.is_empty()));
+    let roots = judge.roots();
     let Judge { faults, warnings, .. } = judge;
     if !faults.is_empty() {
         return Err(faults);
@@ -40,6 +42,7 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
         storage,
         network,
         tls,
+        roots,
         turn,
         sip,
         xmpp,
@@ -295,6 +298,13 @@ impl<'a> Judge<'a> {
                 None
             }
         }
+    }
+
+    /// The certificates of `tls.roots`.
+    fn roots(&mut self) -> Arc<[Vec<u8>]> {
+        let dir = self.dir;
+        let files = self.each(self.file.section("tls").texts("roots"), |typed| tls::read_roots(dir, typed));
+        files.concat().into()
     }
 
     fn warn_about_certificate(&mut self, plan: &TlsPlan, domains: &[DomainPlan]) {

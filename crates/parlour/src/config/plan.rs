@@ -34,6 +34,8 @@ pub struct Plan {
     pub network: NetworkPlan,
     /// The certificate. `None`: no listener of this plan speaks TLS.
     pub tls: Option<TlsPlan>,
+    /// Authorities that are trusted beside the system's and our own (DER).
+    pub roots: Arc<[Vec<u8>]>,
     /// STUN and TURN.
     pub turn: TurnPlan,
     /// SIP.

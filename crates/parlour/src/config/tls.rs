@@ -33,6 +33,12 @@ pub(super) fn read(
     Ok(TlsPlan { certificate: chain_file, key: key_file, chain_pem: chain_pem.into(), key_pem, names, ends })
 }
 
+/// Reads the certificates of a file of authorities (DER).
+pub(super) fn read_roots(dir: &Path, file: &Typed<String>) -> Result<Vec<Vec<u8>>, Fault> {
+    let text = read_file(&dir.join(&file.value), file)?;
+    Ok(read_chain(&text, file)?.iter().map(|certificate| certificate.to_vec()).collect())
+}
+
 /// What stands in the files of a certificate by now; the rest of the configuration does not matter.
 pub(crate) fn renewed(old: &TlsPlan) -> Result<TlsPlan, String> {
     let file = |path: &Path| {

@@ -18,9 +18,9 @@ use ::sip::registrar::Row;
 use ::sip::stack::{Input, Output, Parcel, Stack, Token};
 use ::sip::transport::lookup::Question;
 use names::Names;
+use net::tls::{ServerName, Towards};
 use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Tag};
 use rustc_hash::{FxHashMap, FxHashSet};
-use rustls::pki_types::ServerName;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -169,7 +169,7 @@ impl Sip {
         let tls = match transport.is_secure() {
             false => None,
             true => match ServerName::try_from(name.to_owned()) {
-                Ok(name) => Some(name),
+                Ok(name) => Some(Towards { config: desk.shared.trust.sip(), name }),
                 Err(_) => return self.stack.handle(desk.net.now(), Input::Refused { token }),
             },
         };

@@ -1,0 +1,130 @@
+//! Whom a certificate names, and which SIP domain that proves (RFC 5922 §7). Whether the certificate is to be believed at all
+//! is another question, which is not asked here.
+
+use std::net::IpAddr;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// The alternative names of a certificate (RFC 5280 §4.2.1.6), in lower case. Its common name counts for nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// The domains of its `sip:` URIs that name no user.
+    pub sip: Vec<String>,
+    /// Its DNS names.
+    pub dns: Vec<String>,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Names {
+    /// Reads a certificate (DER); `None` where it cannot be read.
+    pub fn of(certificate: &[u8]) -> Option<Self> {
+        let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+        let mut names = Self::default();
+        let alternative = certificate.subject_alternative_name().ok()?;
+        for name in alternative.into_iter().flat_map(|extension| &extension.value.general_names) {
+            match name {
+                GeneralName::URI(uri) => names.sip.extend(sip_domain(uri)),
+                GeneralName::DNSName(name) => names.dns.push(normal(name)),
+                GeneralName::IPAddress(octets) => names.addresses.extend(address(octets)),
+                _ => {}
+            }
+        }
+        Some(names)
+    }
+
+    /// The SIP domains that it proves (RFC 5922 §7.1): those of its URIs; only where there are none, its DNS names.
+    pub fn sip_domains(&self) -> &[String] {
+        if self.sip.is_empty() { &self.dns } else { &self.sip }
+    }
+
+    /// Whether it proves to be the SIP domain `wanted`, or to be at this address where the URI that led to it named no
+    /// domain. A domain is itself alone: neither those below it, nor what a wildcard would cover (RFC 5922 §7.2).
+    pub fn prove_sip(&self, wanted: &str) -> bool {
+        match wanted.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(address) => self.addresses.contains(&address.to_canonical()),
+            Err(_) => {
+                let wanted = normal(wanted);
+                !wanted.contains('*') && self.sip_domains().contains(&wanted)
+            }
+        }
+    }
+}
+
+fn normal(name: &str) -> String {
+    name.trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// The domain of `sip:domain`; a URI with a user is that user's, and of another scheme it is something else.
+fn sip_domain(uri: &str) -> Option<String> {
+    let (scheme, rest) = uri.split_once(':')?;
+    let host = rest.split([':', ';', '?']).next().filter(|host| !host.is_empty())?;
+    (scheme.eq_ignore_ascii_case("sip") && !rest.contains('@')).then(|| normal(host))
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    match octets.len() {
+        4 => Some(<[u8; 4]>::try_from(octets).ok()?.into()),
+        _ => Some(IpAddr::from(<[u8; 16]>::try_from(octets).ok()?).to_canonical()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, DnType, KeyPair, SanType};
+
+    fn certificate(names: &[&str]) -> Names {
+        let mut params = CertificateParams::new([]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "common.example");
+        for name in names {
+            params.subject_alt_names.push(match (name.parse::<IpAddr>(), name.contains(':')) {
+                (Ok(address), _) => SanType::IpAddress(address),
+                (_, true) => SanType::URI((*name).try_into().unwrap()),
+                (_, false) => SanType::DnsName((*name).try_into().unwrap()),
+            });
+        }
+        let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        Names::of(made.der()).unwrap()
+    }
+
+    fn check(names: &[&str], wanted: &str, expected: bool) {
+        assert_eq!(certificate(names).prove_sip(wanted), expected, "{names:?} for {wanted}");
+    }
+
+    #[test]
+    fn a_domain_is_proven_by_its_uri_or_else_by_its_name() {
+        check(&["sip:Example.org"], "example.ORG", true);
+        check(&["sip:example.org;x=y"], "example.org", true);
+        check(&["example.org"], "example.org", true);
+        check(&["example.org"], "example.org.", true);
+        check(&["other.example", "example.org"], "example.org", true);
+        check(&["sip:example.net", "example.org"], "example.org", false);
+        check(&["sip:example.net", "example.org"], "example.net", true);
+        check(&["https://example.net", "example.org"], "example.org", true);
+        check(&["sips:example.org"], "example.org", false);
+        check(&["sip:joe@example.org"], "example.org", false);
+        check(&["sip:joe@example.net", "example.org"], "example.org", true);
+    }
+
+    #[test]
+    fn neither_wildcards_nor_neighbours_nor_the_common_name_prove_anything() {
+        check(&["*.example.org"], "sip.example.org", false);
+        check(&["*.example.org"], "*.example.org", false);
+        check(&["sip:*.example.org"], "sip.example.org", false);
+        check(&["example.org"], "sip.example.org", false);
+        check(&["sip.example.org"], "example.org", false);
+        check(&["example.org.example.net"], "example.org", false);
+        check(&[], "common.example", false);
+        assert_eq!(Names::of(b"nonsense"), None);
+    }
+
+    #[test]
+    fn an_address_is_proven_as_an_address() {
+        check(&["192.0.2.1"], "192.0.2.1", true);
+        check(&["2001:db8::1"], "2001:db8::1", true);
+        check(&["2001:db8::1"], "[2001:db8::1]", true);
+        check(&["192.0.2.1"], "192.0.2.2", false);
+        check(&["example.org"], "192.0.2.1", false);
+    }
+}

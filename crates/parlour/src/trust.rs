@@ -1,0 +1,82 @@
+//! Whom we believe: the authorities of the system, our own, and those of `tls.roots`; and the rules by which a peer's
+//! certificate proves whom it speaks for, where we connect and where others connect to us.
+
+mod verifier;
+
+use crate::config::Plan;
+use net::tls::{CertificateDer, ClientConfig, Identities, provider};
+use rustls::RootCertStore;
+use rustls::pki_types::UnixTime;
+use rustls::pki_types::pem::PemObject;
+use std::path::Path;
+use std::sync::Arc;
+use verifier::{Peers, SipServer};
+
+/// Made anew at each reload; all workers share it.
+#[derive(Debug)]
+pub struct Trust {
+    peers: Peers,
+    sip: Arc<ClientConfig>,
+}
+
+impl Trust {
+    /// Reads the system's authorities. Where a server asks who we are, it is shown what `identities` show.
+    pub fn new(plan: &Plan, identities: Option<Arc<Identities>>) -> Arc<Self> {
+        let mut roots = RootCertStore::empty();
+        let (read, _) = roots.add_parsable_certificates(of_system());
+        if read == 0 {
+            tracing::info!(
+                "no authorities of the system were found: our own and those of tls.roots are trusted"
+            );
+        }
+        roots.add_parsable_certificates(read_file(&plan.data.join("certs/authority.pem")));
+        roots.add_parsable_certificates(plan.roots.iter().map(|der| CertificateDer::from(der.as_slice())));
+        let peers = Peers::new(roots);
+        let sip = Arc::new(client(SipServer(peers.clone()), identities));
+        Arc::new(Self { peers, sip })
+    }
+
+    /// How SIP connects: the other side has to prove the domain that was meant (RFC 5922 §7.3).
+    pub fn sip(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.sip)
+    }
+
+    /// The SIP domains that a peer that connected to us has proven by its certificates; none where they are not to be
+    /// believed, which is no fault: telephones show what their maker gave them.
+    pub fn sip_domains(&self, chain: &[CertificateDer<'static>]) -> Result<Vec<String>, String> {
+        let Some((own, others)) = chain.split_first() else { return Ok(Vec::new()) };
+        self.peers.judge(own, others, UnixTime::now()).map_err(|error| error.to_string())?;
+        let names = domains::identity::Names::of(own).ok_or("it cannot be read")?;
+        Ok(names.sip_domains().to_vec())
+    }
+}
+
+fn client(verifier: SipServer, identities: Option<Arc<Identities>>) -> ClientConfig {
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .expect("the provider has suites of both versions")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    match identities {
+        Some(identities) => config.with_client_cert_resolver(identities),
+        None => config.with_no_client_auth(),
+    }
+}
+
+/// The certificates of the system's authorities: its bundle, else its folders.
+fn of_system() -> Vec<CertificateDer<'static>> {
+    let places = openssl_probe::probe();
+    let bundle: Vec<_> = places.cert_file.iter().flat_map(|file| read_file(file)).collect();
+    if !bundle.is_empty() {
+        return bundle;
+    }
+    let files =
+        places.cert_dir.iter().flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
+    files.flat_map(|file| read_file(&file.path())).collect()
+}
+
+/// The certificates in a file that may not be there.
+fn read_file(path: &Path) -> Vec<CertificateDer<'static>> {
+    let text = std::fs::read(path).unwrap_or_default();
+    CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).collect()
+}

@@ -1,0 +1,156 @@
+//! The rules, as rustls asks for them: a chain to an authority by webpki, the name by RFC 5922 §7.
+
+use domains::identity::Names;
+use net::tls::{CertificateDer, ServerName, provider};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::UnixTime;
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
+use std::fmt;
+use std::sync::Arc;
+use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter};
+
+/// What a certificate must be for, where it says what it is for: a server, a client (public authorities do not sign that any
+/// more), or a SIP domain (RFC 5924).
+const PURPOSES: [KeyPurposeId<'static>; 3] = [
+    KeyPurposeId::new(&[0x2b, 6, 1, 5, 5, 7, 3, 1]),
+    KeyPurposeId::new(&[0x2b, 6, 1, 5, 5, 7, 3, 2]),
+    KeyPurposeId::new(&[0x2b, 6, 1, 5, 5, 7, 3, 20]),
+];
+
+/// Any of [`PURPOSES`].
+struct Purpose;
+
+impl ExtendedKeyUsageValidator for Purpose {
+    fn validate(&self, all: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        let mut says = false;
+        for purpose in all {
+            if PURPOSES.contains(&purpose?) {
+                return Ok(());
+            }
+            says = true;
+        }
+        if says { Err(webpki::Error::EndEntityUsedAsCa) } else { Ok(()) }
+    }
+}
+
+/// Why a certificate is not believed.
+#[derive(Debug)]
+pub(super) enum Distrust {
+    /// It is not signed by anybody we trust.
+    Stranger,
+    /// Its time is over, or has not come.
+    Time,
+    /// It says of itself that it is for something else.
+    Purpose,
+    /// It is good, but for others than this.
+    Name(String, Vec<String>),
+    /// It is broken.
+    Broken(webpki::Error),
+}
+
+impl fmt::Display for Distrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stranger => f.write_str("its certificate is not signed by anybody we trust"),
+            Self::Time => f.write_str("its certificate has ended, or does not hold yet"),
+            Self::Purpose => f.write_str("its certificate is for another purpose"),
+            Self::Name(wanted, names) if names.is_empty() => {
+                write!(f, "its certificate names no domain, so not {wanted}")
+            }
+            Self::Name(wanted, names) => {
+                write!(f, "its certificate is for {}, not {wanted}", names.join(", "))
+            }
+            Self::Broken(error) => write!(f, "its certificate is broken: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Distrust {}
+
+impl From<webpki::Error> for Distrust {
+    fn from(error: webpki::Error) -> Self {
+        match error {
+            webpki::Error::UnknownIssuer => Self::Stranger,
+            webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. } => Self::Time,
+            webpki::Error::EndEntityUsedAsCa => Self::Purpose,
+            other => Self::Broken(other),
+        }
+    }
+}
+
+impl From<Distrust> for Error {
+    fn from(distrust: Distrust) -> Self {
+        CertificateError::Other(OtherError(Arc::new(distrust))).into()
+    }
+}
+
+/// Judges whether a chain leads to an authority that we trust.
+#[derive(Clone, Debug)]
+pub(super) struct Peers {
+    roots: Arc<RootCertStore>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Peers {
+    pub(super) fn new(roots: RootCertStore) -> Self {
+        Self { roots: Arc::new(roots), algorithms: provider().signature_verification_algorithms }
+    }
+
+    pub(super) fn judge(
+        &self,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Distrust> {
+        let certificate = EndEntityCert::try_from(own)?;
+        let anchors = &self.roots.roots;
+        certificate.verify_for_usage(self.algorithms.all, anchors, others, now, Purpose, None, None)?;
+        Ok(())
+    }
+}
+
+/// What a server of SIP has to prove.
+#[derive(Debug)]
+pub(super) struct SipServer(pub(super) Peers);
+
+impl ServerCertVerifier for SipServer {
+    fn verify_server_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        wanted: &ServerName<'_>,
+        _ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.0.judge(own, others, now)?;
+        let names = Names::of(own).unwrap_or_default();
+        let wanted = wanted.to_str();
+        if !names.prove_sip(&wanted) {
+            return Err(Distrust::Name(wanted.into_owned(), names.sip_domains().to_vec()).into());
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.0.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.algorithms.supported_schemes()
+    }
+}
