@@ -87,6 +87,8 @@ pub enum Input<'a> {
     Refused {
         /// The mark of the [`Output::Connect`].
         token: Token,
+        /// Why, in words for whoever asked.
+        why: String,
     },
     /// Bytes of a stream, in order, in pieces of any size.
     Received {
@@ -438,14 +440,15 @@ impl Stack {
         self.timers.set(Timer::Idle(conn), now + self.config.limits.idle);
     }
 
-    fn refused(&mut self, now: Instant, dial: Id) {
+    /// A connection could not be opened: the next way is tried, and whoever asked hears why if there is none.
+    fn refused(&mut self, now: Instant, dial: Id, why: &str) {
         self.timers.cancel(Timer::Dialling(dial));
-        let Some((to, waiting)) = self.connections.refused(dial) else { return };
+        let Some(((transport, to, name), waiting)) = self.connections.refused(dial) else { return };
         self.blocked.add(now, (true, to), None);
-        for waiting in waiting {
-            if let Some(owner) = waiting.owner {
-                self.path_failed(now, owner);
-            }
+        let why = format!("{name} ({transport} {to}): {why}");
+        for owner in waiting.into_iter().filter_map(|waiting| waiting.owner) {
+            self.note_failure(owner, &why);
+            self.path_failed(now, owner);
         }
     }
 
@@ -535,7 +538,7 @@ impl Machine for Stack {
             Input::Opened { conn, transport, local, peer, token } => {
                 self.opened(now, conn, transport, (local, peer), token);
             }
-            Input::Refused { token } => self.refused(now, id_of(token)),
+            Input::Refused { token, why } => self.refused(now, id_of(token), &why),
             Input::Received { conn, bytes } => self.received(now, conn, bytes),
             Input::Closed { conn } => self.closed(now, conn),
             Input::Located { token, contacts } => self.located(now, id_of(token), contacts),

@@ -98,6 +98,18 @@ impl Hop {
         }
     }
 
+    /// Whom the URI named.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Flow(_) => "",
+            Self::Address { name, .. }
+            | Self::Domain { name, .. }
+            | Self::Service { name, .. }
+            | Self::Name { name, .. }
+            | Self::LastResort { name, .. } => name,
+        }
+    }
+
     /// By which transport this hop goes.
     pub fn transport(&self) -> Transport {
         match self {

@@ -38,6 +38,7 @@ const PURE: &[&str] = &[
     "sha2",
     "stringprep",
     "subtle",
+    "x509-parser",
 ];
 
 const MACHINES: &[&str] = &["wire", "stun", "turn", "sip", "media", "xmpp", "domains"];

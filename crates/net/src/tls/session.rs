@@ -30,6 +30,7 @@ pub(crate) struct Session {
 }
 
 /// How far it is.
+#[expect(clippy::large_enum_variant, reason = "a session is boxed as a whole, and nearly all are running")]
 enum State {
     /// What the client says first decides how it is accepted.
     Greeting(Box<(Acceptor, Accepts)>),

@@ -1,7 +1,7 @@
 //! Streams inside TLS: versions, names, protocols, start in mid-stream, bad and slow handshakes, replaced certificates.
 
 use crate::support::*;
-use net::tls::ClientConfig;
+use net::tls::{ClientConfig, Identities};
 use net::{CloseReason, Full, Limits, Net, TlsVersion};
 use rustls::{ClientConnection, HandshakeKind, StreamOwned};
 use std::io::{self, ErrorKind, Read, Write};
@@ -385,4 +385,54 @@ fn a_server_that_we_do_not_trust_refuses_us() {
     });
     let Seen::Refused { tag, .. } = house.next() else { panic!() };
     assert_eq!(tag, SHOW);
+}
+
+#[test]
+fn a_client_is_asked_who_it_is_where_the_listener_says_so_and_a_browser_is_not() {
+    let mut asking = spec(SHOW, tls(&["sip/2", "http/1.1"]), "127.0.0.1:0");
+    asking.asks = true;
+    let house = House::new(1, &[asking, spec(SHOW, tls(&[]), "127.0.0.1:0")]);
+    let identities = Identities::new(certificate().identity);
+    for (versions, door, alpn, shown) in [
+        (&[&rustls::version::TLS13][..], 0, &[][..], true),
+        (&[&rustls::version::TLS12], 0, &["sip/2"], true),
+        (&[&rustls::version::TLS13], 0, &["http/1.1"], false),
+        (&[&rustls::version::TLS13], 1, &[], false),
+    ] {
+        let mut config = ClientConfig::clone(&trusting(&[&house.der], alpn, versions));
+        let mut client = begin(&Arc::new(config.clone()), house.dial(door)).unwrap();
+        client.write_all(b"x").unwrap();
+        assert_eq!(house.opened().1.chain, None, "it has nothing to show");
+        config.client_auth_cert_resolver = Arc::clone(&identities) as _;
+        let mut client = begin(&Arc::new(config), house.dial(door)).unwrap();
+        client.write_all(b"x").unwrap();
+        let chain = house.find(|seen| match seen {
+            Seen::Opened { info, .. } => Some(info.chain),
+            _ => None,
+        });
+        let expected = shown.then(|| identities.current().chain().next().unwrap().to_vec());
+        assert_eq!(chain.map(|chain| chain[0].to_vec()), expected, "{alpn:?}");
+    }
+}
+
+#[test]
+fn a_greeting_in_pieces_or_broken_is_dealt_with_where_clients_are_asked() {
+    let mut asking = spec(ECHO, tls(&["sip/2"]), "127.0.0.1:0");
+    asking.asks = true;
+    let house = House::new(1, &[asking]);
+    let mut session = ClientConnection::new(Arc::clone(&house.client), falcot()).unwrap();
+    let (mut stream, mut hello) = (house.dial(0), Vec::new());
+    session.write_tls(&mut hello).unwrap();
+    for byte in hello {
+        stream.write_all(&[byte]).unwrap();
+    }
+    let mut client = StreamOwned::new(session, stream);
+    echo(&mut client, b"hello");
+    let mut client = house.dial(0);
+    client.write_all(&[22, 3, 1, 0, 5, 9, 9, 9, 9, 9]).unwrap();
+    assert!(client.read_to_end(&mut Vec::new()).is_ok());
+    let config = trusting(&[&house.der], &["xmpp-client"], rustls::DEFAULT_VERSIONS);
+    let error = begin(&config, house.dial(0)).unwrap_err();
+    assert!(error.to_string().contains("NoApplicationProtocol"), "it is told why: {error}");
+    assert_eq!(failures(&house), 2);
 }

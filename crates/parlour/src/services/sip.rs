@@ -51,13 +51,24 @@ pub enum Mail {
     Order(overview::Order),
 }
 
+/// A connection that we are opening.
+#[derive(Debug)]
+struct Dialled {
+    /// The stack's mark.
+    token: Token,
+    to: SocketAddr,
+    /// Who is expected there.
+    name: Box<str>,
+    secure: bool,
+}
+
 /// SIP on one worker.
 #[derive(Debug)]
 pub struct Sip {
     stack: Stack,
     names: Names,
-    /// Connections that we are opening, with the stack's marks.
-    dialled: FxHashMap<ConnectionId, Token>,
+    /// Connections that we are opening.
+    dialled: FxHashMap<ConnectionId, Dialled>,
     open: FxHashSet<ConnectionId>,
     draining: bool,
     /// It was said that the database does not answer.
@@ -170,11 +181,14 @@ impl Sip {
             false => None,
             true => match ServerName::try_from(name.to_owned()) {
                 Ok(name) => Some(Towards { config: desk.shared.trust.sip(), name }),
-                Err(_) => return self.stack.handle(desk.net.now(), Input::Refused { token }),
+                Err(_) => {
+                    let why = "its name cannot be that of a certificate".into();
+                    return self.stack.handle(desk.net.now(), Input::Refused { token, why });
+                }
             },
         };
         let conn = desk.net.connect(to, tls, DIALLED);
-        self.dialled.insert(conn, token);
+        self.dialled.insert(conn, Dialled { token, to, name: name.into(), secure: transport.is_secure() });
     }
 
     fn store(&mut self, desk: &mut Desk<'_, '_>, token: Token, aor: Address, rows: Vec<Row>) {
@@ -283,16 +297,18 @@ impl Service for Sip {
 
     fn opened(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, info: &ConnectionInfo) {
         self.open.insert(conn);
-        let token = self.dialled.remove(&conn);
+        let token = self.dialled.remove(&conn).map(|dialled| dialled.token);
         let (transport, local, peer) = (info.transport, info.local, info.peer);
         self.handle(desk, Input::Opened { conn, transport, local, peer, token });
     }
 
     fn refused(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, _tag: Tag, error: &io::Error) {
-        tracing::debug!(%conn, %error, "not connected");
-        if let Some(token) = self.dialled.remove(&conn) {
-            self.handle(desk, Input::Refused { token });
+        let Some(Dialled { token, to, name, secure }) = self.dialled.remove(&conn) else { return };
+        match secure {
+            true => tracing::info!(%conn, %to, %name, %error, "no TLS connection could be opened"),
+            false => tracing::debug!(%conn, %to, %name, %error, "not connected"),
         }
+        self.handle(desk, Input::Refused { token, why: error.to_string() });
     }
 
     fn secured(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, _info: &ConnectionInfo) {

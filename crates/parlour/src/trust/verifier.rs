@@ -30,6 +30,7 @@ impl ExtendedKeyUsageValidator for Purpose {
             }
             says = true;
         }
+        // The word of webpki that comes nearest; its own is not for others to say.
         if says { Err(webpki::Error::EndEntityUsedAsCa) } else { Ok(()) }
     }
 }

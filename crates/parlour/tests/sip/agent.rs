@@ -56,6 +56,8 @@ pub(crate) struct Agent {
     link: Link,
     pub(crate) local: SocketAddr,
     pub(crate) user: String,
+    /// Whose user it is.
+    pub(crate) domain: &'static str,
     call_id: String,
     tag: String,
     cseq: u32,
@@ -86,7 +88,7 @@ impl Agent {
 
     fn new(local: SocketAddr, user: &str, link: Link) -> Self {
         let (call_id, tag) = (format!("c{}", unique()), format!("t{}", unique()));
-        Self { link, local, user: user.to_owned(), call_id, tag, cseq: 0 }
+        Self { link, local, user: user.to_owned(), domain: "falcot.com", call_id, tag, cseq: 0 }
     }
 
     fn transport(&self) -> &'static str {
@@ -159,11 +161,11 @@ impl Agent {
     /// A request outside any dialog, in the next CSeq.
     pub(crate) fn request(&mut self, method: &str, uri: &str, to: &str, more: &str, body: &str) -> String {
         self.cseq += 1;
-        let Self { local, user, call_id, tag, cseq, .. } = &*self;
+        let Self { local, user, domain, call_id, tag, cseq, .. } = &*self;
         let (transport, branch) = (self.transport(), unique());
         format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{transport} {local};branch=z9hG4bK{branch};rport\r\nMax-Forwards: 70\r\n\
-             From: <sip:{user}@falcot.com>;tag={tag}\r\nTo: <{to}>\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n\
+             From: <sip:{user}@{domain}>;tag={tag}\r\nTo: <{to}>\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n\
              Contact: {}\r\n{more}Content-Length: {}\r\n\r\n{body}",
             self.contact(),
             body.len()
@@ -216,7 +218,7 @@ impl Agent {
     }
 
     /// Acknowledges a failed INVITE (RFC 3261 §17.1.1.3).
-    fn acknowledge(&mut self, request: &str, answer: &Heard) {
+    pub(crate) fn acknowledge(&mut self, request: &str, answer: &Heard) {
         if let Some(rest) = request.strip_prefix("INVITE ") {
             let request = Heard(request.to_owned());
             let uri = rest.split(' ').next().unwrap();
@@ -235,8 +237,8 @@ impl Agent {
 
     /// Registers where it is reached.
     pub(crate) fn register(&mut self) -> Heard {
-        let to = format!("sip:{}@falcot.com", self.user);
-        let answer = self.ask("REGISTER", "sip:falcot.com", &to, "Expires: 300\r\n", "");
+        let (uri, to) = (format!("sip:{}", self.domain), format!("sip:{}@{}", self.user, self.domain));
+        let answer = self.ask("REGISTER", &uri, &to, "Expires: 300\r\n", "");
         assert_eq!(answer.line(), "SIP/2.0 200 OK", "{}", answer.0);
         answer
     }
@@ -270,6 +272,24 @@ impl Agent {
             answer.header("From"),
             answer.header("To"),
             answer.header("Call-ID"),
+        );
+        self.send(text);
+    }
+
+    /// A request in the dialog that `invite`, which we have answered with a 200, has made.
+    pub(crate) fn within_as_callee(&mut self, method: &str, invite: &Heard) {
+        let routes: String = invite.all("Record-Route").iter().map(|r| format!("Route: {r}\r\n")).collect();
+        let target = invite.header("Contact").trim_matches(['<', '>']);
+        let text = format!(
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/{} {};branch=z9hG4bK{};rport\r\nMax-Forwards: 70\r\n{routes}\
+             From: {};tag={}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: 1 {method}\r\nContent-Length: 0\r\n\r\n",
+            self.transport(),
+            self.local,
+            unique(),
+            invite.header("To"),
+            self.tag,
+            invite.header("From"),
+            invite.header("Call-ID"),
         );
         self.send(text);
     }

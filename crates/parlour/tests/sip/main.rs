@@ -9,6 +9,7 @@ mod bans;
 mod calls;
 mod crash;
 mod failover;
+mod federation;
 mod keepalive;
 mod names;
 mod phones;

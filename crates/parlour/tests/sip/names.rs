@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::net::UdpSocket;
 use testkit::House;
 
-const A: u16 = 1;
-const SRV: u16 = 33;
+pub(crate) const A: u16 = 1;
+pub(crate) const SRV: u16 = 33;
 const NAPTR: u16 = 35;
 
-type Zone = HashMap<(&'static str, u16), Vec<Vec<u8>>>;
+pub(crate) type Zone = HashMap<(&'static str, u16), Vec<Vec<u8>>>;
 
 fn wire_name(name: &str) -> Vec<u8> {
     let labels = name.split('.').flat_map(|label| {
@@ -21,7 +21,7 @@ fn wire_name(name: &str) -> Vec<u8> {
     labels.chain([0]).collect()
 }
 
-fn srv(priority: u8, port: u16, target: &str) -> Vec<u8> {
+pub(crate) fn srv(priority: u8, port: u16, target: &str) -> Vec<u8> {
     [&[0, priority, 0, 0][..], &port.to_be_bytes(), &wire_name(target)].concat()
 }
 
@@ -52,7 +52,7 @@ fn answer(zone: &Zone, query: &[u8]) -> Vec<u8> {
 }
 
 /// Answers queries until the test ends.
-fn serve(socket: UdpSocket, zone: Zone) {
+pub(crate) fn serve(socket: UdpSocket, zone: Zone) {
     std::thread::spawn(move || {
         let mut buffer = [0; 1500];
         while let Ok((length, peer)) = socket.recv_from(&mut buffer) {

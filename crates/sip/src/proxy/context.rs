@@ -118,6 +118,8 @@ pub struct Context {
     pub closing: bool,
     /// How the request was judged.
     pub plan: super::route::Plan,
+    /// Why the last way to what the request names has failed; empty where nothing is known.
+    pub why: String,
     best: Best,
     /// Challenges of all branches (RFC 3261 §16.7 step 7), with the branch that has them.
     challenges: Vec<(usize, HeaderName, Vec<u8>)>,
@@ -137,6 +139,7 @@ impl Context {
             answered: false,
             closing: false,
             plan,
+            why: String::new(),
             best: Best::None,
             challenges: Vec::new(),
         }

@@ -182,6 +182,10 @@ impl Stack {
                 let long = is_long(&row.request, &context.plan);
                 let branch_row = &mut context.branches[branch];
                 lookup::answered(&hop, found, random, &mut branch_row.hops);
+                if branch_row.hops.is_empty() && !branch_row.registered {
+                    context.why = format!("no server of {} was found", hop.name());
+                }
+                let branch_row = &mut context.branches[branch];
                 branch_row.hops.truncate(MAX_WAYS);
                 if long && branch_row.registered.is_none() && matches!(found, Found::Addresses(_)) {
                     branch_row.hops = with_streams(&branch_row.hops);

@@ -66,6 +66,8 @@ pub enum Refusal {
     Overload,
     /// No way to the next element.
     Unreachable,
+    /// The same, where it is known why.
+    Failed(String),
 }
 
 impl Refusal {
@@ -91,7 +93,7 @@ impl Refusal {
             Self::Incomplete => 484,
             Self::Cancelled => 487,
             Self::OutOfOrder | Self::Upstream => 500,
-            Self::Overload | Self::Unreachable => 503,
+            Self::Overload | Self::Unreachable | Self::Failed(_) => 503,
         }
     }
 
@@ -104,7 +106,7 @@ impl Refusal {
             Self::Relaying => "Relaying Denied",
             Self::TooManyContacts => "Too Many Contacts",
             Self::OutOfOrder => "Out Of Order",
-            Self::Unreachable => "Destination Unreachable",
+            Self::Unreachable | Self::Failed(_) => "Destination Unreachable",
             other => crate::message::reply::reason(other.code()),
         }
     }

@@ -133,6 +133,10 @@ impl Stack {
         context.answered = true;
         match context.answer() {
             Answer::Pass(code, bytes) => self.respond(now, server, code, bytes),
+            Answer::Own(503) if !context.why.is_empty() => {
+                let why = std::mem::take(&mut context.why);
+                self.answer(now, server, &Refusal::Failed(why));
+            }
             Answer::Own(code) => self.answer(now, server, &own(code)),
         }
         // What may not be said at all (408 to other methods than INVITE, RFC 4320 §4.2) ends in silence.

@@ -59,6 +59,16 @@ impl Stack {
         self.client_ended(now, id, (!over).then_some(Refusal::Unreachable.code()));
     }
 
+    /// Keeps why a way failed, for the answer; not of ways to phones that have registered, which are nobody else's affair.
+    pub(super) fn note_failure(&mut self, id: Id, why: &str) {
+        let Some((server, branch)) = self.table.client(id).and_then(|client| client.owner) else { return };
+        if let Some(context) = self.table.context_mut(server)
+            && context.branches.get(branch).is_some_and(|branch| !branch.registered)
+        {
+            context.why = why.to_owned();
+        }
+    }
+
     /// The next element has failed: for a while others are tried before it (RFC 3263 §4.3).
     pub(super) fn block(&mut self, now: Instant, id: Id) {
         if let Some(client) = self.table.client(id) {

@@ -10,6 +10,12 @@ use std::time::Instant;
 /// What this server answers itself; everything else is somebody else's to answer.
 const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, REGISTER, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, REFER, INFO, PRACK, UPDATE, PUBLISH";
 
+/// A Warning (RFC 3261 §20.43) of ours.
+fn warning(code: u16, text: &str) -> String {
+    let plain = |c: char| if c.is_ascii_control() || matches!(c, '"' | '\\') { '\'' } else { c };
+    format!("{code} parlour \"{}\"", text.chars().map(plain).take(300).collect::<String>())
+}
+
 impl Stack {
     /// The tag of our own answers to a request: the same for the same request, so that no state is needed
     /// (RFC 3261 §8.2.7), and to be known again in an ACK.
@@ -52,6 +58,9 @@ impl Stack {
             }
             Refusal::IntervalTooBrief(least) => {
                 reply.header("Min-Expires", least.as_secs().to_string());
+            }
+            Refusal::Failed(why) => {
+                reply.header("Warning", warning(399, why));
             }
             Refusal::Overload => {
                 reply.header("Retry-After", self.config.limits.retry_after.as_secs().to_string());

@@ -14,7 +14,7 @@ impl Stack {
             Timer::Serial(id) => self.group_had_its_time(now, id),
             Timer::Cancelled(id) => self.give_up_client(now, id),
             Timer::Binding(id) => self.binding_ends(now, id),
-            Timer::Dialling(id) => self.refused(now, id),
+            Timer::Dialling(id) => self.refused(now, id, "no answer"),
             Timer::Asked(id) => self.not_answered(now, id),
             Timer::Storage => self.try_to_save(now),
             Timer::Idle(conn) => self.perhaps_idle(now, conn),

@@ -164,11 +164,11 @@ impl Connections {
         waiting
     }
 
-    /// A connection of ours could not be opened. Where to, and what waited for it, come back.
-    pub fn refused(&mut self, dial: Id) -> Option<(SocketAddr, Vec<Waiting>)> {
+    /// A connection of ours could not be opened. To whom, and what waited for it, come back.
+    pub fn refused(&mut self, dial: Id) -> Option<(Peer, Vec<Waiting>)> {
         let dial = self.dials.remove(dial)?;
         self.by_peer.remove(&dial.peer);
-        Some((dial.peer.1, dial.waiting))
+        Some((dial.peer, dial.waiting))
     }
 
     /// A connection is gone. Which other workers want to know comes back.

@@ -90,6 +90,8 @@ fn a_refused_or_closed_connection_moves_on() {
     let sent = house.datagram(ALICE, &call("INVITE", "1", ";transport=tcp"));
     assert_eq!(lines(&sent), [(ALICE, "SIP/2.0 100 "), (ALICE, "SIP/2.0 503 ")]);
     assert_eq!(house.dialled, [FIRST, SECOND].map(|to| to.parse().unwrap()));
+    let why = format!("Warning: 399 parlour \"peer.example (tcp {SECOND}): connection refused\"");
+    assert!(sent[1].text.contains(&why), "{}", sent[1].text);
     house.accepts = true;
     house.wait(Duration::from_secs(31));
     let sent = house.datagram(ALICE, &call("INVITE", "2", ";transport=tcp"));

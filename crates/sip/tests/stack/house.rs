@@ -323,7 +323,7 @@ impl House {
         let local = "192.0.2.1:40000".parse().unwrap();
         let input = match self.accepts {
             true => Input::Opened { conn, transport, local, peer: to, token: Some(token) },
-            false => Input::Refused { token },
+            false => Input::Refused { token, why: "connection refused".into() },
         };
         self.stacks[worker].handle(self.now, input);
     }

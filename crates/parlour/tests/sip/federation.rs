@@ -1,0 +1,155 @@
+//! Two houses that know one another by the DNS and by their certificates alone.
+
+use crate::PASSWORD;
+use crate::agent::{Agent, Heard};
+use crate::calls::message;
+use crate::names::{A, SRV, Zone, serve, srv};
+use std::net::UdpSocket;
+use testkit::House;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_parlour");
+
+/// A house of this domain that asks this name server.
+fn prepared(domain: &str, users: &[&str], dns: &UdpSocket) -> House {
+    let mut house = House::of(BINARY).domain(domain).set("sip", "allow-targets", "[\"127.0.0.1\"]").set(
+        "network",
+        "resolver",
+        &format!("[\"{}\"]", dns.local_addr().unwrap()),
+    );
+    for user in users {
+        house = house.account(&format!("{user}@{domain}"), PASSWORD);
+    }
+    house.prepare()
+}
+
+fn trust(house: &House, other: &House) {
+    let authority = other.dir().join("data/certs/authority.pem");
+    house.set("tls", "roots", &format!("[\"{}\"]", authority.display()));
+}
+
+/// falcot.com with roland, and beta.test with peer, each of which trusts the other's authority.
+fn two(more: impl FnOnce(&House, &House) -> Zone) -> (House, House) {
+    let dns = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut alpha = prepared("falcot.com", &["roland"], &dns);
+    let mut beta = prepared("beta.test", &["peer"], &dns);
+    trust(&alpha, &beta);
+    trust(&beta, &alpha);
+    let mut zone = more(&alpha, &beta);
+    zone.insert(("here.test", A), vec![vec![127, 0, 0, 1]]);
+    serve(dns, zone);
+    alpha.start();
+    beta.start();
+    (alpha, beta)
+}
+
+fn tls_of(house: &House, priority: u8) -> Vec<u8> {
+    srv(priority, house.port("sip.tls"), "here.test")
+}
+
+fn peer_of(beta: &House) -> Agent {
+    let mut peer = Agent::udp(beta, "peer");
+    peer.domain = "beta.test";
+    peer.register();
+    peer
+}
+
+/// What a message to somebody elsewhere is answered.
+fn asked(alpha: &House, uri: &str) -> Heard {
+    let mut roland = Agent::udp(alpha, "roland");
+    message(&mut roland, uri);
+    roland.answer()
+}
+
+#[test]
+fn a_call_goes_by_tls_to_a_domain_found_by_srv_and_ends_from_either_side() {
+    let (alpha, beta) = two(|_, beta| Zone::from([(("_sips._tcp.beta.test", SRV), vec![tls_of(beta, 1)])]));
+    let mut peer = peer_of(&beta);
+    for uri in ["sip:peer@beta.test", "sip:peer@beta.test;transport=tls"] {
+        let mut roland = Agent::udp(&alpha, "roland");
+        let answer = {
+            let first = roland.request("INVITE", uri, "sip:peer@beta.test", "", "");
+            roland.send(&first);
+            let challenge = roland.answer();
+            roland.acknowledge(&first, &challenge);
+            let proof = crate::agent::proof(
+                challenge.header("Proxy-Authenticate"),
+                "roland",
+                PASSWORD,
+                "INVITE",
+                uri,
+            );
+            let second = roland.request(
+                "INVITE",
+                uri,
+                "sip:peer@beta.test",
+                &format!("Proxy-Authorization: {proof}\r\n"),
+                "",
+            );
+            roland.send(&second);
+            let heard = peer.expect("INVITE ");
+            assert!(heard.all("Via")[1].starts_with("SIP/2.0/TLS "), "{}", heard.0);
+            peer.reply(&heard, "180 Ringing", "");
+            peer.reply(&heard, "200 OK", "");
+            let answer = roland.expect("SIP/2.0 200");
+            roland.within("ACK", &answer);
+            peer.expect("ACK ");
+            if uri.ends_with("tls") {
+                peer.within_as_callee("BYE", &heard);
+                let bye = roland.expect("BYE ");
+                roland.reply(&bye, "200 OK", "");
+                peer.expect("SIP/2.0 200");
+                continue;
+            }
+            answer
+        };
+        roland.within("BYE", &answer);
+        let bye = peer.expect("BYE ");
+        peer.reply(&bye, "200 OK", "");
+        roland.expect("SIP/2.0 200");
+    }
+}
+
+#[test]
+fn a_certificate_for_another_domain_sends_us_on_and_the_answer_says_so() {
+    let (alpha, beta) = two(|alpha, beta| {
+        Zone::from([
+            (("_sips._tcp.beta.test", SRV), vec![tls_of(alpha, 1), tls_of(beta, 2)]),
+            (("_sips._tcp.gamma.test", SRV), vec![tls_of(beta, 1)]),
+        ])
+    });
+    let mut peer = peer_of(&beta);
+    let mut roland = Agent::udp(&alpha, "roland");
+    message(&mut roland, "sip:peer@beta.test");
+    let heard = peer.expect("MESSAGE ");
+    peer.reply(&heard, "200 OK", "");
+    assert_eq!(roland.answer().line(), "SIP/2.0 200 OK", "the second server is the right one");
+    let answer = asked(&alpha, "sip:peer@gamma.test");
+    assert_eq!(answer.line(), "SIP/2.0 503 Destination Unreachable");
+    let why = answer.header("Warning");
+    assert!(
+        why.starts_with("399 parlour \"gamma.test (tls 127.0.0.1:")
+            && why.contains("its certificate is for beta.test, ")
+            && why.ends_with(", not gamma.test\""),
+        "{why}"
+    );
+    let answer = asked(&alpha, "sip:peer@delta.test");
+    assert_eq!(answer.header("Warning"), "399 parlour \"no server of delta.test was found\"");
+}
+
+#[test]
+fn an_authority_is_trusted_from_the_reload_on_that_names_it() {
+    let (alpha, beta) = two(|_, beta| Zone::from([(("_sips._tcp.beta.test", SRV), vec![tls_of(beta, 1)])]));
+    let mut peer = peer_of(&beta);
+    alpha.set("tls", "roots", "[]");
+    assert!(alpha.cli(&["reload"], "").status.success());
+    let answer = asked(&alpha, "sip:peer@beta.test");
+    let why = answer.header("Warning");
+    assert!(why.ends_with("): its certificate is not signed by anybody we trust\""), "{why}");
+    trust(&alpha, &beta);
+    assert!(alpha.cli(&["reload"], "").status.success());
+    let mut roland = Agent::udp(&alpha, "roland");
+    message(&mut roland, "sip:peer@beta.test");
+    let heard = peer.expect("MESSAGE ");
+    peer.reply(&heard, "200 OK", "");
+    assert_eq!(roland.answer().line(), "SIP/2.0 200 OK");
+}
