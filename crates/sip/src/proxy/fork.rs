@@ -182,7 +182,7 @@ impl Stack {
                 let long = is_long(&row.request, &context.plan);
                 let branch_row = &mut context.branches[branch];
                 lookup::answered(&hop, found, random, &mut branch_row.hops);
-                if branch_row.hops.is_empty() && !branch_row.registered {
+                if branch_row.hops.is_empty() && branch_row.registered.is_none() {
                     context.why = format!("no server of {} was found", hop.name());
                 }
                 let branch_row = &mut context.branches[branch];

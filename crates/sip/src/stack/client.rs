@@ -63,7 +63,7 @@ impl Stack {
     pub(super) fn note_failure(&mut self, id: Id, why: &str) {
         let Some((server, branch)) = self.table.client(id).and_then(|client| client.owner) else { return };
         if let Some(context) = self.table.context_mut(server)
-            && context.branches.get(branch).is_some_and(|branch| !branch.registered)
+            && context.branches.get(branch).is_some_and(|branch| branch.registered.is_none())
         {
             context.why = why.to_owned();
         }
