@@ -2,8 +2,12 @@
 
 use crate::PASSWORD;
 use md5::{Digest, Md5};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use testkit::House;
@@ -24,6 +28,7 @@ pub(crate) fn unique() -> u32 {
 enum Link {
     Udp(UdpSocket, SocketAddr),
     Tcp(TcpStream, Vec<u8>),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>, Vec<u8>),
 }
 
 /// A message that came in.
@@ -86,6 +91,25 @@ impl Agent {
         Self::new(stream.local_addr().unwrap(), user, Link::Tcp(stream, Vec::new()))
     }
 
+    /// One that trusts the server's own authority.
+    pub(crate) fn tls(house: &House, user: &str) -> Self {
+        let mut roots = RootCertStore::empty();
+        for certificate in
+            CertificateDer::pem_file_iter(house.dir().join("data/certs/authority.pem")).unwrap()
+        {
+            roots.add(certificate.unwrap()).unwrap();
+        }
+        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let name = ServerName::try_from("falcot.com").unwrap();
+        let mut tls = ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut stream = TcpStream::connect(("127.0.0.1", house.port("sip.tls"))).unwrap();
+        while tls.is_handshaking() {
+            tls.complete_io(&mut stream).unwrap();
+        }
+        let local = stream.local_addr().unwrap();
+        Self::new(local, user, Link::Tls(Box::new(StreamOwned::new(tls, stream)), Vec::new()))
+    }
+
     fn new(local: SocketAddr, user: &str, link: Link) -> Self {
         let (call_id, tag) = (format!("c{}", unique()), format!("t{}", unique()));
         Self { link, local, user: user.to_owned(), domain: "falcot.com", call_id, tag, cseq: 0 }
@@ -95,6 +119,7 @@ impl Agent {
         match self.link {
             Link::Udp(..) => "UDP",
             Link::Tcp(..) => "TCP",
+            Link::Tls(..) => "TLS",
         }
     }
 
@@ -108,6 +133,7 @@ impl Agent {
         match &mut self.link {
             Link::Udp(socket, server) => drop(socket.send_to(bytes.as_ref(), *server).unwrap()),
             Link::Tcp(stream, _) => stream.write_all(bytes.as_ref()).unwrap(),
+            Link::Tls(stream, _) => stream.write_all(bytes.as_ref()).and_then(|()| stream.flush()).unwrap(),
         }
     }
 
@@ -116,19 +142,19 @@ impl Agent {
         let end = Instant::now() + limit;
         loop {
             let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-            let mut buffer = [0; 65_536];
             let bytes = match &mut self.link {
                 Link::Udp(socket, _) => {
                     socket.set_read_timeout(Some(left)).unwrap();
+                    let mut buffer = [0; 65_536];
                     socket.recv(&mut buffer).ok().map(|length| buffer[..length].to_vec())
                 }
                 Link::Tcp(stream, kept) => {
                     stream.set_read_timeout(Some(left)).unwrap();
-                    take_message(kept).or_else(|| {
-                        let length = stream.read(&mut buffer).ok().filter(|&length| length > 0)?;
-                        kept.extend_from_slice(&buffer[..length]);
-                        take_message(kept)
-                    })
+                    next_message(stream, kept)
+                }
+                Link::Tls(stream, kept) => {
+                    stream.sock.set_read_timeout(Some(left)).unwrap();
+                    next_message(stream, kept)
                 }
             };
             if let Some(bytes) = bytes {
@@ -257,6 +283,26 @@ impl Agent {
         self.send(format!("{text}Content-Length: {}\r\n\r\n{body}", body.len()));
     }
 
+    /// A request in the dialog that `invite`, which we have answered, has made.
+    pub(crate) fn back(&mut self, method: &str, invite: &Heard) {
+        self.cseq += 1;
+        let routes: String = invite.all("Record-Route").iter().map(|r| format!("Route: {r}\r\n")).collect();
+        let target = invite.header("Contact").trim_matches(['<', '>']);
+        let text = format!(
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/{} {};branch=z9hG4bK{};rport\r\nMax-Forwards: 70\r\n{routes}\
+             From: {};tag={}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {} {method}\r\nContent-Length: 0\r\n\r\n",
+            self.transport(),
+            self.local,
+            unique(),
+            invite.header("To"),
+            self.tag,
+            invite.header("From"),
+            invite.header("Call-ID"),
+            self.cseq,
+        );
+        self.send(text);
+    }
+
     /// A request in the dialog that `answer`, a 200 to our INVITE, has made.
     pub(crate) fn within(&mut self, method: &str, answer: &Heard) {
         let (cseq, branch) = (if method == "ACK" { self.cseq } else { self.cseq + 1 }, unique());
@@ -293,6 +339,16 @@ impl Agent {
         );
         self.send(text);
     }
+}
+
+/// The next whole message of a stream, if it can be had with one more read.
+fn next_message(stream: &mut impl Read, kept: &mut Vec<u8>) -> Option<Vec<u8>> {
+    take_message(kept).or_else(|| {
+        let mut buffer = [0; 65_536];
+        let length = stream.read(&mut buffer).ok().filter(|&length| length > 0)?;
+        kept.extend_from_slice(&buffer[..length]);
+        take_message(kept)
+    })
 }
 
 /// Takes the first whole message off what a stream has brought.

@@ -18,6 +18,7 @@ mod reload;
 mod sipp;
 mod storage;
 mod strangers;
+mod transports;
 
 use testkit::House;
 

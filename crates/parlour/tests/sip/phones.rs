@@ -19,7 +19,14 @@ struct Phone {
 }
 
 impl Phone {
-    fn start(house: &House, user: &str, transport: &str, tone: f64, dial: Option<&str>) -> Self {
+    /// `media` is what the account says of encryption.
+    fn start(
+        house: &House,
+        user: &str,
+        (transport, media): (&str, &str),
+        tone: f64,
+        dial: Option<&str>,
+    ) -> Self {
         let dir = scratch();
         std::fs::create_dir_all(&dir).unwrap();
         std::fs::write(dir.join("tone.wav"), tone_file(tone)).unwrap();
@@ -27,7 +34,7 @@ impl Phone {
         std::fs::write(dir.join("contacts"), "").unwrap();
         let port = house.port(&format!("sip.{transport}"));
         let account = format!(
-            "<sip:{user}@falcot.com>;auth_user={user};auth_pass={PASSWORD};regint=60;answermode=auto;audio_codecs=pcmu;\
+            "<sip:{user}@falcot.com>;auth_user={user};auth_pass={PASSWORD};regint=60;answermode=auto;audio_codecs=pcmu;{media}\
              outbound=\"sip:127.0.0.1:{port};transport={transport}\"\n"
         );
         std::fs::write(dir.join("accounts"), account).unwrap();
@@ -94,7 +101,7 @@ fn config(dir: &str) -> String {
         "sip_listen 127.0.0.1:{sip}\nnet_interface 127.0.0.1\nrtp_ports {rtp}-{}\n\
          audio_source aufile,{dir}/tone.wav\naudio_player aubridge,player\naudio_alert aubridge,alert\nsnd_path {dir}\n\
          module_path /usr/lib/baresip/modules\nmodule g711.so\nmodule aufile.so\nmodule sndfile.so\nmodule aubridge.so\n\
-         module_app account.so\nmodule_app menu.so\n",
+         module srtp.so\nmodule dtls_srtp.so\nmodule_app account.so\nmodule_app menu.so\n",
         rtp + 40
     )
 }
@@ -136,30 +143,48 @@ fn a_tone_is_told_from_another() {
     assert!(loudness(&samples[..8000], 440.0) > 11_000.0 && loudness(&samples[..8000], 1000.0) < 100.0);
 }
 
-/// Joe waits, roland calls; both must hear the other and not themselves.
-fn call(transport: &str) {
+/// Joe waits, roland calls, each by a transport; both must hear the other and not themselves. What they said comes back.
+fn call(roland_by: &str, joe_by: &str, media: &str) -> [String; 2] {
     let house = house();
-    let joe = Phone::start(&house, "joe", transport, 1000.0, None).registered();
-    let roland = Phone::start(&house, "roland", transport, 440.0, Some("sip:joe@falcot.com"));
+    let joe = Phone::start(&house, "joe", (joe_by, media), 1000.0, None).registered();
+    let dial = Some("sip:joe@falcot.com");
+    let roland = Phone::start(&house, "roland", (roland_by, media), 440.0, dial);
     let (at_joe, at_roland) =
         ((joe.hears(440.0), joe.hears(1000.0)), (roland.hears(1000.0), roland.hears(440.0)));
     assert!(at_joe.0 > 8000.0 && at_joe.1 < 1000.0, "joe hears {at_joe:?}");
     assert!(at_roland.0 > 8000.0 && at_roland.1 < 1000.0, "roland hears {at_roland:?}");
     roland.program.terminate();
     joe.program.expect("terminated", Duration::from_secs(10));
+    [roland, joe].map(|phone| phone.program.output())
 }
 
 #[test]
 fn two_phones_call_over_udp() {
-    call("udp");
+    call("udp", "udp", "");
 }
 
 #[test]
 fn two_phones_call_over_tcp() {
-    call("tcp");
+    call("tcp", "tcp", "");
 }
 
 #[test]
 fn two_phones_call_over_tls() {
-    call("tls");
+    call("tls", "tls", "");
+}
+
+/// Keys in the session descriptions (RFC 4568) pass as they are; neither phone would do without.
+#[test]
+fn two_phones_call_with_srtp_from_udp_to_tls() {
+    for said in call("udp", "tls", "mediaenc=srtp-mand;") {
+        assert!(said.contains("SRTP is Enabled"), "{said}");
+    }
+}
+
+/// Fingerprints in the session descriptions pass as they are; the keys come by DTLS between the phones (RFC 5764).
+#[test]
+fn two_phones_call_with_dtls_srtp_from_tcp_to_udp() {
+    for said in call("tcp", "udp", "mediaenc=dtls_srtp;") {
+        assert!(said.contains("DTLS-SRTP complete (audio/RTP)"), "{said}");
+    }
 }
