@@ -82,6 +82,8 @@ pub enum Input<'a> {
         peer: SocketAddr,
         /// The [`Output::Connect`] that it comes of, if we opened it.
         token: Option<Token>,
+        /// The domains that the other end has proven by its certificate (RFC 5922), in lower case.
+        domains: Box<[Box<str>]>,
     },
     /// A stream could not be opened.
     Refused {
@@ -421,14 +423,12 @@ impl Stack {
         &mut self,
         now: Instant,
         conn: ConnectionId,
-        transport: Transport,
-        ends: (SocketAddr, SocketAddr),
+        (arrival, domains): (Arrival, Box<[Box<str>]>),
         token: Option<Token>,
     ) {
-        let (local, peer) = ends;
-        let arrival = Arrival { flow: Flow::Stream(conn), transport, local, peer };
+        let peer = arrival.peer;
         let framer = Framer::new(self.config.framing());
-        for waiting in self.connections.opened(conn, arrival, framer, (now, token.map(id_of))) {
+        for waiting in self.connections.opened(conn, (arrival, domains), framer, (now, token.map(id_of))) {
             if let Some(owner) = waiting.owner {
                 self.table.moved(owner, Path::Stream { conn, peer });
             }
@@ -535,8 +535,9 @@ impl Machine for Stack {
                 self.datagram(now, socket, (local, peer), bytes);
             }
             Input::Unreachable { peer } => self.unreachable_anywhere(now, peer),
-            Input::Opened { conn, transport, local, peer, token } => {
-                self.opened(now, conn, transport, (local, peer), token);
+            Input::Opened { conn, transport, local, peer, token, domains } => {
+                let arrival = Arrival { flow: Flow::Stream(conn), transport, local, peer };
+                self.opened(now, conn, (arrival, domains), token);
             }
             Input::Refused { token, why } => self.refused(now, id_of(token), &why),
             Input::Received { conn, bytes } => self.received(now, conn, bytes),

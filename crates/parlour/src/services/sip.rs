@@ -223,6 +223,18 @@ impl Sip {
     }
 }
 
+/// The domains that a peer has proven by the certificates it has shown.
+fn proven(desk: &Desk<'_, '_>, info: &ConnectionInfo) -> Box<[Box<str>]> {
+    let Some(chain) = &info.chain else { return Box::default() };
+    match desk.shared.trust.sip_domains(chain) {
+        Ok(domains) => domains.into_iter().filter(|d| !d.contains('*')).map(String::into_boxed_str).collect(),
+        Err(why) => {
+            tracing::debug!(peer = %info.peer, why, "what a peer shows proves nothing");
+            Box::default()
+        }
+    }
+}
+
 /// Tells the doorman of credentials that somebody has shown.
 fn proof(desk: &mut Desk<'_, '_>, source: IpAddr, account: Option<Address>, right: bool) {
     let now = desk.net.now();
@@ -299,7 +311,8 @@ impl Service for Sip {
         self.open.insert(conn);
         let token = self.dialled.remove(&conn).map(|dialled| dialled.token);
         let (transport, local, peer) = (info.transport, info.local, info.peer);
-        self.handle(desk, Input::Opened { conn, transport, local, peer, token });
+        let domains = proven(desk, info);
+        self.handle(desk, Input::Opened { conn, transport, local, peer, token, domains });
     }
 
     fn refused(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, _tag: Tag, error: &io::Error) {

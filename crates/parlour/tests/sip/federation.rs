@@ -153,3 +153,44 @@ fn an_authority_is_trusted_from_the_reload_on_that_names_it() {
     peer.reply(&heard, "200 OK", "");
     assert_eq!(roland.answer().line(), "SIP/2.0 200 OK");
 }
+
+fn streams(house: &House) -> u64 {
+    let status = house.cli(&["status", "--json"], "");
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+    status["counters"]["sip.streams"].as_u64().unwrap()
+}
+
+#[test]
+fn a_connection_serves_both_directions_once_both_have_proven_who_they_are() {
+    let (alpha, beta) = two(|alpha, beta| {
+        for house in [alpha, beta] {
+            house.set("network", "workers", "1");
+        }
+        Zone::from([
+            (("_sips._tcp.beta.test", SRV), vec![tls_of(beta, 1)]),
+            (("_sips._tcp.falcot.com", SRV), vec![tls_of(alpha, 1)]),
+        ])
+    });
+    let mut peer = peer_of(&beta);
+    let mut roland = Agent::udp(&alpha, "roland");
+    roland.register();
+    message(&mut roland, "sip:peer@beta.test");
+    let heard = peer.expect("MESSAGE ");
+    peer.reply(&heard, "200 OK", "");
+    assert_eq!(roland.answer().line(), "SIP/2.0 200 OK");
+    let answer = {
+        let uri = "sip:roland@falcot.com";
+        let first = peer.request("MESSAGE", uri, uri, "", "");
+        peer.send(&first);
+        let challenge = peer.answer();
+        let proof =
+            crate::agent::proof(challenge.header("Proxy-Authenticate"), "peer", PASSWORD, "MESSAGE", uri);
+        let second = peer.request("MESSAGE", uri, uri, &format!("Proxy-Authorization: {proof}\r\n"), "");
+        peer.send(&second);
+        let heard = roland.expect("MESSAGE ");
+        roland.reply(&heard, "200 OK", "");
+        peer.answer()
+    };
+    assert_eq!(answer.line(), "SIP/2.0 200 OK");
+    assert_eq!((streams(&alpha), streams(&beta)), (1, 1));
+}

@@ -244,7 +244,7 @@ impl Stack {
             arrival,
             uri: target.uri.as_deref(),
             path: &target.path,
-            transport: hop.transport(),
+            hop,
             sent_by,
             branch: &via.write(&self.seal),
             record_routes: &self.record_routes(request, arrival, hop, sent_by),

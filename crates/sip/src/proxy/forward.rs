@@ -19,8 +19,8 @@ pub struct Copy<'a> {
     pub uri: Option<&'a [u8]>,
     /// The Path to this target, comma-separated.
     pub path: &'a [u8],
-    /// By which transport it leaves.
-    pub transport: Transport,
+    /// By which way: over a TLS connection of ours the other side may reach us too (RFC 5923).
+    pub hop: &'a Hop,
     /// Who we are on that transport, `host:port`.
     pub sent_by: &'a str,
     /// Our branch.
@@ -42,6 +42,9 @@ const ASSERTED: [HeaderName; 2] = [HeaderName::PAssertedIdentity, HeaderName::Re
 impl Copy<'_> {
     /// Writes the copy of `request`.
     pub fn write(&self, request: &Message<'_>) -> Vec<u8> {
+        let transport = self.hop.transport();
+        let ours = transport == Transport::Tls && matches!(self.hop, Hop::Address { .. });
+        let alias = if ours { ";alias" } else { "" };
         let mut out = Vec::new();
         let mut edit = Edit::new(request, &mut out);
         edit.stamp_via(self.arrival.peer);
@@ -56,7 +59,7 @@ impl Copy<'_> {
         }
         edit.push(
             HeaderName::Via,
-            format!("SIP/2.0/{} {};branch={}", via_name(self.transport), self.sent_by, self.branch),
+            format!("SIP/2.0/{} {};branch={}{}", via_name(transport), self.sent_by, self.branch, alias),
         );
         for name in ASSERTED {
             edit.remove(name, |_| true);
@@ -64,7 +67,7 @@ impl Copy<'_> {
         if let Some(realm) = self.consumed {
             edit.remove(HeaderName::ProxyAuthorization, |value| names_realm(value, realm));
         }
-        if self.transport.is_stream() {
+        if transport.is_stream() {
             edit.content_length();
         }
         edit.finish();

@@ -67,7 +67,7 @@ impl Stack {
             arrival: &arrival,
             uri: None,
             path: b"",
-            transport: hop.transport(),
+            hop,
             sent_by: &sent_by,
             branch: &Branch::stateless(&self.seal, plan.looped, request.via().as_bytes()),
             record_routes: &[],

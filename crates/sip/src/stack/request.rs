@@ -1,16 +1,18 @@
 //! A request's way in: to the transaction it repeats, to the registrar, to this server itself, or to the proxy.
 
 use super::{Output, Parcel, Server, ServerKind, Stack};
-use crate::message::{HeaderName, Message, Method};
+use crate::message::{HeaderName, Message, Method, Via};
 use crate::proxy::route::{Plan, Target};
 use crate::proxy::{Context, Refusal, validate};
 use crate::slab::Id;
 use crate::transaction::server_invite::{Repeated, ServerInvite};
 use crate::transaction::server_request::ServerRequest;
 use crate::transaction::{Key, Timer};
-use crate::transport::{Arrival, return_address};
+use crate::transport::{Arrival, default_port, return_address};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
+use wire::{Flow, Transport};
 
 impl Stack {
     pub(super) fn request(
@@ -65,8 +67,19 @@ impl Stack {
         }
     }
 
+    /// Whether the peer asks that its connection be used for requests to it (RFC 5923 §5).
+    fn note_alias(&mut self, arrival: &Arrival, via: &Via<'_>) {
+        let Flow::Stream(conn) = arrival.flow else { return };
+        if arrival.transport == Transport::Tls && via.params().has("alias") {
+            let ip = via.host().ip().unwrap_or(arrival.peer.ip());
+            self.connections
+                .alias(conn, SocketAddr::new(ip, via.port().unwrap_or(default_port(Transport::Tls))));
+        }
+    }
+
     /// A request that was not seen before (RFC 3261 §16.3, §8.2).
     fn fresh(&mut self, now: Instant, arrival: Arrival, request: &Message<'_>) {
+        self.note_alias(&arrival, request.via());
         let looped = validate::hash(&self.seal, request);
         let judged =
             validate::check(request, looped).and_then(|()| self.place().route(request, &arrival, looped));

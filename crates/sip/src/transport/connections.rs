@@ -1,17 +1,22 @@
 //! Streams that are open, and those being opened with what waits for them. One connection per peer is reused
-//! (RFC 3261 §18.1.1); those that peers opened are reached by their flow alone.
+//! (RFC 3261 §18.1.1). Those that peers opened are reached by their flow alone, unless it is TLS, the peer asks for it, and it
+//! has proven whom it speaks for (RFC 5923).
 
 use super::Arrival;
 use crate::framing::Framer;
 use crate::slab::{Id, Slab};
 use rustc_hash::FxHashMap;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::time::Instant;
 use wire::{ConnectionId, Transport, WorkerId};
 
 /// The most messages that wait for one connection to open.
 const MAX_WAITING: usize = 64;
+
+/// The most domains of one certificate that count.
+const MAX_DOMAINS: usize = 16;
 
 /// Whom a connection leads to: transport, address, and the name whose certificate is expected.
 pub type Peer = (Transport, SocketAddr, Box<str>);
@@ -25,7 +30,10 @@ pub struct Connection {
     pub framer: Framer,
     /// When bytes last came.
     pub heard: Instant,
-    peer: Option<Peer>,
+    /// Whom requests reach by it.
+    links: Vec<Peer>,
+    /// The domains that the other end has proven, in lower case.
+    domains: Box<[Box<str>]>,
     /// Other workers whose requests left by it.
     writers: Vec<WorkerId>,
 }
@@ -147,21 +155,50 @@ impl Connections {
         }
     }
 
-    /// A connection is open at `now`; `dial` says which of ours it was. What waited for it comes back.
+    /// A connection is open at `now`; `dial` says which of ours it was, `domains` what its other end has proven. What waited
+    /// for it comes back.
     pub fn opened(
         &mut self,
         id: ConnectionId,
-        arrival: Arrival,
+        (arrival, domains): (Arrival, Box<[Box<str>]>),
         framer: Framer,
         (now, dial): (Instant, Option<Id>),
     ) -> Vec<Waiting> {
-        let dial = dial.and_then(|dial| self.dials.remove(dial));
-        let (peer, waiting) = dial.map_or((None, Vec::new()), |dial| (Some(dial.peer), dial.waiting));
-        if let Some(peer) = &peer {
-            self.by_peer.insert(peer.clone(), Link::Open(id));
+        let (links, writers) = (Vec::new(), Vec::new());
+        self.open.insert(id, Connection { arrival, framer, heard: now, links, domains, writers });
+        let Some(dial) = dial.and_then(|dial| self.dials.remove(dial)) else { return Vec::new() };
+        let at = dial.peer.1;
+        self.by_peer.remove(&dial.peer);
+        self.link(id, dial.peer);
+        if arrival.transport.is_secure() {
+            self.link_domains(id, at);
         }
-        self.open.insert(id, Connection { arrival, framer, heard: now, peer, writers: Vec::new() });
-        waiting
+        dial.waiting
+    }
+
+    /// A peer asks that requests for the domains that it has proven leave by its own connection, as if it led to `at`
+    /// (RFC 5923 §5). Without proof nothing comes of it.
+    pub fn alias(&mut self, id: ConnectionId, at: SocketAddr) {
+        if self.open.get(&id).is_some_and(|connection| connection.links.is_empty()) {
+            self.link_domains(id, at);
+        }
+    }
+
+    /// Requests for any of the other end's domains reach it by this connection.
+    fn link_domains(&mut self, id: ConnectionId, at: SocketAddr) {
+        let Some(connection) = self.open.get(&id) else { return };
+        let transport = connection.arrival.transport;
+        for domain in connection.domains.iter().take(MAX_DOMAINS).cloned().collect::<Vec<_>>() {
+            self.link(id, (transport, at, domain));
+        }
+    }
+
+    /// What leads there already stays.
+    fn link(&mut self, id: ConnectionId, peer: Peer) {
+        if let Entry::Vacant(place) = self.by_peer.entry(peer.clone()) {
+            place.insert(Link::Open(id));
+            self.open.get_mut(&id).into_iter().for_each(|connection| connection.links.push(peer.clone()));
+        }
     }
 
     /// A connection of ours could not be opened. To whom, and what waited for it, come back.
@@ -174,10 +211,8 @@ impl Connections {
     /// A connection is gone. Which other workers want to know comes back.
     pub fn closed(&mut self, id: ConnectionId) -> Vec<WorkerId> {
         let Some(connection) = self.open.remove(&id) else { return Vec::new() };
-        if let Some(peer) = connection.peer
-            && matches!(self.by_peer.get(&peer), Some(Link::Open(open)) if *open == id)
-        {
-            self.by_peer.remove(&peer);
+        for peer in &connection.links {
+            self.by_peer.remove(peer);
         }
         connection.writers
     }

@@ -53,6 +53,8 @@ pub(crate) struct House {
     pub(crate) srv: BTreeMap<String, Vec<Srv>>,
     /// Whether connections of ours are accepted, and which were asked for.
     pub(crate) accepts: bool,
+    /// What the servers that are connected to prove.
+    pub(crate) proven: Vec<String>,
     /// Connections of ours neither open nor fail.
     pub(crate) silent_dials: bool,
     /// No worker takes what another hands over.
@@ -151,6 +153,7 @@ impl House {
             naptr: BTreeMap::new(),
             srv: BTreeMap::new(),
             accepts: true,
+            proven: Vec::new(),
             silent_dials: false,
             full_queues: false,
             dialled: Vec::new(),
@@ -204,11 +207,26 @@ impl House {
 
     /// A peer opens a stream to one worker.
     pub(crate) fn connect(&mut self, worker: u16, transport: Transport, peer: &str) -> ConnectionId {
+        self.connect_as(worker, transport, peer, &[])
+    }
+
+    /// The same by a peer that proves these domains.
+    pub(crate) fn connect_as(
+        &mut self,
+        worker: u16,
+        transport: Transport,
+        peer: &str,
+        domains: &[&str],
+    ) -> ConnectionId {
+        let proven = domains.iter().map(|domain| (*domain).into()).collect();
         let conn = self.next_stream(worker, peer.parse().unwrap());
         let port = if transport == Transport::Tls { 5061 } else { 5060 };
         let local = SocketAddr::new("192.0.2.1".parse().unwrap(), port);
         let peer = peer.parse().unwrap();
-        self.input(usize::from(worker), Input::Opened { conn, transport, local, peer, token: None });
+        self.input(
+            usize::from(worker),
+            Input::Opened { conn, transport, local, peer, token: None, domains: proven },
+        );
         conn
     }
 
@@ -321,8 +339,9 @@ impl House {
         }
         let conn = self.next_stream(u16::try_from(worker).unwrap(), to);
         let local = "192.0.2.1:40000".parse().unwrap();
+        let domains = self.proven.iter().map(|domain| domain.as_str().into()).collect();
         let input = match self.accepts {
-            true => Input::Opened { conn, transport, local, peer: to, token: Some(token) },
+            true => Input::Opened { conn, transport, local, peer: to, token: Some(token), domains },
             false => Input::Refused { token, why: "connection refused".into() },
         };
         self.stacks[worker].handle(self.now, input);

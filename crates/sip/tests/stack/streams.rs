@@ -193,3 +193,64 @@ fn silent_and_slow_streams_are_closed() {
     house.wait(Duration::from_secs(3100));
     assert!(house.is_closed(busy) && house.deadline().is_none());
 }
+
+/// A server of beta.test connects by TLS with what it can prove, and sends a MESSAGE; whether what is for beta.test then goes
+/// by its connection.
+fn is_reused(domains: &[&str], via: &str, to: &str) -> bool {
+    const PEER: &str = "203.0.113.9:40000";
+    let mut house = House::new(1);
+    house.names.insert("beta.test".to_owned(), vec!["203.0.113.9".parse().unwrap()]);
+    house.names.insert("gamma.test".to_owned(), vec!["203.0.113.9".parse().unwrap()]);
+    let conn = house.connect_as(0, Transport::Tls, PEER, domains);
+    let parties = ("<sip:x@beta.test>;tag=a", "<sip:bob@falcot.com>");
+    let from_peer = request("MESSAGE", "sip:bob@falcot.com", "203.0.113.9:5061", "1", parties, "");
+    let line = from_peer.lines().find(|line| line.starts_with("Via: ")).unwrap().to_owned();
+    house.stream(conn, &from_peer.replace(&line, &format!("Via: {via};branch=z9hG4bKpeer")));
+    let ask = |house: &mut House, branch: &str| {
+        let parties = ("<sip:alice@falcot.com>;tag=a", &*format!("<sip:x@{to}>"));
+        let uri = format!("sip:x@{to};transport=tls");
+        let before = house.dialled.len();
+        let sent = house.datagram(ALICE, &request("MESSAGE", &uri, ALICE, branch, parties, ""));
+        (house.dialled.len() == before, sent)
+    };
+    let (reused, sent) = ask(&mut house, "2");
+    let out = sent.iter().find(|sent| sent.first_line().starts_with("MESSAGE ")).unwrap();
+    assert_eq!(out.to, if reused { PEER } else { "203.0.113.9:5061" });
+    assert!(out.text.lines().nth(1).unwrap().ends_with(";alias"), "{}", out.text);
+    assert!(ask(&mut house, "3").0, "by one or the other connection");
+    house.input(0, Input::Closed { conn });
+    assert_eq!(ask(&mut house, "4").0, !reused, "what is closed is not used");
+    reused
+}
+
+#[test]
+fn a_connection_is_used_backwards_by_whoever_asks_and_has_proven_its_domain() {
+    const VIA: &str = "SIP/2.0/TLS 203.0.113.9:5061";
+    assert!(is_reused(&["beta.test"], &format!("{VIA};alias"), "beta.test"));
+    assert!(is_reused(&["alpha.test", "beta.test"], "SIP/2.0/TLS 203.0.113.9;alias", "beta.test"));
+    assert!(
+        is_reused(&["beta.test"], "SIP/2.0/TLS sip.beta.test;alias", "beta.test"),
+        "wherever it says that it is"
+    );
+    assert!(!is_reused(&["beta.test"], VIA, "beta.test"), "it has not asked");
+    assert!(!is_reused(&[], &format!("{VIA};alias"), "beta.test"), "it has proven nothing");
+    assert!(!is_reused(&["beta.test"], &format!("{VIA};alias"), "gamma.test"), "it is not that domain");
+    assert!(
+        !is_reused(&["beta.test"], "SIP/2.0/TLS 203.0.113.9:5071;alias", "beta.test"),
+        "it is not that server"
+    );
+}
+
+#[test]
+fn a_connection_of_ours_is_used_for_every_domain_that_its_server_has_proven() {
+    let mut house = House::new(1);
+    house.proven = vec!["beta.test".to_owned(), "gamma.test".to_owned()];
+    let mut ask = |to: &str, branch: &str| {
+        house.names.insert(to.to_owned(), vec!["203.0.113.9".parse().unwrap()]);
+        let parties = ("<sip:alice@falcot.com>;tag=a", &*format!("<sip:x@{to}>"));
+        let uri = format!("sip:x@{to};transport=tls");
+        house.datagram(ALICE, &request("MESSAGE", &uri, ALICE, branch, parties, ""));
+        house.dialled.len()
+    };
+    assert_eq!([ask("beta.test", "1"), ask("gamma.test", "2"), ask("delta.test", "3")], [1, 1, 2]);
+}
