@@ -10,6 +10,7 @@ mod client;
 mod config;
 mod date;
 mod inspect;
+mod observe;
 mod outbound;
 mod receive;
 mod register;
@@ -36,6 +37,7 @@ use crate::proxy::Refusal;
 use crate::proxy::route::Place;
 use crate::registrar::{self, Binding, Contact, Registrar};
 use crate::slab::{Id, Slab};
+use crate::trace::{Note, Trace};
 use crate::transaction::{Alarm, Keyring, Timer};
 use crate::transport::lookup::{Found, Question};
 use crate::transport::{Arrival, Blocked, Connections, Seal};
@@ -291,6 +293,7 @@ pub struct Stack {
     /// Requests of scanners.
     scanned: u64,
     tally: Tally,
+    trace: Trace,
     draining: bool,
 }
 
@@ -313,6 +316,7 @@ impl Stack {
             locks: Arc::default(),
             scanned: 0,
             tally: Tally::default(),
+            trace: Trace::new(limits.trace),
             draining: false,
             config,
             directory,
@@ -445,9 +449,10 @@ impl Stack {
         self.timers.cancel(Timer::Dialling(dial));
         let Some(((transport, to, name), waiting)) = self.connections.refused(dial) else { return };
         self.blocked.add(now, (true, to), None);
-        let why = format!("{name} ({transport} {to}): {why}");
+        let text = format!("{name} ({transport} {to}): {why}");
         for owner in waiting.into_iter().filter_map(|waiting| waiting.owner) {
-            self.note_failure(owner, &why);
+            self.note_failure(owner, &text);
+            self.note_client(now, owner, Note::Closed, why.as_bytes());
             self.path_failed(now, owner);
         }
     }
@@ -473,6 +478,7 @@ impl Stack {
 
     /// The other end is not there. What was answered before does not tell against it.
     fn way_failed(&mut self, now: Instant, owner: Id) {
+        self.note_client(now, owner, Note::Closed, b"");
         if self.table.client(owner).is_some_and(|client| !client.is_answered()) {
             self.block(now, owner);
         }

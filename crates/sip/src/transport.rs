@@ -98,6 +98,15 @@ impl Hop {
         }
     }
 
+    /// Whom it leads to, where that is known.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Flow(arrival) => Some(arrival.peer),
+            Self::Address { to, .. } => Some(*to),
+            _ => None,
+        }
+    }
+
     /// Whom the URI named.
     pub fn name(&self) -> &str {
         match self {

@@ -1,18 +1,22 @@
-//! The commands on SIP: who is registered, and from where.
+//! The commands on SIP: who is registered and from where, how a call went and why.
 //!
 //! Workers are asked page by page, so that none of them is held up by a look at 100 000 bindings.
 
-use super::answers::sip::{SipBinding, SipBindings};
+use super::answers::sip::{SipBinding, SipBindings, SipStep, SipStory};
 use super::arguments::Arguments;
 use super::backend::Backend;
 use super::command::{Reply, reply};
-use super::failure::Failure;
+use super::failure::{Failure, Kind};
 use crate::services::sip::overview::Order;
 use ::sip::stack::Registered;
-use ::sip::{Found, Page};
+use ::sip::trace::Story;
+use ::sip::trace::story::{Step, Way};
+use ::sip::{Found, Page, shown};
 use serde_json::Value;
 use std::future::Future;
 use std::time::Instant;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use wire::WorkerId;
 
 /// How many places of a worker's table are looked at before it goes on with its clients.
@@ -44,23 +48,61 @@ pub(super) fn bindings<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> 
 fn binding(now: Instant, binding: &Registered) -> SipBinding {
     SipBinding {
         address: binding.address.to_string(),
-        contact: text(&binding.contact),
+        contact: shown::with_uri(&binding.contact),
         transport: binding.flow.map(|(transport, _)| transport.to_string()),
         source: binding.flow.map(|(_, peer)| peer.to_string()),
-        path: Some(text(&binding.path)).filter(|path| !path.is_empty()),
-        instance: binding.instance.as_deref().map(text),
-        flow: binding.flow_number.as_deref().map(text),
+        path: Some(shown::text(&binding.path)).filter(|path| !path.is_empty()),
+        instance: binding.instance.as_deref().map(shown::text),
+        flow: binding.flow_number.as_deref().map(shown::text),
         q: f64::from(binding.q) / 1000.0,
         remaining: binding.expires.saturating_duration_since(now).as_secs(),
     }
 }
 
-/// A text that a peer wrote, without what would do something to a terminal.
-fn text(bytes: &[u8]) -> String {
-    let is_odd = |c: char| {
-        c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)
+/// `parlour sip why`
+pub(super) fn why<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+    Box::pin(async move {
+        let call_id = arguments.required("call-id");
+        let mut rows = Vec::new();
+        for worker in (0..house.workers()).map(WorkerId) {
+            rows.extend(ask(house, worker, |sender| Order::Trace(call_id.into(), sender)).await?);
+        }
+        let story = Story::of(rows).ok_or_else(|| {
+            let text = format!("nothing is known (any more) of a call {call_id}; phones and `parlour sip calls` name Call-IDs");
+            Failure::new(Kind::NotFound, text)
+        })?;
+        reply(&told(call_id, story))
+    })
+}
+
+fn told(call_id: &str, story: Story) -> SipStory {
+    let ago = Instant::now().saturating_duration_since(story.began);
+    let began = OffsetDateTime::now_utc() - ago;
+    SipStory {
+        call_id: shown::text(call_id.as_bytes()),
+        from: story.from,
+        to: story.to,
+        began: began.replace_nanosecond(0).unwrap_or(began).format(&Rfc3339).unwrap_or_default(),
+        outcome: story.outcome.to_string(),
+        reason: story.reason,
+        tried: story.legs,
+        steps: story.steps.into_iter().map(step).collect(),
+    }
+}
+
+fn step(step: Step) -> SipStep {
+    let way = match step.way {
+        Way::In => "in",
+        Way::Out => "out",
+        Way::Here => "here",
     };
-    String::from_utf8_lossy(bytes).chars().map(|c| if is_odd(c) { '\u{fffd}' } else { c }).collect()
+    SipStep {
+        after: (step.after.as_secs_f64() * 1000.0).round() / 1000.0,
+        way: way.into(),
+        peer: step.peer.map(|peer| peer.to_string()),
+        transport: step.transport.map(|transport| transport.to_string()),
+        text: step.text,
+    }
 }
 
 /// Asks one worker.

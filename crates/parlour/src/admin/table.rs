@@ -1,6 +1,6 @@
 //! Every administrative command, declared once.
 
-use super::answers::sip::SipBindings;
+use super::answers::sip::{SipBindings, SipStory};
 use super::answers::turn::{
     TurnCredentials, TurnDisconnected, TurnDrain, TurnSessionDetails, TurnSessions, TurnTest,
 };
@@ -15,7 +15,7 @@ use crate::cli::{init, pages, relay_test, start};
 /// The first words of commands with two, and what they have in common.
 pub const GROUPS: &[(&str, &str)] = &[
     ("turn", "STUN and TURN: who is relayed for, and the end of it"),
-    ("sip", "SIP: who is registered, who is shut out"),
+    ("sip", "SIP: who is registered, why a call failed, who is shut out"),
     ("user", "Accounts: add, change, look at, import"),
     ("dns", "What the DNS must say about the domains"),
 ];
@@ -387,6 +387,23 @@ pub const COMMANDS: &[Command] = &[
         ],
         returns: Returned::of::<SipBindings>(),
         run: Run::Server(sip::bindings),
+        ..LOOK
+    },
+    Command {
+        path: &["sip", "why"],
+        summary: "Say how a call went and why, with its ladder",
+        details: "From a trace in memory of the latest calls; it holds first lines of messages and what the server found \
+                  out, no credentials. It ends with the server. Messages (MESSAGE) are told of too, and registrations that \
+                  were refused.",
+        arguments: &[Argument {
+            name: "call-id",
+            kind: Kind::Text,
+            positional: true,
+            required: true,
+            help: "The Call-ID, as telephones and `parlour sip calls` show it",
+        }],
+        returns: Returned::of::<SipStory>(),
+        run: Run::Server(sip::why),
         ..LOOK
     },
     Command {

@@ -63,7 +63,7 @@ pub(crate) struct Agent {
     pub(crate) user: String,
     /// Whose user it is.
     pub(crate) domain: &'static str,
-    call_id: String,
+    pub(crate) call_id: String,
     tag: String,
     cseq: u32,
 }

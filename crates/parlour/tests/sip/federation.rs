@@ -132,6 +132,12 @@ fn a_certificate_for_another_domain_sends_us_on_and_the_answer_says_so() {
             && why.ends_with(", not gamma.test\""),
         "{why}"
     );
+    let story = crate::admin::done(&alpha, &["sip", "why", answer.header("Call-ID")]);
+    let reason = story["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("TLS to 127.0.0.1:") && reason.contains(" refused: its certificate is for beta.test"),
+        "{reason}"
+    );
     let answer = asked(&alpha, "sip:peer@delta.test");
     assert_eq!(answer.header("Warning"), "399 parlour \"no server of delta.test was found\"");
 }

@@ -19,6 +19,7 @@ mod sipp;
 mod storage;
 mod strangers;
 mod transports;
+mod why;
 
 use testkit::House;
 

@@ -9,6 +9,7 @@ use crate::message::{HeaderName, Message, Method};
 use crate::registrar::Contact;
 use crate::slab::Id;
 use crate::stack::{Asked, Output, ServerKind, Stack};
+use crate::trace::Note;
 use crate::transaction::Timer;
 use crate::transport::lookup::{self, Found, Question};
 use crate::transport::{self, Arrival, Blocked, Branch as Via, Hop, token};
@@ -75,7 +76,14 @@ impl Stack {
             contacts.retain(|contact| phone.has(contact, &self.seal));
         }
         let secure = context.plan.secure;
+        let address = match &context.plan.target {
+            Target::Account(address) => address.to_string(),
+            _ => String::new(),
+        };
         let groups = groups(contacts, secure);
+        let count = u32::try_from(groups.iter().map(Vec::len).sum::<usize>()).unwrap_or(u32::MAX);
+        let note = if count == 0 { Note::NotRegistered } else { Note::Registered };
+        self.note_server(now, id, note, (count, address.as_bytes()));
         if groups.is_empty() {
             return self.nowhere(now, id, &Refusal::Unavailable);
         }
@@ -136,6 +144,7 @@ impl Stack {
                 self.cancel_client(now, client, NOT_ANSWERED);
             }
         }
+        self.note_server(now, id, Note::NextGroup, (0, b""));
         self.next_group(now, id);
         self.conclude(now, id);
     }
@@ -187,9 +196,12 @@ impl Stack {
                 }
                 let branch_row = &mut context.branches[branch];
                 branch_row.hops.truncate(MAX_WAYS);
+                let ways = u32::try_from(branch_row.hops.len()).unwrap_or(u32::MAX);
                 if long && branch_row.registered.is_none() && matches!(found, Found::Addresses(_)) {
                     branch_row.hops = with_streams(&branch_row.hops);
                 }
+                let name = hop.name().as_bytes().to_vec();
+                self.note_server(now, server, Note::Resolved, (ways, &name));
                 self.try_next(now, server, branch, Refusal::Unreachable.code());
                 self.conclude(now, server);
             }
@@ -206,13 +218,17 @@ impl Stack {
 
     /// Sends a branch's request by one way; `false` where there is no such way (any more).
     fn try_hop(&mut self, now: Instant, id: Id, index: usize, hop: &Hop) -> bool {
-        let Some((path, sent_by)) = self.path(hop) else { return false };
+        let Some((path, sent_by)) = self.path(hop) else {
+            self.note_peer(now, id, Note::NoWay, (Some(hop.transport()), hop.peer()));
+            return false;
+        };
         let Some(server) = self.table.server(id) else { return false };
         let context = server.context.as_deref();
         let may_go = |context: &Context| {
             self.may_go(hop, &context.plan, &server.arrival, context.branches[index].registered)
         };
         if !context.is_some_and(may_go) {
+            self.note_peer(now, id, Note::Inside, (Some(hop.transport()), hop.peer()));
             return false;
         }
         let (arrival, bytes) = (server.arrival, server.request.clone());

@@ -4,8 +4,9 @@
 use super::Refusal;
 use super::route::{Plan, Target};
 use crate::digest::{Algorithms, Role, Verdict};
-use crate::message::Message;
+use crate::message::{Message, Method};
 use crate::stack::{Output, Stack};
+use crate::trace::Note;
 use crate::transport::inside::{self, Depth};
 use crate::transport::{Arrival, Hop};
 use crate::uri::Uri;
@@ -81,6 +82,7 @@ impl Stack {
         let unix = self.epoch.unix(now);
         let source = arrival.peer.ip();
         let verdict = self.digest.verify(request, role, &realm, &self.directory, (source, unix));
+        self.note_verdict(now, arrival, request, (&verdict, claimed));
         let mut shown = |account: Option<&Address>, right| {
             self.out.push_back(Output::Proof { source, account: account.cloned(), right });
         };
@@ -101,5 +103,30 @@ impl Stack {
             Verdict::Stale => ask(true),
             Verdict::Absent | Verdict::Missing(_) => ask(false),
         }
+    }
+
+    /// What is worth telling of credentials. A registration without any, or with old ones, is usual.
+    fn note_verdict(
+        &mut self,
+        now: Instant,
+        arrival: &Arrival,
+        request: &Message<'_>,
+        (verdict, claimed): (&Verdict, &Address),
+    ) {
+        let registers = request.method() == Method::Register;
+        let (note, whose) = match verdict {
+            Verdict::Granted(address) if self.locks.bar(now, address, arrival.peer.ip()) => {
+                (Note::Locked, Some(address))
+            }
+            Verdict::Granted(address) if address == claimed => return,
+            Verdict::Granted(address) => (Note::NotYours, Some(address)),
+            Verdict::Absent | Verdict::Stale if registers => return,
+            Verdict::Absent => (Note::Asked, None),
+            Verdict::Stale => (Note::Stale, None),
+            Verdict::Refused(account) => (Note::WrongPassword, account.as_ref()),
+            Verdict::Missing(address) => (Note::MissingKey, Some(address)),
+        };
+        let whose = whose.map_or_else(String::new, Address::to_string);
+        self.note_request(now, arrival, request, note, whose.as_bytes());
     }
 }

@@ -76,6 +76,7 @@ impl Stack {
             consumed: self.realm_of(request, &arrival).as_deref(),
         }
         .write(request);
+        self.sent_past(now, &path, request, &bytes);
         self.send(now, &path, bytes, None)
     }
 }

@@ -4,6 +4,7 @@ use super::{Cancel, ClientKind, Stack};
 use crate::message::{HeaderName, Message, build};
 use crate::proxy::Refusal;
 use crate::slab::Id;
+use crate::trace::{Note, Word};
 use crate::transaction::Timer;
 use crate::transaction::client_invite;
 use crate::transport::Arrival;
@@ -29,6 +30,7 @@ impl Stack {
         for value in cancel.all(HeaderName::Reason) {
             reason.extend_from_slice(&[b"Reason: ", value, b"\r\n"].concat());
         }
+        self.note_server(now, id, Note::GaveUp, (0, b""));
         self.give_up(now, id, &reason);
     }
 
@@ -65,8 +67,11 @@ impl Stack {
         self.timers.cancel(Timer::C(id));
         self.timers.set(Timer::Cancelled(id), now + self.config.timing.patience());
         let carrier = self.start_client(now, None, path, |_, _| bytes, false);
-        if let Some(client) = self.table.client_mut(id) {
-            client.cancel = Cancel::Sent(carrier);
+        let Some(client) = self.table.client_mut(id) else { return };
+        client.cancel = Cancel::Sent(carrier);
+        let mark = client.mark.of(Word::Cancel);
+        if let Some(carrier) = carrier.and_then(|carrier| self.table.client_mut(carrier)) {
+            carrier.mark = mark;
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::message::{HeaderName, Message, Method, build};
 use crate::proxy::Refusal;
 use crate::proxy::context::State;
 use crate::slab::Id;
+use crate::trace::Note;
 use crate::transaction::Received;
 use crate::transaction::client_invite::ClientInvite;
 use crate::transaction::client_request::ClientRequest;
@@ -27,8 +28,8 @@ impl Stack {
             true => ClientKind::Invite(ClientInvite::new(reliable)),
             false => ClientKind::Request(ClientRequest::new(reliable)),
         };
-        let client =
-            Client { kind, owner, path, request: Vec::new(), cancel: Cancel::No, reason: Vec::new() };
+        let (mark, request, reason) = (self.mark_of_owner(owner), Vec::new(), Vec::new());
+        let client = Client { kind, owner, mark, path, request, cancel: Cancel::No, reason };
         let id = self.table.insert_client(client)?;
         let bytes = write(self, id);
         let alarm = &mut Self::alarm(&mut self.timers, &self.config, id, now);
@@ -45,7 +46,9 @@ impl Stack {
             context.live += 1;
             context.branches[branch].state = State::Pending(id);
         }
+        self.sent_on(now, id, false, &bytes);
         if !self.send(now, &path, bytes, Some(id)) {
+            self.note_client(now, id, Note::Closed, b"");
             self.path_failed(now, id);
         }
         Some(id)
@@ -107,6 +110,7 @@ impl Stack {
             (Cancel::Sent(Some(carrier)), Method::Cancel) => carrier,
             _ => id,
         };
+        self.heard(now, id, response);
         let Some(client) = self.table.client_mut(id) else { return };
         let code = response.code().unwrap_or_default();
         let mut alarm = Self::alarm(&mut self.timers, &self.config, id, now);
@@ -156,6 +160,7 @@ impl Stack {
         let mut bytes = Vec::new();
         build::ack(&mut bytes, &invite, response);
         let path = client.path.clone();
+        self.sent_on(now, id, false, &bytes);
         self.send(now, &path, bytes, None);
     }
 }

@@ -35,6 +35,9 @@ impl Stack {
         refusal: &Refusal,
     ) {
         let bytes = self.refusal(now, arrival, request, refusal);
+        self.note_refusal(now, arrival, request, refusal);
+        let mark = self.trace.mark(request);
+        self.told(now, mark, (arrival, false), &bytes);
         self.send_back(now, arrival, return_address(request.via(), arrival), bytes);
     }
 
@@ -81,6 +84,8 @@ impl Stack {
     ) {
         let mut out = Vec::new();
         Reply::begin(&mut out, request, Some(arrival.peer), code, &self.tag(request)).end();
+        let mark = self.trace.mark(request);
+        self.told(now, mark, (arrival, false), &out);
         self.send_back(now, arrival, return_address(request.via(), arrival), out);
     }
 
@@ -149,7 +154,7 @@ impl Stack {
             self.table.settle(id);
         }
         if leaves {
-            self.send_response(now, id, bytes);
+            self.send_response(now, id, bytes, false);
         }
     }
 
@@ -158,13 +163,14 @@ impl Stack {
         let Some(server) = self.table.server(id) else { return };
         if !server.last.is_empty() {
             let bytes = server.last.clone();
-            self.send_response(now, id, bytes);
+            self.send_response(now, id, bytes, true);
         }
     }
 
-    fn send_response(&mut self, now: Instant, id: Id, bytes: Vec<u8>) {
-        let Some(Server { arrival, back, .. }) = self.table.server(id) else { return };
-        let (arrival, back) = (*arrival, *back);
+    fn send_response(&mut self, now: Instant, id: Id, bytes: Vec<u8>, again: bool) {
+        let Some(Server { arrival, back, mark, .. }) = self.table.server(id) else { return };
+        let (arrival, back, mark) = (*arrival, *back, *mark);
+        self.told(now, mark, (&arrival, again), &bytes);
         self.send_back(now, &arrival, back, bytes);
     }
 }

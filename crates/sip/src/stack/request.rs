@@ -22,6 +22,9 @@ impl Stack {
         request: &Message<'_>,
         stray: Option<u16>,
     ) {
+        if stray.is_none() {
+            self.saw(now, &arrival, request);
+        }
         match request.method() {
             Method::Ack => self.ack(now, arrival, request, stray),
             Method::Cancel => self.cancel_request(now, arrival, request, stray),
@@ -80,6 +83,7 @@ impl Stack {
     /// A request that was not seen before (RFC 3261 §16.3, §8.2).
     fn fresh(&mut self, now: Instant, arrival: Arrival, request: &Message<'_>) {
         self.note_alias(&arrival, request.via());
+        self.introduce(now, request);
         let looped = validate::hash(&self.seal, request);
         let judged =
             validate::check(request, looped).and_then(|()| self.place().route(request, &arrival, looped));
@@ -137,6 +141,7 @@ impl Stack {
         let server = Server {
             kind,
             key: self.key(request),
+            mark: self.trace.mark(request),
             arrival,
             back: return_address(request.via(), &arrival),
             request: Arc::from(request.bytes()),

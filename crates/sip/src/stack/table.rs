@@ -4,6 +4,7 @@ use super::send::Path;
 use crate::proxy::Context;
 use crate::proxy::route::Plan;
 use crate::slab::{Id, Slab};
+use crate::trace::Mark;
 use crate::transaction::Key;
 use crate::transaction::client_invite::{self, ClientInvite};
 use crate::transaction::client_request::{self, ClientRequest};
@@ -35,6 +36,7 @@ pub(crate) enum ClientKind {
 pub(crate) struct Server {
     pub(crate) kind: ServerKind,
     pub(crate) key: Key,
+    pub(crate) mark: Mark,
     pub(crate) arrival: Arrival,
     /// Where its responses go if not over the stream it came by.
     pub(crate) back: SocketAddr,
@@ -78,6 +80,7 @@ pub(crate) struct Client {
     pub(crate) kind: ClientKind,
     /// The server transaction and its branch; `None` for a CANCEL of ours.
     pub(crate) owner: Option<(Id, usize)>,
+    pub(crate) mark: Mark,
     pub(crate) path: Path,
     /// The request as it left.
     pub(crate) request: Vec<u8>,

@@ -3,6 +3,7 @@
 use super::{Cancel, Client, ClientKind, Entry, Output, ServerKind, Stack};
 use crate::proxy::Refusal;
 use crate::slab::Id;
+use crate::trace::Note;
 use crate::transaction::{Fired, Timer};
 use std::time::Instant;
 use wire::Address;
@@ -43,6 +44,7 @@ impl Stack {
             (Fired::Resend, false) => self.resend_request(now, id),
             (Fired::Trying, _) => self.trying_late(now, id),
             (Fired::TimedOut, _) => {
+                self.note_client(now, id, Note::Silent, b"");
                 self.block(now, id);
                 self.client_ended(now, id, Some(Refusal::Timeout.code()));
             }
@@ -71,6 +73,7 @@ impl Stack {
     fn resend_request(&mut self, now: Instant, id: Id) {
         let Some(Client { path, request, .. }) = self.table.client(id) else { return };
         let (path, bytes) = (path.clone(), request.clone());
+        self.sent_on(now, id, true, &bytes);
         self.send(now, &path, bytes, Some(id));
     }
 
@@ -82,6 +85,7 @@ impl Stack {
             let owner = client.owner;
             client.reason = b"Reason: SIP;cause=408;text=\"Request Timeout\"\r\n".to_vec();
             client.cancel = Cancel::Wanted;
+            self.note_client(now, id, Note::RangTooLong, b"");
             if let Some((server, branch)) = owner
                 && let Some(context) = self.table.context_mut(server)
             {

@@ -60,6 +60,8 @@ pub(crate) struct House {
     /// No worker takes what another hands over.
     pub(crate) full_queues: bool,
     pub(crate) dialled: Vec<SocketAddr>,
+    /// The mark of the last of them.
+    pub(crate) last_dial: u64,
     /// Of which account credentials were shown, and whether they were right.
     pub(crate) proofs: Vec<(Option<String>, bool)>,
     pub(crate) hand_overs: Vec<(WorkerId, WorkerId, &'static str)>,
@@ -117,6 +119,7 @@ pub(crate) fn config(me: u16, workers: u16) -> Config {
         limits: Limits {
             transactions: 1000,
             dials: 10,
+            trace: 1000,
             head: 32 * 1024,
             message: 64 * 1024,
             max_forwards: 70,
@@ -157,6 +160,7 @@ impl House {
             silent_dials: false,
             full_queues: false,
             dialled: Vec::new(),
+            last_dial: 0,
             proofs: Vec::new(),
             hand_overs: Vec::new(),
             closed: Vec::new(),
@@ -334,6 +338,7 @@ impl House {
 
     fn dial(&mut self, worker: usize, token: u64, transport: Transport, to: SocketAddr) {
         self.dialled.push(to);
+        self.last_dial = token;
         if self.silent_dials {
             return;
         }

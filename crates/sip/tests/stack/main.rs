@@ -22,6 +22,7 @@ mod serial;
 mod storage;
 mod streams;
 mod torture;
+mod why;
 mod workers;
 
 /// A request as a phone at `via` writes it. `more` are further header lines, each with its line end.

@@ -1,5 +1,6 @@
 //! What the commands on SIP return.
 
+use super::ladder::draw;
 use super::words::{table, time};
 use crate::admin::command::Answer;
 use serde::{Deserialize, Serialize};
@@ -66,4 +67,57 @@ fn row(binding: &SipBinding) -> [String; 6] {
         binding.q.to_string(),
         time(binding.remaining),
     ]
+}
+
+/// How a call went, and why.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct SipStory {
+    /// The Call-ID.
+    pub call_id: String,
+    /// Who called; empty where the beginning of the call is not known any more.
+    pub from: String,
+    /// Who was called; empty likewise.
+    pub to: String,
+    /// When (RFC 3339).
+    pub began: String,
+    /// `trying`, `answered`, `ended`, `failed`, `given up` or `unknown`.
+    pub outcome: String,
+    /// Why, in words.
+    pub reason: String,
+    /// What whoever was tried did, in words.
+    pub tried: Vec<String>,
+    /// Everything, in order.
+    pub steps: Vec<SipStep>,
+}
+
+/// A message of a call, or something that was found out about it.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct SipStep {
+    /// How long after the beginning, in seconds.
+    pub after: f64,
+    /// `in`: a message came; `out`: one left; `here`: something was found out.
+    pub way: String,
+    /// The other end of the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// How it travelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<String>,
+    /// The message's first line, or what was found out.
+    pub text: String,
+}
+
+impl Answer for SipStory {
+    fn human(&self) -> String {
+        let Self { call_id, from, to, began, outcome, reason, tried, steps } = self;
+        let unknown =
+            |text: &str| if text.is_empty() { "not known any more".to_owned() } else { text.to_owned() };
+        let mut text = format!("{call_id}\n  from     {}\n  to       {}", unknown(from), unknown(to));
+        let _ = write!(text, "\n  began    {began}\n  outcome  {outcome}\n  why      {reason}");
+        for leg in tried.iter().filter(|leg| *leg != reason) {
+            let _ = write!(text, "\n  tried    {leg}");
+        }
+        let _ = write!(text, "\n\n{}", draw(steps).trim_end());
+        text
+    }
 }

@@ -97,6 +97,8 @@ limits! {
         header_fields: usize = 256,
         /// Transactions of one worker.
         transactions: usize = 200_000,
+        /// Rows of the trace for `parlour sip why`, on each worker; a call with one phone and a password has about 20.
+        trace: usize = 32_768,
         /// Bindings of one address of record.
         bindings: usize = 32,
         /// A binding's life if the client names none (RFC 3261 §10.2.1.1).

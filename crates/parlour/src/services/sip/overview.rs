@@ -4,6 +4,7 @@ use super::Sip;
 use crate::desk::Desk;
 use crate::report::Report;
 use ::sip::stack::Registered;
+use ::sip::trace::Row;
 use ::sip::{Found, Page};
 use tokio::sync::oneshot;
 use wire::Address;
@@ -15,6 +16,8 @@ pub enum Order {
     Bindings(Page, oneshot::Sender<Found<Registered>>),
     /// The bindings of one address at home here.
     BindingsOf(Address, oneshot::Sender<Vec<Registered>>),
+    /// Everything that is known here of the call with this Call-ID.
+    Trace(Box<str>, oneshot::Sender<Vec<Row>>),
 }
 
 impl Sip {
@@ -24,6 +27,7 @@ impl Sip {
         match order {
             Order::Bindings(page, reply) => drop(reply.send(self.stack.bindings(now, page))),
             Order::BindingsOf(address, reply) => drop(reply.send(self.stack.bindings_of(now, &address))),
+            Order::Trace(call_id, reply) => drop(reply.send(self.stack.trace(call_id.as_bytes()))),
         }
     }
 

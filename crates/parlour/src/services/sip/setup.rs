@@ -50,6 +50,7 @@ pub(super) fn config(shared: &Shared) -> Config {
         limits: Limits {
             transactions: limits.transactions,
             dials: DIALS,
+            trace: limits.trace,
             head: limits.header,
             message: limits.message,
             max_forwards: limits.max_forwards,
