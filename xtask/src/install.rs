@@ -39,10 +39,11 @@ const PEERS: &[Need] = &[
 pub(crate) const PYTHON: &str = "target/python/bin/python3";
 
 /// What the tests' Python has, and how it says that it has that: slixmpp is an XMPP client, aiortc a WebRTC peer,
-/// prometheus-client reads what Prometheus would.
+/// prometheus-client reads what Prometheus would, sipvicious looks for SIP accounts and guesses passwords.
 const MODULES: &[(&str, &str)] = &[
     ("slixmpp>=1.17,<2", "import slixmpp; assert slixmpp.__version_info__[:2] >= (1, 17)"),
     ("aiortc>=1.13,<2", "from aiortc import RTCIceTransportPolicy"),
+    ("sipvicious>=0.3.4,<0.4", "from sipvicious.libs import svhelper"),
     ("prometheus-client>=0.20,<1", "from prometheus_client.parser import text_string_to_metric_families"),
 ];
 

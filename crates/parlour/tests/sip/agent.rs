@@ -91,23 +91,11 @@ impl Agent {
         Self::new(stream.local_addr().unwrap(), user, Link::Tcp(stream, Vec::new()))
     }
 
-    /// One that trusts the server's own authority.
+    /// One by TLS.
     pub(crate) fn tls(house: &House, user: &str) -> Self {
-        let mut roots = RootCertStore::empty();
-        for certificate in
-            CertificateDer::pem_file_iter(house.dir().join("data/certs/authority.pem")).unwrap()
-        {
-            roots.add(certificate.unwrap()).unwrap();
-        }
-        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        let name = ServerName::try_from("falcot.com").unwrap();
-        let mut tls = ClientConnection::new(Arc::new(config), name).unwrap();
-        let mut stream = TcpStream::connect(("127.0.0.1", house.port("sip.tls"))).unwrap();
-        while tls.is_handshaking() {
-            tls.complete_io(&mut stream).unwrap();
-        }
+        let stream = TcpStream::connect(("127.0.0.1", house.port("sip.tls"))).unwrap();
         let local = stream.local_addr().unwrap();
-        Self::new(local, user, Link::Tls(Box::new(StreamOwned::new(tls, stream)), Vec::new()))
+        Self::new(local, user, Link::Tls(Box::new(secure(house, stream).unwrap()), Vec::new()))
     }
 
     fn new(local: SocketAddr, user: &str, link: Link) -> Self {
@@ -339,6 +327,24 @@ impl Agent {
         );
         self.send(text);
     }
+}
+
+/// TLS with whoever trusts the server's own authority.
+pub(crate) fn secure(
+    house: &House,
+    mut stream: TcpStream,
+) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(house.dir().join("data/certs/authority.pem")).unwrap() {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let name = ServerName::try_from("falcot.com").unwrap();
+    let mut tls = ClientConnection::new(Arc::new(config), name).unwrap();
+    while tls.is_handshaking() {
+        tls.complete_io(&mut stream)?;
+    }
+    Ok(StreamOwned::new(tls, stream))
 }
 
 /// The next whole message of a stream, if it can be had with one more read.

@@ -1,6 +1,6 @@
 //! Who tries passwords is shut out, and nobody else.
 
-use crate::agent::{A_WHILE, Agent, SOON, proof};
+use crate::agent::{A_WHILE, Agent, SOON, proof, secure};
 use crate::{PASSWORD, house};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -93,6 +93,67 @@ fn whoever_tries_passwords_hears_nothing_more_and_nobody_else_suffers() {
     attacker.register();
     house.kill_and_restart();
     assert_eq!(cli(&house, &["sip", "bans"]).trim(), "nobody is banned");
+}
+
+/// Whether a password is right for XMPP, said by TLS from somewhere; `None` where nobody listens to it.
+fn signs_in(house: &House, from: [u8; 4], user: &str, password: &str) -> Option<bool> {
+    use base64::Engine as _;
+    let stream = connect_from(from, house.port("xmpp.client-tls"));
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    let mut stream = secure(house, stream).ok()?;
+    let data = base64::engine::general_purpose::STANDARD.encode(format!("\0{user}\0{password}"));
+    let text = format!(
+        "<stream:stream to='falcot.com' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>\
+         <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{data}</auth>"
+    );
+    stream.write_all(text.as_bytes()).ok()?;
+    let mut heard = String::new();
+    while !heard.contains("<success") && !heard.contains("<failure") {
+        let mut buffer = [0; 4096];
+        let length = stream.read(&mut buffer).ok().filter(|&length| length > 0)?;
+        heard += &String::from_utf8_lossy(&buffer[..length]);
+    }
+    Some(heard.contains("<success"))
+}
+
+#[test]
+fn passwords_tried_by_xmpp_close_sip_too() {
+    let house = house();
+    assert_eq!(signs_in(&house, ATTACKER, "joe", PASSWORD), Some(true));
+    let mut phone = Agent::udp_from(&house, "joe", ATTACKER);
+    assert!(is_answered(&mut phone));
+    let tried = (0..60).take_while(|n| signs_in(&house, ATTACKER, "joe", &format!("guess{n}")).is_some());
+    let tried = tried.count();
+    assert!((19..=22).contains(&tried), "{tried} tries were answered");
+    assert!(!is_answered(&mut phone), "the phone beside is shut out, too");
+    assert!(is_closed(connect_from(ATTACKER, house.port("sip.tls"))));
+    assert!(cli(&house, &["sip", "bans"]).contains("127.0.0.66 "));
+    // Nobody else suffers, and an administrator lets both in again.
+    assert_eq!(signs_in(&house, HOME, "joe", PASSWORD), Some(true));
+    cli(&house, &["sip", "unban", "127.0.0.66"]);
+    phone.register();
+    assert_eq!(signs_in(&house, ATTACKER, "joe", PASSWORD), Some(true));
+}
+
+/// Tried from everywhere: the account takes nobody new, by SIP or XMPP, but whoever has signed in from there before.
+#[test]
+fn an_account_that_is_tried_by_sip_is_locked_for_xmpp() {
+    let house = House::of(env!("CARGO_BIN_EXE_parlour"))
+        .account("joe@falcot.com", PASSWORD)
+        .account("roland@falcot.com", PASSWORD)
+        .set("sip", "bans", "{ attempts = 100, account = 5 }")
+        .start();
+    assert_eq!(signs_in(&house, HOME, "joe", PASSWORD), Some(true));
+    for source in 1..=5 {
+        crack(&mut Agent::udp_from(&house, "joe", [127, 0, 1, source]), 1);
+    }
+    let end = Instant::now() + SOON;
+    while signs_in(&house, [127, 0, 2, 1], "joe", PASSWORD) == Some(true) {
+        assert!(Instant::now() < end, "the account is not locked");
+    }
+    assert_eq!(signs_in(&house, HOME, "joe", PASSWORD), Some(true), "who was there before");
+    assert_eq!(signs_in(&house, [127, 0, 2, 1], "roland", PASSWORD), Some(true), "others");
+    Agent::udp_from(&house, "joe", HOME).register();
 }
 
 #[test]

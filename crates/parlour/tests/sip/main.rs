@@ -16,6 +16,7 @@ mod phones;
 mod policy;
 mod reload;
 mod sipp;
+mod sipvicious;
 mod storage;
 mod strangers;
 mod transports;
