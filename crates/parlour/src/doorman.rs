@@ -4,6 +4,7 @@
 //! workers by mail, and each looks at a table of its own before it reads what somebody sent. Time comes in; nothing
 //! survives a restart.
 
+mod lately;
 mod table;
 
 #[cfg(test)]
@@ -11,10 +12,11 @@ mod tests;
 
 use crate::config::plan::BansPlan;
 use crate::report::Report;
+use lately::Lately;
 use rustc_hash::FxHasher;
 use std::collections::VecDeque;
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -113,6 +115,14 @@ struct Count {
     bans: u32,
 }
 
+/// Where somebody has signed in from, kept small: there are as many as accounts.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    source: Source,
+    /// In seconds since the doorman began.
+    until: u32,
+}
+
 /// One worker's doorman.
 #[derive(Debug)]
 pub struct Doorman {
@@ -126,9 +136,13 @@ pub struct Doorman {
     /// Of the accounts at home here: since when, how many.
     misses: Table<Address, (Instant, u32)>,
     /// Of the accounts at home here: which sources, until when.
-    known: Table<Address, Vec<(Source, Instant)>>,
+    known: Lately<Box<[Known]>>,
     /// Right sign-ins of which the account's home was told.
-    told: Table<u64, ()>,
+    told: Lately<()>,
+    /// Names accounts in `known`, and pairs of account and source in `told`: nobody can make two of them meet.
+    names: RandomState,
+    /// The moment that [`Known::until`] counts from.
+    began: Option<Instant>,
     out: VecDeque<Output>,
     tally: Tally,
 }
@@ -153,8 +167,10 @@ impl Doorman {
             locks: Table::new(LOCKS),
             counts: Table::new(SOURCES),
             misses: Table::new(ACCOUNTS),
-            known: Table::new(ACCOUNTS),
-            told: Table::new(ACCOUNTS),
+            known: Lately::new(ACCOUNTS, LATELY),
+            told: Lately::new(ACCOUNTS, AGAIN / 2),
+            names: RandomState::new(),
+            began: None,
             out: VecDeque::new(),
             tally: Tally::default(),
         }
@@ -203,11 +219,9 @@ impl Doorman {
     /// Somebody has signed in.
     pub fn right(&mut self, now: Instant, from: IpAddr, account: &Address) {
         let source = Source::of(from);
-        let mut hasher = FxHasher::default();
-        (account, source).hash(&mut hasher);
-        let pair = hasher.finish();
-        if self.told.get(now, &pair).is_none() {
-            self.told.put(now, pair, (), now + AGAIN);
+        let pair = self.names.hash_one((account, source));
+        if self.told.get(now, pair).is_none() {
+            self.told.put(now, pair, ());
             self.send(now, account.home(self.workers), Letter::Right(account.clone(), source));
         }
     }
@@ -217,7 +231,7 @@ impl Doorman {
         match letter {
             Letter::Failed(source) => self.count(now, source),
             Letter::Missed(account) => self.count_miss(now, account),
-            Letter::Right(account, source) => self.remember(now, account, source),
+            Letter::Right(account, source) => self.remember(now, &account, source),
             Letter::Ban(source, ban) => self.ban(now, source, ban),
             Letter::Lift(source) => {
                 self.bans.remove(&source);
@@ -347,22 +361,32 @@ impl Doorman {
             return self.misses.put(now, account, (since, misses), since + self.rules.window);
         }
         self.misses.remove(&account);
-        let known = self.known.get(now, &account).into_iter().flatten();
-        let known = known.filter(|(_, end)| *end > now).map(|(source, _)| *source).collect();
+        let (name, seconds) = (self.names.hash_one(&account), self.seconds(now));
+        let known = self.known.get(now, name).into_iter().flatten();
+        let known = known.filter(|known| known.until > seconds).map(|known| known.source).collect();
         let lock = Lock { until: now + self.rules.time, known };
         self.tally.locks += 1;
         self.out.push_back(Output::Locked(account.clone(), lock.clone()));
         self.announce(now, &Letter::Lock(account, lock));
     }
 
-    fn remember(&mut self, now: Instant, account: Address, source: Source) {
-        let mut known = self.known.remove(&account).unwrap_or_default();
-        known.retain(|(other, end)| *other != source && *end > now);
-        if known.len() >= KNOWN {
-            known.remove(0);
+    fn remember(&mut self, now: Instant, account: &Address, source: Source) {
+        let (name, seconds) = (self.names.hash_one(account), self.seconds(now));
+        let until = self.seconds(now + LATELY);
+        let known = self.known.take(now, name).unwrap_or_default();
+        let mut others: Vec<Known> =
+            known.iter().copied().filter(|known| known.source != source && known.until > seconds).collect();
+        if others.len() >= KNOWN {
+            others.remove(0);
         }
-        known.push((source, now + LATELY));
-        self.known.put(now, account, known, now + LATELY);
+        others.push(Known { source, until });
+        self.known.put(now, name, others.into());
+    }
+
+    /// A moment as [`Known::until`] has it.
+    fn seconds(&mut self, at: Instant) -> u32 {
+        let began = *self.began.get_or_insert(at);
+        u32::try_from(at.saturating_duration_since(began).as_secs()).unwrap_or(u32::MAX)
     }
 
     fn publish(&mut self, now: Instant) {

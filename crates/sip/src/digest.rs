@@ -9,13 +9,12 @@ mod hash;
 mod nonce;
 mod replay;
 
-use crate::message::reply::push_field;
 use crate::message::{HeaderName, Message, Method};
 use crate::uri::{Host, SipUri, Uri, unescape};
 pub use credentials::{Credentials, Qop};
 pub use hash::Algorithm;
 use hash::Hex;
-use nonce::Name;
+use nonce::{Mint, Name};
 use replay::Replays;
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv6Addr};
@@ -119,7 +118,7 @@ pub enum Verdict {
 /// Challenges and checks on one worker, with one secret of the server's.
 #[derive(Debug)]
 pub struct Digest {
-    secret: Secret,
+    mint: Mint,
     lifetime: Duration,
     me: WorkerId,
     /// How many nonces were made.
@@ -136,7 +135,7 @@ impl Digest {
     /// `secret` proves that a nonce is ours: random, the same on every worker. A nonce is good for `lifetime`.
     pub fn new(me: WorkerId, secret: Secret, lifetime: Duration) -> Self {
         let replays = Replays::new(MAX_ANSWERED);
-        Self { secret, lifetime, me, made: Cell::new(0), began: None, replays }
+        Self { mint: Mint::new(&secret), lifetime, me, made: Cell::new(0), began: None, replays }
     }
 
     /// Nonces are good for so long from now on; what was seen stays seen.
@@ -158,13 +157,23 @@ impl Digest {
     ) {
         let number = self.made.get();
         self.made.set(number.wrapping_add(1));
-        let nonce = nonce::write(&self.secret, realm, source, Name::new(unix, self.me, number));
+        let nonce = nonce::write(&self.mint, realm, source, Name::new(unix, self.me, number));
         let stale = if stale { ", stale=true" } else { "" };
         let mut line = |algorithm: Algorithm| {
-            let name = algorithm.name();
-            let value =
-                format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={name}, qop=\"auth\"{stale}");
-            push_field(out, role.challenge(), value.as_bytes());
+            for part in [
+                role.challenge(),
+                ": Digest realm=\"",
+                realm.as_str(),
+                "\", nonce=\"",
+                &nonce,
+                "\", algorithm=",
+                algorithm.name(),
+                ", qop=\"auth\"",
+                stale,
+                "\r\n",
+            ] {
+                out.extend_from_slice(part.as_bytes());
+            }
         };
         if algorithms.md5 {
             line(Algorithm::Md5);
@@ -210,7 +219,7 @@ impl Digest {
         (source, unix): (IpAddr, Duration),
     ) -> Verdict {
         // A nonce is for one source: only who has heard it can fail to answer it, and be counted for that.
-        let name = nonce::read(&self.secret, realm, source, &credentials.nonce);
+        let name = nonce::read(&self.mint, realm, source, &credentials.nonce);
         let Some(name) = name.filter(|name| self.is_fresh(*name, unix)) else { return Verdict::Stale };
         let Some((address, whole)) = claimed(&credentials.username, realm, directory) else {
             return Verdict::Refused(None);

@@ -3,6 +3,7 @@
 //! User parts follow nodeprep (RFC 6122 app. A), as deployed XMPP servers compare them; domains are IDNA
 //! (UTS 46) in their ASCII form, in lower case. What the rule refuses is refused everywhere.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -52,29 +53,34 @@ pub struct Domain(Arc<str>);
 impl Domain {
     /// Normalises what somebody typed or sent.
     pub fn new(name: &str) -> Result<Self, AddressError> {
-        let name = name.strip_suffix('.').unwrap_or(name);
-        if name.is_empty() {
-            return Err(AddressError::NoDomain);
-        }
-        if name.len() > MAX_PART {
-            return Err(AddressError::TooLong);
-        }
-        if is_plain_domain(name.as_bytes()) {
-            return Ok(Self(name.into()));
-        }
-        if name.starts_with('[') {
-            return ip_literal(name);
-        }
-        // Strict: letters, digits and hyphens only (STD 3), labels of at most 63 octets, 253 in all.
-        match idna::domain_to_ascii_strict(name) {
-            Ok(ascii) if !ascii.is_empty() => Ok(Self(ascii.into())),
-            _ => Err(AddressError::Domain),
-        }
+        domain_part(name).map(|name| Self((&*name).into()))
     }
 
     /// The normal form.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The normal form of a domain part.
+fn domain_part(name: &str) -> Result<Cow<'_, str>, AddressError> {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if name.is_empty() {
+        return Err(AddressError::NoDomain);
+    }
+    if name.len() > MAX_PART {
+        return Err(AddressError::TooLong);
+    }
+    if is_plain_domain(name.as_bytes()) {
+        return Ok(name.into());
+    }
+    if name.starts_with('[') {
+        return ip_literal(name).map(Cow::Owned);
+    }
+    // Strict: letters, digits and hyphens only (STD 3), labels of at most 63 octets, 253 in all.
+    match idna::domain_to_ascii_strict(name) {
+        Ok(ascii) if !ascii.is_empty() => Ok(ascii.into()),
+        _ => Err(AddressError::Domain),
     }
 }
 
@@ -91,10 +97,10 @@ fn is_plain_domain(name: &[u8]) -> bool {
 }
 
 /// `[2001:db8::1]`, as SIP URIs write it.
-fn ip_literal(name: &str) -> Result<Domain, AddressError> {
+fn ip_literal(name: &str) -> Result<String, AddressError> {
     let inner = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).ok_or(AddressError::Domain)?;
     let ip: std::net::Ipv6Addr = inner.parse().map_err(|_| AddressError::Domain)?;
-    Ok(Domain(format!("[{ip}]").into()))
+    Ok(format!("[{ip}]"))
 }
 
 impl std::borrow::Borrow<str> for Domain {
@@ -134,18 +140,22 @@ pub struct Address {
 impl Address {
     /// Normalises a user and a domain part.
     pub fn new(user: &str, domain: &str) -> Result<Self, AddressError> {
-        Ok(Self::of(&user_part(user)?, &Domain::new(domain)?))
+        Ok(Self::of(&user_part(user)?, &domain_part(domain)?))
     }
 
     /// Joins a user part that is already in normal form with a domain.
-    fn of(user: &str, domain: &Domain) -> Self {
+    fn of(user: &str, domain: &str) -> Self {
         let at = u16::try_from(user.len()).expect("a user part is at most 1023 octets");
-        Self { whole: format!("{user}@{domain}").into(), at }
+        let mut whole = String::with_capacity(user.len() + 1 + domain.len());
+        whole.push_str(user);
+        whole.push('@');
+        whole.push_str(domain);
+        Self { whole: whole.into(), at }
     }
 
     /// The same user at another domain (an alias and its main name, say).
     pub fn at(&self, domain: &Domain) -> Self {
-        Self::of(self.user(), domain)
+        Self::of(self.user(), domain.as_str())
     }
 
     /// The user part, in normal form.
@@ -205,7 +215,7 @@ impl FromStr for Address {
 }
 
 /// The normal form of a user part (nodeprep).
-fn user_part(user: &str) -> Result<std::borrow::Cow<'_, str>, AddressError> {
+fn user_part(user: &str) -> Result<Cow<'_, str>, AddressError> {
     if user.is_empty() {
         return Err(AddressError::NoUser);
     }

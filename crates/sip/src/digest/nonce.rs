@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 use subtle::ConstantTimeEq;
@@ -45,9 +46,26 @@ pub(super) fn seconds(unix: Duration) -> u32 {
     u32::try_from(unix.as_secs() & u64::from(u32::MAX)).expect("32 bits")
 }
 
-fn proof(secret: &Secret, realm: &Domain, source: IpAddr, name: Name) -> [u8; 16] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose()).expect("HMAC takes keys of any length");
-    mac.update(b"sip nonce");
+/// What proves that a nonce is ours, its key worked in.
+#[derive(Clone)]
+pub(super) struct Mint(Hmac<Sha256>);
+
+impl fmt::Debug for Mint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mint(…)")
+    }
+}
+
+impl Mint {
+    pub(super) fn new(secret: &Secret) -> Self {
+        let mut mac = Hmac::new_from_slice(secret.expose()).expect("HMAC takes keys of any length");
+        mac.update(b"sip nonce");
+        Self(mac)
+    }
+}
+
+fn proof(mint: &Mint, realm: &Domain, source: IpAddr, name: Name) -> [u8; 16] {
+    let mut mac = mint.0.clone();
     mac.update(&name.0);
     match source.to_canonical() {
         IpAddr::V4(ip) => mac.update(&ip.octets()),
@@ -59,19 +77,19 @@ fn proof(secret: &Secret, realm: &Domain, source: IpAddr, name: Name) -> [u8; 16
 }
 
 /// The nonce of this name, for whoever asks from `source`.
-pub(super) fn write(secret: &Secret, realm: &Domain, source: IpAddr, name: Name) -> String {
+pub(super) fn write(mint: &Mint, realm: &Domain, source: IpAddr, name: Name) -> String {
     let mut raw = [0; LENGTH];
     raw[..NAME].copy_from_slice(&name.0);
-    raw[NAME..].copy_from_slice(&proof(secret, realm, source, name));
+    raw[NAME..].copy_from_slice(&proof(mint, realm, source, name));
     URL_SAFE_NO_PAD.encode(raw)
 }
 
 /// The name of a nonce that this server made for `realm` and `source`.
-pub(super) fn read(secret: &Secret, realm: &Domain, source: IpAddr, nonce: &[u8]) -> Option<Name> {
+pub(super) fn read(mint: &Mint, realm: &Domain, source: IpAddr, nonce: &[u8]) -> Option<Name> {
     let mut raw = [0; LENGTH + 1];
     let Ok(LENGTH) = URL_SAFE_NO_PAD.decode_slice(nonce, &mut raw) else { return None };
     let name = Name(raw[..NAME].try_into().expect("as many octets"));
-    let ours: bool = proof(secret, realm, source, name).ct_eq(&raw[NAME..LENGTH]).into();
+    let ours: bool = proof(mint, realm, source, name).ct_eq(&raw[NAME..LENGTH]).into();
     ours.then_some(name)
 }
 
@@ -81,21 +99,21 @@ mod tests {
 
     #[test]
     fn only_ours() {
-        let (secret, realm) = (Secret::new("s"), Domain::new("falcot.com").unwrap());
+        let (mint, realm) = (Mint::new(&Secret::new("s")), Domain::new("falcot.com").unwrap());
         let name = Name::new(Duration::from_secs(1_800_000_000), WorkerId(3), 9);
         let source = |text: &str| text.parse::<IpAddr>().unwrap();
-        let nonce = write(&secret, &realm, source("192.0.2.1"), name);
-        let read = |secret: &Secret, realm: &Domain, nonce: &str| {
-            read(secret, realm, source("::ffff:192.0.2.1"), nonce.as_bytes())
+        let nonce = write(&mint, &realm, source("192.0.2.1"), name);
+        let read = |mint: &Mint, realm: &Domain, nonce: &str| {
+            read(mint, realm, source("::ffff:192.0.2.1"), nonce.as_bytes())
         };
-        assert_eq!(super::read(&secret, &realm, source("192.0.2.2"), nonce.as_bytes()), None, "another's");
-        assert_eq!(read(&secret, &realm, &nonce), Some(name));
+        assert_eq!(super::read(&mint, &realm, source("192.0.2.2"), nonce.as_bytes()), None, "another's");
+        assert_eq!(read(&mint, &realm, &nonce), Some(name));
         assert_eq!((name.worker(), name.age(Duration::from_secs(1_800_000_300))), (WorkerId(3), 300));
         assert_eq!(name.age(Duration::from_secs(1_799_999_999)), u32::MAX, "from the future");
-        assert_eq!(read(&Secret::new("t"), &realm, &nonce), None, "another server's");
-        assert_eq!(read(&secret, &Domain::new("other.example").unwrap(), &nonce), None);
+        assert_eq!(read(&Mint::new(&Secret::new("t")), &realm, &nonce), None, "another server's");
+        assert_eq!(read(&mint, &Domain::new("other.example").unwrap(), &nonce), None);
         for bad in ["", "x", "!", &nonce[1..], &format!("{nonce}A"), &format!("B{}", &nonce[1..])] {
-            assert_eq!(read(&secret, &realm, bad), None, "{bad}");
+            assert_eq!(read(&mint, &realm, bad), None, "{bad}");
         }
     }
 }

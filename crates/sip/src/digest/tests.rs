@@ -60,7 +60,12 @@ struct Client<'a> {
 
 impl Default for Client<'_> {
     fn default() -> Self {
-        let nonce = nonce::write(&Secret::new("secret"), &domain(), SOURCE, Name::new(NOW, WorkerId(0), 0));
+        let nonce = nonce::write(
+            &Mint::new(&Secret::new("secret")),
+            &domain(),
+            SOURCE,
+            Name::new(NOW, WorkerId(0), 0),
+        );
         let (qop, uri) = (Some("auth"), "sip:falcot.com");
         Self { username: "roland", password: "hunter2", algorithm: Some("MD5"), qop, uri, nonce }
     }
@@ -212,10 +217,16 @@ fn credentials_that_came_before_are_stale() {
         assert_eq!(check(&mut digest, &Client { password: "x", ..client }), Verdict::Refused(Some(roland())));
     }
     let nonce = |worker, unix| {
-        nonce::write(&Secret::new("secret"), &domain(), SOURCE, Name::new(unix, WorkerId(worker), 7))
+        nonce::write(
+            &Mint::new(&Secret::new("secret")),
+            &domain(),
+            SOURCE,
+            Name::new(unix, WorkerId(worker), 7),
+        )
     };
     let theirs = Name::new(NOW, WorkerId(0), 7);
-    let theirs = nonce::write(&Secret::new("secret"), &domain(), Ipv4Addr::LOCALHOST.into(), theirs);
+    let theirs =
+        nonce::write(&Mint::new(&Secret::new("secret")), &domain(), Ipv4Addr::LOCALHOST.into(), theirs);
     let theirs = Client { nonce: theirs, ..Client::default() };
     assert_eq!(check(&mut digest(), &theirs), Verdict::Stale, "a nonce is for one source");
     let elsewhere = Client { nonce: nonce(1, NOW), ..Client::default() };
@@ -266,7 +277,8 @@ fn the_best_of_several_counts_up_to_a_bound() {
 #[test]
 fn challenges() {
     let digest = digest();
-    let nonce = nonce::write(&Secret::new("secret"), &domain(), SOURCE, Name::new(NOW, WorkerId(0), 0));
+    let nonce =
+        nonce::write(&Mint::new(&Secret::new("secret")), &domain(), SOURCE, Name::new(NOW, WorkerId(0), 0));
     let mut out = Vec::new();
     digest.challenge(&mut out, Role::Proxy, &domain(), Algorithms::ALL, true, (SOURCE, NOW));
     let line = |algorithm| {
@@ -277,7 +289,8 @@ fn challenges() {
     assert_eq!(String::from_utf8(out).unwrap(), line("MD5") + &line("SHA-256") + &line("SHA-512-256"));
     let mut out = Vec::new();
     digest.challenge(&mut out, Role::Server, &domain(), Algorithms::MD5, false, (SOURCE, NOW));
-    let second = nonce::write(&Secret::new("secret"), &domain(), SOURCE, Name::new(NOW, WorkerId(0), 1));
+    let second =
+        nonce::write(&Mint::new(&Secret::new("secret")), &domain(), SOURCE, Name::new(NOW, WorkerId(0), 1));
     let line = line("MD5").replace("Proxy-A", "WWW-A").replace(", stale=true", "");
     assert_eq!(String::from_utf8(out).unwrap(), line.replace(&nonce, &second), "no two nonces are alike");
 }

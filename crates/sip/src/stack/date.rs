@@ -14,7 +14,24 @@ pub(super) fn write(unix: Duration) -> String {
     let (year, month, day) = civil(days);
     let month = MONTHS[usize::try_from(month - 1).expect("below twelve")];
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT")
+    let mut text = String::with_capacity(29);
+    text.extend([weekday, ", "]);
+    push_two(&mut text, day);
+    text.extend([" ", month, " "]);
+    push_two(&mut text, year / 100);
+    push_two(&mut text, year % 100);
+    for (before, number) in [(' ', hour), (':', minute), (':', second)] {
+        text.push(before);
+        push_two(&mut text, number);
+    }
+    text + " GMT"
+}
+
+/// Appends the last two decimal digits of a number.
+fn push_two(text: &mut String, number: u64) {
+    for digit in [number / 10 % 10, number % 10] {
+        text.push(char::from(b'0' + u8::try_from(digit).expect("one digit")));
+    }
 }
 
 /// Year, month and day of a day counted from 1970-01-01, by eras of 400 years that begin in March.

@@ -4,7 +4,7 @@ use super::{Server, ServerKind, Stack};
 use crate::message::{HeaderName, Message, Reply};
 use crate::proxy::Refusal;
 use crate::slab::Id;
-use crate::transport::{Arrival, return_address};
+use crate::transport::{Arrival, return_address, token::push_hex};
 use std::time::Instant;
 
 /// What this server answers itself; everything else is somebody else's to answer.
@@ -23,7 +23,10 @@ impl Stack {
         let number = request.cseq().number.to_be_bytes();
         let branch = request.via().branch().unwrap_or_default();
         let from = request.from().tag().unwrap_or_default();
-        format!("{:016x}", self.seal.hash("tag", [branch, from, request.call_id(), &number]))
+        let hash = self.seal.hash("tag", [branch, from, request.call_id(), &number]);
+        let mut tag = String::with_capacity(16);
+        push_hex(&mut tag, &hash.to_be_bytes());
+        tag
     }
 
     /// Refuses a request without keeping anything of it.

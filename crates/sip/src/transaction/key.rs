@@ -2,9 +2,9 @@
 //! without the magic cookie, everything that RFC 2543 compared. Only a keyed hash is kept.
 
 use crate::uri::Host;
+use siphasher::sip128::{Hasher128, SipHasher13};
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::io::Write;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
 /// The name of a server transaction: 128 bits, so that two never meet by chance, and keyed, so that nobody can make them meet.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,38 +17,54 @@ impl fmt::Debug for Key {
 }
 
 /// The secret of [`Key`]s: one per worker, made at start.
-#[derive(Clone, Debug, Default)]
-pub struct Keyring {
-    high: RandomState,
-    low: RandomState,
+#[derive(Clone)]
+pub struct Keyring(SipHasher13);
+
+impl Default for Keyring {
+    fn default() -> Self {
+        let [one, other] = [0; 2].map(|n: u64| RandomState::new().hash_one(n));
+        Self(SipHasher13::new_with_keys(one, other))
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keyring(…)")
+    }
 }
 
 impl Keyring {
     /// RFC 3261: the method, the branch with the magic cookie, and who wrote it. ACK and CANCEL name their INVITE.
     /// Branches are tokens, in which case does not count (RFC 3261 §7.3.1).
     pub fn by_branch(&self, method: &[u8], branch: &[u8], host: Host<'_>, port: Option<u16>) -> Key {
-        let mut text = Vec::with_capacity(96);
-        for part in [method, b" ", branch, b" "] {
-            text.extend_from_slice(part);
-        }
+        let mut hasher = self.0;
+        (b'b', method, port.unwrap_or(5060)).hash(&mut hasher);
+        hash_lower(&mut hasher, branch);
         match host {
-            // Writing to a Vec does not fail.
-            Host::Ip(ip) => drop(write!(text, "{ip}")),
-            Host::Name(name) => text.extend_from_slice(name),
+            Host::Ip(ip) => ip.hash(&mut hasher),
+            Host::Name(name) => hash_lower(&mut hasher, name),
         }
-        text[method.len()..].make_ascii_lowercase();
-        self.hash((b'b', text, port.unwrap_or(5060)))
+        Key(hasher.finish128().as_u128())
     }
 
     /// RFC 2543: top Via, Request-URI, From tag, Call-ID, CSeq number and method. ACK and CANCEL name their INVITE.
     pub fn by_all(&self, method: &[u8], parts: [&[u8]; 4], cseq: u32) -> Key {
-        self.hash((b'a', method, parts, cseq))
+        let mut hasher = self.0;
+        (b'a', method, parts, cseq).hash(&mut hasher);
+        Key(hasher.finish128().as_u128())
     }
+}
 
-    fn hash(&self, value: impl std::hash::Hash) -> Key {
-        let high = u128::from(self.high.hash_one(&value));
-        Key(high << 64 | u128::from(self.low.hash_one(&value)))
+/// Hashes a text as if it were in lower case, and its length.
+fn hash_lower(hasher: &mut SipHasher13, text: &[u8]) {
+    for piece in text.chunks(64) {
+        let mut lower = [0; 64];
+        let lower = &mut lower[..piece.len()];
+        lower.copy_from_slice(piece);
+        lower.make_ascii_lowercase();
+        hasher.write(lower);
     }
+    hasher.write_usize(text.len());
 }
 
 #[cfg(test)]

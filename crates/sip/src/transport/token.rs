@@ -15,12 +15,17 @@ pub fn write(seal: &Seal, call_id: &[u8], flow: Option<&Arrival>) -> String {
     let mac = seal.hash("route", [call_id, &bytes[..]]);
     bytes.extend_from_slice(&mac.to_be_bytes());
     let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(digit), 16).expect("four bits"));
-        }
-    }
+    push_hex(&mut text, &bytes);
     text
+}
+
+/// Appends bytes in lower-case hexadecimal digits.
+pub(crate) fn push_hex(text: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
 }
 
 /// Reads a user part back: `None` where it is not of our making or not for this dialog.
