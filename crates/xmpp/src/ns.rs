@@ -83,6 +83,8 @@ namespaces! {
     MUC = "http://jabber.org/protocol/muc";
     /// Rooms, what an occupant is told (XEP-0045 §7.2.2).
     MUC_USER = "http://jabber.org/protocol/muc#user";
+    /// Direct invitations to rooms (XEP-0249).
+    CONFERENCE = "jabber:x:conference";
     /// Stream management (XEP-0198).
     STREAM_MANAGEMENT = "urn:xmpp:sm:3";
     /// Data forms (XEP-0004).

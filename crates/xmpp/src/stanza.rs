@@ -305,6 +305,20 @@ impl Stanza {
         }
     }
 
+    /// The stanza as another one carries it (XEP-0297), behind `note`: ready XML, a delay say.
+    pub fn forwarded(&self, note: &str) -> String {
+        let name = self.kind.name();
+        let rest = &self.text[1 + name.len()..];
+        let own = if declares_namespace(&self.text[..self.inner as usize]) { "" } else { ns::CLIENT };
+        let mut text = String::with_capacity(self.text.len() + note.len() + 128);
+        text.extend(["<forwarded xmlns='", ns::FORWARD, "'>", note, "<", name]);
+        if !own.is_empty() {
+            text.extend([" xmlns='", own, "'"]);
+        }
+        text.extend([rest, "</forwarded>"]);
+        text
+    }
+
     /// The whole stanza as a tree, for what the server itself answers.
     pub fn element(&self) -> Result<Element, Fault> {
         Element::parse(&self.text, ns::CLIENT)
@@ -358,6 +372,21 @@ fn open_tag(kind: Kind, from: Option<&Jid>, to: Option<&Jid>, out: &mut String) 
             out.push('\'');
         }
     }
+}
+
+/// Whether an opening tag says what the default namespace is.
+fn declares_namespace(tag: &str) -> bool {
+    let mut rest = tag;
+    while let Some((before, value)) = rest.split_once('=') {
+        let name = before.trim_end().rsplit(char::is_whitespace).next().unwrap_or_default();
+        let value = value.trim_start();
+        let quote = value.chars().next().unwrap_or('\'');
+        if name == "xmlns" {
+            return true;
+        }
+        rest = value.get(1..).and_then(|value| value.split_once(quote)).map_or("", |(_, rest)| rest);
+    }
+    false
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 //!
 //! A request that nobody here knows is refused with `service-unavailable` (RFC 6120 §8.4).
 
+pub(crate) mod carbons;
 pub(crate) mod delay;
 mod disco;
+mod own;
 mod ping;
 mod time;
 mod version;
@@ -118,7 +120,7 @@ mod tests {
              <feature var='http://jabber.org/protocol/disco#info'/>\
              <feature var='http://jabber.org/protocol/disco#items'/>\
              <feature var='jabber:iq:version'/><feature var='msgoffline'/>\
-             <feature var='urn:xmpp:ping'/><feature var='urn:xmpp:time'/></query>",
+             <feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:ping'/><feature var='urn:xmpp:time'/></query>",
         );
         check(
             OWN,
@@ -126,7 +128,8 @@ mod tests {
             "<query xmlns='http://jabber.org/protocol/disco#info'>\
              <identity category='account' type='registered'/>\
              <feature var='http://jabber.org/protocol/disco#info'/>\
-             <feature var='http://jabber.org/protocol/disco#items'/><feature var='urn:xmpp:ping'/></query>",
+             <feature var='http://jabber.org/protocol/disco#items'/>\
+             <feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:ping'/></query>",
         );
         let node = "<query xmlns='http://jabber.org/protocol/disco#info' node='nothing'/>";
         check(Target::Server, node, "item-not-found");

@@ -16,6 +16,8 @@ pub(crate) struct Seat {
     pub(crate) resource: Box<str>,
     /// Its priority, once it is available.
     pub(crate) priority: Option<i8>,
+    /// Whether it wants copies of what the others say and hear (XEP-0280).
+    pub(crate) carbons: bool,
 }
 
 /// How far the roster is known.

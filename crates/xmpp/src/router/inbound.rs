@@ -9,6 +9,7 @@ use crate::ns;
 use crate::presence::subscription;
 use crate::stanza::{Condition, Kind, MessageType, PresenceType, Stanza};
 use crate::xep;
+use crate::xep::carbons::Way;
 use wire::{Address, ConnectionId};
 
 impl Router {
@@ -61,7 +62,9 @@ impl Router {
             None => Addressed::Gone,
         };
         let best = self.accounts.get(account).and_then(|account| account.best());
-        match verdict(parcel.stanza.message_type(), addressed, best.is_some()) {
+        let verdict = verdict(parcel.stanza.message_type(), addressed, best.is_some());
+        self.copy_received(account, &parcel.stanza, verdict, connected, best);
+        match verdict {
             Verdict::Resource => {
                 if let Some(to) = connected {
                     self.hand(to, parcel);
@@ -72,6 +75,27 @@ impl Router {
             Verdict::Keep => self.keep(account, parcel),
             Verdict::Refuse => self.bounce(parcel, Condition::ServiceUnavailable),
             Verdict::Drop => {}
+        }
+    }
+
+    /// Copies a message to the resources that want copies and that the verdict leaves out.
+    fn copy_received(
+        &mut self,
+        account: &Address,
+        stanza: &Stanza,
+        verdict: Verdict,
+        connected: Option<ConnectionId>,
+        best: Option<i8>,
+    ) {
+        match verdict {
+            Verdict::Resource => {
+                self.copy_to_others(account, stanza, Way::Received, |other, _| Some(other) == connected);
+            }
+            Verdict::MostAvailable => {
+                self.copy_to_others(account, stanza, Way::Received, |_, priority| priority == best);
+            }
+            Verdict::Keep => self.copy_to_others(account, stanza, Way::Received, |_, _| false),
+            Verdict::NonNegative | Verdict::Refuse | Verdict::Drop => {}
         }
     }
 

@@ -67,6 +67,7 @@ impl Router {
         match stanza.kind() {
             Kind::Message => {
                 let stanza = with_addressee(stanza);
+                self.copy_sent(connection, &stanza);
                 self.route(Parcel::of(stanza, connection));
             }
             Kind::Iq => self.sent_iq(connection, stanza),
@@ -102,8 +103,8 @@ impl Router {
         let Some(payload) = stanza.payload_element() else {
             return self.answer_error(connection, &stanza, Condition::BadRequest);
         };
-        if to_self && payload.is("query", ns::ROSTER) {
-            return self.sent_roster(connection, &stanza, get, &payload);
+        if to_self && self.own_request(connection, &stanza, get, &payload) {
+            return;
         }
         // A request without `to` is to the account, but clients of old ask the server so (XEP-0199 §4.2).
         let target = if stanza.to() == own.as_ref() {

@@ -73,7 +73,7 @@ impl Router {
         if let Some(old) = old {
             self.evict(old, Eviction::Replaced);
         }
-        let seat = Seat { connection, resource: resource.into(), priority: None };
+        let seat = Seat { connection, resource: resource.into(), priority: None, carbons: false };
         self.accounts.entry(account).seats.push(seat);
         self.sessions.insert(connection, Session::new(connection, jid.clone()));
         Ok(jid)

@@ -44,6 +44,7 @@ macro_rules! plays {
 
 plays! {
     accounts
+    carbons
     delivery
     directed
     durable

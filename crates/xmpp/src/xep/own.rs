@@ -1,0 +1,26 @@
+//! What a session asks of its own account and only the router can answer: one row per namespace.
+
+use crate::ns;
+use crate::router::Router;
+use crate::stanza::Stanza;
+use crate::xml::Element;
+use wire::ConnectionId;
+
+impl Router {
+    /// Carries out a request of a session to its own account; `false`: it is none of these.
+    pub(crate) fn own_request(
+        &mut self,
+        connection: ConnectionId,
+        stanza: &Stanza,
+        get: bool,
+        payload: &Element,
+    ) -> bool {
+        match (payload.name(), payload.namespace()) {
+            ("query", ns::ROSTER) => self.sent_roster(connection, stanza, get, payload),
+            ("enable", ns::CARBONS) => self.set_carbons(connection, stanza, true),
+            ("disable", ns::CARBONS) => self.set_carbons(connection, stanza, false),
+            _ => return false,
+        }
+        true
+    }
+}
