@@ -98,6 +98,19 @@ pub(crate) fn scheme_length(text: &[u8]) -> Option<usize> {
     proper.then_some(colon)
 }
 
+/// The URI with the scheme sip in place of sips, else as it is.
+pub fn plain(uri: &[u8]) -> Vec<u8> {
+    match uri.split_at_checked(5) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"sips:") => [b"sip:", rest].concat(),
+        _ => uri.to_vec(),
+    }
+}
+
+/// Whether a URI's scheme is sips.
+pub fn is_sips(uri: &[u8]) -> bool {
+    uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"))
+}
+
 impl<'a> SipUri<'a> {
     /// Reads a sip or sips URI that fills `text`.
     pub fn parse(text: &'a [u8]) -> Result<Self, Fault> {

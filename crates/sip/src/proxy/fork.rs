@@ -13,7 +13,7 @@ use crate::trace::Note;
 use crate::transaction::Timer;
 use crate::transport::lookup::{self, Found, Question};
 use crate::transport::{self, Arrival, Blocked, Branch as Via, Hop, token};
-use crate::uri::Uri;
+use crate::uri::{Uri, is_sips, plain};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -33,6 +33,7 @@ impl Stack {
             _ => match first_hops(&plan, request) {
                 Some(hops) if is_long(request.bytes(), &plan) => with_streams(&hops),
                 Some(hops) => hops,
+                None if plan.secure => return self.refuse(now, &arrival, request, &Refusal::SipsNotAllowed),
                 None => return self.refuse(now, &arrival, request, &Refusal::Unreachable),
             },
         };
@@ -49,7 +50,8 @@ impl Stack {
     /// The flow to the other end of the dialog, where it still stands: a contact at a domain of ours is reached by it,
     /// not at whatever is registered there by now.
     pub(super) fn dialog_flow(&mut self, plan: &Plan) -> Option<Arrival> {
-        let flow = plan.flow.filter(|_| plan.in_dialog)?;
+        let fits = |flow: &Arrival| plan.in_dialog && (!plan.secure || flow.transport.is_secure());
+        let flow = plan.flow.filter(fits)?;
         self.path(&Hop::Flow(flow)).map(|_| flow)
     }
 
@@ -80,12 +82,14 @@ impl Stack {
             Target::Account(address) => address.to_string(),
             _ => String::new(),
         };
+        let registered = !contacts.is_empty();
         let groups = groups(contacts, secure);
         let count = u32::try_from(groups.iter().map(Vec::len).sum::<usize>()).unwrap_or(u32::MAX);
         let note = if count == 0 { Note::NotRegistered } else { Note::Registered };
         self.note_server(now, id, note, (count, address.as_bytes()));
         if groups.is_empty() {
-            return self.nowhere(now, id, &Refusal::Unavailable);
+            let refusal = if secure && registered { Refusal::SipsNotAllowed } else { Refusal::Unavailable };
+            return self.nowhere(now, id, &refusal);
         }
         self.fork(now, id, groups);
     }
@@ -322,11 +326,19 @@ impl Stack {
 
 /// Where a request without an account as its target goes first.
 pub(super) fn first_hops(plan: &Plan, request: &Message<'_>) -> Option<VecDeque<Hop>> {
-    let next = match forward::next_route(b"", &plan.routes) {
+    let mut hops = ways(plan, request)?;
+    if plan.secure {
+        hops.retain(|hop| hop.transport().is_secure());
+    }
+    (!hops.is_empty()).then_some(hops)
+}
+
+fn ways(plan: &Plan, request: &Message<'_>) -> Option<VecDeque<Hop>> {
+    let next = match forward::next_route(b"", &plan.routes, plan.secure) {
         Some(hop) => hop?,
         None => {
             let uri = plan.uri.as_deref().or(request.uri_bytes())?;
-            match (plan.flow, forward::hop(uri)) {
+            match (plan.flow, forward::hop(uri, plan.secure)) {
                 // The flow to the other end of the dialog, and its address as it says where the flow is gone.
                 (Some(flow), hop) => return Some(flow_hops(flow, hop)),
                 (None, hop) => hop?,
@@ -346,15 +358,19 @@ fn flow_hops(flow: Arrival, uri: Option<Hop>) -> VecDeque<Hop> {
 /// What a phone is told whose time to ring is over (RFC 3326).
 const NOT_ANSWERED: &[u8] = b"Reason: SIP;cause=408;text=\"Request Timeout\"\r\n";
 
-/// The branches of contacts, in groups of the same preference, the most preferred first (RFC 3261 §16.6). `secure`: only
-/// those that are reached by TLS all the way.
+/// The branches of contacts, in groups of the same preference, the most preferred first (RFC 3261 §16.6). What has registered as
+/// sips is reached by TLS alone, and `secure` requests reach nobody else.
 fn groups(contacts: Vec<Contact>, secure: bool) -> VecDeque<Vec<Branch>> {
     let mut groups: BTreeMap<Reverse<u16>, Vec<OfPhone>> = BTreeMap::new();
     for contact in contacts {
         let q = contact.q;
-        let is_fit = |branch: &Branch| !secure || branch.hops.iter().all(|hop| hop.transport().is_secure());
+        let is_sips = is_sips(&contact.uri);
+        if secure && !is_sips {
+            continue;
+        }
+        let is_fit = |branch: &Branch| !is_sips || branch.hops.iter().all(|hop| hop.transport().is_secure());
         let instance = contact.instance.clone().filter(|_| contact.outbound);
-        if let Some(branch) = contact_branch(contact).filter(is_fit) {
+        if let Some(branch) = contact_branch(contact, secure).filter(is_fit) {
             add(groups.entry(Reverse(q)).or_default(), instance, branch);
         }
     }
@@ -378,15 +394,17 @@ fn add(group: &mut Vec<OfPhone>, instance: Option<Box<[u8]>>, branch: Branch) {
     }
 }
 
-/// The branch of a contact; `None` where its URI leads nowhere.
-fn contact_branch(contact: Contact) -> Option<Branch> {
-    let uri = forward::hop(&contact.uri);
-    let hops = match (forward::next_route(&contact.path, b""), contact.arrival) {
+/// The branch of a contact; `None` where its URI leads nowhere. A sip request stays one: whoever has registered as sips gets it by
+/// TLS, under the plain scheme (RFC 5630 §5.3).
+fn contact_branch(contact: Contact, secure: bool) -> Option<Branch> {
+    let uri = forward::hop(&contact.uri, secure);
+    let hops = match (forward::next_route(&contact.path, b"", secure), contact.arrival) {
         (Some(first), _) => VecDeque::from([first?]),
         (None, Some(arrival)) => flow_hops(arrival, uri.filter(|_| !contact.outbound)),
         (None, None) => VecDeque::from([uri?]),
     };
-    let (uri, path, state) = (Some(contact.uri), contact.path, State::Resolving);
+    let uri = if secure { contact.uri } else { plain(&contact.uri).into() };
+    let (uri, path, state) = (Some(uri), contact.path, State::Resolving);
     let flow = contact.outbound && begins_with_stream(&hops);
     let others = VecDeque::new();
     let registered = Some(contact.depth);
@@ -438,9 +456,11 @@ const MAX_WAYS: usize = 24;
 /// Whether whoever sent this is not to be reached at the Contact it names: behind NAT, or on a stream.
 fn needs_flow(request: &Message<'_>, arrival: &Arrival) -> bool {
     match request.contacts().next() {
-        Some(Ok(crate::message::Contact::At(contact))) => {
-            transport::is_behind_nat(request.via(), forward::hop(contact.uri_bytes()).as_ref(), arrival)
-        }
+        Some(Ok(crate::message::Contact::At(contact))) => transport::is_behind_nat(
+            request.via(),
+            forward::hop(contact.uri_bytes(), false).as_ref(),
+            arrival,
+        ),
         _ => true,
     }
 }

@@ -5,7 +5,7 @@
 use super::route::Plan;
 use crate::message::{Edit, HeaderName, Message, NameAddr};
 use crate::transport::{Arrival, Hop, via_name};
-use crate::uri::Uri;
+use crate::uri::{SipUri, Uri};
 use wire::Transport;
 
 /// What a copy of a request gets on its way to one target.
@@ -112,16 +112,16 @@ fn first_route<'a>(path: &'a [u8], routes: &'a [u8]) -> Option<&'a [u8]> {
     Some(NameAddr::parse(first).ok()?.uri_bytes())
 }
 
-/// Where the first Route leads, where there is one.
-pub fn next_route(path: &[u8], routes: &[u8]) -> Option<Option<Hop>> {
+/// Where the first Route leads, where there is one; `secure`: by TLS.
+pub fn next_route(path: &[u8], routes: &[u8], secure: bool) -> Option<Option<Hop>> {
     let first = first_route(path, routes)?;
-    Some(hop(first))
+    Some(hop(first, secure))
 }
 
-/// Where a URI leads.
-pub fn hop(uri: &[u8]) -> Option<Hop> {
+/// Where a URI leads; `secure`: as if it were sips, as the Request-URI is (RFC 3261 §16.6 step 7).
+pub fn hop(uri: &[u8], secure: bool) -> Option<Hop> {
     match Uri::parse(uri) {
-        Ok(Uri::Sip(uri)) => Hop::of_uri(&uri),
+        Ok(Uri::Sip(uri)) => Hop::of_uri(&SipUri { secure: uri.secure || secure, ..uri }),
         _ => None,
     }
 }

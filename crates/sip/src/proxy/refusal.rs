@@ -40,6 +40,10 @@ pub enum Refusal {
     Extension(Vec<u8>),
     /// A binding would live shorter than this.
     IntervalTooBrief(Duration),
+    /// A sips request, and whoever it is for cannot be reached so, or it has not come so (RFC 5630 §5.3).
+    SipsNotAllowed,
+    /// A sips Contact that is not sips all the way (RFC 5630 §5.2).
+    SipsContact,
     /// Somebody of that name, but nowhere.
     Unavailable,
     /// The proxy that a phone's flow would end at does not know flows (RFC 5626 §11.6).
@@ -74,7 +78,7 @@ impl Refusal {
     /// The status code.
     pub fn code(&self) -> u16 {
         match self {
-            Self::BadRequest(_) | Self::BadContact => 400,
+            Self::BadRequest(_) | Self::BadContact | Self::SipsContact => 400,
             Self::Challenge { role, .. } => role.code(),
             Self::NotYours | Self::Relaying | Self::TooManyContacts => 403,
             Self::NotFound => 404,
@@ -83,7 +87,7 @@ impl Refusal {
             Self::Scheme => 416,
             Self::Extension(_) => 420,
             Self::IntervalTooBrief(_) => 423,
-            Self::Unavailable => 480,
+            Self::Unavailable | Self::SipsNotAllowed => 480,
             Self::FlowFailed => 430,
             Self::NoOutbound => 439,
             Self::Breadth => 440,
@@ -102,6 +106,7 @@ impl Refusal {
         match self {
             Self::BadRequest(text) => text,
             Self::BadContact => "Malformed Contact",
+            Self::SipsContact => "SIPS Contact Without SIPS",
             Self::NotYours => "Not Your Account",
             Self::Relaying => "Relaying Denied",
             Self::TooManyContacts => "Too Many Contacts",

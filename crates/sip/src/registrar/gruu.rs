@@ -46,17 +46,19 @@ fn hash_of(seal: &Seal, instance: &[u8]) -> u64 {
     seal.hash("gruu instance", [&instance.to_ascii_lowercase()[..]])
 }
 
-/// `pub-gruu` and `temp-gruu` for a Contact of the answer, each with its semicolon; `instance` as the phone wrote it.
-pub fn params(seal: &Seal, address: &Address, instance: &[u8], unix: Duration) -> String {
+/// `pub-gruu` and `temp-gruu` for a Contact of the answer, each with its semicolon; `instance` as the phone wrote it. Those of a
+/// sips Contact are sips (RFC 5630 §5.2.1).
+pub fn params(seal: &Seal, address: &Address, (instance, sips): (&[u8], bool), unix: Duration) -> String {
+    let scheme = if sips { "sips" } else { "sip" };
     let (name, domain) = (bare(instance), address.domain());
     let mut text = String::new();
     if lex::all(name, lex::URI_PARAM)
         && let Ok(name) = std::str::from_utf8(name)
     {
-        let _ = write!(text, ";pub-gruu=\"sip:{}@{domain};gr={name}\"", escaped(address.user()));
+        let _ = write!(text, ";pub-gruu=\"{scheme}:{}@{domain};gr={name}\"", escaped(address.user()));
     }
     if address.user().len() <= MAX_USER {
-        let _ = write!(text, ";temp-gruu=\"sip:{}@{domain};gr\"", temporary(seal, address, name, unix));
+        let _ = write!(text, ";temp-gruu=\"{scheme}:{}@{domain};gr\"", temporary(seal, address, name, unix));
     }
     text
 }

@@ -3,14 +3,15 @@
 use super::outbound;
 use super::{Output, Parcel, Stack};
 use crate::digest::Role;
-use crate::message::{HeaderName, Message, Reply};
+use crate::message::{HeaderName, Message, NameAddr, Reply};
 use crate::proxy::{Refusal, validate};
 use crate::registrar::gruu;
+use crate::registrar::request::Change;
 use crate::registrar::{Binding, Changes, Origin, Row, request};
 use crate::slab::Id;
 use crate::transaction::Timer;
 use crate::transport::{Arrival, return_address};
-use crate::uri::Uri;
+use crate::uri::{Uri, is_sips};
 use std::time::Instant;
 use wire::{Address, Flow};
 
@@ -57,6 +58,9 @@ impl Stack {
         self.prove(now, &arrival, request, (Role::Server, address))?;
         let scratch = request::scratch(request);
         let changes = request::read(request, &scratch, &self.config.rules, &arrival)?;
+        if !is_sips_throughout(request, &changes) {
+            return Err(Refusal::SipsContact);
+        }
         if let Changes::Query = changes {
             let bytes = self.registered(now, &arrival, request, address);
             self.send_back(now, &arrival, return_address(request.via(), &arrival), bytes);
@@ -115,7 +119,10 @@ impl Stack {
                 let mut text = contact(binding, now);
                 if let Some(instance) = binding.phone().filter(|_| gruu) {
                     let unix = self.epoch.unix(now);
-                    text.extend(gruu::params(&self.seal, address, instance, unix).into_bytes());
+                    text.extend(
+                        gruu::params(&self.seal, address, (instance, is_sips(binding.uri())), unix)
+                            .into_bytes(),
+                    );
                 }
                 reply.header("Contact", text);
             }
@@ -128,6 +135,20 @@ impl Stack {
         reply.end();
         out
     }
+}
+
+/// Whether what is registered as sips is that all the way: Request-URI, Contacts and Path (RFC 5630 §5.2).
+fn is_sips_throughout(request: &Message<'_>, changes: &Changes<'_>) -> bool {
+    let Changes::Each(changes) = changes else { return true };
+    let all = || {
+        let path = |path| NameAddr::parse(path).is_ok_and(|path| is_sips(path.uri_bytes()));
+        request.uri_bytes().is_some_and(is_sips)
+            && changes.iter().all(|change| is_sips(change.uri))
+            && request.list(HeaderName::Path).all(path)
+    };
+    // Whatever goes, goes.
+    let new = |change: &&Change<'_>| !change.expires.is_zero();
+    !changes.iter().filter(new).any(|change| is_sips(change.uri)) || all()
 }
 
 /// A Contact of the answer: how long the binding still lives, to the second above.

@@ -65,6 +65,9 @@ impl Stack {
             Refusal::IntervalTooBrief(least) => {
                 reply.header("Min-Expires", least.as_secs().to_string());
             }
+            Refusal::SipsNotAllowed => {
+                reply.header("Warning", warning(380, "SIPS Not Allowed"));
+            }
             Refusal::Failed(why) => {
                 reply.header("Warning", warning(399, why));
             }

@@ -383,10 +383,3 @@ fn the_next_hop_may_be_strict_or_loose() {
     assert_eq!(lines(&sent), [("203.0.113.9:5060", "BYE sip:203.0.113.9 SIP/2.0")]);
     assert_eq!(sent[0].header("Route"), ["<sip:203.0.113.10;lr>, <sip:alice@198.51.100.1:5060>"]);
 }
-
-#[test]
-fn sips_goes_by_tls_alone() {
-    let mut house = house(&[BOB]);
-    let sent = house.datagram(ALICE, &invite("1").replace("INVITE sip:", "INVITE sips:"));
-    assert_eq!(lines(&sent)[1], (ALICE, "SIP/2.0 480 Temporarily Unavailable"));
-}

@@ -19,6 +19,7 @@ mod races;
 mod registration;
 mod scene;
 mod serial;
+mod sips;
 mod storage;
 mod streams;
 mod torture;
