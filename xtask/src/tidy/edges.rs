@@ -36,6 +36,7 @@ const PURE: &[&str] = &[
     "rustc-hash",
     "sha1",
     "sha2",
+    "siphasher",
     "stringprep",
     "subtle",
     "x509-parser",
