@@ -170,15 +170,18 @@ fn callers_who_give_up() {
 fn a_connection_that_is_refused_says_why() {
     let mut house = House::new(1);
     house.silent_dials = true;
-    house.datagram(ALICE, &invite("1").replace("sip:bob@falcot.com", "sips:bob@203.0.113.5"));
+    house.datagram(ALICE, &invite("1").replace("sip:bob@falcot.com", "sip:bob@203.0.113.5;transport=tls"));
     let token = house.last_dial;
     house.input(0, Input::Refused { token, why: "certificate is for y.example".to_owned() });
     assert_eq!(
         why(&house, "1"),
         failed("503 Destination Unreachable: TLS to 203.0.113.5:5061 refused: certificate is for y.example")
     );
-    let step =
-        story(&house, "1").steps.into_iter().find(|step| step.text.starts_with("INVITE sips")).unwrap();
+    let step = story(&house, "1")
+        .steps
+        .into_iter()
+        .find(|step| step.text.starts_with("INVITE sip:bob@203"))
+        .unwrap();
     assert_eq!(step.transport, Some(Transport::Udp), "as it came");
 }
 
