@@ -15,6 +15,7 @@ pub mod secret;
 pub mod template;
 mod tls;
 mod turn;
+mod xmpp;
 
 pub use fault::{Fault, Refusal};
 pub(crate) use meaning::days_left;

@@ -87,6 +87,8 @@ namespaces! {
     CONFERENCE = "jabber:x:conference";
     /// Stream management (XEP-0198).
     STREAM_MANAGEMENT = "urn:xmpp:sm:3";
+    /// Client state indication (XEP-0352).
+    CLIENT_STATE = "urn:xmpp:csi:0";
     /// Data forms (XEP-0004).
     DATA_FORMS = "jabber:x:data";
     /// Offline messages, flexible retrieval: named where the server says that it stores them (XEP-0160 §5).

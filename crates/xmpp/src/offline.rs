@@ -14,6 +14,7 @@ use crate::xep::delay;
 use crate::xml::Element;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use wire::{Address, ConnectionId};
 
 /// How many messages are read at a time.
@@ -87,7 +88,8 @@ impl Router {
         if !parcel.stanza.element().is_ok_and(|message| is_worth_keeping(&message)) {
             return;
         }
-        let message = stamped(&parcel.stanza, &delay::element(account.domain(), self.unix()));
+        let when = self.unix().saturating_sub(Duration::from_secs(parcel.age.into()));
+        let message = stamped(&parcel.stanza, &delay::element(account.domain(), when));
         let query = Query::Keep { account: account.clone(), message, limit: self.limits.offline };
         let debt = self.owe(parcel.origin);
         self.ask(query, Then::Kept { parcel: Box::new(parcel), debt });

@@ -30,7 +30,7 @@ use ask::Asks;
 use ledger::{Debt, Ledger};
 use links::Links;
 use rustc_hash::{FxHashMap, FxHashSet};
-use session::Session;
+use session::{Session, Word};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -72,6 +72,8 @@ pub struct Parcel {
     pub(crate) answer: bool,
     /// Whether nobody wants to hear that it could not be delivered.
     pub(crate) quiet: bool,
+    /// How many seconds ago it was first sent.
+    pub(crate) age: u32,
 }
 
 /// What routers say to one another.
@@ -108,6 +110,8 @@ pub enum Input<'a> {
         stanza: Stanza,
         /// As it came with the stanza.
         receipt: Option<Receipt>,
+        /// When it was sent, if that is a while ago.
+        since: Option<Instant>,
     },
     /// A session sent a stanza (`Stanza::receive` has stamped it).
     Stanza {
@@ -124,6 +128,21 @@ pub enum Input<'a> {
         stanza: &'a Stanza,
         /// What is wrong with it.
         error: StanzaError,
+    },
+    /// A session asks how much of what it sent is handled; it has sent so many stanzas before. Answered by
+    /// [`Output::Handled`].
+    Asked {
+        /// Its connection.
+        connection: ConnectionId,
+        /// How many.
+        handled: u32,
+    },
+    /// The connection of a session was lost, and the session waits for another; or has it.
+    Away {
+        /// The name by which the router knows it: the connection that it began with.
+        connection: ConnectionId,
+        /// Whether it waits.
+        away: bool,
     },
     /// Another router says something.
     HandedOver(Between),
@@ -194,6 +213,13 @@ pub enum Output {
         stanza: Stanza,
         /// To be given back once the connection has taken it.
         receipt: Option<Receipt>,
+    },
+    /// So many stanzas of a session are handled: all that they caused is durable.
+    Handled {
+        /// Its connection.
+        connection: ConnectionId,
+        /// How many.
+        handled: u32,
     },
     /// Tell another worker's router. Where its queue is full, [`Input::NoRoom`] comes before the next `poll`.
     HandOver {
@@ -317,8 +343,8 @@ impl Router {
         match input {
             Input::Open { connection, account, resource } => self.open(connection, account, resource),
             Input::Closed(connection) => self.closed(connection),
-            Input::Undelivered { connection, stanza, receipt } => {
-                self.undelivered(connection, stanza, receipt);
+            Input::Undelivered { connection, stanza, receipt, since } => {
+                self.undelivered(connection, stanza, receipt, since);
             }
             Input::Stanza { connection, stanza } => self.sent(connection, stanza),
             Input::Refused { connection, stanza, error } => {
@@ -326,6 +352,8 @@ impl Router {
                     self.answer(connection, error);
                 }
             }
+            Input::Asked { connection, handled } => self.say(connection, Word::Handled(handled)),
+            Input::Away { connection, away } => self.away(connection, away),
             Input::HandedOver(what) => self.handed_over(what),
             Input::NoRoom { to, what } => self.links.no_room(to, what, self.now + RETRY),
             Input::Answer { token, outcome } => self.answered(token, outcome),

@@ -4,6 +4,9 @@
 //! into the caller's. While an answer is due (`Derive`, `Authenticated`, `Bind`), bytes that come are held.
 
 pub mod error;
+pub mod inactive;
+pub mod management;
+pub mod unacknowledged;
 
 mod bind;
 mod header;
@@ -12,6 +15,7 @@ mod stage;
 mod watch;
 
 pub use error::{StreamCondition, StreamError};
+pub use unacknowledged::{Sent, Unacknowledged};
 
 use crate::jid::Jid;
 use crate::sasl::plain::{Derive, Derived};
@@ -45,6 +49,8 @@ pub struct Policy {
     pub idle: Duration,
     /// How long it may then stay silent.
     pub pong: Duration,
+    /// How long a stream may be resumed whose connection was lost (XEP-0198 §5); zero: not at all.
+    pub resume: Duration,
     /// Further features of a stream that is signed in, as XML for surroundings of `jabber:client`.
     pub features: String,
     /// Known to this server alone: makes the salts of accounts that do not exist.
@@ -89,6 +95,17 @@ pub enum Input<'a> {
     Bound(Jid),
     /// The answer to `Bind`: not this resource.
     NotBound(Condition),
+    /// The answer to `Resume`: the earlier stream goes on here.
+    Resumed {
+        /// The session's name.
+        jid: Jid,
+        /// The earlier stream's.
+        name: &'a str,
+        /// How many stanzas of the client were handled on it.
+        handled: u32,
+    },
+    /// The answer to `Resume`: there is no such stream.
+    NotResumed,
     /// The server ends the stream.
     End(StreamError),
 }
@@ -112,8 +129,37 @@ pub enum Output {
     Stanza(Stanza),
     /// A stanza of the session that goes no further: answer it with this error, in its turn.
     Refused(Box<Stanza>, StanzaError),
+    /// The client counts stanzas from now on and acknowledges them (XEP-0198): tell it so, and count from there.
+    Managed {
+        /// What it is told.
+        answer: Vec<u8>,
+        /// By which name it may resume the stream, if it may.
+        name: Option<Box<str>>,
+    },
+    /// The client asks how much was handled: so many stanzas came before.
+    Asked(u32),
+    /// The client has handled so many stanzas.
+    Acknowledged(u32),
+    /// The client wants its stream of this name back, of which it has handled so many stanzas; then `Resumed` or
+    /// `NotResumed`.
+    Resume {
+        /// The name.
+        previous: Box<str>,
+        /// How many.
+        handled: u32,
+    },
+    /// The earlier stream goes on: tell the client so, then send what it has not acknowledged.
+    Attached {
+        /// What it is told.
+        answer: Vec<u8>,
+    },
+    /// Whether somebody looks at the client (XEP-0352).
+    Active(bool),
     /// The stream is over: nothing more comes of it. Flush and close the connection.
-    Close,
+    Close {
+        /// Whether its session may be resumed, where the client wanted that.
+        resumable: bool,
+    },
 }
 
 impl Output {
@@ -135,6 +181,8 @@ struct Common {
     greeted: bool,
     /// Failed sign-ins left.
     attempts: u8,
+    /// How many stanzas of the session were taken, modulo 2^32, once the client wants to know (XEP-0198).
+    handled: Option<u32>,
 }
 
 impl Common {
@@ -186,6 +234,7 @@ impl Stream {
             id: Box::default(),
             greeted: false,
             attempts: policy.attempts.max(1),
+            handled: None,
         };
         Self {
             reader: Reader::new(policy.stranger),
@@ -202,6 +251,19 @@ impl Stream {
         match &self.stage {
             Stage::Active(Active(jid)) => Some(jid),
             _ => None,
+        }
+    }
+
+    /// How many stanzas of the client were taken, where it counts them (XEP-0198).
+    pub fn handled(&self) -> Option<u32> {
+        self.common.handled
+    }
+
+    /// The client was asked something: if it stays silent, it is not there.
+    pub fn asked(&mut self, context: &Context<'_>) {
+        if matches!(self.stage, Stage::Active(_)) {
+            self.watch.ask(context.now);
+            self.deadline = self.watch.next(context.policy);
         }
     }
 
@@ -248,6 +310,13 @@ impl Stream {
             (Stage::Settling(address), Input::Settled) => Ok(self.restart(Layer::Authenticated(address))),
             (Stage::Binding(stage), Input::Bound(jid)) => Ok(self.bound(stage, jid, context, out)),
             (Stage::Binding(stage), Input::NotBound(condition)) => Ok(stage.refused(condition, out)),
+            (Stage::Resuming(stage), Input::Resumed { jid, name, handled })
+                if management::is_theirs(&jid, &stage.address) =>
+            {
+                self.begin(context);
+                Ok(stage::Resuming::resumed(jid, name, &mut self.common, handled, out))
+            }
+            (Stage::Resuming(stage), Input::Resumed { .. } | Input::NotResumed) => Ok(stage.not_resumed(out)),
             // An answer that nobody waits for.
             (stage, _) => Ok(stage),
         };
@@ -269,7 +338,7 @@ impl Stream {
         };
         match self.watch.look(context.now, context.policy) {
             Verdict::Well => {}
-            Verdict::Ask => out.push(Output::write(active.ask().as_str())),
+            Verdict::Ask => out.push(active.ask(&self.common)),
             Verdict::Gone(why) => return self.end(&why, context, out),
         }
         self.deadline = self.watch.next(context.policy);
@@ -291,10 +360,15 @@ impl Stream {
     }
 
     fn bound(&mut self, stage: Binding, jid: Jid, context: &Context<'_>, out: &mut Vec<Output>) -> Stage {
+        self.begin(context);
+        stage.bound(jid, out)
+    }
+
+    /// From now on it is a session.
+    fn begin(&mut self, context: &Context<'_>) {
         self.reader.set_limits(context.policy.member);
         self.watch = Watch::new(context.now);
         self.deadline = self.watch.next(context.policy);
-        stage.bound(jid, out)
     }
 
     fn bytes(&mut self, bytes: &[u8], context: &mut Context<'_>, out: &mut Vec<Output>) {
@@ -335,7 +409,7 @@ impl Stream {
         let (used, event) = self.reader.next(bytes)?;
         let finished = event.is_some();
         if let (Stage::Active(stage), Some(crate::xml::Event::Element(element))) = (&self.stage, &event) {
-            stage.element(element, &self.common, out)?;
+            stage.element(element, &mut self.common, context, out)?;
         } else if let Some(event) = event {
             let stage = std::mem::replace(&mut self.stage, Stage::Over);
             self.stage = stage.event(&event, &mut self.common, context, out)?;
@@ -357,7 +431,7 @@ impl Stream {
         self.held = Vec::new();
         // Amid a TLS handshake nothing can be said.
         if matches!(std::mem::replace(&mut self.stage, Stage::Over), Stage::Securing) {
-            return out.push(Output::Close);
+            return out.push(Output::Close { resumable: false });
         }
         let mut said = String::new();
         if !self.common.greeted {
@@ -367,7 +441,7 @@ impl Stream {
         }
         said.push_str(&error.farewell());
         out.push(Output::Write(said.into_bytes()));
-        out.push(Output::Close);
+        out.push(Output::Close { resumable: error.is_resumable() });
     }
 }
 

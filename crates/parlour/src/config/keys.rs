@@ -3,6 +3,7 @@
 
 mod bans;
 mod turn;
+mod xmpp;
 
 /// A table of the file.
 #[derive(Debug)]
@@ -215,15 +216,7 @@ pub const SECTIONS: &[Section] = &[
             bans::KEY,
         ],
     },
-    Section {
-        name: "xmpp",
-        many: false,
-        comment: "XMPP: chat.",
-        keys: &[
-            listeners("client", "Listeners for clients that ask for STARTTLS.", "[\":5222\"]"),
-            listeners("client-tls", "Listeners for clients that speak TLS at once.", "[\":5223\"]"),
-        ],
-    },
+    xmpp::SECTION,
     Section {
         name: "admin",
         many: false,

@@ -5,7 +5,7 @@ use super::file::{File, Table, Typed};
 use super::listener::{self, Place};
 use super::plan::{
     AdminLimits, AdminPlan, DomainPlan, External, Host, Listener, Network, NetworkLimits, NetworkPlan, Plan,
-    SipLimits, SipPlan, StoragePlan, TlsPlan, TurnPlan, XmppLimits, XmppPlan,
+    SipLimits, SipPlan, StoragePlan, TlsPlan, TurnPlan, XmppPlan,
 };
 use super::{host, tls};
 use std::collections::BTreeMap;
@@ -211,7 +211,7 @@ impl<'a> Judge<'a> {
         let xmpp = XmppPlan {
             client: self.listeners("xmpp", "client", Transport::Tcp, &mut places),
             client_tls: self.listeners("xmpp", "client-tls", Transport::Tls, &mut places),
-            limits: XmppLimits::default(),
+            limits: self.xmpp_limits(self.file.section("xmpp").fields("limits")),
         };
         let metrics = self.listeners("admin", "metrics", Transport::Tcp, &mut places);
         self.warn_about_metrics(&metrics);

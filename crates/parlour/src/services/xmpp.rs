@@ -3,27 +3,31 @@
 //! A connection signs in wherever it was accepted, and then moves to its account's home; so a session always lives
 //! where its account does.
 
+mod asking;
 mod client;
+mod managed;
 mod rows;
 mod setup;
+mod writing;
 
 use crate::desk::{Desk, Shared};
 use crate::mail;
 use crate::report::Report;
 use crate::services::Service;
 use client::{Client, Piece};
+use managed::Manageds;
 use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Tag};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::{Semaphore, oneshot};
 use wire::{Address, ConnectionId, Epoch, Locks, Machine, SocketId, Timers, Transport, WorkerId};
 use xmpp::router::{self, Answer, Between, Eviction, Fault, Query, Router, SessionInfo, Token};
 use xmpp::sasl::Failure;
-use xmpp::sasl::plain::{Derive, Derived};
+use xmpp::sasl::plain::Derived;
 use xmpp::stream::{self, Policy, Stream};
 use xmpp::{StreamCondition, StreamError};
 
@@ -57,18 +61,14 @@ enum Timer {
     Stream(ConnectionId),
     /// See whether the kernel has taken what was written, and write more.
     Flush(ConnectionId),
+    /// A session that nobody carries is over.
+    Expire(ConnectionId),
+    /// Ask a session's client what it has handled.
+    Request(ConnectionId),
     /// The store had too much to do: ask again.
     Ask,
 }
 
-/// How long to wait before a look whether a connection has taken what was written.
-const FLUSH: Duration = Duration::from_millis(1);
-/// The same, once it turned out to be slow.
-const SLOW_FLUSH: Duration = Duration::from_millis(20);
-/// How long to wait before a busy store is asked again.
-const AGAIN: Duration = Duration::from_millis(2);
-/// How many questions may wait for a busy store; sessions are slowed down long before.
-const UNASKED: usize = 65_536;
 /// How many keys are derived at a time, beside what the worker does.
 const DERIVING: usize = 2;
 
@@ -79,6 +79,7 @@ pub struct Xmpp {
     policy: Policy,
     locks: Arc<Locks>,
     clients: FxHashMap<ConnectionId, Client>,
+    managed: Manageds,
     timers: Timers<Timer>,
     entropy: net::entropy::System,
     /// What streams want done, in order.
@@ -109,6 +110,7 @@ impl Xmpp {
             policy: setup::policy(shared),
             locks: Arc::default(),
             clients: FxHashMap::default(),
+            managed: Manageds::default(),
             timers: Timers::default(),
             entropy: net::entropy::System,
             work: VecDeque::new(),
@@ -147,7 +149,8 @@ impl Xmpp {
     ) {
         let Mail::Moved(moved) = baggage else { return desk.net.abort(conn) };
         let Moved { stream, account } = *moved;
-        self.clients.insert(conn, Client { account: Some(account), ..Client::new(stream, info.peer.ip()) });
+        self.clients
+            .insert(conn, Client { account: Some(account), ..Client::new(conn, stream, info.peer.ip()) });
         self.feed(desk, conn, stream::Input::Settled);
         if self.draining {
             self.end(desk, conn, StreamCondition::SystemShutdown.into());
@@ -252,15 +255,29 @@ impl Xmpp {
             stream::Output::Authenticated(account) => self.authenticated(desk, conn, account),
             stream::Output::Bind(resource) => self.bind(desk, conn, resource.as_deref()),
             stream::Output::Stanza(stanza) => {
-                self.route(desk, router::Input::Stanza { connection: conn, stanza });
+                if let Some(connection) = client.session {
+                    self.route(desk, router::Input::Stanza { connection, stanza });
+                }
             }
             stream::Output::Refused(stanza, error) => {
-                self.route(desk, router::Input::Refused { connection: conn, stanza: &stanza, error });
+                if let Some(connection) = client.session {
+                    self.route(desk, router::Input::Refused { connection, stanza: &stanza, error });
+                }
             }
-            stream::Output::Close => {
+            stream::Output::Asked(handled) => {
+                if let Some(connection) = client.session {
+                    self.route(desk, router::Input::Asked { connection, handled });
+                }
+            }
+            stream::Output::Acknowledged(handled) => self.acknowledged(desk, conn, handled),
+            stream::Output::Managed { answer, name } => self.manage(desk, conn, answer, name),
+            stream::Output::Resume { previous, handled } => self.take_back(desk, conn, &previous, handled),
+            stream::Output::Attached { answer } => self.attach(desk, conn, answer),
+            stream::Output::Active(active) => self.look(desk, conn, active),
+            stream::Output::Close { resumable } => {
                 client.over = true;
                 let unsent = std::mem::take(&mut client.unsent);
-                self.give_back(desk, conn, unsent.into_pieces());
+                self.lost(desk, conn, resumable, unsent.into_pieces());
                 desk.net.close(conn);
             }
         }
@@ -270,8 +287,9 @@ impl Xmpp {
     fn carry_out(&mut self, desk: &mut Desk<'_, '_>, output: router::Output) {
         match output {
             router::Output::Deliver { connection, stanza, receipt } => {
-                self.send(desk, connection, Piece::Stanza(stanza, receipt));
+                self.deliver(desk, connection, stanza, receipt);
             }
+            router::Output::Handled { connection, handled } => self.handled(desk, connection, handled),
             router::Output::HandOver { to, what } => self.hand_over(desk, to, what),
             router::Output::Ask { token, query } => self.ask(desk, token, query),
             router::Output::Opened { connection, outcome } => {
@@ -281,18 +299,23 @@ impl Xmpp {
                 };
                 self.feed(desk, connection, input);
             }
-            router::Output::Close { connection, why } => {
-                // Nobody will resume it: what it said before is done now, then it ends.
-                self.resume(desk, connection);
-                self.end(desk, connection, farewell(why));
-            }
-            router::Output::Pause(conn) => {
-                if let Some(client) = self.clients.get_mut(&conn) {
+            router::Output::Close { connection, why } => self.evict(desk, connection, farewell(why)),
+            router::Output::Pause(session) => {
+                self.managed.pause(session, true);
+                let carrier = self.managed.carrier(session);
+                if let Some((conn, client)) =
+                    carrier.and_then(|conn| Some((conn, self.clients.get_mut(&conn)?)))
+                {
                     client.paused = true;
                     desk.net.pause(conn);
                 }
             }
-            router::Output::Resume(conn) => self.resume(desk, conn),
+            router::Output::Resume(session) => {
+                self.managed.pause(session, false);
+                if let Some(conn) = self.managed.carrier(session) {
+                    self.resume(desk, conn);
+                }
+            }
         }
     }
 
@@ -311,126 +334,12 @@ impl Xmpp {
         }
     }
 
-    /// Sends a piece, now or once there is room. A client that leaves too much unread is no client any more: what it
-    /// has not had goes back to the router.
-    fn send(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, piece: Piece) {
-        let Some(client) = self.clients.get_mut(&conn).filter(|client| !client.over) else {
-            return self.give_back(desk, conn, [piece]);
-        };
-        if client.unsent.is_empty() && desk.net.write(conn, piece.bytes()).is_ok() {
-            if let Some(receipt) = piece.receipt() {
-                client.receipts.push(receipt);
-                self.timers.set(Timer::Flush(conn), desk.net.now() + FLUSH);
-            }
-            return;
-        }
-        let Some(piece) = client.unsent.push(piece, desk.shared.plan.xmpp.limits.unread) else {
-            return self.timers.set(Timer::Flush(conn), desk.net.now() + FLUSH);
-        };
-        tracing::debug!(%conn, "a client does not read what it is sent");
-        client.over = true;
-        let unsent = std::mem::take(&mut client.unsent);
-        desk.net.abort(conn);
-        self.give_back(desk, conn, unsent.into_pieces().chain([piece]));
-    }
-
-    /// A connection is a session no more; what it has not had finds another way.
-    fn give_back(
-        &mut self,
-        desk: &Desk<'_, '_>,
-        connection: ConnectionId,
-        pieces: impl IntoIterator<Item = Piece>,
-    ) {
-        self.route(desk, router::Input::Closed(connection));
-        for piece in pieces {
-            if let Piece::Stanza(stanza, receipt) = piece {
-                self.route(desk, router::Input::Undelivered { connection, stanza, receipt });
-            }
-        }
-    }
-
-    /// Writes what there is room for, and confirms what is taken.
-    fn flush(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
-        let pending = |client: &&mut Client| !client.receipts.is_empty() || !client.unsent.is_empty();
-        let Some(client) = self.clients.get_mut(&conn).filter(pending) else { return };
-        let most = desk.shared.plan.network.limits.write_buffer;
-        while let Some(next) = client.unsent.next(most.saturating_sub(desk.net.queued(conn))) {
-            let octets = next.len();
-            if octets == 0 || desk.net.write(conn, next).is_err() {
-                break;
-            }
-            client.receipts.extend(client.unsent.advance(octets));
-        }
-        if !self.confirm(desk, conn) {
-            self.timers.set(Timer::Flush(conn), desk.net.now() + SLOW_FLUSH);
-        }
-    }
-
-    /// Confirms what the kernel has taken while the connection was whole, if that is all: it counts as received, as
-    /// long as clients do not acknowledge stanzas themselves (XEP-0198). What was in doubt when it broke comes again.
-    fn confirm(&mut self, desk: &Desk<'_, '_>, conn: ConnectionId) -> bool {
-        let Some(client) = self.clients.get_mut(&conn) else { return true };
-        if !client.unsent.is_empty() || desk.net.queued(conn) > 0 {
-            return false;
-        }
-        for receipt in std::mem::take(&mut client.receipts) {
-            self.route(desk, router::Input::Delivered(receipt));
-        }
-        true
-    }
-
     fn hand_over(&mut self, desk: &mut Desk<'_, '_>, to: WorkerId, what: Between) {
         if let Err(mail::Mail::Xmpp(Mail::Between(what))) =
             desk.net.post(to, mail::Mail::Xmpp(Mail::Between(what)))
         {
             self.route(desk, router::Input::NoRoom { to, what });
         }
-    }
-
-    /// Asks the store, or later where it is busy; the order is kept.
-    fn ask(&mut self, desk: &Desk<'_, '_>, token: Token, query: Query) {
-        if self.unasked.len() >= UNASKED {
-            return self.route(desk, router::Input::Answer { token, outcome: Err(Fault::Unavailable) });
-        }
-        if !self.unasked.is_empty() || self.ask_now(desk, token, &query).is_err() {
-            self.unasked.push_back((token, query));
-            self.timers.set(Timer::Ask, desk.net.now() + AGAIN);
-        }
-    }
-
-    fn ask_now(&self, desk: &Desk<'_, '_>, token: Token, query: &Query) -> Result<(), store::Busy> {
-        let (postbox, me) = (desk.shared.postbox.clone(), desk.shared.me);
-        let runtime = tokio::runtime::Handle::current();
-        let now = desk.net.epoch().unix(desk.net.now());
-        desk.shared.store.ask(rows::query(query.clone(), now), move |outcome| {
-            let mail = mail::Mail::Xmpp(Mail::Stored(token, rows::answer(outcome)));
-            if let Err(mail) = postbox.post(me, mail) {
-                // A full queue must not lose an answer for which a session waits.
-                runtime.spawn(async move { drop(postbox.deliver(me, mail).await) });
-            }
-        })
-    }
-
-    fn ask_again(&mut self, desk: &Desk<'_, '_>) {
-        while let Some((token, query)) = self.unasked.pop_front() {
-            if self.ask_now(desk, token, &query).is_err() {
-                self.unasked.push_front((token, query));
-                return self.timers.set(Timer::Ask, desk.net.now() + AGAIN);
-            }
-        }
-    }
-
-    /// Derives keys beside the worker: it takes milliseconds.
-    fn derive(&self, desk: &Desk<'_, '_>, conn: ConnectionId, derive: Derive) {
-        let (postbox, me) = (desk.shared.postbox.clone(), desk.shared.me);
-        let turns = Arc::clone(&self.deriving);
-        tokio::spawn(async move {
-            let _turn = turns.acquire_owned().await;
-            if let Ok(derived) = tokio::task::spawn_blocking(move || derive.run()).await {
-                // A worker that has ended needs no keys.
-                drop(postbox.deliver(me, mail::Mail::Xmpp(Mail::Derived(conn, derived))).await);
-            }
-        });
     }
 
     /// A client has signed in: its connection goes to where its account is at home.
@@ -450,7 +359,7 @@ impl Xmpp {
         if let Err(mail::Mail::Xmpp(Mail::Moved(moved))) =
             desk.net.migrate(conn, home, mail::Mail::Xmpp(moved))
         {
-            self.clients.insert(conn, Client::new(moved.stream, client.source));
+            self.clients.insert(conn, Client::new(conn, moved.stream, client.source));
             self.end(desk, conn, StreamCondition::ResourceConstraint.into());
         }
     }
@@ -505,7 +414,7 @@ impl Service for Xmpp {
         }
         let secure = info.transport == Transport::Tls;
         let stream = Stream::new(desk.net.now(), secure, &self.policy);
-        self.clients.insert(conn, Client::new(stream, info.peer.ip()));
+        self.clients.insert(conn, Client::new(conn, stream, info.peer.ip()));
         self.with_stream(desk, conn, |_, _, _| {});
     }
 
@@ -544,10 +453,13 @@ impl Service for Xmpp {
             self.unpause(conn);
             self.settle(desk);
         }
-        if let Some(client) = self.forget(conn).filter(|client| !client.over) {
-            self.give_back(desk, conn, client.unsent.into_pieces());
-            self.settle(desk);
+        if let Some(client) = self.clients.get_mut(&conn).filter(|client| !client.over) {
+            client.over = true;
+            let unsent = std::mem::take(&mut client.unsent);
+            self.lost(desk, conn, true, unsent.into_pieces());
         }
+        self.forget(conn);
+        self.settle(desk);
     }
 
     fn refresh(&mut self, desk: &mut Desk<'_, '_>) {
@@ -566,6 +478,9 @@ impl Service for Xmpp {
         for conn in self.clients.keys().copied().collect::<Vec<_>>() {
             self.end(desk, conn, StreamCondition::SystemShutdown.into());
         }
+        for session in self.managed.away().collect::<Vec<_>>() {
+            self.expire(desk, session);
+        }
         self.settle(desk);
     }
 
@@ -582,6 +497,8 @@ impl Service for Xmpp {
                     self.tick_stream(desk, conn);
                 }
                 Timer::Flush(conn) => self.flush(desk, conn),
+                Timer::Expire(session) => self.expire(desk, session),
+                Timer::Request(session) => self.request(desk, session),
                 Timer::Ask => self.ask_again(desk),
             }
         }
@@ -596,6 +513,7 @@ impl Service for Xmpp {
     fn report(&self, report: &mut Report) {
         report.add("xmpp.connections", self.clients.len() as u64);
         report.add("xmpp.sessions", self.router.sessions().count() as u64);
+        report.add("xmpp.sessions.away", self.managed.away().count() as u64);
         report.add("xmpp.failed_logins", self.failures);
     }
 }

@@ -33,8 +33,10 @@ macro_rules! plays {
 }
 
 plays! {
+    client_state
     messages
     presence
     roster
     sign_in
+    stream_management
 }

@@ -100,6 +100,7 @@ impl Play {
         match rest {
             "connects" => self.enter(who, Actor::connect),
             "connects without TLS" => self.enter(who, Actor::connect_plain),
+            "signs on" => self.sign_on(who),
             "signs in" => self.sign_in(who),
             "is there" => self.be_there(who),
             _ => self.act(who, rest),
@@ -111,13 +112,17 @@ impl Play {
         Ok(())
     }
 
-    fn sign_in(&mut self, who: &str) -> Done {
-        let (user, resource) = parts(who);
+    /// As far as the features of a stream that is signed in.
+    fn sign_on(&mut self, who: &str) -> Done {
         let mut actor = Actor::connect(&self.house);
-        actor.sign_in(user)?;
-        actor.bind(resource)?;
+        actor.sign_in(parts(who).0)?;
         self.cast.insert(who.to_owned(), actor);
         Ok(())
+    }
+
+    fn sign_in(&mut self, who: &str) -> Done {
+        self.sign_on(who)?;
+        self.actor(who)?.bind(parts(who).1)
     }
 
     /// Signs in, has the roster and is available; what comes with that is ignored.
@@ -145,7 +150,7 @@ impl Play {
                 let actor = self.cast.get_mut(who).ok_or("nobody is connected")?;
                 return actor.start_tls(&self.house);
             }
-            ("sends", text) => self.actor(who)?.send(text),
+            ("sends", text) => self.sends(who, text)?,
             ("binds", resource) => return self.actor(who)?.bind(Some(resource)),
             ("receives", "nothing") => return self.receives_nothing(who),
             ("receives", wanted) => return self.receives(who, wanted),
@@ -169,6 +174,18 @@ impl Play {
         while Instant::now() < end && !actor.gone {
             actor.listen()?;
         }
+        Ok(())
+    }
+
+    /// `<…/>`, or `N times <…/>` in which `#` is the number.
+    fn sends(&mut self, who: &str, text: &str) -> Done {
+        let actor = self.actor(who)?;
+        let Some((count, text)) = text.split_once(" times ").filter(|(count, _)| !count.contains('<')) else {
+            actor.send(text);
+            return Ok(());
+        };
+        let count: usize = count.parse().map_err(|_| "  N times <…/>")?;
+        actor.send(&(1..=count).map(|n| text.replace('#', &n.to_string())).collect::<String>());
         Ok(())
     }
 

@@ -44,7 +44,7 @@ fn scenes(text: &str) -> Vec<Scene> {
 pub(crate) fn cast(scene: &Scene) -> Vec<String> {
     let mut cast = Vec::new();
     for line in &scene.lines {
-        let name = line.text.split([' ', '/']).next().unwrap_or_default().to_owned();
+        let name = line.text.split([' ', '/', ':']).next().unwrap_or_default().to_owned();
         if !["set", "server", "time", "parlour", "it"].contains(&name.as_str()) && !cast.contains(&name) {
             cast.push(name);
         }

@@ -18,6 +18,8 @@ pub(crate) struct Seat {
     pub(crate) priority: Option<i8>,
     /// Whether it wants copies of what the others say and hear (XEP-0280).
     pub(crate) carbons: bool,
+    /// Whether its connection was lost and may come back.
+    pub(crate) away: bool,
 }
 
 /// How far the roster is known.

@@ -1,7 +1,7 @@
 //! Answers that wait until what their session did before is durable, and sessions that must slow down.
 
 use super::ledger::{Debt, Pace};
-use super::session::Held;
+use super::session::{Held, Word};
 use super::{Between, Output, Router};
 use crate::stanza::{Kind, Stanza};
 use wire::{ConnectionId, WorkerId};
@@ -43,18 +43,31 @@ impl Router {
 
     /// Sends an answer of the server to a session: to an IQ, behind all that the session caused before.
     pub(crate) fn answer(&mut self, connection: ConnectionId, stanza: Stanza) {
-        let Some(session) = self.sessions.get_mut(&connection) else { return };
-        if stanza.kind() != Kind::Iq {
-            return self.deliver(connection, stanza);
+        if stanza.kind() == Kind::Iq {
+            self.say(connection, Word::Stanza(stanza));
+        } else if self.sessions.contains_key(&connection) {
+            self.deliver(connection, stanza);
         }
+    }
+
+    /// Says something to a session, behind all that the session caused before.
+    pub(super) fn say(&mut self, connection: ConnectionId, word: Word) {
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
         let mark = self.ledger.mark(connection);
         if session.held.is_empty() && session.abroad.is_clear() && self.ledger.is_clear(connection, mark) {
-            return self.deliver(connection, stanza);
+            return self.utter(connection, word);
         }
         let (debt, pace) = self.ledger.open(connection, None);
-        session.held.push_back(Held { stanza, mark, round: None, debt });
+        session.held.push_back(Held { word, mark, round: None, debt });
         self.set_pace(connection, pace);
         self.release(connection);
+    }
+
+    fn utter(&mut self, connection: ConnectionId, word: Word) {
+        match word {
+            Word::Stanza(stanza) => self.deliver(connection, stanza),
+            Word::Handled(handled) => self.output(Output::Handled { connection, handled }),
+        }
     }
 
     /// Sends the answers for which nothing is left to wait.
@@ -72,9 +85,9 @@ impl Router {
                 }
                 return;
             }
-            let Some(Held { stanza, debt, .. }) = session.held.pop_front() else { return };
+            let Some(Held { word, debt, .. }) = session.held.pop_front() else { return };
             let pace = self.ledger.close(debt);
-            self.deliver(connection, stanza);
+            self.utter(connection, word);
             self.set_pace(connection, pace);
         }
     }

@@ -10,6 +10,7 @@ use crate::presence::subscription;
 use crate::stanza::{Condition, Kind, MessageType, PresenceType, Stanza};
 use crate::xep;
 use crate::xep::carbons::Way;
+use std::time::Instant;
 use wire::{Address, ConnectionId};
 
 impl Router {
@@ -101,7 +102,13 @@ impl Router {
 
     /// A connection had no room for a stanza. What the store still keeps, and what another resource of the same
     /// priority was given as well, is not given twice.
-    pub(super) fn undelivered(&mut self, connection: ConnectionId, stanza: Stanza, receipt: Option<Receipt>) {
+    pub(super) fn undelivered(
+        &mut self,
+        connection: ConnectionId,
+        stanza: Stanza,
+        receipt: Option<Receipt>,
+        since: Option<Instant>,
+    ) {
         self.closed(connection);
         let (Some(_), Some(to)) = (stanza.from(), stanza.to()) else { return };
         let seats = to.address().and_then(|address| self.accounts.get(address));
@@ -112,7 +119,9 @@ impl Router {
         let as_good = |priority: Option<i8>| priority.is_some() && priority == own;
         let given = to.is_bare() && (news || seats.iter().any(|seat| as_good(seat.priority)));
         if receipt.is_none() && !given && stanza.kind() != Kind::Presence {
-            let parcel = Parcel { quiet: false, ..Parcel::own(stanza) };
+            let age = since.map(|since| self.now.saturating_duration_since(since).as_secs());
+            let age = age.and_then(|age| u32::try_from(age).ok()).unwrap_or_default();
+            let parcel = Parcel { quiet: false, age, ..Parcel::own(stanza) };
             self.later(Work::Arrived { parcel, debt: None });
         }
     }

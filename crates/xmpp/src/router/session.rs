@@ -6,10 +6,19 @@ use crate::stanza::Stanza;
 use std::collections::{BTreeSet, VecDeque};
 use wire::{ConnectionId, WorkerId};
 
-/// An answer of the server that waits until everything the session caused before it is durable.
+/// What the server says to a session about what it did.
+#[derive(Debug)]
+pub(crate) enum Word {
+    /// An answer.
+    Stanza(Stanza),
+    /// So many stanzas of it are handled (XEP-0198).
+    Handled(u32),
+}
+
+/// A word of the server that waits until everything the session caused before it is durable.
 #[derive(Debug)]
 pub(crate) struct Held {
-    pub(crate) stanza: Stanza,
+    pub(crate) word: Word,
     /// Debts below this mark must be paid first.
     pub(crate) mark: u64,
     /// The round of questions to other workers that must be answered first, once that is known.

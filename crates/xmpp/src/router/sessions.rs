@@ -17,6 +17,8 @@ pub struct SessionInfo {
     pub jid: Jid,
     /// Its priority, once it is available.
     pub priority: Option<i8>,
+    /// Whether its connection was lost and may come back.
+    pub away: bool,
 }
 
 impl Router {
@@ -27,7 +29,8 @@ impl Router {
             let seats = account.map(|account| &account.seats[..]).unwrap_or_default();
             let seat = seats.iter().find(|seat| seat.connection == session.connection);
             let priority = seat.and_then(|seat| seat.priority);
-            SessionInfo { connection: session.connection, jid: session.jid.clone(), priority }
+            let away = seat.is_some_and(|seat| seat.away);
+            SessionInfo { connection: session.connection, jid: session.jid.clone(), priority, away }
         })
     }
 
@@ -67,16 +70,29 @@ impl Router {
         let resource = jid.resource().unwrap_or_default();
         let seats = self.accounts.get(account).map(|account| &account.seats[..]).unwrap_or_default();
         let old = seats.iter().find(|seat| &*seat.resource == resource).map(|seat| seat.connection);
-        if old.is_none() && seats.len() >= self.limits.sessions {
+        let full = old.is_none() && seats.len() >= self.limits.sessions;
+        // One that may never come back gives way to one that is there.
+        let away = seats.iter().find(|seat| full && seat.away).map(|seat| seat.connection);
+        if full && away.is_none() {
             return Err(Condition::ResourceConstraint);
         }
-        if let Some(old) = old {
+        if let Some(old) = old.or(away) {
             self.evict(old, Eviction::Replaced);
         }
-        let seat = Seat { connection, resource: resource.into(), priority: None, carbons: false };
+        let seat =
+            Seat { connection, resource: resource.into(), priority: None, carbons: false, away: false };
         self.accounts.entry(account).seats.push(seat);
         self.sessions.insert(connection, Session::new(connection, jid.clone()));
         Ok(jid)
+    }
+
+    /// A session waits for another connection, or has it.
+    pub(super) fn away(&mut self, connection: ConnectionId, away: bool) {
+        let address = self.sessions.get(&connection).and_then(|session| session.jid.address().cloned());
+        let account = address.and_then(|address| self.accounts.get_mut(&address));
+        if let Some(seat) = account.and_then(|account| account.seat_of(connection)) {
+            seat.away = away;
+        }
     }
 
     fn evict(&mut self, connection: ConnectionId, why: Eviction) {

@@ -1,7 +1,7 @@
 //! The binding of a resource (RFC 6120 §7). Which resources an account may have is the router's to say.
 
 use super::stage::{Active, Bind, Binding, Next, Stage};
-use super::{Output, Policy, StreamCondition, StreamError};
+use super::{Output, Policy, StreamCondition, StreamError, management};
 use crate::jid::{Jid, JidError};
 use crate::ns;
 use crate::stanza::{Condition, IqType, Refused, Stanza};
@@ -10,13 +10,17 @@ use crate::xml::{Element, Fragment};
 pub(super) fn write_features(policy: &Policy, out: &mut String) {
     out.push_str(concat!(
         "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>",
-        "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>"
+        "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>",
+        "<sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/>"
     ));
     out.push_str(&policy.features);
     out.push_str("</stream:features>");
 }
 
 pub(super) fn element(stage: Bind, element: &Fragment<'_>, out: &mut Vec<Output>) -> Next {
+    if element.namespace() == ns::STREAM_MANAGEMENT {
+        return management::early(stage, element, out);
+    }
     let sender = Jid::from(stage.0.clone());
     let request = match Stanza::receive(element, &sender, None) {
         Ok(stanza) => stanza,

@@ -1,7 +1,7 @@
 //! Stream errors (RFC 6120 §4.9): each of them ends the stream.
 
 use crate::ns;
-use crate::xml::{Fault, Writer};
+use crate::xml::{Element, Fault, Writer};
 use std::borrow::Cow;
 
 macro_rules! conditions {
@@ -84,8 +84,8 @@ pub struct StreamError {
     pub condition: StreamCondition,
     /// For people, in English.
     pub text: Option<Cow<'static, str>>,
-    /// A condition of XEP-0182 beside it.
-    pub detail: Option<&'static str>,
+    /// A condition of somebody's own beside it, of XEP-0182 say.
+    pub detail: Option<Box<Element>>,
 }
 
 impl From<StreamCondition> for StreamError {
@@ -105,12 +105,18 @@ impl From<Fault> for StreamError {
                 StreamCondition::PolicyViolation
             }
         };
-        let detail = (fault == Fault::TooBig).then_some("stanza-too-big");
+        let detail =
+            (fault == Fault::TooBig).then(|| Box::new(Element::new("stanza-too-big", ns::XMPP_ERRORS)));
         Self { condition, text: Some(fault.to_string().into()), detail }
     }
 }
 
 impl StreamError {
+    /// Whether the client did nothing to end its session by it: what was resumable may be resumed (XEP-0198 §7).
+    pub const fn is_resumable(&self) -> bool {
+        matches!(self.condition, StreamCondition::ConnectionTimeout | StreamCondition::SystemShutdown)
+    }
+
     /// The same with a word for people.
     #[must_use]
     pub fn saying(mut self, text: impl Into<Cow<'static, str>>) -> Self {
@@ -125,8 +131,8 @@ impl StreamError {
         if let Some(text) = &self.text {
             w.open("text").attr("xmlns", ns::STREAM_ERRORS).attr("xml:lang", "en").text(text).close();
         }
-        if let Some(detail) = self.detail {
-            w.open(detail).attr("xmlns", ns::XMPP_ERRORS).close();
+        if let Some(detail) = &self.detail {
+            w.raw(&detail.to_xml(ns::CLIENT));
         }
         w.close().raw(super::END);
         w.finish()

@@ -2,11 +2,11 @@
 //!
 //! A stage takes an event and says which stage comes next. What a stage does not name does not exist in it.
 
-use super::{Common, Context, Output, StreamCondition, StreamError, bind, header, sign_in};
+use super::{Common, Context, Output, StreamCondition, StreamError, bind, header, management, sign_in};
 use crate::jid::Jid;
 use crate::ns;
 use crate::sasl::{Exchange, plain};
-use crate::stanza::{Draft, Kind, Refused, Stanza};
+use crate::stanza::{Condition, Draft, Kind, Refused, Stanza};
 use crate::xml::{Element, Event, Fragment};
 use wire::Address;
 
@@ -21,6 +21,7 @@ pub(super) enum Stage {
     Settling(Address),
     Bind(Bind),
     Binding(Binding),
+    Resuming(Resuming),
     Active(Active),
     Over,
 }
@@ -66,6 +67,12 @@ pub(super) struct Binding {
     pub(super) request: Box<Stanza>,
 }
 
+/// Waits for the word whether an earlier stream goes on here.
+#[derive(Debug)]
+pub(super) struct Resuming {
+    pub(super) address: Address,
+}
+
 /// Stanzas come and go.
 #[derive(Debug)]
 pub(super) struct Active(pub(super) Jid);
@@ -73,7 +80,7 @@ pub(super) struct Active(pub(super) Jid);
 impl Stage {
     /// Whether bytes must wait until an answer has come.
     pub(super) fn waits(&self) -> bool {
-        matches!(self, Self::Deriving(_) | Self::Settling(_) | Self::Binding(_))
+        matches!(self, Self::Deriving(_) | Self::Settling(_) | Self::Binding(_) | Self::Resuming(_))
     }
 
     pub(super) fn event(
@@ -91,12 +98,12 @@ impl Stage {
             }
             (Self::Bind(stage), Event::Element(element)) => bind::element(stage, element, out),
             (Self::Active(stage), Event::Element(element)) => {
-                stage.element(element, common, out)?;
+                stage.element(element, common, context, out)?;
                 Ok(Self::Active(stage))
             }
             (_, Event::Close) => {
                 out.push(Output::write(super::END));
-                out.push(Output::Close);
+                out.push(Output::Close { resumable: false });
                 Ok(Self::Over)
             }
             // Bytes are held back while an answer is due, and the reader opens no stream twice.
@@ -163,26 +170,70 @@ impl Tls {
 }
 
 impl Active {
-    /// Asks the client whether it is there (XEP-0199 §4.3): any byte is answer enough.
-    pub(super) fn ask(&self) -> Stanza {
+    /// Asks the client whether it is there: by a ping (XEP-0199 §4.3), or how much it has handled, which does not
+    /// count. Any byte is answer enough.
+    pub(super) fn ask(&self, common: &Common) -> Output {
+        if common.handled.is_some() {
+            return Output::write(management::REQUEST);
+        }
         let domain = self.0.to_bare().domain().parse().ok();
         let ping = Draft::new(Kind::Iq).from(domain.as_ref()).to(Some(&self.0)).id(Some("still-there"));
-        ping.type_("get").child(&Element::new("ping", ns::PING)).build()
+        Output::write(ping.type_("get").child(&Element::new("ping", ns::PING)).build().as_str())
     }
 
     pub(super) fn element(
         &self,
         element: &Fragment<'_>,
-        common: &Common,
+        common: &mut Common,
+        context: &mut Context<'_>,
         out: &mut Vec<Output>,
     ) -> Result<(), StreamError> {
         match Stanza::receive(element, &self.0, common.lang.as_deref()) {
             Ok(stanza) => out.push(Output::Stanza(stanza)),
             Err(Refused::Error(stanza, error)) => out.push(Output::Refused(stanza, error)),
-            Err(Refused::NoStanza) => return Err(StreamCondition::UnsupportedStanzaType.into()),
+            Err(Refused::NoStanza) => return nonza(element, common, context, out),
             Err(Refused::Prefix) => return Err(StreamCondition::BadNamespacePrefix.into()),
             Err(Refused::From) => return Err(StreamCondition::InvalidFrom.into()),
         }
+        common.handled = common.handled.map(|handled| handled.wrapping_add(1));
         Ok(())
+    }
+}
+
+/// What is no stanza and is about the stream itself.
+fn nonza(
+    element: &Fragment<'_>,
+    common: &mut Common,
+    context: &mut Context<'_>,
+    out: &mut Vec<Output>,
+) -> Result<(), StreamError> {
+    match &*element.namespace() {
+        ns::STREAM_MANAGEMENT => return management::element(common, element, context, out),
+        ns::CLIENT_STATE if element.name() == "active" => out.push(Output::Active(true)),
+        ns::CLIENT_STATE if element.name() == "inactive" => out.push(Output::Active(false)),
+        _ => return Err(StreamCondition::UnsupportedStanzaType.into()),
+    }
+    Ok(())
+}
+
+impl Resuming {
+    /// The earlier stream goes on here, with the stanzas that it counted.
+    pub(super) fn resumed(
+        jid: Jid,
+        name: &str,
+        common: &mut Common,
+        handled: u32,
+        out: &mut Vec<Output>,
+    ) -> Stage {
+        let answer = management::resumed(name, handled).to_xml(ns::CLIENT).into_bytes();
+        out.push(Output::Attached { answer });
+        common.handled = Some(handled);
+        Stage::Active(Active(jid))
+    }
+
+    /// There is no such stream; the client may bind a resource.
+    pub(super) fn not_resumed(self, out: &mut Vec<Output>) -> Stage {
+        out.push(Output::write(&management::failed(Condition::ItemNotFound).to_xml(ns::CLIENT)));
+        Stage::Bind(Bind(self.address))
     }
 }

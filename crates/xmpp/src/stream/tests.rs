@@ -26,6 +26,7 @@ fn policy() -> Policy {
         login: Duration::from_secs(60),
         idle: Duration::from_secs(300),
         pong: Duration::from_secs(60),
+        resume: Duration::from_secs(300),
         features: "<ver xmlns='urn:xmpp:features:rosterver'/>".into(),
         secret: Secret::new("house"),
     }
@@ -102,7 +103,15 @@ fn told(output: &Output) -> String {
         Output::Refused(stanza, error) => format!("{{Refused {stanza:?} {}}}", error.condition.name()),
         Output::Failed(failure) => format!("{{Failed {}}}", failure.name()),
         Output::StartTls => "{StartTls}".to_owned(),
-        Output::Close => "{Close}".to_owned(),
+        Output::Close { .. } => "{Close}".to_owned(),
+        Output::Managed { answer, name } => {
+            format!("{}{{Managed {name:?}}}", String::from_utf8_lossy(answer))
+        }
+        Output::Attached { answer } => format!("{}{{Attached}}", String::from_utf8_lossy(answer)),
+        Output::Asked(handled) => format!("{{Asked {handled}}}"),
+        Output::Acknowledged(handled) => format!("{{Acknowledged {handled}}}"),
+        Output::Resume { previous, handled } => format!("{{Resume {previous} {handled}}}"),
+        Output::Active(active) => format!("{{Active {active}}}"),
     }
 }
 
@@ -144,7 +153,7 @@ fn from_the_first_byte_to_the_last() {
     assert_eq!(
         play.send(OPEN),
         format!(
-            "{OURS}<stream:features><bind xmlns='{}'/><session xmlns='{}'><optional/></session><ver xmlns='{}'/></stream:features>",
+            "{OURS}<stream:features><bind xmlns='{}'/><session xmlns='{}'><optional/></session><sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/><ver xmlns='{}'/></stream:features>",
             ns::BIND,
             ns::SESSION,
             ns::ROSTER_VERSIONS

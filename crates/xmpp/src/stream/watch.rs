@@ -43,6 +43,11 @@ impl Watch {
         self.amid = amid.then_some(since);
     }
 
+    /// It was asked something.
+    pub(super) fn ask(&mut self, now: Instant) {
+        self.asked.get_or_insert(now);
+    }
+
     /// Nobody has listened meanwhile: the silence was ours.
     pub(super) fn excuse(&mut self, now: Instant) {
         self.hear(now);

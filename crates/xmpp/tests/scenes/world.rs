@@ -175,7 +175,7 @@ impl World {
                         witness.heard.extend(client.unread.drain(..).filter_map(|xml| number(&xml, 'm')));
                         witness.given.extend(number(stanza.as_str(), 'm'));
                     }
-                    let input = Input::Undelivered { connection, stanza, receipt };
+                    let input = Input::Undelivered { connection, stanza, receipt, since: None };
                     return self.routers[usize::from(worker.0)].handle(self.now, input);
                 }
                 if let Some(witness) = &mut self.witness {
@@ -184,6 +184,7 @@ impl World {
                 client.inbox.push_back(stanza.as_str().to_owned());
                 client.receipts.extend(receipt);
             }
+            Output::Handled { .. } => {}
             Output::HandOver { to, what } if self.full.contains(&to) => {
                 self.routers[usize::from(worker.0)].handle(self.now, Input::NoRoom { to, what });
             }

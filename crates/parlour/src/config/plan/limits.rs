@@ -159,6 +159,12 @@ limits! {
         idle: Duration = Duration::from_secs(300),
         /// How long it may take to answer.
         pong: Duration = Duration::from_secs(60),
+        /// How long a session waits for its client whose connection was lost (XEP-0198 §5); 0: not at all.
+        resume: Duration = Duration::from_secs(300),
+        /// Stanzas that a session's client may leave unacknowledged before it is given up.
+        unacknowledged: usize = 1_000,
+        /// Octets of what a session's client may leave unacknowledged.
+        unacknowledged_octets: usize = 1024 * 1024,
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Instant;
-use wire::Address;
+use wire::{Address, ConnectionId};
 use xmpp::Stanza;
 use xmpp::router::Receipt;
+use xmpp::stream::inactive::Held;
 use xmpp::stream::{Output, Stream};
 
 /// A connection.
@@ -16,6 +17,12 @@ pub(super) struct Client {
     pub(super) source: IpAddr,
     /// Who it is, once it has signed in.
     pub(super) account: Option<Address>,
+    /// The session that it carries, by its name in the router; another connection may have taken it over.
+    pub(super) session: Option<ConnectionId>,
+    /// The session that it wants back.
+    pub(super) wants: Option<ConnectionId>,
+    /// While nobody looks at it: what waits for that (XEP-0352).
+    pub(super) held: Option<Box<Held>>,
     /// When the stream wants its next tick.
     pub(super) due: Option<Instant>,
     /// Whether the router wants no more of it for now.
@@ -31,11 +38,14 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(stream: Stream, source: IpAddr) -> Self {
+    pub(super) fn new(conn: ConnectionId, stream: Stream, source: IpAddr) -> Self {
         Self {
             stream,
             source,
             account: None,
+            session: Some(conn),
+            wants: None,
+            held: None,
             due: None,
             paused: false,
             waiting: VecDeque::new(),
@@ -51,6 +61,8 @@ impl Client {
 pub(super) enum Piece {
     /// A stanza; its text may be shared with others.
     Stanza(Stanza, Option<Receipt>),
+    /// A stanza that is kept elsewhere until its client acknowledges it.
+    Copy(Stanza),
     /// What the stream itself says.
     Bytes(Vec<u8>),
 }
@@ -58,7 +70,7 @@ pub(super) enum Piece {
 impl Piece {
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
-            Self::Stanza(stanza, _) => stanza.as_str().as_bytes(),
+            Self::Stanza(stanza, _) | Self::Copy(stanza) => stanza.as_str().as_bytes(),
             Self::Bytes(bytes) => bytes,
         }
     }
@@ -67,7 +79,7 @@ impl Piece {
     pub(super) fn receipt(&self) -> Option<Receipt> {
         match self {
             Self::Stanza(_, receipt) => *receipt,
-            Self::Bytes(_) => None,
+            Self::Copy(_) | Self::Bytes(_) => None,
         }
     }
 }

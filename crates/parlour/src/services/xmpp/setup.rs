@@ -29,6 +29,7 @@ pub(super) fn policy(shared: &Shared) -> Policy {
         login: limits.login,
         idle: limits.idle,
         pong: limits.pong,
+        resume: limits.resume,
         features: String::new(),
         secret: Secret::new(shared.key("xmpp salts of accounts that do not exist")),
     }

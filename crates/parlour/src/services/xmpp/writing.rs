@@ -1,0 +1,84 @@
+//! What goes out on a client's connection: at once, or when there is room; and what becomes of what never does.
+
+use super::client::{Client, Piece};
+use super::{Timer, Xmpp};
+use crate::desk::Desk;
+use std::time::Duration;
+use wire::ConnectionId;
+use xmpp::router;
+
+/// How long to wait before a look whether a connection has taken what was written.
+const FLUSH: Duration = Duration::from_millis(1);
+/// The same, once it turned out to be slow.
+const SLOW_FLUSH: Duration = Duration::from_millis(20);
+
+impl Xmpp {
+    /// Sends a piece, now or once there is room. A client that leaves too much unread is no client any more: what it
+    /// has not had goes back to the router.
+    pub(super) fn send(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, piece: Piece) {
+        let Some(client) = self.clients.get_mut(&conn).filter(|client| !client.over) else {
+            return self.give_back(desk, conn, [piece]);
+        };
+        if client.unsent.is_empty() && desk.net.write(conn, piece.bytes()).is_ok() {
+            if let Some(receipt) = piece.receipt() {
+                client.receipts.push(receipt);
+                self.timers.set(Timer::Flush(conn), desk.net.now() + FLUSH);
+            }
+            return;
+        }
+        let Some(piece) = client.unsent.push(piece, desk.shared.plan.xmpp.limits.unread) else {
+            return self.timers.set(Timer::Flush(conn), desk.net.now() + FLUSH);
+        };
+        tracing::debug!(%conn, "a client does not read what it is sent");
+        client.over = true;
+        let unsent = std::mem::take(&mut client.unsent);
+        desk.net.abort(conn);
+        self.lost(desk, conn, true, unsent.into_pieces().chain([piece]));
+    }
+
+    /// A connection is a session no more; what it has not had finds another way.
+    pub(super) fn give_back(
+        &mut self,
+        desk: &Desk<'_, '_>,
+        connection: ConnectionId,
+        pieces: impl IntoIterator<Item = Piece>,
+    ) {
+        self.route(desk, router::Input::Closed(connection));
+        for piece in pieces {
+            if let Piece::Stanza(stanza, receipt) = piece {
+                let since = None;
+                self.route(desk, router::Input::Undelivered { connection, stanza, receipt, since });
+            }
+        }
+    }
+
+    /// Writes what there is room for, and confirms what is taken.
+    pub(super) fn flush(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
+        let pending = |client: &&mut Client| !client.receipts.is_empty() || !client.unsent.is_empty();
+        let Some(client) = self.clients.get_mut(&conn).filter(pending) else { return };
+        let most = desk.shared.plan.network.limits.write_buffer;
+        while let Some(next) = client.unsent.next(most.saturating_sub(desk.net.queued(conn))) {
+            let octets = next.len();
+            if octets == 0 || desk.net.write(conn, next).is_err() {
+                break;
+            }
+            client.receipts.extend(client.unsent.advance(octets));
+        }
+        if !self.confirm(desk, conn) {
+            self.timers.set(Timer::Flush(conn), desk.net.now() + SLOW_FLUSH);
+        }
+    }
+
+    /// Confirms what the kernel has taken while the connection was whole, if that is all: it counts as received, as
+    /// long as clients do not acknowledge stanzas themselves (XEP-0198). What was in doubt when it broke comes again.
+    pub(super) fn confirm(&mut self, desk: &Desk<'_, '_>, conn: ConnectionId) -> bool {
+        let Some(client) = self.clients.get_mut(&conn) else { return true };
+        if !client.unsent.is_empty() || desk.net.queued(conn) > 0 {
+            return false;
+        }
+        for receipt in std::mem::take(&mut client.receipts) {
+            self.route(desk, router::Input::Delivered(receipt));
+        }
+        true
+    }
+}
