@@ -1,4 +1,4 @@
-//! Puts on the machine what the build, the tests and the benchmarks need: Debian packages, one Python package.
+//! Puts on the machine what the build, the tests and the benchmarks need: Debian packages, and packages for Python and Node.
 
 use crate::shell::{has, output, run, run_with};
 use anyhow::{Context, Result, bail};
@@ -24,6 +24,9 @@ const TESTS: &[Need] = &[
     ("openssl", "openssl"),
     ("sqlite3", "sqlite3"),
     ("python3", "python3"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+    ("chromium", "chromium"),
 ];
 
 /// The servers to compare with.
@@ -47,6 +50,13 @@ const MODULES: &[(&str, &str)] = &[
     ("prometheus-client>=0.20,<1", "from prometheus_client.parser import text_string_to_metric_families"),
 ];
 
+/// Where the packages for Node are, which the tests find by themselves.
+const NODE: &str = "target/node";
+
+/// What is there: JsSIP is a browser's SIP, ws gives Node the WebSockets that browsers have, esbuild makes one file of what a
+/// page loads.
+const SCRIPTS: &[(&str, &str)] = &[("jssip", "3.13.8"), ("ws", "8.23.0"), ("esbuild", "0.28.2")];
+
 /// What `cargo xtask run` needs.
 pub(crate) fn for_build() -> Result<()> {
     packages(BUILD)?;
@@ -57,7 +67,8 @@ pub(crate) fn for_build() -> Result<()> {
 pub(crate) fn for_tests() -> Result<()> {
     for_build()?;
     packages(TESTS)?;
-    python()
+    python()?;
+    node()
 }
 
 /// What `cargo xtask bench` needs.
@@ -155,4 +166,19 @@ fn python() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The packages for Node, in a folder of our own. Without asking the network, where what is there will do.
+fn node() -> Result<()> {
+    let is_there = |(name, version): &(&str, &str)| {
+        let about = Path::new(NODE).join("node_modules").join(name).join("package.json");
+        std::fs::read_to_string(about).is_ok_and(|text| text.contains(&format!("\"version\": \"{version}\"")))
+    };
+    if SCRIPTS.iter().all(is_there) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(NODE).context(NODE)?;
+    let wanted: Vec<String> = SCRIPTS.iter().map(|(name, version)| format!("{name}@{version}")).collect();
+    let line = ["install", "--prefix", NODE, "--no-audit", "--no-fund", "--silent"];
+    run("npm", &line.into_iter().chain(wanted.iter().map(String::as_str)).collect::<Vec<_>>())
 }

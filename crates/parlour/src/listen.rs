@@ -37,7 +37,7 @@ fn spec(service: Service, transport: Transport, listener: &Listener) -> Spec {
         Transport::Udp => Kind::Udp,
         Transport::Tcp => Kind::Tcp { alpn: alpn(service) },
         Transport::Ws => Kind::Ws,
-        Transport::Wss => Kind::Wss { alpn: vec![HTTP.into()] },
+        Transport::Wss => Kind::Wss { alpn: vec![HTTP.as_bytes().into()] },
         Transport::Tls => Kind::Tls { alpn: alpn(service) },
         Transport::Dtls => Kind::Dtls { alpn: alpn(service) },
     };
@@ -50,19 +50,20 @@ fn spec(service: Service, transport: Transport, listener: &Listener) -> Spec {
         tag: tag(service, LISTENER),
         kind,
         at,
-        web: false,
-        asks: service == Service::Sip,
+        web: service == Service::Sip,
+        // Browsers would ask their users which certificate to show.
+        asks: service == Service::Sip && transport == Transport::Tls,
     }
 }
 
 /// What browsers name when they open a WebSocket.
-const HTTP: &[u8] = b"http/1.1";
+const HTTP: &str = "http/1.1";
 
 /// What a service speaks inside TLS, by its registered name (RFC 7443, RFC 7301 registry, XEP-0368).
 fn alpn(service: Service) -> Vec<Vec<u8>> {
     let names: &[&str] = match service {
         Service::Turn => &["stun.turn", "stun.nat-discovery"],
-        Service::Sip => &["sip/2"],
+        Service::Sip => &["sip/2", HTTP],
         Service::Xmpp => &["xmpp-client"],
     };
     names.iter().map(|name| name.as_bytes().to_vec()).collect()

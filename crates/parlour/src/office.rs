@@ -8,7 +8,10 @@ use crate::mail::Mail;
 use crate::report::Report;
 use crate::services::{Service, sip::Sip, turn::Turn, xmpp::Xmpp};
 use crate::switchboard::{Reach, Switchboard};
-use net::{Batch, CloseReason, ConnectionInfo, Handler, IcmpError, Net, Start, Tag};
+use net::{
+    Batch, CloseReason, ConnectionInfo, Handler, IcmpError, Net, Start, Subprotocol, Tag, Unwanted,
+    WebRequest,
+};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -170,6 +173,13 @@ impl Handler for Office {
 
     fn welcomes(&self, now: Instant, tag: Tag, peer: SocketAddr) -> bool {
         listen::owner(tag) == plan::Service::Turn || !self.doorman.bans(now, peer.ip())
+    }
+
+    fn upgrades(&mut self, tag: Tag, request: &WebRequest<'_>) -> Result<Subprotocol, Unwanted> {
+        match listen::owner(tag) {
+            plan::Service::Sip => self.sip.upgrades(&self.shared, request),
+            plan::Service::Turn | plan::Service::Xmpp => Err(Unwanted::Path),
+        }
     }
 
     fn opened(&mut self, net: &mut Net<'_, Mail>, conn: ConnectionId, info: &ConnectionInfo) {

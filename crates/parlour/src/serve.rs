@@ -339,6 +339,8 @@ fn limits(plan: &Plan) -> Limits {
         read_buffer: own.read_buffer,
         write_buffer: own.write_buffer,
         mail: own.mail,
+        web_message: own.web_message,
+        web_silence: own.web_silence,
         gathering: plan.turn.gathering,
         ..Limits::default()
     }

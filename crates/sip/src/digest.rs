@@ -10,6 +10,7 @@ mod nonce;
 mod replay;
 
 use crate::message::{HeaderName, Message, Method};
+use crate::transport::transport_named;
 use crate::uri::{Host, SipUri, Uri, unescape};
 pub use credentials::{Credentials, Qop};
 pub use hash::Algorithm;
@@ -20,7 +21,7 @@ use std::cell::Cell;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
-use wire::{Account, Address, Directory, Domain, Keys, Secret, WorkerId};
+use wire::{Account, Address, Directory, Domain, Keys, Secret, Transport, WorkerId};
 
 /// How many credentials for one realm are looked at in one message.
 const MAX_CREDENTIALS: usize = 4;
@@ -87,11 +88,13 @@ impl Algorithms {
     }
 
     /// What to offer whoever sent `request`, for an account with these keys, where there is one. A client that
-    /// fails where it should pass over an algorithm it does not know (RFC 7616 §3.7) is offered MD5 alone.
+    /// fails where it should pass over an algorithm it does not know (RFC 7616 §3.7) is offered MD5 alone: some by name, and
+    /// those in browsers, as JsSIP takes the last challenge whatever it is, and SIP.js knows no other algorithm either.
     pub fn offer(request: &Message<'_>, keys: Option<&Keys>) -> Self {
         let possible = keys.map_or(Self::ALL, Self::of);
         let client = request.header(HeaderName::UserAgent).unwrap_or_default();
-        let stumbles = STUMBLING.iter().any(|name| client.starts_with(name.as_bytes()));
+        let in_browser = transport_named(request.via().transport()).is_some_and(Transport::is_web);
+        let stumbles = in_browser || STUMBLING.iter().any(|name| client.starts_with(name.as_bytes()));
         if possible.md5 && stumbles { Self::MD5 } else { possible }
     }
 }

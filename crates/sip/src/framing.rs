@@ -6,6 +6,9 @@
 use crate::message::{Fault, Index, Malformed, content_length, lex, line_end};
 use memchr::memmem;
 
+/// A client's keep-alive on a stream (RFC 5626 §3.5.1).
+pub const PING: &[u8] = b"\r\n\r\n";
+
 /// What a client's keep-alive on a stream is answered with (RFC 5626 §4.4.1).
 pub const PONG: &[u8] = b"\r\n";
 

@@ -133,9 +133,10 @@ impl Hop {
     }
 
     /// Where a URI leads (RFC 3263 §4): `maddr` or host, transport and port with their
-    /// defaults. `None` where the transport is none of ours, the URI contradicts itself, or its address is nobody's.
+    /// defaults. `None` where the transport is none of ours, the URI contradicts itself, or its address is nobody's: nobody
+    /// listens for WebSockets but servers, so what names one is reached by its flow alone (RFC 7118 §5).
     pub fn of_uri(uri: &SipUri<'_>) -> Option<Self> {
-        let transport = transport_of_uri(uri)?;
+        let transport = transport_of_uri(uri).filter(|transport| !transport.is_web())?;
         let port = uri.port.unwrap_or(default_port(transport));
         if port == 0 {
             return None;
@@ -165,9 +166,14 @@ pub fn is_somebody(ip: IpAddr) -> bool {
     !(ip.is_unspecified() || ip.is_multicast() || broadcast(ip))
 }
 
-/// 5061 for TLS, 5060 for all else (RFC 3261 §19.1.2).
+/// 5061 for TLS, those of HTTP for WebSockets, 5060 for all else (RFC 3261 §19.1.2, RFC 7118 §5.2).
 pub fn default_port(transport: Transport) -> u16 {
-    if transport.is_secure() { 5061 } else { 5060 }
+    match transport {
+        Transport::Ws => 80,
+        Transport::Wss => 443,
+        Transport::Tls | Transport::Dtls => 5061,
+        Transport::Udp | Transport::Tcp => 5060,
+    }
 }
 
 fn transport_of_uri(uri: &SipUri<'_>) -> Option<Transport> {
@@ -178,16 +184,22 @@ fn transport_of_uri(uri: &SipUri<'_>) -> Option<Transport> {
     match (uri.secure, named) {
         (false, named) => Some(named),
         (true, Transport::Udp) => None,
+        (true, Transport::Ws | Transport::Wss) => Some(Transport::Wss),
         (true, _) => Some(Transport::Tls),
     }
 }
 
 /// The transport that a Via or a URI parameter names.
 pub fn transport_named(name: &[u8]) -> Option<Transport> {
-    [("udp", Transport::Udp), ("tcp", Transport::Tcp), ("tls", Transport::Tls)]
-        .into_iter()
-        .find(|(text, _)| name.eq_ignore_ascii_case(text.as_bytes()))
-        .map(|(_, transport)| transport)
+    const NAMES: [(&str, Transport); 5] = [
+        ("udp", Transport::Udp),
+        ("tcp", Transport::Tcp),
+        ("tls", Transport::Tls),
+        ("ws", Transport::Ws),
+        ("wss", Transport::Wss),
+    ];
+    let named = NAMES.into_iter().find(|(text, _)| name.eq_ignore_ascii_case(text.as_bytes()));
+    named.map(|(_, transport)| transport)
 }
 
 /// As a Via names a transport.
@@ -278,6 +290,8 @@ mod tests {
         check("sip:a@192.0.2.1;transport=sctp", None);
         check("sips:a@192.0.2.1;transport=udp", None);
         check("sip:a@192.0.2.1:0", None);
+        check("sip:a@192.0.2.1;transport=ws", None);
+        check("sips:k3j@df7jal23ls0d.invalid;transport=WS", None);
         for nobody in ["224.0.1.75", "255.255.255.255", "0.0.0.0", "[ff02::1]", "[::]", "[::ffff:224.0.1.75]"]
         {
             check(&format!("sip:a@{nobody}"), None);

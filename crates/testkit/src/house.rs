@@ -29,7 +29,7 @@ pub struct House {
 }
 
 /// The listeners that a house has: table and key in the configuration.
-const LISTENERS: [&str; 9] = [
+const LISTENERS: [&str; 11] = [
     "turn.udp",
     "turn.tcp",
     "turn.tls",
@@ -37,6 +37,8 @@ const LISTENERS: [&str; 9] = [
     "sip.udp",
     "sip.tcp",
     "sip.tls",
+    "sip.ws",
+    "sip.wss",
     "xmpp.client",
     "xmpp.client-tls",
 ];
@@ -230,6 +232,18 @@ pub fn python(script: &str) -> Command {
     let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs the test");
     let mut command = Command::new(std::env::var("PARLOUR_PYTHON").unwrap_or_else(|_| "python3".into()));
     command.arg(Path::new(&package).join("tests").join(script)).env("PYTHONUNBUFFERED", "1");
+    command
+}
+
+/// A script of the calling package's `tests` folder for Node, which finds the packages that `cargo xtask test` has installed.
+///
+/// # Panics
+/// Outside of `cargo test`, which says where the package lies.
+pub fn node(script: &str) -> Command {
+    let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo runs the test");
+    let modules = Path::new(&package).join("../../target/node/node_modules");
+    let mut command = Command::new("node");
+    command.arg(Path::new(&package).join("tests").join(script)).env("NODE_PATH", modules);
     command
 }
 

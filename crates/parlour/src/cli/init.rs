@@ -124,7 +124,7 @@ impl House {
                 ("network", "external") => template::list(&external),
                 ("tls", "certificate") => pair("pem"),
                 ("tls", "key") => pair("key"),
-                ("admin", "metrics") => "[]".into(),
+                ("sip", "origins") | ("admin", "metrics") => "[]".into(),
                 _ => return None,
             })
         })

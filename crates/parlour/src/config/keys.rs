@@ -205,6 +205,23 @@ pub const SECTIONS: &[Section] = &[
             listeners("udp", "Datagram listeners.", "[\":5060\"]"),
             listeners("tcp", "Stream listeners.", "[\":5060\"]"),
             listeners("tls", "TLS listeners.", "[\":5061\"]"),
+            listeners(
+                "ws",
+                "Listeners for browsers (WebSocket, RFC 7118) alone; those of `tcp` take browsers too.",
+                "[\":5080\"]",
+            ),
+            listeners(
+                "wss",
+                "The same inside TLS, as pages from https need it; those of `tls` take browsers too.",
+                "[\":5443\"]",
+            ),
+            Key {
+                name: "origins",
+                kind: Kind::Texts,
+                comment: "The pages whose scripts may connect, as browsers name them; none listed: all pages.",
+                absent: Absent::Same("[]"),
+                example: "[\"https://falcot.com\"]",
+            },
             Key {
                 name: "allow-targets",
                 kind: Kind::Texts,

@@ -52,6 +52,19 @@ fn explain(typed: &Typed<String>, text: &str) -> Fault {
     fault.help(SYNTAX)
 }
 
+/// Reads the origin of a page as browsers write it (RFC 6454 §6.2): scheme and host, with the port where it is not the usual
+/// one.
+pub(super) fn origin(typed: &Typed<String>) -> Result<String, Fault> {
+    let text = typed.value.to_ascii_lowercase();
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(['/', '*', ' ', '?', '@']) => Ok(text),
+        _ => Err(typed
+            .fault(format!("`{}` is not the origin of a page", typed.value))
+            .help("write scheme and host alone, as in \"https://falcot.com\"")),
+    }
+}
+
 /// A listener with what it was typed as.
 pub(super) struct Place<'a> {
     pub(super) transport: Transport,
@@ -60,12 +73,13 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Whether two listeners of TURN may have one port: a client's first octet tells plain from TLS, and datagrams from
-    /// DTLS (RFC 7983). Both are to be written alike, so that it is one socket.
+    /// Whether two listeners of TURN, or of WebSockets, may have one port: a client's first octet tells plain from TLS, and
+    /// datagrams from DTLS (RFC 7983). Both are to be written alike, so that it is one socket.
     fn shares_with(&self, other: &Self) -> bool {
-        let turn = |place: &Self| place.typed.key.starts_with("turn.");
-        let key = |place: &Self| (place.transport.is_stream(), place.listener);
-        turn(self) && turn(other) && key(self) == key(other) && self.transport != other.transport
+        let kind = |place: &Self| (place.typed.key.starts_with("turn."), place.transport.is_web());
+        let may = |place: &Self| kind(place) != (false, false);
+        let key = |place: &Self| (kind(place), place.transport.is_stream(), place.listener);
+        may(self) && key(self) == key(other) && self.transport.is_secure() != other.transport.is_secure()
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
     let (url, data) = judge.storage();
     let network = judge.network();
     let (turn, sip, xmpp, metrics) = judge.services(&domains);
-    let wanted = [&turn.tls, &turn.dtls, &sip.tls, &xmpp.client, &xmpp.client_tls];
+    let wanted = [&turn.tls, &turn.dtls, &sip.tls, &sip.wss, &xmpp.client, &xmpp.client_tls];
     let tls = judge.tls(&domains, wanted.iter().any(|listeners| !listeners.is_empty()));
     let roots = judge.roots();
     let Judge { faults, warnings, .. } = judge;
@@ -204,6 +204,9 @@ impl<'a> Judge<'a> {
             udp: self.listeners("sip", "udp", Transport::Udp, &mut places),
             tcp: self.listeners("sip", "tcp", Transport::Tcp, &mut places),
             tls: self.listeners("sip", "tls", Transport::Tls, &mut places),
+            ws: self.listeners("sip", "ws", Transport::Ws, &mut places),
+            wss: self.listeners("sip", "wss", Transport::Wss, &mut places),
+            origins: self.each(self.file.section("sip").texts("origins"), listener::origin),
             allow_targets: self.each(self.file.section("sip").texts("allow-targets"), network),
             bans: self.bans(self.file.section("sip").fields("bans")),
             limits: SipLimits::default(),
@@ -291,9 +294,9 @@ impl<'a> Judge<'a> {
                 if !wrong_kind {
                     let message = format!("`{missing}` is missing under `[tls]`");
                     let fault = Fault::missing(format!("tls.{missing}"), message);
-                    self.faults.push(
-                        fault.help("turn.tls, turn.dtls, sip.tls, xmpp.client and xmpp.client-tls need both"),
-                    );
+                    self.faults.push(fault.help(
+                        "turn.tls, turn.dtls, sip.tls, sip.wss, xmpp.client and xmpp.client-tls need both",
+                    ));
                 }
                 None
             }

@@ -53,7 +53,7 @@ impl Plan {
     pub fn listeners(&self) -> impl Iterator<Item = (Service, Transport, &Listener)> {
         let turn = &self.turn;
         let sip = &self.sip;
-        let rows: [(Service, Transport, &[Listener]); 9] = [
+        let rows: [(Service, Transport, &[Listener]); 11] = [
             (Service::Turn, Transport::Udp, &turn.udp),
             (Service::Turn, Transport::Tcp, &turn.tcp),
             (Service::Turn, Transport::Tls, &turn.tls),
@@ -61,6 +61,8 @@ impl Plan {
             (Service::Sip, Transport::Udp, &sip.udp),
             (Service::Sip, Transport::Tcp, &sip.tcp),
             (Service::Sip, Transport::Tls, &sip.tls),
+            (Service::Sip, Transport::Ws, &sip.ws),
+            (Service::Sip, Transport::Wss, &sip.wss),
             (Service::Xmpp, Transport::Tcp, &self.xmpp.client),
             (Service::Xmpp, Transport::Tls, &self.xmpp.client_tls),
         ];
@@ -175,6 +177,12 @@ pub struct SipPlan {
     pub tcp: Vec<Listener>,
     /// TLS listeners.
     pub tls: Vec<Listener>,
+    /// Listeners for WebSockets alone.
+    pub ws: Vec<Listener>,
+    /// The same inside TLS.
+    pub wss: Vec<Listener>,
+    /// The pages that may open WebSockets; none: all.
+    pub origins: Vec<String>,
     /// Ranges inside that requests may name as their targets.
     pub allow_targets: Vec<Network>,
     /// Who is shut out for failed sign-ins, of SIP and XMPP alike.

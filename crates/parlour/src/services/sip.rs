@@ -19,7 +19,7 @@ use ::sip::stack::{Input, Output, Parcel, Stack, Token};
 use ::sip::transport::lookup::Question;
 use names::Names;
 use net::tls::{ServerName, Towards};
-use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Tag};
+use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Subprotocol, Tag, Unwanted, WebRequest};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -105,6 +105,20 @@ impl Sip {
             }
         };
         self.handle(desk, input);
+    }
+
+    /// A client asks for a WebSocket: SIP is spoken on it, whatever the path (RFC 7118 §4).
+    pub fn upgrades(&self, shared: &Shared, request: &WebRequest<'_>) -> Result<Subprotocol, Unwanted> {
+        let origins = &shared.plan.sip.origins;
+        let is_listed = |origin: &str| origins.iter().any(|listed| listed.eq_ignore_ascii_case(origin));
+        // Only browsers say which page asks: this keeps out their scripts, nobody else.
+        if !origins.is_empty() && !request.origin.is_none_or(is_listed) {
+            return Err(Unwanted::Origin);
+        }
+        match request.offers("sip") {
+            true => Ok(Subprotocol { name: "sip", text_only: false }),
+            false => Err(Unwanted::Protocol),
+        }
     }
 
     /// The switchboard answers a question of this service.

@@ -79,7 +79,8 @@ fn everything_that_can_be_written() {
     let plan = plan(&text);
     assert_eq!(plan.domains[0].admins[0].as_str(), "joe@falcot.com");
     assert_eq!(plan.domains[0].rooms.as_ref().map(wire::Domain::as_str), Some("conference.falcot.com"));
-    assert_eq!(plan.listeners().count(), 11);
+    assert_eq!(plan.listeners().count(), 13);
+    assert_eq!(plan.sip.origins, ["https://falcot.com"]);
     assert_eq!(plan.admin.metrics.len(), 1);
     assert_eq!(plan.sip.udp[1].host, Host::One("2001:db8::5".parse().expect("valid")));
     assert_eq!(plan.turn.allow_peers[1].to_string(), "::1/128");
@@ -242,6 +243,25 @@ fn plain_and_sealed_share_a_port_of_turn_when_written_alike() {
 }
 
 #[test]
+fn where_browsers_come_in() {
+    let help = "choose another port, or another address on both sides";
+    let text = |more: &str| format!("{DOMAIN}{TLS}[sip]\nws = [\":5080\"]\nwss = [\":5080\"]\n{more}");
+    assert_eq!(
+        plan(&text("origins = [\"HTTPS://Falcot.com:8443\"]")).sip.origins,
+        ["https://falcot.com:8443"]
+    );
+    check(
+        &text("tcp = [\":5080\"]\norigins = [\"falcot.com\", \"https://falcot.com/\"]"),
+        &[
+            &format!("7:7 sip.ws: `:5080` of sip.ws clashes with `:5080` of sip.tcp in line 9 | {help}"),
+            &format!("8:8 sip.wss: `:5080` of sip.wss clashes with `:5080` of sip.tcp in line 9 | {help}"),
+            "10:12 sip.origins: `falcot.com` is not the origin of a page | write scheme and host alone, as in \"https://falcot.com\"",
+            "10:26 sip.origins: `https://falcot.com/` is not the origin of a page | write scheme and host alone, as in \"https://falcot.com\"",
+        ],
+    );
+}
+
+#[test]
 fn numbers_addresses_and_ranges() {
     check(
         &format!(
@@ -264,7 +284,7 @@ fn numbers_addresses_and_ranges() {
 
 #[test]
 fn certificates() {
-    let need = "turn.tls, turn.dtls, sip.tls, xmpp.client and xmpp.client-tls need both";
+    let need = "turn.tls, turn.dtls, sip.tls, sip.wss, xmpp.client and xmpp.client-tls need both";
     check(
         &format!("{DOMAIN}[xmpp]\nclient = [\":5222\"]\n"),
         &[&format!("0:0 tls.certificate: `certificate` is missing under `[tls]` | {need}")],

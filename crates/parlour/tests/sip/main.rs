@@ -20,6 +20,7 @@ mod sipvicious;
 mod storage;
 mod strangers;
 mod transports;
+mod web;
 mod why;
 
 use testkit::House;

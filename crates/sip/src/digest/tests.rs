@@ -299,12 +299,17 @@ fn challenges() {
 fn clients_that_stumble_are_offered_md5_alone() {
     let offer = |header: &str, keys: &Keys| {
         let request = request(header);
+        let request = match header.starts_with("User-Agent: JsSIP") {
+            true => request.replace("SIP/2.0/UDP", "SIP/2.0/WSS"),
+            false => request,
+        };
         Algorithms::offer(&Message::parse(request.as_bytes()).unwrap(), Some(keys))
     };
     let all = directory().get(&roland()).unwrap().keys.clone();
     assert_eq!(offer("User-Agent: Linphone/5.1\r\n", &all), Algorithms::ALL);
     assert_eq!(offer("User-Agent: baresip v3.2.0 (x86_64/Linux)\r\n", &all), Algorithms::ALL);
     assert_eq!(offer("User-Agent: baresip v1.0.0 (x86_64/linux)\r\n", &all), Algorithms::MD5);
+    assert_eq!(offer("User-Agent: JsSIP 3.13.8\r\n", &all), Algorithms::MD5);
     assert_eq!(offer("", &all), Algorithms::ALL);
     let sha256 = Keys { sha256: all.sha256, ..Keys::default() };
     assert_eq!(

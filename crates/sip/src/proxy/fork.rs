@@ -312,6 +312,7 @@ impl Stack {
             // What came for a sips URI is recorded as sips (RFC 3261 §16.6 step 4), on the sides where that is true.
             match transport {
                 Transport::Tls if secure => format!("<sips:{user}@{host};lr>"),
+                Transport::Wss if secure => format!("<sips:{user}@{host};transport=ws;lr>"),
                 _ => format!("<sip:{user}@{host}{};lr>", transport_param(transport)),
             }
         };

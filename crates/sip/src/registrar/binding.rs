@@ -99,14 +99,15 @@ impl Binding {
         }
     }
 
-    /// The connection without which it is nothing: its phone's flow (RFC 5626).
+    /// The connection without which it is nothing: its phone's flow (RFC 5626), or a WebSocket.
     pub fn stream(&self) -> Option<ConnectionId> {
-        if self.instance().is_none() || !self.path().is_empty() {
+        if !self.path().is_empty() {
             return None;
         }
-        match self.arrival()?.flow {
-            Flow::Stream(conn) => Some(conn),
-            Flow::Datagram { .. } => None,
+        let arrival = self.arrival()?;
+        match arrival.flow {
+            Flow::Stream(conn) if self.instance().is_some() || arrival.transport.is_web() => Some(conn),
+            _ => None,
         }
     }
 
@@ -135,7 +136,12 @@ impl Binding {
         if head[0] != VERSION || !ordered {
             return None;
         }
-        let arrival = token::read_arrival(arrival).and_then(|arrival| renewed(arrival, listeners));
+        let arrival = token::read_arrival(arrival);
+        if arrival.is_some_and(|arrival| arrival.transport.is_web()) {
+            // Nobody but its browser opens it again, and that registers anew.
+            return None;
+        }
+        let arrival = arrival.and_then(|arrival| renewed(arrival, listeners));
         Some(Self {
             text: with_arrival(text.to_vec(), arrival.as_ref()),
             ends,

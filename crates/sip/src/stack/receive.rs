@@ -2,7 +2,7 @@
 
 use super::{Output, Parcel, Stack, scanner};
 use crate::framing::{self, Frame, Framer};
-use crate::message::{List, Malformed, Message, Via};
+use crate::message::{Fault, List, Malformed, Message, Via};
 use crate::transaction::Timer;
 use crate::transport::{Arrival, Branch, return_address};
 use std::net::{IpAddr, SocketAddr};
@@ -33,6 +33,9 @@ impl Stack {
         let Some(connection) = self.connections.get_mut(conn) else { return };
         connection.heard = now;
         let arrival = connection.arrival;
+        if arrival.transport.is_web() {
+            return self.web_message(now, arrival, conn, bytes);
+        }
         let mut framer = std::mem::replace(&mut connection.framer, empty);
         let mut rest = bytes;
         let mut whole = false;
@@ -52,6 +55,19 @@ impl Stack {
             connection.framer = framer;
         }
         self.watch(now, conn, partial, whole);
+    }
+
+    /// What a WebSocket brings is one message, as a datagram is: its end is known without a Content-Length (RFC 7118 §5.1).
+    fn web_message(&mut self, now: Instant, arrival: Arrival, conn: ConnectionId, bytes: &[u8]) {
+        match bytes {
+            framing::PING => self.out.push_back(Output::Write { conn, bytes: framing::PONG.to_vec() }),
+            framing::PONG | [] => {}
+            _ if bytes.len() > self.config.limits.message => {
+                self.malformed(now, &arrival, &Malformed::new(bytes, Fault::BodyTooLarge));
+                self.out.push_back(Output::Close { conn });
+            }
+            _ => self.message(now, arrival, bytes, None),
+        }
     }
 
     /// A message that has begun must end in time (`whole`: one has just ended): whoever sends a byte a minute holds a buffer for nothing.

@@ -117,6 +117,10 @@ impl Stack {
 
     fn dial(&mut self, now: Instant, peer: Peer, bytes: Vec<u8>, owner: Option<Id>) -> bool {
         let (transport, to, name) = peer.clone();
+        if transport.is_web() {
+            // Only the client can open one.
+            return false;
+        }
         match self.connections.send(peer, bytes, owner) {
             Route::Open(conn, bytes) => {
                 if let Some(owner) = owner {

@@ -54,7 +54,12 @@ pub fn write_arrival(out: &mut Vec<u8>, arrival: &Arrival) {
             out.extend_from_slice(&socket.0.to_be_bytes());
         }
         Flow::Stream(id) => {
-            out.push(if arrival.transport == Transport::Tls { 2 } else { 1 });
+            out.push(match arrival.transport {
+                Transport::Tls => 2,
+                Transport::Ws => 3,
+                Transport::Wss => 4,
+                Transport::Tcp | Transport::Udp | Transport::Dtls => 1,
+            });
             out.extend_from_slice(&id.worker.0.to_be_bytes());
             out.extend_from_slice(&id.slot.to_be_bytes());
             out.extend_from_slice(&id.generation.to_be_bytes());
@@ -86,6 +91,8 @@ pub fn read_arrival(mut bytes: &[u8]) -> Option<Arrival> {
         0 => (Transport::Udp, Err(SocketId(u32::from_be_bytes(take(rest)?)))),
         1 => (Transport::Tcp, Ok(connection(rest)?)),
         2 => (Transport::Tls, Ok(connection(rest)?)),
+        3 => (Transport::Ws, Ok(connection(rest)?)),
+        4 => (Transport::Wss, Ok(connection(rest)?)),
         _ => return None,
     };
     let (local, peer) = (read_address(rest)?, read_address(rest)?);
@@ -131,9 +138,9 @@ mod tests {
         let local: SocketAddr = "192.0.2.7:5060".parse().expect("valid");
         let datagram = Flow::Datagram { socket: SocketId(3), local: local.ip(), peer };
         let stream = Flow::Stream(ConnectionId { worker: WorkerId(1), slot: 77, generation: 5 });
-        for (flow, transport) in
-            [(datagram, Transport::Udp), (stream, Transport::Tcp), (stream, Transport::Tls)]
-        {
+        let streams = [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
+        let streams = streams.into_iter().map(|transport| (stream, transport));
+        for (flow, transport) in streams.chain([(datagram, Transport::Udp)]) {
             let arrival = Arrival { flow, transport, local, peer };
             let text = write(&seal, b"call-1", Some(&arrival));
             assert_eq!(read(&seal, b"call-1", text.as_bytes()), Some(Some(arrival)));

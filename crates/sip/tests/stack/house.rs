@@ -224,7 +224,7 @@ impl House {
     ) -> ConnectionId {
         let proven = domains.iter().map(|domain| (*domain).into()).collect();
         let conn = self.next_stream(worker, peer.parse().unwrap());
-        let port = if transport == Transport::Tls { 5061 } else { 5060 };
+        let port = if transport.is_secure() { 5061 } else { 5060 };
         let local = SocketAddr::new("192.0.2.1".parse().unwrap(), port);
         let peer = peer.parse().unwrap();
         self.input(

@@ -23,6 +23,7 @@ mod sips;
 mod storage;
 mod streams;
 mod torture;
+mod web;
 mod why;
 mod workers;
 

@@ -59,6 +59,10 @@ limits! {
         read_buffer: usize = 512 * 1024,
         /// Bytes that a connection's peer has not taken yet.
         write_buffer: usize = 1024 * 1024,
+        /// The longest message of a WebSocket.
+        web_message: usize = 256 * 1024,
+        /// After this silence of a WebSocket its client is asked whether it is still there, and has as long to say so.
+        web_silence: Duration = Duration::from_secs(25),
         /// Letters waiting for one worker.
         mail: usize = 65_536,
         /// After SIGTERM: how long connections and calls may take to end.

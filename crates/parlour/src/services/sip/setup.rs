@@ -10,7 +10,7 @@ use ::sip::transport::{Listener, Listeners, host_text};
 use net::Bound;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
-use wire::Secret;
+use wire::{Secret, Transport};
 
 /// Connections that one worker opens at a time.
 const DIALS: usize = 1024;
@@ -63,14 +63,20 @@ pub(super) fn config(shared: &Shared) -> Config {
 
 fn listeners(network: &NetworkPlan, bound: &[Bound]) -> Listeners {
     let ours = bound.iter().filter(|bound| listen::owner(bound.tag) == Service::Sip);
-    let all: Vec<Listener> = ours
-        .map(|bound| Listener {
-            transport: bound.transport,
-            socket: bound.socket,
-            bound: bound.address,
-            host: host(network, bound.address).into(),
-        })
-        .collect();
+    let listener = |bound: &Bound, transport| Listener {
+        transport,
+        socket: bound.socket,
+        bound: bound.address,
+        host: host(network, bound.address).into(),
+    };
+    // Where streams come in, WebSockets do.
+    let web = |bound: &Bound| match bound.transport {
+        Transport::Tcp => Some(listener(bound, Transport::Ws)),
+        Transport::Tls => Some(listener(bound, Transport::Wss)),
+        _ => None,
+    };
+    let all: Vec<Listener> =
+        ours.flat_map(|bound| [Some(listener(bound, bound.transport)), web(bound)]).flatten().collect();
     let mut addresses = network.addresses.clone();
     if all.iter().any(|listener| listener.bound.ip().is_unspecified()) {
         addresses.extend([IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()]);

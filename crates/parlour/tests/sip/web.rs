@@ -1,0 +1,62 @@
+//! Browsers' SIP (RFC 7118): JsSIP in Node, over WebSockets of their own ports and on those of TCP and TLS.
+
+use crate::{PASSWORD, house};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+use testkit::House;
+use testkit::house::node;
+use testkit::process::run;
+
+const PACKAGES: &str = "cargo xtask test installs Node and its packages";
+
+fn people_talk(house: &House, scheme: &str, listener: &str) {
+    let mut command = node("sip/web/node.js");
+    command.args([scheme, &house.port(listener).to_string(), PASSWORD]);
+    command.env("NODE_EXTRA_CA_CERTS", house.dir().join("data/certs/authority.pem"));
+    let (code, output) = run(&mut command, PACKAGES, Duration::from_secs(60));
+    assert!(code == Some(0) && output.contains("done"), "{scheme} at {listener}: {code:?}\n{output}");
+}
+
+/// The first line of the answer to a request for a WebSocket.
+fn asked(port: u16, origin: &str, protocol: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: falcot.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{origin}\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Protocol: {protocol}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line.trim_end().to_owned()
+}
+
+#[test]
+fn pages_that_may_connect_are_listed_and_the_list_is_read_again() {
+    let house = house();
+    let (good, other) = ("Origin: https://falcot.com\r\n", "Origin: https://evil.example\r\n");
+    let granted = "HTTP/1.1 101 Switching Protocols";
+    for port in [house.port("sip.ws"), house.port("sip.tcp")] {
+        assert_eq!(asked(port, other, "sip"), granted);
+        assert_eq!(asked(port, other, "xmpp"), "HTTP/1.1 400 Bad Request");
+    }
+    house.set("sip", "origins", "[\"https://FALCOT.com\"]");
+    assert!(house.cli(&["reload"], "").status.success());
+    for port in [house.port("sip.ws"), house.port("sip.tcp")] {
+        assert_eq!(asked(port, other, "sip"), "HTTP/1.1 403 Forbidden");
+        assert_eq!(asked(port, good, "sip"), granted);
+        assert_eq!(asked(port, "", "sip"), granted, "what is no browser may say what it likes");
+    }
+    // TURN has no WebSockets.
+    assert_ne!(asked(house.port("turn.tcp"), good, "sip"), granted);
+}
+
+#[test]
+fn jssip_registers_writes_and_calls_over_websockets() {
+    let house = house();
+    for (scheme, listener) in [("ws", "sip.ws"), ("ws", "sip.tcp"), ("wss", "sip.wss"), ("wss", "sip.tls")] {
+        people_talk(&house, scheme, listener);
+    }
+}
