@@ -62,6 +62,34 @@ fn calls_that_are_given_up() {
     assert_eq!(callee.wait(Duration::from_secs(20)), Some(0), "{}", callee.output());
 }
 
+/// A caller and whom joe's phone is, each with its scenario; not one call may end otherwise than both say.
+fn meet(called: &str, caller: &str, count: u32, rate: &str) {
+    let house = house();
+    let mut callee = answering(&house, called, count);
+    succeed(&house, caller, count, &["-r", rate]);
+    assert_eq!(callee.wait(Duration::from_secs(20)), Some(0), "{}", callee.output());
+}
+
+#[test]
+fn ringing_that_is_acknowledged_and_updated() {
+    meet("ring-reliably", "call-reliably", 50, "25");
+}
+
+#[test]
+fn calls_that_are_acknowledged_late_and_held() {
+    meet("be-held", "hold", 30, "30");
+}
+
+#[test]
+fn calls_that_are_transferred() {
+    meet("transfer", "be-transferred", 50, "25");
+}
+
+#[test]
+fn calls_that_are_refused() {
+    meet("busy", "be-refused", 100, "50");
+}
+
 #[test]
 fn messages() {
     let house = house();
