@@ -18,7 +18,7 @@ mod writer;
 pub use handle::{Busy, Health, StoreHandle};
 pub use location::OpenError;
 pub use query::{
-    AccountRecord, Answer, BindingRow, Changes, Fault, OfflineMessage, Outcome, Query, RosterItem,
-    Subscription,
+    AccountRecord, Answer, ArchivedMessage, BindingRow, Changes, Document, Fault, OfflineMessage, Outcome,
+    Query, RosterItem, Span, Subscription,
 };
 pub use store::{Settings, Store};

@@ -7,6 +7,8 @@ use wire::{Account, Address};
 pub(crate) const MAX_CONTACT: usize = 1280;
 /// The longest roster name or list of groups, in octets.
 pub(crate) const MAX_TEXT: usize = 8192;
+/// The longest title of a document, in octets: every database can index it behind an account and a kind.
+pub(crate) const MAX_TITLE: usize = 1280;
 /// The longest payload, in octets.
 pub(crate) const MAX_PAYLOAD: usize = 1 << 20;
 /// Stands between two groups of a roster item; it cannot occur in XML (XML 1.0 §2.2).
@@ -93,6 +95,57 @@ pub enum Query {
         /// The last one to forget.
         up_to: i64,
     },
+
+    /// Keeps a document of an account, or forgets it where it has no payload; [`Fault::Full`] where the account would have
+    /// more than `limit` octets of this kind.
+    PutDocument {
+        /// Whose.
+        account: Address,
+        /// What, under which name.
+        document: Document,
+        /// Octets of payloads and titles.
+        limit: u64,
+    },
+    /// A document of an account: [`Answer::Document`].
+    LoadDocument {
+        /// Whose.
+        account: Address,
+        /// Its kind.
+        kind: i64,
+        /// Its title.
+        title: String,
+    },
+
+    /// Keeps a message in an account's archive; [`Fault::Invalid`] where its `id` is taken.
+    AddArchived {
+        /// Whose archive.
+        account: Address,
+        /// The message.
+        message: ArchivedMessage,
+    },
+    /// An account's messages of a span, oldest first: [`Answer::Archived`].
+    ListArchived {
+        /// Whose archive.
+        account: Address,
+        /// Which.
+        span: Span,
+        /// Whether those at its end are meant where there are more than `limit`.
+        last: bool,
+        /// How many at most.
+        limit: u32,
+    },
+    /// How many messages there are in a span: [`Answer::Count`].
+    CountArchived {
+        /// Whose archive.
+        account: Address,
+        /// Which.
+        span: Span,
+    },
+    /// Forgets what is older than an `id`, in every archive.
+    PurgeArchives {
+        /// The oldest `id` to keep.
+        before: i64,
+    },
 }
 
 /// What a [`Query`] was answered.
@@ -114,8 +167,12 @@ pub enum Answer {
     Roster(Vec<RosterItem>),
     /// To [`Query::ListOffline`].
     Offline(Vec<OfflineMessage>),
-    /// To [`Query::CountOffline`].
+    /// To [`Query::CountOffline`] and [`Query::CountArchived`].
     Count(u64),
+    /// To [`Query::LoadDocument`].
+    Document(Option<Vec<u8>>),
+    /// To [`Query::ListArchived`].
+    Archived(Vec<ArchivedMessage>),
 }
 
 /// Why a query was not carried out. Nothing of it is in the database.
@@ -220,6 +277,39 @@ pub struct OfflineMessage {
     pub payload: Vec<u8>,
 }
 
+/// What an account's clients keep with the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// What for: a number of the asker's choice.
+    pub kind: i64,
+    /// Under which name, among those of its kind.
+    pub title: String,
+    /// What is kept; `None` = nothing.
+    pub payload: Option<Vec<u8>>,
+}
+
+/// A message in an account's archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchivedMessage {
+    /// Unique in the account's archive; greater is later.
+    pub id: i64,
+    /// Whom the account talked to.
+    pub peer: String,
+    /// The message.
+    pub payload: Vec<u8>,
+}
+
+/// A part of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// What was said with this one; `None`: with anybody.
+    pub peer: Option<String>,
+    /// Only greater ids.
+    pub after: i64,
+    /// Only smaller ids.
+    pub before: i64,
+}
+
 impl Query {
     /// Whether it changes something.
     pub(crate) fn is_write(&self) -> bool {
@@ -233,6 +323,9 @@ impl Query {
                 | Self::RemoveRosterItem { .. }
                 | Self::AddOffline { .. }
                 | Self::RemoveOffline { .. }
+                | Self::PutDocument { .. }
+                | Self::AddArchived { .. }
+                | Self::PurgeArchives { .. }
         )
     }
 
@@ -251,6 +344,11 @@ impl Query {
             Self::ReplaceBindings { rows, .. } => check_bindings(rows),
             Self::PutRosterItem { item, .. } => check_item(item),
             Self::AddOffline { payload, .. } => check_payload(payload),
+            Self::PutDocument { document, .. } => check_document(document),
+            Self::AddArchived { message, .. } if message.peer.len() > MAX_CONTACT => {
+                Err(Fault::Invalid("an address is too long"))
+            }
+            Self::AddArchived { message, .. } => check_payload(&message.payload),
             _ => Ok(()),
         }
     }
@@ -281,6 +379,13 @@ fn check_item(item: &RosterItem) -> Result<(), Fault> {
         return Err(Fault::Invalid("a control character"));
     }
     item.pending.as_deref().map_or(Ok(()), check_payload)
+}
+
+fn check_document(document: &Document) -> Result<(), Fault> {
+    if document.title.len() > MAX_TITLE {
+        return Err(Fault::Invalid("a document's title is too long"));
+    }
+    document.payload.as_deref().map_or(Ok(()), check_payload)
 }
 
 fn check_payload(payload: &[u8]) -> Result<(), Fault> {

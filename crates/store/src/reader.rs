@@ -4,7 +4,7 @@ use crate::dialect::{Connection, Dialect, Trouble};
 use crate::handle::Job;
 use crate::location::Location;
 use crate::query::{Answer, Fault, Outcome, Query};
-use crate::tables::{accounts, bindings, offline, roster};
+use crate::tables::{accounts, archive, bindings, documents, offline, roster};
 use crate::writer::{connect, fault};
 use sqlx::Connection as _;
 use std::cell::RefCell;
@@ -76,6 +76,15 @@ async fn answer(connection: &mut Connection, query: &Query) -> sqlx::Result<Answ
             Answer::Offline(offline::list(connection, account, *after, *limit).await?)
         }
         Query::CountOffline(account) => Answer::Count(offline::count(connection, account).await?),
+        Query::LoadDocument { account, kind, title } => {
+            Answer::Document(documents::load(connection, account, *kind, title).await?)
+        }
+        Query::ListArchived { account, span, last, limit } => {
+            Answer::Archived(archive::list(connection, account, span, *last, *limit).await?)
+        }
+        Query::CountArchived { account, span } => {
+            Answer::Count(archive::count(connection, account, span).await?)
+        }
         _ => unreachable!("changes go to the writer"),
     })
 }

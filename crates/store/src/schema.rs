@@ -11,6 +11,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("migrations/0001_accounts_bindings_rosters_offline.sql"),
     ),
     ("keys of SHA-512", include_str!("migrations/0002_keys_of_sha512.sql")),
+    ("documents and archive", include_str!("migrations/0003_documents_and_archive.sql")),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS parlour_migrations (

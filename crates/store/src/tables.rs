@@ -1,7 +1,9 @@
 //! One file per table: its rows in and out.
 
 pub(crate) mod accounts;
+pub(crate) mod archive;
 pub(crate) mod bindings;
+pub(crate) mod documents;
 pub(crate) mod offline;
 pub(crate) mod roster;
 

@@ -2,9 +2,9 @@
 //! their statements.
 
 use crate::dialect::{Connection, Dialect};
-use crate::query::{Answer, BindingRow, Fault, Outcome, Query, RosterItem};
+use crate::query::{Answer, ArchivedMessage, BindingRow, Fault, Outcome, Query, RosterItem};
 use crate::tables::offline::Addition;
-use crate::tables::{accounts, bindings, offline, roster};
+use crate::tables::{accounts, archive, bindings, documents, offline, roster};
 use rustc_hash::FxHashMap;
 use sqlx::Connection as _;
 use wire::Address;
@@ -41,6 +41,12 @@ async fn alone(connection: &mut Connection, dialect: Dialect, query: &Query) -> 
             }
         }
         Query::PurgeBindings { before } => bindings::purge(connection, *before).await?,
+        Query::PutDocument { account, document, limit } => {
+            if !documents::put(connection, dialect, account, document, *limit).await? {
+                return Ok(Err(Fault::Full));
+            }
+        }
+        Query::PurgeArchives { before } => archive::purge(connection, *before).await?,
         _ => unreachable!("every other change is gathered, and look-ups are never here"),
     }
     Ok(Ok(Answer::Done))
@@ -57,6 +63,7 @@ struct Gathered<'a> {
     messages: Vec<Addition<'a>>,
     /// Whose each of `messages` is.
     askers: Vec<usize>,
+    archived: Vec<(&'a Address, &'a ArchivedMessage)>,
 }
 
 impl<'a> Gathered<'a> {
@@ -78,6 +85,7 @@ impl<'a> Gathered<'a> {
                 let last = self.forgotten.entry(account).or_insert(*up_to);
                 *last = (*last).max(*up_to);
             }
+            Query::AddArchived { account, message } => self.archived.push((account, message)),
             _ => return false,
         }
         true
@@ -93,6 +101,9 @@ impl<'a> Gathered<'a> {
             bindings::replace(connection, &self.bindings.into_iter().collect::<Vec<_>>()).await?;
         }
         write_roster(connection, dialect, self.roster).await?;
+        if !self.archived.is_empty() {
+            archive::add(connection, &self.archived).await?;
+        }
         for (account, up_to) in self.forgotten {
             offline::remove(connection, account, up_to).await?;
         }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 use store::{
-    Answer, BindingRow, Changes, Fault, OfflineMessage, Query, RosterItem, Settings, Store, Subscription,
+    Answer, ArchivedMessage, BindingRow, Changes, Document, Fault, OfflineMessage, Query, RosterItem,
+    Settings, Span, Store, Subscription,
 };
 use wire::{Account, Address, Keys, Scram};
 
@@ -373,4 +374,80 @@ fn it_answers_inside_a_runtime() {
     let outcome = runtime
         .block_on(async { store.handle().query(Query::CountOffline(address("joe@falcot.com"))).await });
     assert_eq!(outcome, Ok(Answer::Count(0)));
+}
+
+fn document(title: &str, payload: Option<&str>) -> Document {
+    let payload = payload.map(|payload| payload.as_bytes().to_vec());
+    Document { kind: 2, title: title.into(), payload }
+}
+
+fn put_document(account: &str, title: &str, payload: Option<&str>) -> Query {
+    Query::PutDocument { account: address(account), document: document(title, payload), limit: 16 }
+}
+
+fn load_document(store: &Store, account: &str, title: &str) -> Option<String> {
+    let query = Query::LoadDocument { account: address(account), kind: 2, title: title.into() };
+    match ask(store, query) {
+        Ok(Answer::Document(payload)) => payload.map(|payload| String::from_utf8(payload).expect("text")),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn documents_are_kept_by_title_up_to_a_limit_of_octets() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = house(folder.path());
+    ask(&store, put_document("roland@falcot.com", "a", Some("12345678"))).expect("stored");
+    ask(&store, put_document("roland@falcot.com", "b", Some("123456"))).expect("stored");
+    assert_eq!(ask(&store, put_document("roland@falcot.com", "c", Some(""))), Err(Fault::Full));
+    // What replaces is not counted twice.
+    ask(&store, put_document("roland@falcot.com", "a", Some("87654321"))).expect("stored");
+    assert_eq!(ask(&store, put_document("roland@falcot.com", "a", Some("123456789"))), Err(Fault::Full));
+    let store = again(store, folder.path());
+    assert_eq!(load_document(&store, "roland@falcot.com", "a").as_deref(), Some("87654321"));
+    assert_eq!(load_document(&store, "joe@falcot.com", "a"), None);
+    ask(&store, put_document("roland@falcot.com", "a", None)).expect("stored");
+    assert_eq!(load_document(&store, "roland@falcot.com", "a"), None);
+    ask(&store, put_document("roland@falcot.com", "c", Some("x"))).expect("stored");
+    let nobody = put_document("nobody@falcot.com", "a", Some("x"));
+    assert_eq!(ask(&store, nobody), Err(Fault::NoAccount));
+}
+
+fn archived(id: i64, peer: &str) -> ArchivedMessage {
+    ArchivedMessage { id, peer: peer.into(), payload: format!("m{id}").into_bytes() }
+}
+
+fn list_archived(store: &Store, peer: Option<&str>, after: i64, before: i64, last: bool) -> Vec<i64> {
+    let span = Span { peer: peer.map(str::to_owned), after, before };
+    let query = Query::ListArchived { account: address("roland@falcot.com"), span, last, limit: 3 };
+    match ask(store, query) {
+        Ok(Answer::Archived(messages)) => messages.iter().map(|message| message.id).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_archive_is_read_by_span_peer_and_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = house(folder.path());
+    let add = |account: &str, id, peer| {
+        let query = Query::AddArchived { account: address(account), message: archived(id, peer) };
+        ask(&store, query)
+    };
+    for id in [5, 1, 4, 2, 3] {
+        add("roland@falcot.com", id, if id % 2 == 0 { "even@x" } else { "odd@x" }).expect("stored");
+    }
+    add("joe@falcot.com", 3, "odd@x").expect("stored");
+    assert!(matches!(add("roland@falcot.com", 3, "odd@x"), Err(Fault::Invalid(_))));
+    assert_eq!(list_archived(&store, None, 0, i64::MAX, false), [1, 2, 3]);
+    assert_eq!(list_archived(&store, None, 0, i64::MAX, true), [3, 4, 5]);
+    assert_eq!(list_archived(&store, None, 2, 5, false), [3, 4]);
+    assert_eq!(list_archived(&store, Some("even@x"), 0, i64::MAX, true), [2, 4]);
+    let count = |after| {
+        let span = Span { peer: Some("odd@x".into()), after, before: i64::MAX };
+        ask(&store, Query::CountArchived { account: address("roland@falcot.com"), span })
+    };
+    assert_eq!((count(0), count(3)), (Ok(Answer::Count(3)), Ok(Answer::Count(1))));
+    ask(&store, Query::PurgeArchives { before: 3 }).expect("stored");
+    assert_eq!(list_archived(&store, None, 0, i64::MAX, false), [3, 4, 5]);
 }

@@ -1,0 +1,71 @@
+//! What accounts said and heard (XEP-0313), by the time that is in its `id`.
+
+use crate::dialect::{Connection, Statement, pieces};
+use crate::query::{ArchivedMessage, Span};
+use sqlx::Row as _;
+use wire::Address;
+
+/// Keeps messages.
+pub(crate) async fn add(
+    connection: &mut Connection,
+    rows: &[(&Address, &ArchivedMessage)],
+) -> sqlx::Result<()> {
+    for piece in pieces(rows) {
+        let mut statement = Statement::new("INSERT INTO archived_messages (account, id, peer, payload) ");
+        statement.push_values(piece, |mut values, (account, message)| {
+            values.push_bind(account.as_str()).push_bind(message.id);
+            values.push_bind(message.peer.as_str()).push_bind(&message.payload[..]);
+        });
+        statement.build().execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+fn within(statement: &mut Statement, account: &Address, span: &Span) {
+    statement.push(" FROM archived_messages WHERE account = ").push_bind(account.as_str().to_owned());
+    statement.push(" AND id > ").push_bind(span.after).push(" AND id < ").push_bind(span.before);
+    if let Some(peer) = &span.peer {
+        statement.push(" AND peer = ").push_bind(peer.clone());
+    }
+}
+
+/// An account's messages of a span, the oldest first; where `last`, the newest of them.
+pub(crate) async fn list(
+    connection: &mut Connection,
+    account: &Address,
+    span: &Span,
+    last: bool,
+    limit: u32,
+) -> sqlx::Result<Vec<ArchivedMessage>> {
+    let mut statement = Statement::new("SELECT id, peer, payload");
+    within(&mut statement, account, span);
+    statement.push(if last { " ORDER BY id DESC LIMIT " } else { " ORDER BY id LIMIT " });
+    statement.push_bind(i64::from(limit));
+    let rows = statement.build().fetch_all(connection).await?;
+    let message = |row: &crate::dialect::Row| {
+        Ok(ArchivedMessage {
+            id: row.try_get_unchecked(0)?,
+            peer: row.try_get_unchecked(1)?,
+            payload: row.try_get_unchecked(2)?,
+        })
+    };
+    let mut messages = rows.iter().map(message).collect::<sqlx::Result<Vec<_>>>()?;
+    if last {
+        messages.reverse();
+    }
+    Ok(messages)
+}
+
+/// How many messages an account has in a span.
+pub(crate) async fn count(connection: &mut Connection, account: &Address, span: &Span) -> sqlx::Result<u64> {
+    let mut statement = Statement::new("SELECT COUNT(*)");
+    within(&mut statement, account, span);
+    let count: i64 = statement.build_query_scalar().fetch_one(connection).await?;
+    Ok(u64::try_from(count).unwrap_or_default())
+}
+
+/// Forgets what is older than an `id`, whosesoever it is.
+pub(crate) async fn purge(connection: &mut Connection, before: i64) -> sqlx::Result<()> {
+    let mut statement = Statement::new("DELETE FROM archived_messages WHERE id < ");
+    statement.push_bind(before).build().execute(connection).await.map(drop)
+}
