@@ -79,7 +79,8 @@ const TABLE: [(&str, &str, Verdict); 50] = [
     ("test", "none; it lies in the archive", Dropped),
 ];
 
-/// The same for RFC 5118. Its §4.10 says that both forms must be tolerated.
+/// The same for RFC 5118, as its text prints them, with the line ends and the Content-Length of a message that travels: what
+/// it prints counts other line ends, or nothing that is there. Its §4.10 says that both forms must be tolerated.
 const TABLE_IPV6: [(&str, &str, Verdict); 12] = [
     ("ipv6-good", "4.1", Read(|m| assert_eq!(host(m), ("2001:db8::10", None)), "registered")),
     ("ipv6-bad", "4.2", Answered(Fault::RequestUri)),

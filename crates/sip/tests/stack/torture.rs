@@ -1,14 +1,15 @@
-//! What the proxy and the registrar make of the torture messages of RFC 4475 that can be read, in a house that serves
+//! What the proxy and the registrar make of the torture messages of RFC 4475 and RFC 5118, in a house that serves
 //! the domain of whoever sent them.
 
 use crate::house::House;
 use sip::message::{Message, NameAddr};
 use sip::stack::Input;
+use sip::transport::Listener;
 use std::sync::Arc;
-use wire::{Account, Address, Directory, Domain, Keys, SocketId};
+use wire::{Account, Address, Directory, Domain, Keys, SocketId, Transport};
 
-fn file(name: &str) -> Vec<u8> {
-    let path = format!("{}/tests/data/torture/{name}.dat", env!("CARGO_MANIFEST_DIR"));
+fn file(folder: &str, name: &str) -> Vec<u8> {
+    let path = format!("{}/tests/data/{folder}/{name}.dat", env!("CARGO_MANIFEST_DIR"));
     std::fs::read(path).unwrap()
 }
 
@@ -25,9 +26,17 @@ fn directory(message: &Message<'_>) -> Directory {
 }
 
 #[track_caller]
-fn check(name: &str, expected: &str) {
-    let bytes = file(name);
-    let mut house = House::with(1, |config| config.targets = vec![("127.0.0.1".parse().unwrap(), 32)]);
+fn check(folder: &str, name: &str, expected: &str) {
+    let bytes = file(folder, name);
+    let mut house = House::with(1, |config| {
+        config.targets = vec![("127.0.0.1".parse().unwrap(), 32)];
+        config.listeners.all.push(Listener {
+            transport: Transport::Udp,
+            socket: Some(SocketId(2)),
+            bound: "[2001:db8::1]:5060".parse().unwrap(),
+            host: "falcot.com".into(),
+        });
+    });
     house.finds_everything = true;
     if let Ok(message) = Message::parse(&bytes) {
         house.stacks[0].set_directory(house.now, Arc::new(directory(&message)));
@@ -101,5 +110,26 @@ const TABLE: [(&str, &str); 50] = [
 
 #[test]
 fn rfc_4475() {
-    TABLE.iter().for_each(|(name, expected)| check(name, expected));
+    TABLE.iter().for_each(|(name, expected)| check("torture", name, expected));
+}
+
+/// The same for RFC 5118.
+const TABLE_IPV6: [(&str, &str); 12] = [
+    ("ipv4-mapped-ipv6", "INVITE to 203.0.113.1:5060"),
+    ("ipv6-bad", "400 Malformed Request-URI"),
+    ("ipv6-bug-abnf-3-colons", "OPTIONS to [2001:db8::c000:201]:5060"),
+    ("ipv6-correct-abnf-2-colons", "OPTIONS to [2001:db8::c000:201]:5060"),
+    ("ipv6-good", "REGISTER to [2001:db8::10]:5060"),
+    ("ipv6-in-sdp", "INVITE to [2001:db8::10]:5060"),
+    ("mult-ip-in-header", "BYE to 203.0.113.1:5060"),
+    ("mult-ip-in-sdp", "INVITE to [2001:db8::10]:5060"),
+    ("port-ambiguous", "REGISTER to [2001:db8::10:5070]:5060"),
+    ("port-unambiguous", "REGISTER to [2001:db8::10]:5070"),
+    ("via-received-param-no-delim", "OPTIONS to [2001:db8::10]:5060"),
+    ("via-received-param-with-delim", "BYE to [2001:db8::10]:5060"),
+];
+
+#[test]
+fn rfc_5118() {
+    TABLE_IPV6.iter().for_each(|(name, expected)| check("torture-ipv6", name, expected));
 }
