@@ -18,6 +18,16 @@ fn people_talk(house: &House, scheme: &str, listener: &str) {
     assert!(code == Some(0) && output.contains("done"), "{scheme} at {listener}: {code:?}\n{output}");
 }
 
+#[test]
+fn jssip_in_a_browser_calls_with_sound() {
+    let house = house();
+    let mut command = node("sip/web/chromium.js");
+    command.args(["sip.ws", "sip.wss"].map(|listener| house.port(listener).to_string()));
+    command.args([PASSWORD.as_ref(), house.dir().join("data/certs/falcot.com.pem").as_os_str()]);
+    let (code, output) = run(&mut command, PACKAGES, Duration::from_secs(60));
+    assert!(code == Some(0) && output.contains("done"), "{code:?}\n{output}");
+}
+
 /// The first line of the answer to a request for a WebSocket.
 fn asked(port: u16, origin: &str, protocol: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
