@@ -16,6 +16,7 @@ mod outbound;
 mod phone;
 mod policy;
 mod races;
+mod registrar;
 mod registration;
 mod scene;
 mod serial;
