@@ -12,6 +12,7 @@ mod meaning;
 pub mod plan;
 mod quantity;
 pub mod secret;
+mod sip;
 pub mod template;
 mod tls;
 mod turn;

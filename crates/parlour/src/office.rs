@@ -172,7 +172,11 @@ impl Handler for Office {
     }
 
     fn welcomes(&self, now: Instant, tag: Tag, peer: SocketAddr) -> bool {
-        listen::owner(tag) == plan::Service::Turn || !self.doorman.bans(now, peer.ip())
+        match listen::owner(tag) {
+            plan::Service::Turn => true,
+            plan::Service::Sip => self.sip.has_room(&self.shared) && !self.doorman.bans(now, peer.ip()),
+            plan::Service::Xmpp => !self.doorman.bans(now, peer.ip()),
+        }
     }
 
     fn upgrades(&mut self, tag: Tag, request: &WebRequest<'_>) -> Result<Subprotocol, Unwanted> {

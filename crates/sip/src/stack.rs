@@ -306,7 +306,7 @@ impl Stack {
             digest: config.digest(),
             keyring: Keyring::default(),
             timers: Timers::default(),
-            table: Table::new(limits.transactions),
+            table: Table::new(limits.transactions, limits.per_source),
             asked: Slab::new(limits.transactions),
             connections: Connections::new(limits.dials),
             blocked: Blocked::default(),
@@ -405,6 +405,7 @@ impl Stack {
     /// The calendar was set, or limits and rules have changed. Transactions at work go on by the old ones.
     pub fn set_config(&mut self, config: Config, epoch: Epoch) {
         self.digest.set_lifetime(config.nonce);
+        self.table.set_per_source(config.limits.per_source);
         self.seal = Seal::new(&config.secret);
         (self.config, self.epoch) = (config, epoch);
     }

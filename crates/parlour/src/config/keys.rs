@@ -2,6 +2,7 @@
 //! refusal of anything else, and the administrator's page on configuration.
 
 mod bans;
+mod sip;
 mod turn;
 mod xmpp;
 
@@ -231,6 +232,8 @@ pub const SECTIONS: &[Section] = &[
                 example: "[]",
             },
             bans::KEY,
+            sip::AUTHENTICATE,
+            sip::LIMITS,
         ],
     },
     xmpp::SECTION,

@@ -5,7 +5,7 @@ use super::file::{File, Table, Typed};
 use super::listener::{self, Place};
 use super::plan::{
     AdminLimits, AdminPlan, DomainPlan, External, Host, Listener, Network, NetworkLimits, NetworkPlan, Plan,
-    SipLimits, SipPlan, StoragePlan, TlsPlan, TurnPlan, XmppPlan,
+    SipPlan, StoragePlan, TlsPlan, TurnPlan, XmppPlan,
 };
 use super::{host, tls};
 use std::collections::BTreeMap;
@@ -209,7 +209,8 @@ impl<'a> Judge<'a> {
             origins: self.each(self.file.section("sip").texts("origins"), listener::origin),
             allow_targets: self.each(self.file.section("sip").texts("allow-targets"), network),
             bans: self.bans(self.file.section("sip").fields("bans")),
-            limits: SipLimits::default(),
+            authenticate: self.sip_authenticate(self.file.section("sip")),
+            limits: self.sip_limits(self.file.section("sip").fields("limits")),
         };
         let xmpp = XmppPlan {
             client: self.listeners("xmpp", "client", Transport::Tcp, &mut places),

@@ -187,6 +187,8 @@ pub struct SipPlan {
     pub allow_targets: Vec<Network>,
     /// Who is shut out for failed sign-ins, of SIP and XMPP alike.
     pub bans: BansPlan,
+    /// Whether users must prove who they are.
+    pub authenticate: bool,
     /// What clients may cost.
     pub limits: SipLimits,
 }

@@ -93,6 +93,11 @@ impl Sip {
         }
     }
 
+    /// Whether this worker takes another stream: its share of those that there may be.
+    pub fn has_room(&self, shared: &Shared) -> bool {
+        self.open.len() < shared.plan.sip.limits.connections.div_ceil(usize::from(shared.workers))
+    }
+
     /// Mail for this service.
     pub fn mail(&mut self, desk: &mut Desk<'_, '_>, mail: Mail) {
         let input = match mail {

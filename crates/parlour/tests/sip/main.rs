@@ -11,6 +11,7 @@ mod crash;
 mod failover;
 mod federation;
 mod keepalive;
+mod limits;
 mod names;
 mod phones;
 mod policy;

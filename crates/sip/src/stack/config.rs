@@ -40,6 +40,8 @@ pub struct Config {
 pub struct Limits {
     /// Transactions at a time; more are refused with 503.
     pub transactions: usize,
+    /// Of those, requests of one source.
+    pub per_source: usize,
     /// Rows of the trace that tells why calls failed.
     pub trace: usize,
     /// Connections that are being opened at a time.

@@ -72,7 +72,7 @@ impl Stack {
         }
         let path = request.list(HeaderName::Path).collect::<Vec<_>>().join(&b", "[..]);
         let origin = Origin { call_id: request.call_id(), cseq: request.cseq().number, path: &path, arrival };
-        if !self.table.takes(request.bytes().len()) {
+        if !self.table.takes(arrival.peer.ip(), request.bytes().len()) {
             return Err(Refusal::Overload);
         }
         let first = self.registrar.apply(address, &changes, &origin, &self.config.rules, now)?;

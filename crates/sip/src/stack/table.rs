@@ -13,9 +13,10 @@ use crate::transaction::server_request::{self, ServerRequest};
 use crate::transport::{Arrival, Hop};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::collections::hash_map::Entry as Slot;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use wire::ConnectionId;
+use wire::{ConnectionId, Source};
 
 /// The machine of a server transaction.
 #[derive(Debug)]
@@ -154,6 +155,9 @@ pub(crate) struct Table {
     /// Bytes of the requests that are kept, and how many there may be for another to be taken in.
     kept: usize,
     most_kept: usize,
+    /// Server transactions of each source, and how many one may have.
+    by_source: FxHashMap<Source, usize>,
+    per_source: usize,
 }
 
 /// What a transaction may keep of its request, on average: their number alone would let few long requests take all
@@ -161,7 +165,7 @@ pub(crate) struct Table {
 const KEPT_EACH: usize = 4096;
 
 impl Table {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize, per_source: usize) -> Self {
         Self {
             rows: Slab::new(limit),
             by_key: FxHashMap::default(),
@@ -169,16 +173,24 @@ impl Table {
             unanswered: 0,
             kept: 0,
             most_kept: limit.saturating_mul(KEPT_EACH),
+            by_source: FxHashMap::default(),
+            per_source,
         }
+    }
+
+    /// How many server transactions one source may have from now on.
+    pub(crate) fn set_per_source(&mut self, per_source: usize) {
+        self.per_source = per_source;
     }
 
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether a server transaction with a request of that length finds room.
-    pub(crate) fn takes(&self, length: usize) -> bool {
-        self.rows.room() > 0 && self.kept + length <= self.most_kept
+    /// Whether a server transaction of that source, with a request of that length, finds room.
+    pub(crate) fn takes(&self, source: IpAddr, length: usize) -> bool {
+        let own = self.by_source.get(&Source::of(source)).copied().unwrap_or(0);
+        own < self.per_source && self.rows.room() > 0 && self.kept + length <= self.most_kept
     }
 
     /// How many requests are not finally answered.
@@ -201,10 +213,12 @@ impl Table {
 
     pub(crate) fn insert_server(&mut self, server: Server) -> Option<Id> {
         let (key, length) = (server.key, server.request.len());
-        if self.kept + length > self.most_kept {
+        let source = server.arrival.peer.ip();
+        if !self.takes(source, length) {
             return None;
         }
         let id = self.rows.insert(Box::new(Entry::Server(server)))?;
+        *self.by_source.entry(Source::of(source)).or_default() += 1;
         self.kept += length;
         self.by_key.insert(key, id);
         self.unanswered += 1;
@@ -303,8 +317,22 @@ impl Table {
     pub(crate) fn remove_server(&mut self, id: Id) {
         self.forget_request(id);
         if let Some(server) = self.server(id) {
+            let source = Source::of(server.arrival.peer.ip());
             self.forget_key(server.key, id);
             self.rows.remove(id);
+            self.forget_source(source);
+        }
+    }
+
+    fn forget_source(&mut self, source: Source) {
+        if let Slot::Occupied(mut count) = self.by_source.entry(source) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+        if self.by_source.capacity() > 1024 && self.by_source.len() < self.by_source.capacity() / 8 {
+            self.by_source.shrink_to(self.by_source.len() * 2);
         }
     }
 

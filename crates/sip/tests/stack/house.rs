@@ -118,6 +118,7 @@ pub(crate) fn config(me: u16, workers: u16) -> Config {
         targets: Vec::new(),
         limits: Limits {
             transactions: 1000,
+            per_source: 500,
             dials: 10,
             trace: 1000,
             head: 32 * 1024,

@@ -6,6 +6,7 @@ use md5::{Digest, Md5};
 use sha2::Sha256;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 const ALICE: &str = "198.51.100.1:5060";
 
@@ -361,4 +362,26 @@ fn scanners_hear_nothing() {
     assert!(house.stream(conn, &text).is_empty());
     assert!(house.is_closed(conn));
     assert_eq!(house.scanned(), 5);
+}
+
+#[test]
+fn a_source_does_not_take_the_whole_server() {
+    let mut house = House::with(1, |config| config.limits.per_source = 3);
+    house.names.insert("peer.example".to_owned(), vec!["203.0.113.1".parse().unwrap()]);
+    let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:x@peer.example>");
+    let mut ask = |house: &mut House, peer: &str, branch: &str| {
+        let text = request("MESSAGE", "sip:x@peer.example", peer, branch, parties, "");
+        house.datagram(peer, &text)[0].clone()
+    };
+    let first = "198.51.100.1:5060";
+    for branch in ["1", "2", "3"] {
+        assert!(ask(&mut house, first, branch).first_line().starts_with("MESSAGE "));
+    }
+    let refused = ask(&mut house, "198.51.100.1:7000", "4");
+    assert_eq!(refused.first_line(), "SIP/2.0 503 Service Unavailable", "whatever its port");
+    assert_eq!(refused.header("Retry-After"), ["5"]);
+    assert!(ask(&mut house, "198.51.100.2:5060", "5").first_line().starts_with("MESSAGE "), "another may");
+    house.wait(Duration::from_secs(70));
+    assert_eq!(house.transactions(), 0);
+    assert!(ask(&mut house, first, "6").first_line().starts_with("MESSAGE "), "what is over does not count");
 }

@@ -93,23 +93,27 @@ limits! {
 limits! {
     /// What SIP clients may cost.
     SipLimits {
-        /// The longest message, header and body.
+        /// The longest message, header and body (`sip.limits`).
         message: usize = 64 * 1024,
-        /// The longest header section.
+        /// The longest header section; half of the message where that is less.
         header: usize = 32 * 1024,
         /// Header fields in one message.
         header_fields: usize = 256,
         /// Transactions of one worker.
         transactions: usize = 200_000,
+        /// Requests of one source among them, an IPv4 address or an IPv6 /64 (`sip.limits`); more are answered 503.
+        per_source: usize = 100_000,
+        /// Streams, on all workers together (`sip.limits`).
+        connections: usize = 100_000,
         /// Rows of the trace for `parlour sip why`, on each worker; a call with one phone and a password has about 20.
         trace: usize = 32_768,
-        /// Bindings of one address of record.
+        /// Bindings of one address of record (`sip.limits`, as `contacts`).
         bindings: usize = 32,
-        /// A binding's life if the client names none (RFC 3261 §10.2.1.1).
+        /// A binding's life if the client names none (`sip.limits`; RFC 3261 §10.2.1.1).
         expires: Duration = Duration::from_secs(3600),
-        /// The shortest life of a binding; less is refused with 423.
+        /// The shortest life of a binding; less is refused with 423 (`sip.limits`).
         expires_min: Duration = Duration::from_secs(10),
-        /// The longest life of a binding; more is shortened.
+        /// The longest life of a binding; more is shortened (`sip.limits`).
         expires_max: Duration = Duration::from_secs(86_400),
         /// How long a digest nonce is good for.
         nonce: Duration = Duration::from_secs(300),

@@ -37,7 +37,7 @@ pub(super) fn config(shared: &Shared) -> Config {
         workers: shared.workers,
         listeners: listeners(&shared.plan.network, &shared.bound),
         secret: Secret::new(shared.key("sip")),
-        authenticate: true,
+        authenticate: shared.plan.sip.authenticate,
         nonce: limits.nonce,
         timing,
         rules: Rules {
@@ -49,6 +49,7 @@ pub(super) fn config(shared: &Shared) -> Config {
         targets: shared.plan.sip.allow_targets.iter().map(|range| (range.address, range.prefix)).collect(),
         limits: Limits {
             transactions: limits.transactions,
+            per_source: limits.per_source,
             dials: DIALS,
             trace: limits.trace,
             head: limits.header,

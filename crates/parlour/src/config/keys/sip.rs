@@ -1,0 +1,56 @@
+//! Keys of `[sip]`: who must prove who they are, and what clients may cost.
+
+use super::{Absent, Key, Kind};
+
+pub(super) const AUTHENTICATE: Key = Key {
+    name: "authenticate",
+    kind: Kind::Flag,
+    comment: "Whether users must prove who they are. false is for closed laboratories: whoever reaches this server may\n\
+              register as anybody, and call anywhere.",
+    absent: Absent::Same("true"),
+    example: "true",
+};
+
+pub(super) const LIMITS: Key = Key {
+    name: "limits",
+    kind: Kind::Fields(KEYS),
+    comment: "What registrations, requests and streams may cost.",
+    absent: Absent::Same("{}"),
+    example: "{ contacts = 32, expires = \"1h\", expires-min = \"10s\", expires-max = \"1d\", message = 65536, \
+              transactions-per-source = 100000, connections = 100000 }",
+};
+
+const KEYS: &[Key] = &[
+    number(
+        "contacts",
+        "Contacts that one address may have registered; a further one takes the place of the one refreshed the longest ago.",
+        "32",
+    ),
+    text("expires", "How long a registration lives that does not say so itself.", "\"1h\""),
+    text("expires-min", "The shortest life; less is refused with 423.", "\"10s\""),
+    text("expires-max", "The longest life; more is shortened.", "\"1d\""),
+    number(
+        "message",
+        "Octets of the longest message; half of them are for its header at most. More is refused with 513.",
+        "65536",
+    ),
+    number(
+        "transactions-per-source",
+        "Requests of one source (an IPv4 address, an IPv6 /64) that one worker has at work at a time, answered ones for\n\
+         up to half a minute more; beyond them it hears 503. A worker has 200 000 of all sources.",
+        "100000",
+    ),
+    number(
+        "connections",
+        "SIP streams at a time, on all workers together; what comes beyond them is closed at once.",
+        "100000",
+    ),
+];
+
+const fn number(name: &'static str, comment: &'static str, value: &'static str) -> Key {
+    Key { name, kind: Kind::Number, comment, absent: Absent::Same(value), example: value }
+}
+
+const fn text(name: &'static str, comment: &'static str, usual: &'static str) -> Key {
+    Key { name, kind: Kind::Text, comment, absent: Absent::Same(usual), example: usual }
+}

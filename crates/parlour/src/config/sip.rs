@@ -1,0 +1,55 @@
+//! What the table `sip` means beside its listeners.
+
+use super::file::Table;
+use super::meaning::Judge;
+use super::plan::SipLimits;
+use super::quantity;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl<'a> Judge<'a> {
+    /// Whether users must prove who they are.
+    pub(super) fn sip_authenticate(&mut self, table: &'a Table) -> bool {
+        let authenticate = table.flag("authenticate", true);
+        if !authenticate {
+            self.warnings.push(
+                "sip.authenticate: whoever reaches this server may register as anybody and call anywhere; only in a \
+                 closed laboratory"
+                    .into(),
+            );
+        }
+        authenticate
+    }
+
+    /// What SIP's clients may cost.
+    pub(super) fn sip_limits(&mut self, table: &'a Table) -> SipLimits {
+        let usual = SipLimits::default();
+        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let expires_max = self.duration(table, "expires-max", usual.expires_max, SECOND..=365 * DAY);
+        let expires_min =
+            self.duration(table, "expires-min", usual.expires_min.min(expires_max), SECOND..=DAY);
+        let expires = usual.expires.clamp(expires_min.min(expires_max), expires_max);
+        let expires = self.duration(table, "expires", expires, SECOND..=365 * DAY);
+        for (key, length) in [("expires-min", expires_min), ("expires", expires)] {
+            if let Some(typed) = table.text(key).filter(|_| length > expires_max) {
+                let fault = typed.fault(format!("`{}` is longer than expires-max", typed.value));
+                self.faults.push(fault.help(format!("at most {}", quantity::words(expires_max))));
+            }
+        }
+        // What everybody must take (RFC 3261 §18.1.1).
+        let message = count(self.count(table, "message", 65_536, 2_048..=1_048_576));
+        SipLimits {
+            bindings: count(self.count(table, "contacts", 32, 1..=1_000)),
+            expires,
+            expires_min,
+            expires_max,
+            message,
+            header: usual.header.min(message / 2),
+            per_source: count(self.count(table, "transactions-per-source", 100_000, 1..=200_000)),
+            connections: count(self.count(table, "connections", 100_000, 1..=10_000_000)),
+            ..usual
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What `[sip]` and `tls.roots` may say, and what is said of what they must not.
+
+use super::{DOMAIN, check, house, plan, read, write};
+use std::time::Duration;
+
+#[test]
+fn what_absence_means() {
+    let plan = plan(DOMAIN);
+    assert!(plan.sip.authenticate && plan.roots.is_empty());
+    let limits = &plan.sip.limits;
+    assert_eq!((limits.bindings, limits.message, limits.header), (32, 65_536, 32_768));
+    assert_eq!((limits.per_source, limits.connections), (100_000, 100_000));
+    let seconds = [limits.expires, limits.expires_min, limits.expires_max].map(|length| length.as_secs());
+    assert_eq!(seconds, [3_600, 10, 86_400]);
+}
+
+#[test]
+fn everything_that_can_be_written() {
+    let text = format!(
+        "{DOMAIN}[sip]\nauthenticate = false\n[sip.limits]\ncontacts = 2\nexpires-min = \"1m\"\nexpires-max = \"5m\"\n\
+         message = 4096\ntransactions-per-source = 7\nconnections = 9\n"
+    );
+    let plan = plan(&text);
+    let limits = &plan.sip.limits;
+    assert_eq!((limits.bindings, limits.message, limits.header), (2, 4_096, 2_048));
+    assert_eq!((limits.per_source, limits.connections), (7, 9));
+    assert_eq!((limits.expires_min, limits.expires_max), (Duration::from_secs(60), Duration::from_secs(300)));
+    assert_eq!(limits.expires, Duration::from_secs(300), "no longer than the longest");
+    let warning = "sip.authenticate: whoever reaches this server may register as anybody and call anywhere; only in a closed laboratory";
+    assert_eq!((plan.sip.authenticate, plan.warnings), (false, vec![warning.to_owned()]));
+}
+
+#[test]
+fn limits_that_contradict_one_another_or_everybody() {
+    check(
+        &format!(
+            "{DOMAIN}[sip]\nlimits = {{ expires = \"2h\", expires-max = \"1h\", contacts = 0, message = 100, conections = 1 }}\n"
+        ),
+        &[
+            "4:22 sip.limits.expires: `2h` is longer than expires-max | at most 1h",
+            "4:59 sip.limits.contacts: 0 is out of bounds | from 1 to 1000",
+            "4:72 sip.limits.message: 100 is out of bounds | from 2048 to 1048576",
+            "4:77 sip.limits.conections: there is no key `conections` under `[sip.limits]` | did you mean `connections`?",
+        ],
+    );
+}
+
+#[test]
+fn authorities_come_from_files_of_certificates() {
+    let dir = house();
+    let text = format!("{DOMAIN}[tls]\nroots = [\"c.pem\"]\n");
+    let plan = read(dir.path(), &text).unwrap_or_else(|refusal| panic!("{refusal}"));
+    assert_eq!(plan.roots.len(), 1);
+    assert!(plan.tls.is_none(), "whoever only connects needs no certificate");
+    write(dir.path(), "empty.pem", b"");
+    check(
+        &format!("{DOMAIN}[tls]\nroots = [\"nowhere.pem\", \"c.key\"]\n"),
+        &[
+            "4:10 tls.roots: nowhere.pem cannot be read: No such file or directory (os error 2) | ",
+            "4:25 tls.roots: no certificate is in c.key | ",
+        ],
+    );
+}
