@@ -238,7 +238,10 @@ impl Digest {
         };
         let right = is_right(request, credentials, &key, directory);
         match account {
-            Some(_) if right && self.is_new(name, credentials, unix) => Verdict::Granted(address),
+            // The directory's own name: whoever keeps it shares it.
+            Some(account) if right && self.is_new(name, credentials, unix) => {
+                Verdict::Granted(account.address.clone())
+            }
             Some(_) if right => Verdict::Stale,
             account => Verdict::Refused(account.map(|_| address)),
         }

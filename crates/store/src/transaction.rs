@@ -98,7 +98,8 @@ impl<'a> Gathered<'a> {
         outcomes: &mut [Outcome],
     ) -> sqlx::Result<()> {
         if !self.bindings.is_empty() {
-            bindings::replace(connection, &self.bindings.into_iter().collect::<Vec<_>>()).await?;
+            let mut changes: Vec<_> = self.bindings.into_iter().collect();
+            bindings::replace(connection, dialect, &mut changes).await?;
         }
         write_roster(connection, dialect, self.roster).await?;
         if !self.archived.is_empty() {

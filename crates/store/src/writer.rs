@@ -12,7 +12,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::time::sleep;
 
 /// Owns the connection that writes.
 pub(crate) struct Writer {
@@ -50,30 +51,35 @@ impl Writer {
         self.close().await;
     }
 
-    /// Waits for a change, then for more of them until the window ends or enough are there.
+    /// Waits for a change, then for the window to end: who asks meanwhile wakes nobody. Takes what is there then, up to as
+    /// many rows as a commit may have.
     async fn gather(&mut self) -> Batch {
         let mut batch = Batch::default();
-        let mut end = None;
-        while batch.rows < self.settings.rows {
-            let order = match end {
-                None => self.orders.recv().await,
-                Some(end) => match timeout_at(end, self.orders.recv()).await {
-                    Ok(order) => order,
-                    Err(_) => break,
-                },
-            };
-            match order {
-                Some(Order::Job(job)) => self.sort(job, &mut batch),
-                Some(Order::Close) | None => {
-                    batch.last = true;
-                    break;
-                }
+        while batch.writes.is_empty() {
+            let order = self.orders.recv().await;
+            self.take(order, &mut batch);
+            if batch.last {
+                return batch;
             }
-            if end.is_none() && !batch.writes.is_empty() {
-                end = Some(Instant::now() + self.settings.window);
+        }
+        if self.orders.len() < self.settings.rows {
+            sleep(self.settings.window).await;
+        }
+        while batch.rows < self.settings.rows && !batch.last {
+            match self.orders.try_recv() {
+                Ok(order) => self.take(Some(order), &mut batch),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => self.take(None, &mut batch),
             }
         }
         batch
+    }
+
+    fn take(&self, order: Option<Order>, batch: &mut Batch) {
+        match order {
+            Some(Order::Job(job)) => self.sort(job, batch),
+            Some(Order::Close) | None => batch.last = true,
+        }
     }
 
     fn sort(&self, job: Job, batch: &mut Batch) {

@@ -56,6 +56,9 @@ impl Stack {
     ) -> Result<(), Refusal> {
         validate::unknown_extensions(request, HeaderName::Require, &["path", "outbound", "gruu"])?;
         self.prove(now, &arrival, request, (Role::Server, address))?;
+        // The directory's own name: what is kept of a registration shares it.
+        let own = self.directory.get(address).map(|account| account.address.clone());
+        let address = &own.unwrap_or_else(|| address.clone());
         let scratch = request::scratch(request);
         let changes = request::read(request, &scratch, &self.config.rules, &arrival)?;
         if !is_sips_throughout(request, &changes) {
@@ -77,7 +80,12 @@ impl Stack {
         }
         let first = self.registrar.apply(address, &changes, &origin, &self.config.rules, now)?;
         self.watch_bindings(first);
+        // Written now, as the request is at hand; it leaves when the disk has the bindings.
+        let bytes = self.registered(now, &arrival, request, address);
         let server = self.begin(now, arrival, request, None);
+        if let Some(server) = server.and_then(|id| self.table.server_mut(id)) {
+            server.last = bytes;
+        }
         self.save(now, address, server);
         Ok(())
     }
@@ -93,12 +101,11 @@ impl Stack {
         self.registrar.bindings(address).iter().map(|binding| binding.row(&self.epoch)).collect()
     }
 
-    /// Answers a REGISTER whose bindings are in memory, and on the disk if that could be.
-    pub(super) fn acknowledge_registration(&mut self, now: Instant, id: Id, address: &Address) {
-        let Some(server) = self.table.server(id) else { return };
-        let (arrival, request) = (server.arrival, server.request.clone());
-        let Ok(message) = Message::parse(&request) else { return };
-        let bytes = self.registered(now, &arrival, &message, address);
+    /// Answers a REGISTER whose bindings are in memory, and on the disk if that could be. Its answer waits where the last
+    /// one that left is kept: none has left so far.
+    pub(super) fn acknowledge_registration(&mut self, now: Instant, id: Id) {
+        let Some(server) = self.table.server_mut(id).filter(|server| !server.is_answered()) else { return };
+        let bytes = std::mem::take(&mut server.last);
         self.respond(now, id, 200, bytes);
     }
 

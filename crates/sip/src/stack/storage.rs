@@ -55,7 +55,7 @@ impl Stack {
             return;
         }
         self.save_later(now, address.clone());
-        self.answer_from_memory(now, address, server);
+        self.answer_from_memory(now, server);
     }
 
     /// Asks the disk to write; `false` where too much is asked already.
@@ -79,23 +79,23 @@ impl Stack {
         self.storage.asked -= 1;
         self.storage.stalled = !durable;
         if durable {
-            self.acknowledge_stored(now, &address, server);
+            self.acknowledge_stored(now, server);
             self.catch_up(now);
         } else {
             self.save_later(now, address.clone());
-            self.answer_from_memory(now, &address, server);
+            self.answer_from_memory(now, server);
         }
     }
 
-    fn acknowledge_stored(&mut self, now: Instant, address: &Address, server: Option<Id>) {
+    fn acknowledge_stored(&mut self, now: Instant, server: Option<Id>) {
         if let Some(server) = server {
-            self.acknowledge_registration(now, server, address);
+            self.acknowledge_registration(now, server);
         }
     }
 
-    fn answer_from_memory(&mut self, now: Instant, address: &Address, server: Option<Id>) {
+    fn answer_from_memory(&mut self, now: Instant, server: Option<Id>) {
         self.storage.from_memory += u64::from(server.is_some());
-        self.acknowledge_stored(now, address, server);
+        self.acknowledge_stored(now, server);
     }
 
     /// The disk has not answered in time. The registration is answered; the question stays, as the disk may get to it.
@@ -106,7 +106,7 @@ impl Stack {
         let (server, address) = (server.take(), address.clone());
         if server.is_some() {
             self.timers.set(Timer::Asked(id), now + self.config.limits.answer);
-            return self.answer_from_memory(now, &address, server);
+            return self.answer_from_memory(now, server);
         }
         self.answered(id);
         self.storage.asked -= 1;

@@ -1,20 +1,23 @@
 //! Where addresses of record are reached.
 
-use crate::dialect::{Connection, Statement, pieces};
+use crate::dialect::{Connection, Dialect, Statement, pieces};
 use crate::query::BindingRow;
 use crate::tables::{PAGE, address, push_names};
 use sqlx::Row as _;
 use wire::Address;
 
-/// Sets what each address is bound to. Each stands in `changes` once.
+/// Sets what each address is bound to. Each stands in `changes` once. Rows that are there already are set anew in their
+/// place: most registrations are refreshes.
 pub(crate) async fn replace(
     connection: &mut Connection,
-    changes: &[(&Address, &[BindingRow])],
+    dialect: Dialect,
+    changes: &mut [(&Address, &[BindingRow])],
 ) -> sqlx::Result<()> {
-    for piece in pieces(changes) {
-        let mut statement = Statement::new("DELETE FROM bindings WHERE aor IN (");
-        push_names(&mut statement, piece.iter().map(|(aor, _)| aor.as_str()));
-        statement.push(")").build().execute(&mut *connection).await?;
+    changes.sort_unstable_by_key(|(aor, rows)| (rows.len(), aor.as_str()));
+    for same in changes.chunk_by(|(_, one), (_, next)| one.len() == next.len()) {
+        for piece in pieces(same) {
+            forget_from(connection, piece).await?;
+        }
     }
     let rows: Vec<(&Address, &BindingRow)> =
         changes.iter().flat_map(|(aor, rows)| rows.iter().map(move |row| (*aor, row))).collect();
@@ -27,9 +30,20 @@ pub(crate) async fn replace(
                 .push_bind(row.expires)
                 .push_bind(&row.payload[..]);
         });
+        dialect.or_set(&mut statement, "aor, place", &["expires", "payload"]);
         statement.build().execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// Forgets the rows of addresses behind those that they have now: as many each.
+async fn forget_from(connection: &mut Connection, changes: &[(&Address, &[BindingRow])]) -> sqlx::Result<()> {
+    let Some((_, rows)) = changes.first() else { return Ok(()) };
+    let first = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+    let mut statement = Statement::new("DELETE FROM bindings WHERE place >= ");
+    statement.push_bind(first).push(" AND aor IN (");
+    push_names(&mut statement, changes.iter().map(|(aor, _)| aor.as_str()));
+    statement.push(")").build().execute(connection).await.map(drop)
 }
 
 /// Forgets what ended before a time.
