@@ -199,6 +199,11 @@ impl<M: Send + 'static> Net<'_, M> {
         self.core.streams.get(conn).map(|stream| stream.tag).or_else(|| Some(self.core.dtls.get(conn)?.tag))
     }
 
+    /// What only the two ends of a connection inside TLS 1.3 know: the channel binding `tls-exporter` (RFC 9266).
+    pub fn tls_exporter(&self, conn: ConnectionId) -> Option<[u8; 32]> {
+        self.core.streams.get(conn)?.facts.as_ref()?.exporter.as_ref()?.expose().try_into().ok()
+    }
+
     /// What is known of a connection, until its `closed` has returned.
     pub fn info(&self, conn: ConnectionId) -> Option<ConnectionInfo> {
         let session = || self.core.dtls.get(conn).map(|peer| peer.info());

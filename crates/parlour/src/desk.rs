@@ -7,6 +7,7 @@ use crate::services::turn::FastPath;
 use crate::services::turn::ledger::Book;
 use crate::switchboard::Switchboard;
 use crate::trust::Trust;
+use net::tls::Identities;
 use net::{Bound, Net, Postbox};
 use std::sync::Arc;
 use store::StoreHandle;
@@ -35,6 +36,8 @@ pub struct Shared {
     pub relays: Arc<Book>,
     /// Whose certificates are believed.
     pub trust: Arc<Trust>,
+    /// The certificate that we show.
+    pub identities: Option<Arc<Identities>>,
     /// The server's own secret; see [`Self::key`].
     pub secret: Arc<Secret>,
 }

@@ -111,6 +111,7 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
         fast_path: FastPath::attach(plan)?,
         relays: Arc::default(),
         trust: Trust::new(plan, identities.clone()),
+        identities: identities.clone(),
         secret,
     };
     let mut running = net::run(listeners, setup, move |start| {
@@ -146,6 +147,7 @@ struct Base {
     fast_path: Option<Arc<FastPath>>,
     relays: Arc<Book>,
     trust: Arc<Trust>,
+    identities: Option<Arc<Identities>>,
     secret: Arc<Secret>,
 }
 
@@ -162,6 +164,7 @@ impl Base {
             fast_path: self.fast_path.clone(),
             relays: Arc::clone(&self.relays),
             trust: Arc::clone(&self.trust),
+            identities: self.identities.clone(),
             secret: Arc::clone(&self.secret),
         }
     }

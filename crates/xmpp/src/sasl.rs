@@ -2,14 +2,25 @@
 //!
 //! No mechanism here needs the password of an account, and none tells whether an account exists.
 
+pub mod offer;
 pub mod plain;
 pub mod scram;
 
+pub use offer::{Channel, Offer};
+
 use wire::{Address, Directory, Domain, Entropy, Secret};
 
-/// The mechanisms, strongest first. `-PLUS` ones belong before them once channel binding is offered.
+/// The mechanisms, strongest first: those with channel binding before those without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mechanism {
+    /// As RFC 5802, with SHA-512, bound to the TLS session.
+    ScramSha512Plus,
+    /// RFC 7677, bound to the TLS session.
+    ScramSha256Plus,
+    /// RFC 5802, bound to the TLS session.
+    ScramSha1Plus,
+    /// As RFC 5802, with SHA-512.
+    ScramSha512,
     /// RFC 7677.
     ScramSha256,
     /// RFC 5802.
@@ -20,15 +31,32 @@ pub enum Mechanism {
 
 impl Mechanism {
     /// All of them, strongest first.
-    pub const ALL: [Self; 3] = [Self::ScramSha256, Self::ScramSha1, Self::Plain];
+    pub const ALL: [Self; 7] = [
+        Self::ScramSha512Plus,
+        Self::ScramSha256Plus,
+        Self::ScramSha1Plus,
+        Self::ScramSha512,
+        Self::ScramSha256,
+        Self::ScramSha1,
+        Self::Plain,
+    ];
 
     /// The registered name.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::ScramSha512Plus => "SCRAM-SHA-512-PLUS",
+            Self::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
+            Self::ScramSha1Plus => "SCRAM-SHA-1-PLUS",
+            Self::ScramSha512 => "SCRAM-SHA-512",
             Self::ScramSha256 => "SCRAM-SHA-256",
             Self::ScramSha1 => "SCRAM-SHA-1",
             Self::Plain => "PLAIN",
         }
+    }
+
+    /// Whether it binds the sign-in to the TLS session.
+    pub const fn binds(self) -> bool {
+        matches!(self, Self::ScramSha512Plus | Self::ScramSha256Plus | Self::ScramSha1Plus)
     }
 
     /// The mechanism of that name.
@@ -84,6 +112,8 @@ pub struct House<'a> {
     pub entropy: &'a mut dyn Entropy,
     /// Known to this server alone: makes the salts of accounts that do not exist.
     pub secret: &'a Secret,
+    /// What the client was offered.
+    pub offer: &'a Offer,
 }
 
 impl House<'_> {
@@ -120,6 +150,8 @@ pub enum Step {
 pub enum Exchange {
     /// The client has named a mechanism and not said anything yet.
     Named(Mechanism),
+    /// SCRAM-SHA-512, the proof is due.
+    Sha512(scram::Challenge<scram::Sha512, 64>),
     /// SCRAM-SHA-256, the proof is due.
     Sha256(scram::Challenge<scram::Sha256, 32>),
     /// SCRAM-SHA-1, the proof is due.
@@ -130,19 +162,34 @@ impl Exchange {
     /// Takes in what the client says, base64 already undone.
     pub fn step(self, data: &[u8], house: &mut House<'_>) -> Step {
         let step = match self {
-            Self::Named(Mechanism::ScramSha256) => {
-                scram::begin(data, house).map(|(next, said)| Step::Challenge(Self::Sha256(next), said))
-            }
-            Self::Named(Mechanism::ScramSha1) => {
-                scram::begin(data, house).map(|(next, said)| Step::Challenge(Self::Sha1(next), said))
-            }
             Self::Named(Mechanism::Plain) => plain::begin(data, house),
+            Self::Named(mechanism) => return Self::begin(mechanism, data, house),
+            Self::Sha512(challenge) => {
+                challenge.finish(data).map(|(who, said)| Step::Success(who, Some(said)))
+            }
             Self::Sha256(challenge) => {
                 challenge.finish(data).map(|(who, said)| Step::Success(who, Some(said)))
             }
             Self::Sha1(challenge) => challenge.finish(data).map(|(who, said)| Step::Success(who, Some(said))),
         };
         step.unwrap_or_else(Step::Failure)
+    }
+
+    /// SCRAM's first message.
+    fn begin(mechanism: Mechanism, data: &[u8], house: &mut House<'_>) -> Step {
+        let bound = mechanism.binds();
+        let begun = match mechanism {
+            Mechanism::ScramSha512Plus | Mechanism::ScramSha512 => {
+                scram::begin(data, bound, house).map(|(next, said)| (Self::Sha512(next), said))
+            }
+            Mechanism::ScramSha256Plus | Mechanism::ScramSha256 => {
+                scram::begin(data, bound, house).map(|(next, said)| (Self::Sha256(next), said))
+            }
+            Mechanism::ScramSha1Plus | Mechanism::ScramSha1 | Mechanism::Plain => {
+                scram::begin(data, bound, house).map(|(next, said)| (Self::Sha1(next), said))
+            }
+        };
+        begun.map_or_else(Step::Failure, |(next, said)| Step::Challenge(next, said))
     }
 }
 

@@ -19,7 +19,7 @@ pub use unacknowledged::{Sent, Unacknowledged};
 
 use crate::jid::Jid;
 use crate::sasl::plain::{Derive, Derived};
-use crate::sasl::{Failure, Mechanism};
+use crate::sasl::{Channel, Failure, Mechanism, Offer};
 use crate::stanza::{Condition, Stanza, StanzaError};
 use crate::xml::{Limits, Reader};
 use stage::{Active, Binding, Layer, Opening, Stage};
@@ -85,8 +85,8 @@ impl Context<'_> {
 pub enum Input<'a> {
     /// Bytes from the client, in pieces of any size.
     Bytes(&'a [u8]),
-    /// TLS is up, as asked for by `StartTls`.
-    Secured,
+    /// TLS is up, as asked for by `StartTls`: what its session can be known by.
+    Secured(Channel),
     /// What came of `Derive`.
     Derived(&'a Derived),
     /// After `Authenticated`: the connection is where the account lives, go on.
@@ -179,6 +179,8 @@ struct Common {
     id: Box<str>,
     /// Whether our header was sent on this stream.
     greeted: bool,
+    /// Until the client has signed in: what it is offered.
+    offer: Box<Offer>,
     /// Failed sign-ins left.
     attempts: u8,
     /// How many stanzas of the session were taken, modulo 2^32, once the client wants to know (XEP-0198).
@@ -225,14 +227,16 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A connection was accepted: `secure` where TLS is up already.
-    pub fn new(now: Instant, secure: bool, policy: &Policy) -> Self {
-        let layer = if secure { Layer::Secure } else { Layer::Plain };
+    /// A connection was accepted: with what its TLS session can be known by, where TLS is up already.
+    pub fn new(now: Instant, secure: Option<Channel>, policy: &Policy) -> Self {
+        let layer = if secure.is_some() { Layer::Secure } else { Layer::Plain };
+        let offer = secure.map(|channel| Offer::new(&policy.mechanisms, channel)).unwrap_or_default();
         let common = Common {
             domain: None,
             lang: None,
             id: Box::default(),
             greeted: false,
+            offer: Box::new(offer),
             attempts: policy.attempts.max(1),
             handled: None,
         };
@@ -299,7 +303,10 @@ impl Stream {
                 self.stage = stage;
                 Err(error)
             }
-            (Stage::Securing, Input::Secured) => Ok(self.restart(Layer::Secure)),
+            (Stage::Securing, Input::Secured(channel)) => {
+                *self.common.offer = Offer::new(&context.policy.mechanisms, channel);
+                Ok(self.restart(Layer::Secure))
+            }
             (Stage::Deriving(stage), Input::Derived(derived)) => match stage.0.derived(derived) {
                 Ok(address) if context.bar(&address) => {
                     sign_in::fail(Failure::NotAuthorized, &mut self.common, out)
@@ -307,7 +314,10 @@ impl Stream {
                 Ok(address) => Ok(sign_in::succeed(address, None, out)),
                 Err(failure) => sign_in::fail(failure, &mut self.common, out),
             },
-            (Stage::Settling(address), Input::Settled) => Ok(self.restart(Layer::Authenticated(address))),
+            (Stage::Settling(address), Input::Settled) => {
+                *self.common.offer = Offer::default();
+                Ok(self.restart(Layer::Authenticated(address)))
+            }
             (Stage::Binding(stage), Input::Bound(jid)) => Ok(self.bound(stage, jid, context, out)),
             (Stage::Binding(stage), Input::NotBound(condition)) => Ok(stage.refused(condition, out)),
             (Stage::Resuming(stage), Input::Resumed { jid, name, handled })

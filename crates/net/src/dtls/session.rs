@@ -171,6 +171,7 @@ impl Session {
             alpn: ssl.selected_alpn_protocol().map(<[u8]>::to_vec),
             tls: TlsFacts { version: TlsVersion::Dtls12, cipher },
             chain: None,
+            exporter: None,
         })
     }
 }

@@ -8,6 +8,7 @@ use rustls::{
 };
 use std::io::{BufRead, Read, Write};
 use std::sync::Arc;
+use wire::Secret;
 
 /// The first octet of a TLS stream: a handshake record (RFC 8446 §5.1).
 const HANDSHAKE_RECORD: u8 = 22;
@@ -19,6 +20,7 @@ pub(crate) struct Facts {
     pub(crate) alpn: Option<Vec<u8>>,
     pub(crate) tls: TlsFacts,
     pub(crate) chain: Option<Arc<[CertificateDer<'static>]>>,
+    pub(crate) exporter: Option<Secret>,
 }
 
 /// One side of a TLS session.
@@ -185,6 +187,16 @@ impl Session {
         }
     }
 
+    /// What only the two ends of this session know (RFC 9266 §2); of TLS 1.3 alone, where it is never ambiguous.
+    fn exporter(&self) -> Option<Secret> {
+        let State::Running(connection) = &self.state else { return None };
+        if connection.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+            return None;
+        }
+        let key = connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[]));
+        key.ok().map(Secret::new)
+    }
+
     /// What the handshake agreed on; `None` before its end.
     pub(crate) fn facts(&self) -> Option<Facts> {
         let State::Running(connection) = &self.state else { return None };
@@ -199,7 +211,8 @@ impl Session {
         };
         let alpn = connection.alpn_protocol().map(<[u8]>::to_vec);
         let chain = connection.peer_certificates().map(|chain| chain.iter().cloned().collect());
-        Some(Facts { sni, alpn, tls: TlsFacts { version, cipher: iana(cipher) }, chain })
+        let tls = TlsFacts { version, cipher: iana(cipher) };
+        Some(Facts { sni, alpn, tls, chain, exporter: self.exporter() })
     }
 }
 

@@ -4,6 +4,7 @@
 //! where its account does.
 
 mod asking;
+mod binding;
 mod client;
 mod managed;
 mod rows;
@@ -14,6 +15,7 @@ use crate::desk::{Desk, Shared};
 use crate::mail;
 use crate::report::Report;
 use crate::services::Service;
+use binding::EndPoint;
 use client::{Client, Piece};
 use managed::Manageds;
 use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Tag};
@@ -80,6 +82,7 @@ pub struct Xmpp {
     locks: Arc<Locks>,
     clients: FxHashMap<ConnectionId, Client>,
     managed: Manageds,
+    end_point: EndPoint,
     timers: Timers<Timer>,
     entropy: net::entropy::System,
     /// What streams want done, in order.
@@ -111,6 +114,7 @@ impl Xmpp {
             locks: Arc::default(),
             clients: FxHashMap::default(),
             managed: Manageds::default(),
+            end_point: EndPoint::default(),
             timers: Timers::default(),
             entropy: net::entropy::System,
             work: VecDeque::new(),
@@ -413,7 +417,8 @@ impl Service for Xmpp {
             return desk.net.abort(conn);
         }
         let secure = info.transport == Transport::Tls;
-        let stream = Stream::new(desk.net.now(), secure, &self.policy);
+        let channel = secure.then(|| self.end_point.channel(desk, conn));
+        let stream = Stream::new(desk.net.now(), channel, &self.policy);
         self.clients.insert(conn, Client::new(conn, stream, info.peer.ip()));
         self.with_stream(desk, conn, |_, _, _| {});
     }
@@ -421,7 +426,8 @@ impl Service for Xmpp {
     fn refused(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _tag: Tag, _error: &io::Error) {}
 
     fn secured(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, _info: &ConnectionInfo) {
-        self.feed(desk, conn, stream::Input::Secured);
+        let channel = self.end_point.channel(desk, conn);
+        self.feed(desk, conn, stream::Input::Secured(channel));
         self.settle(desk);
     }
 

@@ -11,6 +11,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use testkit::House;
+use xmpp::sasl::scram::{Algorithm as _, Sha256};
 use xmpp::xml::{Event, Limits, Reader};
 use xmpp::{Element, ns};
 
@@ -167,6 +168,20 @@ impl Actor {
         self.wait_for("success", ns::SASL)?;
         self.open();
         self.wait_for("features", ns::STREAM).map(drop)
+    }
+
+    /// What only the two ends of the connection know (RFC 9266).
+    pub(crate) fn exporter(&self) -> Vec<u8> {
+        let Way::Tls(tls) = &self.way else { return Vec::new() };
+        let key = tls.conn.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b""));
+        key.expect("the handshake is done").to_vec()
+    }
+
+    /// The hash of the server's certificate, which is signed with SHA-256 (RFC 5929).
+    pub(crate) fn end_point(&self) -> Vec<u8> {
+        let Way::Tls(tls) = &self.way else { return Vec::new() };
+        let own = &tls.conn.peer_certificates().expect("a server shows one")[0];
+        Sha256::hash(own).to_vec()
     }
 
     /// Binds a resource, this one or any.

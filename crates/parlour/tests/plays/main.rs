@@ -7,6 +7,7 @@
 mod actor;
 mod pattern;
 mod play;
+mod scram;
 mod script;
 
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ plays! {
     messages
     presence
     roster
+    scram_and_bindings
     sign_in
     stream_management
 }

@@ -2,6 +2,7 @@
 
 use super::actor::{Actor, DOMAIN, PATIENCE, shown};
 use super::pattern::{self, Memory};
+use super::scram::{self, Scram};
 use super::script::{self, Scene};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -151,6 +152,7 @@ impl Play {
                 return actor.start_tls(&self.house);
             }
             ("sends", text) => self.sends(who, text)?,
+            ("tries", how) => return self.tries(who, how),
             ("binds", resource) => return self.actor(who)?.bind(Some(resource)),
             ("receives", "nothing") => return self.receives_nothing(who),
             ("receives", wanted) => return self.receives(who, wanted),
@@ -186,6 +188,21 @@ impl Play {
         };
         let count: usize = count.parse().map_err(|_| "  N times <…/>")?;
         actor.send(&(1..=count).map(|n| text.replace('#', &n.to_string())).collect::<String>());
+        Ok(())
+    }
+
+    /// `SCRAM-SHA-256-PLUS with tls-exporter`, on a stream whose features come now; how it ends comes next.
+    fn tries(&mut self, who: &str, how: &str) -> Done {
+        let (mechanism, binding) = match how.split_once(" with ") {
+            Some((mechanism, binding)) => (mechanism, Some(binding)),
+            None => (how, None),
+        };
+        let actor = self.actor(who)?;
+        let features = actor.wait_for("features", ns::STREAM)?;
+        let offered = scram::offered(&features, ns::SASL);
+        let scram = Scram { user: parts(who).0, mechanism, binding, offered: &offered };
+        let end = scram.sign_in(actor).map_err(|fault| format!("  {fault}"))?;
+        actor.inbox.push_front(end);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! SCRAM, the server's side (RFC 5802; SHA-256: RFC 7677), and what is kept of a password for it.
 //!
-//! Channel binding is not offered yet: `n` and `y` are taken, `p` is refused. Once it is, the data of the
-//! binding goes behind the GS2 header in `Challenge::binding`.
+//! With channel binding the client proves which TLS session it speaks in; without, it may not say that it would have
+//! bound, had it been offered (§6). What was offered is hashed into what both sign (XEP-0474).
 
 use super::{Failure, House};
 use base64::Engine as _;
@@ -104,7 +104,7 @@ pub fn derive_sha512(password: &Secret, salt: &[u8], iterations: u32) -> Scram<6
 #[derive(Debug)]
 pub struct Challenge<A, const N: usize> {
     /// `None`: no such account; the exchange goes on and fails at its end.
-    account: Option<(Address, Scram<N>)>,
+    account: Option<Box<(Address, Scram<N>)>>,
     /// `client-first-message-bare "," server-first-message`.
     said: String,
     /// Client's and server's.
@@ -117,26 +117,41 @@ pub struct Challenge<A, const N: usize> {
 /// Takes in the client's first message: what waits for the proof, and what the server says.
 pub fn begin<A: Algorithm<N>, const N: usize>(
     data: &[u8],
+    bound: bool,
     house: &mut House<'_>,
 ) -> Result<(Challenge<A, N>, String), Failure> {
     let first = ClientFirst::parse(data)?;
+    let binding = binding(&first, bound, house)?;
     let name = unescape(first.name).ok_or(Failure::MalformedRequest)?;
     let address = house.address(&name);
     let authzid = unescape(first.authzid).ok_or(Failure::MalformedRequest)?;
     house.check_authzid(&authzid, address.as_ref())?;
     let account = address.and_then(|address| {
         let keys = A::of(&house.directory.get(&address)?.keys)?.clone();
-        Some((address, keys))
+        Some(Box::new((address, keys)))
     });
     let nonce = format!("{}{}", first.nonce, house.entropy.token(24));
     let (salt, iterations) = match &account {
-        Some((_, keys)) => (BASE64.encode(&keys.salt), keys.iterations),
+        Some(account) => (BASE64.encode(&account.1.salt), account.1.iterations),
         None => (fake_salt(A::NAME, &name, house), ITERATIONS),
     };
-    let server_first = format!("r={nonce},s={salt},i={iterations}");
+    let offered = BASE64.encode(A::hash(house.offer.text().as_bytes()));
+    let server_first = format!("r={nonce},s={salt},i={iterations},h={offered}");
     let said = format!("{},{server_first}", first.bare);
-    let binding = BASE64.encode(first.gs2);
     Ok((Challenge { account, said, nonce, binding, algorithm: PhantomData }, server_first))
+}
+
+/// What `c=` must be: the GS2 header, with the data of the binding behind it.
+fn binding(first: &ClientFirst<'_>, bound: bool, house: &House<'_>) -> Result<String, Failure> {
+    let data = match (first.flag.strip_prefix("p="), bound) {
+        (Some(name), true) => house.offer.channel.data(name).ok_or(Failure::MalformedRequest)?,
+        // Nobody binds by a mechanism that does not, or the reverse.
+        (Some(_), false) | (None, true) => return Err(Failure::MalformedRequest),
+        // It would have bound, had it been offered; it was: somebody in between took the offer away.
+        (None, false) if first.flag == "y" && house.offer.binds() => return Err(Failure::NotAuthorized),
+        (None, false) => &[],
+    };
+    Ok(BASE64.encode([first.gs2.as_bytes(), data].concat()))
 }
 
 /// The same salt for the same name at each try, as an account would have.
@@ -162,7 +177,7 @@ impl<A: Algorithm<N>, const N: usize> Challenge<A, N> {
             .map_err(|_| Failure::MalformedRequest)?
             .try_into()
             .map_err(|_| Failure::MalformedRequest)?;
-        let (address, keys) = self.account.ok_or(Failure::NotAuthorized)?;
+        let (address, keys) = *self.account.ok_or(Failure::NotAuthorized)?;
         let said = format!("{},{}", self.said, last.without_proof);
         let signature = A::hmac(&keys.stored_key, said.as_bytes());
         for (octet, mask) in proof.iter_mut().zip(signature) {
@@ -181,7 +196,7 @@ impl<A, const N: usize> Challenge<A, N> {
     /// In the midst of an exchange whose nonces are given.
     pub(super) fn with(address: Address, keys: Scram<N>, bare: &str, first: &str, nonce: &str) -> Self {
         Self {
-            account: Some((address, keys)),
+            account: Some(Box::new((address, keys))),
             said: format!("{bare},{first}"),
             nonce: nonce.to_owned(),
             binding: BASE64.encode("n,,"),
@@ -192,6 +207,8 @@ impl<A, const N: usize> Challenge<A, N> {
 
 /// `client-first-message` (RFC 5802 §7).
 struct ClientFirst<'a> {
+    /// `n`, `y` or `p=` with the type of a binding.
+    flag: &'a str,
     /// With its final comma.
     gs2: &'a str,
     authzid: &'a str,
@@ -208,8 +225,7 @@ impl<'a> ClientFirst<'a> {
 
     fn read(message: &'a str) -> Option<Self> {
         let (flag, rest) = message.split_once(',')?;
-        // `p=…` asks for a channel binding, which is offered by the -PLUS mechanisms alone.
-        if !matches!(flag, "n" | "y") {
+        if !matches!(flag, "n" | "y") && !flag.starts_with("p=") {
             return None;
         }
         let (authzid, bare) = rest.split_once(',')?;
@@ -218,7 +234,7 @@ impl<'a> ClientFirst<'a> {
         let (name, rest) = bare.strip_prefix("n=")?.split_once(',')?;
         let nonce = rest.split(',').next()?.strip_prefix("r=")?;
         let gs2 = &message[..message.len() - bare.len()];
-        (is_nonce(nonce) && !name.is_empty()).then_some(Self { gs2, authzid, bare, name, nonce })
+        (is_nonce(nonce) && !name.is_empty()).then_some(Self { flag, gs2, authzid, bare, name, nonce })
     }
 }
 

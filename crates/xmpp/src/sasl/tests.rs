@@ -38,6 +38,7 @@ fn accounts() -> Directory {
     let digest = |name: &str| Sha256::hash(format!("{name}:falcot.com:pencil").as_bytes());
     let sha1 = Some(scram::derive_sha1(&password, &[1; 16], 100));
     let sha256 = Some(scram::derive_sha256(&password, &[2; 16], 200));
+    let sha512 = Some(scram::derive_sha512(&password, &[3; 16], 200));
     let alias = [Domain::new("xmpp.falcot.com").unwrap()];
     let accounts = [
         (
@@ -46,6 +47,7 @@ fn accounts() -> Directory {
                 sha256: Some(digest("roland")),
                 scram_sha1: sha1.clone(),
                 scram_sha256: sha256.clone(),
+                scram_sha512: sha512,
                 ..Keys::default()
             },
         ),
@@ -66,15 +68,32 @@ fn accounts() -> Directory {
     }))
 }
 
+fn channel() -> Channel {
+    Channel { exporter: Some([5; 32]), end_point: Some([6; 48].into()) }
+}
+
 fn step(exchange: Exchange, data: &[u8]) -> Step {
     let (directory, domain, secret) = (directory(), domain(), secret("house"));
     let entropy = &mut Fixed(vec![7; 24]);
-    exchange.step(data, &mut House { directory: &directory, domain: &domain, entropy, secret: &secret })
+    let offer = Offer::new(&Mechanism::ALL, channel());
+    let mut house = House { directory: &directory, domain: &domain, entropy, secret: &secret, offer: &offer };
+    exchange.step(data, &mut house)
 }
 
 /// The client's side of SCRAM: its last message.
 pub(crate) fn answer<A: Algorithm<N>, const N: usize>(
     gs2: &str,
+    bare: &str,
+    server_first: &str,
+    password: &str,
+) -> String {
+    bound_answer::<A, N>(gs2, &[], bare, server_first, password)
+}
+
+/// The same, bound to a TLS session.
+pub(crate) fn bound_answer<A: Algorithm<N>, const N: usize>(
+    gs2: &str,
+    binding: &[u8],
     bare: &str,
     server_first: &str,
     password: &str,
@@ -85,7 +104,8 @@ pub(crate) fn answer<A: Algorithm<N>, const N: usize>(
     let salt = BASE64.decode(part("s=")).unwrap();
     let salted = A::salted(password.as_bytes(), &salt, part("i=").parse().unwrap());
     let key = A::hmac(&salted, b"Client Key");
-    let without_proof = format!("c={},r={}", BASE64.encode(gs2), part("r="));
+    let binding = BASE64.encode([gs2.as_bytes(), binding].concat());
+    let without_proof = format!("c={binding},r={}", part("r="));
     let said = format!("{bare},{server_first},{without_proof}");
     let signature = A::hmac(&A::hash(&key), said.as_bytes());
     let proof: Vec<u8> = key.iter().zip(signature).map(|(a, b)| a ^ b).collect();
@@ -94,6 +114,11 @@ pub(crate) fn answer<A: Algorithm<N>, const N: usize>(
 
 /// A whole exchange: how it ends.
 fn exchange(mechanism: Mechanism, gs2: &str, name: &str, password: &str) -> String {
+    bound_exchange(mechanism, gs2, &[], name, password)
+}
+
+/// The same, with this data of a binding.
+fn bound_exchange(mechanism: Mechanism, gs2: &str, data: &[u8], name: &str, password: &str) -> String {
     let bare = format!("n={name},r=abc");
     let told = step(Exchange::Named(mechanism), format!("{gs2}{bare}").as_bytes());
     let (next, said) = match told {
@@ -102,8 +127,13 @@ fn exchange(mechanism: Mechanism, gs2: &str, name: &str, password: &str) -> Stri
         other => panic!("{other:?}"),
     };
     let last = match mechanism {
-        Mechanism::ScramSha1 => answer::<Sha1, 20>(gs2, &bare, &said, password),
-        _ => answer::<Sha256, 32>(gs2, &bare, &said, password),
+        Mechanism::ScramSha1 | Mechanism::ScramSha1Plus => {
+            bound_answer::<Sha1, 20>(gs2, data, &bare, &said, password)
+        }
+        Mechanism::ScramSha512 | Mechanism::ScramSha512Plus => {
+            bound_answer::<scram::Sha512, 64>(gs2, data, &bare, &said, password)
+        }
+        _ => bound_answer::<Sha256, 32>(gs2, data, &bare, &said, password),
     };
     match step(next, last.as_bytes()) {
         Step::Success(who, Some(_)) => who.to_string(),
@@ -148,15 +178,39 @@ fn rfc_7677_section_3() {
 
 #[test]
 fn scram_lets_in_who_knows_the_password() {
-    use Mechanism::{ScramSha1, ScramSha256};
-    for mechanism in [ScramSha1, ScramSha256] {
-        for gs2 in ["n,,", "y,,", "n,a=roland@falcot.com,", "n,a=Roland@xmpp.falcot.com,"] {
+    use Mechanism::{ScramSha1, ScramSha256, ScramSha512};
+    for mechanism in [ScramSha1, ScramSha256, ScramSha512] {
+        for gs2 in ["n,,", "n,a=roland@falcot.com,", "n,a=Roland@xmpp.falcot.com,"] {
             assert_eq!(exchange(mechanism, gs2, "roland", "pencil"), "roland@falcot.com", "{gs2}");
         }
         assert_eq!(exchange(mechanism, "n,,", "Roland", "pencil"), "roland@falcot.com");
         assert_eq!(exchange(mechanism, "n,,", "roland@xmpp.falcot.com", "pencil"), "roland@falcot.com");
     }
     assert_eq!(exchange(ScramSha256, "n,,", "scram256", "pencil"), "scram256@falcot.com");
+}
+
+#[test]
+fn scram_binds_to_the_tls_session() {
+    use Mechanism::{ScramSha1Plus, ScramSha256Plus, ScramSha512Plus};
+    let (exporter, end_point) = ([5; 32], [6; 48]);
+    for mechanism in [ScramSha1Plus, ScramSha256Plus, ScramSha512Plus] {
+        let check = |gs2: &str, data: &[u8], expected: &str| {
+            assert_eq!(
+                bound_exchange(mechanism, gs2, data, "roland", "pencil"),
+                expected,
+                "{mechanism:?} {gs2}"
+            );
+        };
+        check("p=tls-exporter,,", &exporter, "roland@falcot.com");
+        check("p=tls-exporter,a=roland@falcot.com,", &exporter, "roland@falcot.com");
+        check("p=tls-server-end-point,,", &end_point, "roland@falcot.com");
+        check("p=tls-exporter,,", &end_point, "not-authorized");
+        check("p=tls-exporter,,", &[0; 32], "not-authorized");
+        check("p=tls-exporter,,", &[], "not-authorized");
+        check("p=tls-unique,,", &exporter, "malformed-request");
+        check("n,,", &[], "malformed-request");
+        check("y,,", &[], "malformed-request");
+    }
 }
 
 #[test]
@@ -170,6 +224,8 @@ fn scram_keeps_out_whom_it_should() {
         assert_eq!(exchange(mechanism, "n,a=joe@falcot.com,", "roland", "pencil"), "invalid-authzid");
         assert_eq!(exchange(mechanism, "n,a=roland,", "roland", "pencil"), "invalid-authzid");
         assert_eq!(exchange(mechanism, "p=tls-exporter,,", "roland", "pencil"), "malformed-request");
+        // Who says that nothing was offered, where it was, was lied to.
+        assert_eq!(exchange(mechanism, "y,,", "roland", "pencil"), "not-authorized");
     }
     assert_eq!(exchange(ScramSha1, "n,,", "scram256", "pencil"), "not-authorized");
 }
@@ -229,7 +285,7 @@ fn an_account_that_does_not_exist_looks_like_one() {
     assert_ne!(nobody, salt("nobody", Mechanism::ScramSha256));
     let part = |said: &str| said.split(',').nth(1).map(|s| BASE64.decode(&s[2..]).unwrap().len());
     assert_eq!(part(&nobody), Some(scram::SALT));
-    assert!(nobody.ends_with(",i=10000"));
+    assert!(nobody.contains(",i=10000,"));
 }
 
 /// PLAIN: how it ends, deriving where that is asked for.

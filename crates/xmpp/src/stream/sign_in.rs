@@ -1,22 +1,36 @@
 //! The SASL stage of a stream (RFC 6120 §6.4).
 
 use super::stage::{Deriving, Next, SignIn, Stage};
-use super::{Common, Context, Output, Policy, StreamCondition, StreamError};
+use super::{Common, Context, Output, StreamCondition, StreamError};
 use crate::ns;
-use crate::sasl::{Exchange, Failure, House, Mechanism, Step};
+use crate::sasl::{Exchange, Failure, House, Mechanism, Offer, Step};
 use crate::xml::Fragment;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use wire::Address;
 
-pub(super) fn write_features(policy: &Policy, out: &mut String) {
+pub(super) fn write_features(offer: &Offer, out: &mut String) {
     out.push_str("<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>");
-    for mechanism in &policy.mechanisms {
+    write_mechanisms(offer, out);
+    out.push_str("</mechanisms>");
+    if offer.binds() {
+        out.push_str("<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>");
+        for name in offer.channel.types() {
+            out.push_str("<channel-binding type='");
+            out.push_str(name);
+            out.push_str("'/>");
+        }
+        out.push_str("</sasl-channel-binding>");
+    }
+    out.push_str("</stream:features>");
+}
+
+fn write_mechanisms(offer: &Offer, out: &mut String) {
+    for mechanism in offer.mechanisms() {
         out.push_str("<mechanism>");
         out.push_str(mechanism.name());
         out.push_str("</mechanism>");
     }
-    out.push_str("</mechanisms></stream:features>");
 }
 
 pub(super) fn element(
@@ -48,7 +62,7 @@ fn auth(
 ) -> Next {
     let tree = element.element()?;
     let mechanism = tree.get("mechanism").and_then(Mechanism::from_name);
-    let Some(mechanism) = mechanism.filter(|m| context.policy.mechanisms.contains(m)) else {
+    let Some(mechanism) = mechanism.filter(|m| common.offer.mechanisms().contains(m)) else {
         return fail(Failure::InvalidMechanism, common, out);
     };
     let exchange = Exchange::Named(mechanism);
@@ -73,7 +87,8 @@ fn step(
     let domain = common.domain.clone().ok_or(StreamCondition::InternalServerError)?;
     let policy = context.policy;
     let (directory, entropy) = (context.directory, &mut *context.entropy);
-    let mut house = House { directory, domain: &domain, entropy, secret: &policy.secret };
+    let mut house =
+        House { directory, domain: &domain, entropy, secret: &policy.secret, offer: &common.offer };
     match exchange.step(data, &mut house) {
         Step::Challenge(exchange, said) => {
             out.push(Output::Write(sasl("challenge", &said)));

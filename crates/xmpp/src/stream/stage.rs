@@ -136,7 +136,7 @@ impl Opening {
                 Stage::Tls(Tls)
             }
             Layer::Secure => {
-                sign_in::write_features(context.policy, &mut said);
+                sign_in::write_features(&common.offer, &mut said);
                 Stage::SignIn(SignIn::default())
             }
             Layer::Authenticated(address) => {

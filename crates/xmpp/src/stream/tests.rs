@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 const OPEN: &str = "<?xml version='1.0'?><stream:stream to='falcot.com' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
 const OURS: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='aaaaaaaaaaaaaaaaaaaa' from='falcot.com' version='1.0' xml:lang='en'>";
-const MECHANISMS: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms></stream:features>";
+const MECHANISMS: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-512</mechanism><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms></stream:features>";
 const PLAIN: &str =
     "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AHJvbGFuZABwZW5jaWw=</auth>";
 const SUCCESS: &str = "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>";
@@ -48,7 +48,12 @@ fn start() -> Instant {
 impl Play {
     fn new(secure: bool) -> Self {
         let (policy, now) = (policy(), start());
-        Self { stream: Stream::new(now, secure, &policy), policy, locks: Locks::default(), now }
+        Self {
+            stream: Stream::new(now, secure.then(Channel::default), &policy),
+            policy,
+            locks: Locks::default(),
+            now,
+        }
     }
 
     /// Runs `act` with the surroundings it needs; what came out, one effect after the other.
@@ -146,7 +151,7 @@ fn from_the_first_byte_to_the_last() {
         play.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"),
         "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>{StartTls}"
     );
-    assert_eq!(play.give(Input::Secured), "");
+    assert_eq!(play.give(Input::Secured(Channel::default())), "");
     assert_eq!(play.send(OPEN), format!("{OURS}{MECHANISMS}"));
     assert_eq!(play.send(PLAIN), format!("{SUCCESS}{{Authenticated roland@falcot.com}}"));
     assert_eq!(play.give(Input::Settled), "");
@@ -335,7 +340,7 @@ fn nothing_is_smuggled_in_before_tls() {
     let said = play.send(&format!("<starttls xmlns='{}'/>{OPEN}{PLAIN}", ns::TLS));
     assert_eq!(said, "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>{StartTls}");
     assert_eq!(play.send(PLAIN), "");
-    assert_eq!(play.give(Input::Secured), "");
+    assert_eq!(play.give(Input::Secured(Channel::default())), "");
     assert_eq!(play.send(OPEN), format!("{OURS}{MECHANISMS}"));
 }
 
@@ -608,7 +613,7 @@ mod at_random {
                 let said = match act {
                     Act::Say(word) => { plain |= *word == PLAIN; play.send(word) }
                     Act::Bytes(bytes) => play.give(Input::Bytes(bytes)),
-                    Act::Secured => play.give(Input::Secured),
+                    Act::Secured => play.give(Input::Secured(Channel::default())),
                     Act::Settled => play.give(Input::Settled),
                     Act::Derived => play.give(Input::Derived(&derived)),
                     Act::Bound => play.give(Input::Bound("roland@falcot.com/desk".parse().unwrap())),
