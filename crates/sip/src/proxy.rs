@@ -2,6 +2,7 @@
 
 pub mod context;
 pub mod forward;
+mod own;
 pub mod policy;
 pub mod refusal;
 pub mod route;

@@ -259,6 +259,8 @@ impl Stack {
         let context = context.expect("a branch belongs to a forwarded request");
         let target = &context.branches[index];
         let via = Via { worker: self.config.me, id: client, looped: context.plan.looped };
+        let uri = target.uri.as_deref().or(context.plan.uri.as_deref()).or(request.uri_bytes());
+        let voucher = self.vouch(hop, request, uri.unwrap_or_default());
         Copy {
             plan: &context.plan,
             arrival,
@@ -266,7 +268,7 @@ impl Stack {
             path: &target.path,
             hop,
             sent_by,
-            branch: &via.write(&self.seal),
+            branch: &(via.write(&self.seal) + &voucher),
             record_routes: &self.record_routes(request, arrival, hop, sent_by),
             max_forwards: self.config.limits.max_forwards,
             breadth: context.plan.share(context.targets()),

@@ -23,7 +23,7 @@ pub struct Copy<'a> {
     pub hop: &'a Hop,
     /// Who we are on that transport, `host:port`.
     pub sent_by: &'a str,
-    /// Our branch.
+    /// Our branch, and what else our Via says.
     pub branch: &'a str,
     /// Our Record-Routes, in the order in which they are put on top of one another.
     pub record_routes: &'a [String],

@@ -25,6 +25,7 @@ impl Stack {
         // A route sealed for this dialog proves that the dialog was let through when it began.
         if !plan.in_dialog {
             match self.caller(request, arrival)? {
+                Some(_) if matches!(plan.target, Target::Account(_)) && self.is_vouched(request) => {}
                 Some(caller) => self.prove(now, arrival, request, (Role::Proxy, &caller))?,
                 None if matches!(plan.target, Target::Account(_)) => {}
                 None => return Err(Refusal::Relaying),

@@ -385,3 +385,54 @@ fn a_source_does_not_take_the_whole_server() {
     assert_eq!(house.transactions(), 0);
     assert!(ask(&mut house, first, "6").first_line().starts_with("MESSAGE "), "what is over does not count");
 }
+
+/// Bob's contact is carol at our own domain. What comes back to us there was let through when it came first; it is asked for
+/// no credentials, which have stayed here. Nobody else can say that.
+#[test]
+fn what_comes_back_to_us_is_not_asked_again() {
+    const US: &str = "192.0.2.1:5060";
+    const CAROL: &str = "198.51.100.9:5060";
+    let mut house = House::new(1);
+    house.names.insert("falcot.com".to_owned(), vec!["192.0.2.1".parse().unwrap()]);
+    for (user, contact) in [("bob", "carol@falcot.com"), ("carol", "carol@198.51.100.9:5060")] {
+        let aor = format!("<sip:{user}@falcot.com>");
+        let more = format!("Contact: <sip:{contact}>\r\n");
+        house.datagram(
+            CAROL,
+            &request("REGISTER", "sip:falcot.com", CAROL, user, (&format!("{aor};tag=r"), &aor), &more),
+        );
+    }
+    let mut config = crate::house::config(0, 1);
+    config.authenticate = true;
+    house.stacks[0].set_config(config, testkit::epoch(testkit::start()));
+    for method in ["INVITE", "MESSAGE"] {
+        let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:bob@falcot.com>");
+        let call = |n: u32, more: &str| {
+            request(method, "sip:bob@falcot.com", ALICE, &format!("{method}{n}"), parties, more)
+        };
+        let challenge = last(house.datagram(ALICE, &call(1, "")));
+        let challenge = challenge.header("Proxy-Authenticate")[0];
+        let proof = credentials(challenge, "alice", "hunter2", method, "sip:bob@falcot.com");
+        let sent = last(house.datagram(ALICE, &call(2, &format!("Proxy-Authorization: {proof}\r\n"))));
+        assert_eq!(sent.to, US);
+        // Another target, another caller, another call, another method, another Via: who says so is asked.
+        let host = sent.header("Via")[0].to_owned();
+        let forged = |n: u32| host.replace(";branch=z9hG4bK", &format!(";branch=z9hG4bKx{n}."));
+        for (n, (from, to)) in [
+            ("sip:carol@falcot.com SIP".to_owned(), "sip:dave@falcot.com SIP".to_owned()),
+            ("<sip:alice@".to_owned(), "<sip:dave@".to_owned()),
+            ("Call-ID: ".to_owned(), "Call-ID: x".to_owned()),
+            (method.to_owned(), "INFO".to_owned()),
+            (host.rsplit_once(';').unwrap().1.to_owned(), "x".to_owned()),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let text = sent.text.replace(&from, &to).replace(&host, &forged(u32::try_from(n).unwrap()));
+            let answer = last(house.datagram(US, &text));
+            assert!(answer.first_line().starts_with("SIP/2.0 407"), "{from}: {answer:?}");
+        }
+        let back = last(house.datagram(US, &sent.text));
+        assert_eq!((&*back.to, back.first_line().split(' ').next()), (CAROL, Some(method)), "{back:?}");
+    }
+}
