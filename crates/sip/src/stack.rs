@@ -5,6 +5,7 @@
 
 mod ack;
 mod ask;
+mod calls;
 mod cancel;
 mod client;
 mod config;
@@ -23,6 +24,8 @@ mod table;
 mod tally;
 mod timer;
 
+pub use calls::Ringing;
+pub(crate) use calls::says_gone;
 pub use config::{Config, Limits};
 pub use inspect::Registered;
 pub use send::Path;
@@ -30,6 +33,7 @@ pub use storage::Storage;
 pub(crate) use table::{Asked, Cancel, Client, ClientKind, Entry, Server, ServerKind};
 pub use tally::Tally;
 
+use crate::dialog::book::{Book, Event};
 use crate::digest::Digest;
 use crate::framing::Framer;
 use crate::message::Message;
@@ -260,6 +264,8 @@ pub enum Parcel {
         /// Whom it was for.
         peer: SocketAddr,
     },
+    /// What has become of a call whose home the other worker is.
+    Call(Event),
     /// A stream that the other worker's requests left by has closed.
     Closed {
         /// Which.
@@ -294,6 +300,7 @@ pub struct Stack {
     scanned: u64,
     tally: Tally,
     trace: Trace,
+    calls: Book,
     draining: bool,
 }
 
@@ -317,6 +324,7 @@ impl Stack {
             scanned: 0,
             tally: Tally::default(),
             trace: Trace::new(limits.trace),
+            calls: Book::new(limits.calls),
             draining: false,
             config,
             directory,
@@ -431,11 +439,11 @@ impl Stack {
         (arrival, domains): (Arrival, Box<[Box<str>]>),
         token: Option<Token>,
     ) {
-        let peer = arrival.peer;
+        let (peer, transport) = (arrival.peer, arrival.transport);
         let framer = Framer::new(self.config.framing());
         for waiting in self.connections.opened(conn, (arrival, domains), framer, (now, token.map(id_of))) {
             if let Some(owner) = waiting.owner {
-                self.table.moved(owner, Path::Stream { conn, peer });
+                self.table.moved(owner, Path::Stream { conn, peer, transport });
             }
             self.out.push_back(Output::Write { conn, bytes: waiting.bytes });
         }
@@ -510,6 +518,7 @@ impl Stack {
             Parcel::Response { bytes } => self.response_bytes(now, &bytes),
             Parcel::Write { conn, peer, bytes, owner } => self.write_for(conn, peer, bytes, owner),
             Parcel::Unreachable { peer } => self.unreachable(now, peer),
+            Parcel::Call(event) => self.calls.take(now, event),
             Parcel::Closed { conn } => self.stream_failed(now, conn),
             Parcel::Gone { owner } => self.path_failed(now, owner),
         }

@@ -42,6 +42,11 @@ pub enum Word {
 }
 
 impl Mark {
+    /// Whether it is of an INVITE outside a dialog.
+    pub(crate) fn begins_call(self) -> bool {
+        self.word == Word::Invite && !self.within
+    }
+
     /// That of the CANCEL or ACK of a request.
     pub(crate) fn of(self, word: Word) -> Self {
         Self { word, ..self }
@@ -208,6 +213,16 @@ impl Trace {
     pub(crate) fn mark_any(&self, request: &Message<'_>) -> Mark {
         let (word, within) = (Word::of(request.method()), request.to().tag().is_some());
         Mark { call: self.hash(request.call_id()), word, within }
+    }
+
+    /// What to remember of a call by its Call-ID alone.
+    pub(crate) fn mark_call(&self, call_id: &[u8]) -> Mark {
+        Mark { call: self.hash(call_id), word: Word::Other, within: true }
+    }
+
+    /// Whether a mark is of this call.
+    pub(crate) fn is_of(&self, mark: Mark, call_id: &[u8]) -> bool {
+        mark.call == self.hash(call_id)
     }
 
     fn hash(&self, call_id: &[u8]) -> u64 {

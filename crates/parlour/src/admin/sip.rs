@@ -1,23 +1,26 @@
-//! The commands on SIP: who is registered and from where, how a call went and why.
+//! The commands on SIP: who is registered and from where, who calls whom, how a call went and why.
 //!
-//! Workers are asked page by page, so that none of them is held up by a look at 100 000 bindings.
+//! Workers are asked page by page, so that none of them is held up by a look at 100 000 rows.
 
-use super::answers::sip::{SipBinding, SipBindings, SipStep, SipStory};
+use super::answers::Done;
+use super::answers::sip::{SipBinding, SipBindings, SipCall, SipCalls, SipStep, SipStory};
 use super::arguments::Arguments;
 use super::backend::Backend;
 use super::command::{Reply, reply};
 use super::failure::{Failure, Kind};
 use crate::services::sip::overview::Order;
-use ::sip::stack::Registered;
+use ::sip::dialog::book::Call;
+use ::sip::stack::{Registered, Ringing};
 use ::sip::trace::Story;
 use ::sip::trace::story::{Step, Way};
 use ::sip::{Found, Page, shown};
 use serde_json::Value;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::Instant;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use wire::WorkerId;
+use wire::{Transport, WorkerId};
 
 /// How many places of a worker's table are looked at before it goes on with its clients.
 const PLACES: u32 = 2048;
@@ -57,6 +60,91 @@ fn binding(now: Instant, binding: &Registered) -> SipBinding {
         q: f64::from(binding.q) / 1000.0,
         remaining: binding.expires.saturating_duration_since(now).as_secs(),
     }
+}
+
+/// Where the places of calls that ring begin, in the one list of a worker's calls.
+const RINGING: u32 = 1 << 31;
+
+/// `parlour sip calls`
+pub(super) fn calls<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+    Box::pin(async move {
+        let (from, limit) = part(arguments)?;
+        let (mut calls, next) =
+            pages(house, from, limit, |worker, page| calls_on(house, worker, page)).await?;
+        if let Some(user) = arguments.text("user") {
+            let user = super::turn::address(house, user)?.to_string();
+            calls.retain(|call| is_of(&call.from, &user) || is_of(&call.to, &user));
+        }
+        reply(&SipCalls { calls, next: next.map(Place::name) })
+    })
+}
+
+/// A page of one worker's calls: those at home there that stand, then those that ring.
+async fn calls_on(house: &dyn Backend, worker: WorkerId, page: Page) -> Result<Found<SipCall>, Failure> {
+    let now = Instant::now();
+    if let Some(from) = page.from.checked_sub(RINGING) {
+        let page = Page { from, ..page };
+        let Found { found, next } = ask(house, worker, |sender| Order::Ringing(page, sender)).await?;
+        let found = found.iter().map(|call| ringing(now, call)).collect();
+        return Ok(Found { found, next: next.map(|next| next.saturating_add(RINGING)) });
+    }
+    let Found { found, next } = ask(house, worker, |sender| Order::Calls(page, sender)).await?;
+    Ok(Found { found: found.iter().map(|call| standing(now, call)).collect(), next: next.or(Some(RINGING)) })
+}
+
+fn ringing(now: Instant, call: &Ringing) -> SipCall {
+    SipCall {
+        call_id: shown::text(&call.call_id),
+        state: "ringing".into(),
+        from: shown::with_uri(&call.from),
+        to: shown::with_uri(&call.called),
+        caller: peer(&call.caller),
+        called: call.phones.iter().map(peer).collect(),
+        age: now.saturating_duration_since(call.began).as_secs(),
+    }
+}
+
+fn standing(now: Instant, call: &Call) -> SipCall {
+    let [caller, called] = &call.parties;
+    SipCall {
+        call_id: shown::text(&call.call_id),
+        state: "answered".into(),
+        from: shown::with_uri(caller.uri()),
+        to: shown::with_uri(&call.called),
+        caller: peer(&caller.peer),
+        called: vec![peer(&called.peer)],
+        age: now.saturating_duration_since(call.began).as_secs(),
+    }
+}
+
+fn peer((transport, address): &(Option<Transport>, Option<SocketAddr>)) -> String {
+    let address = address.map_or_else(|| "–".into(), |address| address.to_string());
+    transport.map_or(address.clone(), |transport| format!("{address} {transport}"))
+}
+
+/// Whether a URI is this account's, as it is written.
+fn is_of(uri: &str, user: &str) -> bool {
+    let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
+    rest.split([';', '?']).next().is_some_and(|address| address.eq_ignore_ascii_case(user))
+}
+
+/// `parlour sip hangup`
+pub(super) fn hangup<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+    Box::pin(async move {
+        let call_id = arguments.required("call-id");
+        let mut ended = 0;
+        for worker in (0..house.workers()).map(WorkerId) {
+            ended += ask(house, worker, |sender| Order::HangUp(call_id.into(), sender)).await?;
+        }
+        match ended {
+            0 => Err(Failure::new(
+                Kind::NotFound,
+                format!("there is no call {call_id}; `parlour sip calls` lists them"),
+            )),
+            1 => reply(&Done { done: format!("ended {call_id}") }),
+            n => reply(&Done { done: format!("ended {n} calls {call_id}") }),
+        }
+    })
 }
 
 /// `parlour sip why`

@@ -1,6 +1,6 @@
 //! Every administrative command, declared once.
 
-use super::answers::sip::{SipBindings, SipStory};
+use super::answers::sip::{SipBindings, SipCalls, SipStory};
 use super::answers::turn::{
     TurnCredentials, TurnDisconnected, TurnDrain, TurnSessionDetails, TurnSessions, TurnTest,
 };
@@ -15,7 +15,7 @@ use crate::cli::{init, pages, relay_test, start};
 /// The first words of commands with two, and what they have in common.
 pub const GROUPS: &[(&str, &str)] = &[
     ("turn", "STUN and TURN: who is relayed for, and the end of it"),
-    ("sip", "SIP: who is registered, why a call failed, who is shut out"),
+    ("sip", "SIP: who is registered, who calls whom and why it failed, who is shut out"),
     ("user", "Accounts: add, change, look at, import"),
     ("dns", "What the DNS must say about the domains"),
 ];
@@ -50,6 +50,14 @@ const SOURCE: Argument = Argument {
     positional: true,
     required: true,
     help: "The address, as 192.0.2.1 or 2001:db8::1",
+};
+
+const CALL_ID: Argument = Argument {
+    name: "call-id",
+    kind: Kind::Text,
+    positional: true,
+    required: true,
+    help: "The Call-ID, as telephones and `parlour sip calls` show it",
 };
 
 const LIMIT: Argument = Argument {
@@ -390,18 +398,42 @@ pub const COMMANDS: &[Command] = &[
         ..LOOK
     },
     Command {
+        path: &["sip", "calls"],
+        summary: "List the calls that ring or stand",
+        details: "A call that ends without a BYE is listed until its session timer runs out, or for a day.",
+        arguments: &[
+            Argument {
+                name: "user",
+                positional: false,
+                required: false,
+                help: "Only those from or to this account, of the part that is listed",
+                ..ADDRESS
+            },
+            LIMIT,
+            AFTER,
+        ],
+        returns: Returned::of::<SipCalls>(),
+        run: Run::Server(sip::calls),
+        ..LOOK
+    },
+    Command {
+        path: &["sip", "hangup"],
+        summary: "End a call: both sides are told (BYE), what rings is cancelled",
+        details: "Nothing keeps them from calling again. Media that does not pass through this server ends when the \
+                  telephones end it.",
+        arguments: &[CALL_ID],
+        reads: false,
+        returns: Returned::of::<Done>(),
+        run: Run::Server(sip::hangup),
+        ..LOOK
+    },
+    Command {
         path: &["sip", "why"],
         summary: "Say how a call went and why, with its ladder",
         details: "From a trace in memory of the latest calls; it holds first lines of messages and what the server found \
                   out, no credentials. It ends with the server. Messages (MESSAGE) are told of too, and registrations that \
                   were refused.",
-        arguments: &[Argument {
-            name: "call-id",
-            kind: Kind::Text,
-            positional: true,
-            required: true,
-            help: "The Call-ID, as telephones and `parlour sip calls` show it",
-        }],
+        arguments: &[CALL_ID],
         returns: Returned::of::<SipStory>(),
         run: Run::Server(sip::why),
         ..LOOK

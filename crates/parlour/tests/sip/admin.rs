@@ -73,3 +73,58 @@ fn requests_answers_and_bindings_are_counted() {
     assert_eq!((count("sip.bindings"), count("sip.open.tcp")), (1, 1));
     assert!(count("sip.messages.udp") >= 5 && count("sip.messages.tcp") >= 4);
 }
+
+/// What a list of calls says, without what differs each time.
+fn states(house: &House) -> Vec<(String, String)> {
+    let list = done(house, &["sip", "calls"]);
+    let word = |call: &Value, name: &str| call[name].as_str().unwrap().to_owned();
+    list["calls"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|call| (word(call, "call_id"), word(call, "state")))
+        .collect()
+}
+
+#[test]
+fn calls_are_listed_and_ended() {
+    let house = house();
+    let mut joe = Agent::tcp(&house, "joe");
+    joe.register();
+    let mut roland = Agent::udp(&house, "roland");
+    let state = |roland: &Agent, state: &str| vec![(roland.call_id.clone(), state.to_owned())];
+    assert_eq!(states(&house), []);
+    calls::invite(&mut roland);
+    let heard = joe.expect("INVITE ");
+    joe.reply(&heard, "180 Ringing", "");
+    roland.expect("SIP/2.0 1");
+    assert_eq!(states(&house), state(&roland, "ringing"));
+    joe.reply(&heard, "200 OK", "");
+    let answer = roland.expect("SIP/2.0 200");
+    roland.within("ACK", &answer);
+    joe.expect("ACK ");
+    assert_eq!(states(&house), state(&roland, "answered"));
+    let list = done(&house, &["sip", "calls", "--user", "joe@falcot.com"]);
+    let call = &list["calls"][0];
+    assert_eq!((&call["from"], &call["to"]), (&"sip:roland@falcot.com".into(), &"sip:joe@falcot.com".into()));
+    assert_eq!(call["caller"], format!("{} udp", roland.local));
+    assert_eq!(call["called"][0], format!("{} tcp", joe.local));
+    assert_eq!(
+        done(&house, &["sip", "calls", "--user", "nobody@falcot.com"])["calls"].as_array().unwrap().len(),
+        0
+    );
+    assert_eq!(said(&house, &["sip", "hangup", &roland.call_id]).trim(), format!("ended {}", roland.call_id));
+    for (phone, other) in [(&mut roland, "joe"), (&mut joe, "roland")] {
+        let bye = phone.expect("BYE ");
+        assert!(bye.header("From").contains(&format!("<sip:{other}@falcot.com>;tag=")), "{}", bye.0);
+        assert!(bye.header("Reason").contains("administrator"), "{}", bye.0);
+        phone.reply(&bye, "200 OK", "");
+    }
+    assert_eq!(states(&house), []);
+    let story = done(&house, &["sip", "why", &roland.call_id]);
+    assert!(story["reason"].as_str().unwrap().contains("; ended by an administrator after "), "{story}");
+    let output = house.cli(&["sip", "hangup", &roland.call_id], "");
+    assert_eq!(output.status.code(), Some(1));
+    let counters = &done(&house, &["status"])["counters"];
+    assert_eq!((&counters["sip.calls.now"], &counters["sip.called.2xx"]), (&0.into(), &1.into()));
+}

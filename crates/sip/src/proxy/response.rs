@@ -5,7 +5,7 @@ use super::Refusal;
 use super::context::Answer;
 use crate::message::{Edit, HeaderName, Message};
 use crate::slab::Id;
-use crate::stack::{Cancel, ServerKind, Stack};
+use crate::stack::{Cancel, ServerKind, Stack, says_gone};
 use crate::transaction::Timer;
 use std::time::Instant;
 
@@ -71,6 +71,10 @@ impl Stack {
         response: &Message<'_>,
     ) {
         let Some(context) = self.table.context_mut(server) else { return };
+        if invite && !context.answered && !context.plan.in_dialog {
+            self.call_begins(now, server, branch, response);
+        }
+        let Some(context) = self.table.context_mut(server) else { return };
         context.done(branch);
         let first = !std::mem::replace(&mut context.answered, true);
         if first || invite {
@@ -95,6 +99,9 @@ impl Stack {
             return self.conclude(now, server);
         }
         context.refused(branch, code, response);
+        if context.plan.in_dialog && says_gone(code) {
+            self.call_is_gone(now, response);
+        }
         if code >= 600 {
             let reason = format!("Reason: SIP;cause={code}\r\n");
             self.give_up(now, server, reason.as_bytes());

@@ -193,6 +193,11 @@ impl Place<'_> {
     }
 
     /// Whether a URI is one that we put into this dialog's Record-Route.
+    pub(crate) fn is_sealed(&self, uri: &SipUri<'_>, call_id: &[u8]) -> bool {
+        self.sealed(uri, call_id).is_some()
+    }
+
+    /// The same, with the flow that it names.
     fn sealed(&self, uri: &SipUri<'_>, call_id: &[u8]) -> Option<Own> {
         let flow = token::read(self.seal, call_id, uri.user?)?;
         Some(Own { sealed: true, flow })

@@ -44,6 +44,8 @@ pub struct Limits {
     pub per_source: usize,
     /// Rows of the trace that tells why calls failed.
     pub trace: usize,
+    /// Calls that stand, as far as an administrator sees them.
+    pub calls: usize,
     /// Connections that are being opened at a time.
     pub dials: usize,
     /// The longest start line and header fields.

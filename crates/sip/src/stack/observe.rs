@@ -1,5 +1,6 @@
 //! What the stack writes into its trace, one line each.
 
+use super::calls::NOBODY_S_PORT;
 use super::{Client, Path, Server, Stack};
 use crate::message::{Message, Method};
 use crate::proxy::Refusal;
@@ -46,6 +47,10 @@ impl Stack {
         (arrival, again): (&Arrival, bool),
         answer: &[u8],
     ) {
+        // A request of our own is answered to nobody.
+        if arrival.peer.port() == NOBODY_S_PORT {
+            return;
+        }
         let what = if again { What::LeftAgain } else { What::Left };
         self.trace.add(now, mark, what, Side::Caller, of_arrival(arrival), (0, first_line(answer)));
     }
@@ -61,7 +66,7 @@ impl Stack {
 
     /// A request leaves without a transaction.
     pub(crate) fn sent_past(&mut self, now: Instant, path: &Path, request: &Message<'_>, copy: &[u8]) {
-        let (mark, peer) = (self.trace.mark(request), self.of_path(path));
+        let (mark, peer) = (self.trace.mark(request), Self::of_path(path));
         self.trace.add(now, mark, What::Left, Side::Called, peer, (0, first_line(copy)));
     }
 
@@ -96,6 +101,12 @@ impl Stack {
         if let Some(mark) = self.table.server(id).map(|server| server.mark) {
             self.trace.add(now, mark, What::Note(note), Side::Here, NOBODY, said);
         }
+    }
+
+    /// Something was decided about a whole call.
+    pub(super) fn note_call(&mut self, now: Instant, call_id: &[u8], note: Note) {
+        let mark = self.trace.mark_call(call_id);
+        self.trace.add(now, mark, What::Note(note), Side::Here, NOBODY, (0, b""));
     }
 
     /// The same, about a peer.
@@ -138,13 +149,13 @@ impl Stack {
 
     fn client_end(&self, id: Id) -> Option<(Mark, Peer)> {
         let Client { mark, path, .. } = self.table.client(id)?;
-        Some((*mark, self.of_path(path)))
+        Some((*mark, Self::of_path(path)))
     }
 
-    fn of_path(&self, path: &Path) -> Peer {
+    pub(super) fn of_path(path: &Path) -> Peer {
         match path {
             Path::Datagram { to, .. } => (Some(Transport::Udp), Some(*to)),
-            Path::Stream { conn, peer } => (self.connections.transport(*conn), Some(*peer)),
+            Path::Stream { peer, transport, .. } => (Some(*transport), Some(*peer)),
             Path::Dial { peer: (transport, to, _) } => (Some(*transport), Some(*to)),
         }
     }

@@ -40,6 +40,9 @@ impl Stack {
         let bytes = self.refusal(now, arrival, request, refusal);
         self.note_refusal(now, arrival, request, refusal);
         let mark = self.trace.mark(request);
+        if mark.begins_call() {
+            self.tally.called(refusal.code());
+        }
         self.told(now, mark, (arrival, false), &bytes);
         self.send_back(now, arrival, return_address(request.via(), arrival), bytes);
     }
@@ -144,6 +147,9 @@ impl Stack {
         let (leaves, kept) = match &mut server.kind {
             ServerKind::Invite(machine) => {
                 let may = machine.respond(code, &mut alarm);
+                if may && code >= 200 && server.mark.begins_call() {
+                    self.tally.called(code);
+                }
                 (may || (200..300).contains(&code), may && !(200..300).contains(&code))
             }
             ServerKind::Request(machine) => {

@@ -110,7 +110,12 @@ impl Stack {
             return self.for_us(now, &arrival, request);
         }
         match self.permit(now, &arrival, request, &plan) {
-            Ok(()) => self.proxy(now, arrival, request, plan),
+            Ok(()) => {
+                if plan.in_dialog {
+                    self.call_goes_on(now, request);
+                }
+                self.proxy(now, arrival, request, plan);
+            }
             Err(refusal) => self.refuse(now, &arrival, request, &refusal),
         }
     }
@@ -146,6 +151,7 @@ impl Stack {
             kind,
             key: self.key(request),
             mark: self.trace.mark(request),
+            began: now,
             arrival,
             back: return_address(request.via(), &arrival),
             request: Arc::from(request.bytes()),

@@ -1,5 +1,6 @@
 //! Sending: by datagram, over a stream of ours, over one of another worker, or over one that has to be opened first.
 
+use super::calls::NOBODY_S_PORT;
 use super::{Output, Parcel, Stack, token_of};
 use crate::slab::Id;
 use crate::transaction::Timer;
@@ -8,7 +9,7 @@ use crate::transport::connections::{Peer, Route};
 use crate::transport::{Arrival, Hop};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
-use wire::{ConnectionId, Flow, SocketId, WorkerId};
+use wire::{ConnectionId, Flow, SocketId, Transport, WorkerId};
 
 /// The way that a message leaves by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub enum Path {
         conn: ConnectionId,
         /// Whom it leads to.
         peer: SocketAddr,
+        /// How bytes travel on it.
+        transport: Transport,
     },
     /// Over the connection to a peer, which is opened if it is not.
     Dial {
@@ -83,7 +86,7 @@ impl Stack {
                 let here = conn.worker == self.config.me;
                 let alive = conn.worker.0 < self.config.workers
                     && (!here || self.connections.is_open(conn, arrival.peer));
-                alive.then_some(Path::Stream { conn, peer: arrival.peer })
+                alive.then_some(Path::Stream { conn, peer: arrival.peer, transport: arrival.transport })
             }
         }
     }
@@ -96,7 +99,7 @@ impl Stack {
                 self.out.push_back(Output::Send { socket: *socket, local: *local, to: *to, bytes });
                 true
             }
-            Path::Stream { conn, peer } => self.write(*conn, *peer, bytes, owner),
+            Path::Stream { conn, peer, .. } => self.write(*conn, *peer, bytes, owner),
             Path::Dial { peer } => self.dial(now, peer.clone(), bytes, owner),
         }
     }
@@ -124,7 +127,7 @@ impl Stack {
         match self.connections.send(peer, bytes, owner) {
             Route::Open(conn, bytes) => {
                 if let Some(owner) = owner {
-                    self.table.moved(owner, Path::Stream { conn, peer: to });
+                    self.table.moved(owner, Path::Stream { conn, peer: to, transport });
                 }
                 self.out.push_back(Output::Write { conn, bytes });
                 true
@@ -160,6 +163,9 @@ impl Stack {
     /// Sends a response back the way its request came (RFC 3261 §18.2.2). `to` is its
     /// [`return_address`](crate::transport::return_address).
     pub(crate) fn send_back(&mut self, now: Instant, arrival: &Arrival, to: SocketAddr, bytes: Vec<u8>) {
+        if arrival.peer.port() == NOBODY_S_PORT {
+            return;
+        }
         self.tally.answered(&bytes);
         match arrival.flow {
             Flow::Datagram { socket, local, .. } => {

@@ -1,6 +1,7 @@
 //! The transactions of one worker: one row each, found by key or by number, bounded.
 
 use super::send::Path;
+use crate::page::{Found, Page};
 use crate::proxy::Context;
 use crate::proxy::route::Plan;
 use crate::slab::{Id, Slab};
@@ -16,6 +17,7 @@ use std::collections::BTreeSet;
 use std::collections::hash_map::Entry as Slot;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 use wire::{ConnectionId, Source};
 
 /// The machine of a server transaction.
@@ -38,6 +40,8 @@ pub(crate) struct Server {
     pub(crate) kind: ServerKind,
     pub(crate) key: Key,
     pub(crate) mark: Mark,
+    /// When it came.
+    pub(crate) began: Instant,
     pub(crate) arrival: Arrival,
     /// Where its responses go if not over the stream it came by.
     pub(crate) back: SocketAddr,
@@ -334,6 +338,16 @@ impl Table {
         if self.by_source.capacity() > 1024 && self.by_source.len() < self.by_source.capacity() / 8 {
             self.by_source.shrink_to(self.by_source.len() * 2);
         }
+    }
+
+    /// A page of transactions.
+    pub(crate) fn page<T>(&self, page: Page, mut read: impl FnMut(Id, &Entry, &mut Vec<T>)) -> Found<T> {
+        Found::on(page, &self.rows, |id, row, found| read(id, row, found))
+    }
+
+    /// Those that are wanted; for what is seldom asked.
+    pub(crate) fn find_all(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Id> {
+        self.rows.iter().filter(|(_, row)| wanted(row)).map(|(id, _)| id).collect()
     }
 
     /// The client transactions that wait for something over this stream.

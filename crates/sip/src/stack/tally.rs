@@ -28,6 +28,8 @@ pub struct Tally {
     others: u64,
     /// Answers that left, by their first digit.
     answers: [u64; 6],
+    /// Calls that were finally answered, by the first digit of that.
+    calls: [u64; 6],
     /// There are few transports.
     messages: Vec<(Transport, u64)>,
 }
@@ -54,6 +56,20 @@ impl Tally {
         if let Some(count) = self.answers.get_mut(usize::from(digit)) {
             *count += 1;
         }
+    }
+
+    /// An INVITE that begins a call is finally answered. A challenge is no end: the call comes again.
+    pub(crate) fn called(&mut self, code: u16) {
+        if let (false, Some(count)) =
+            (matches!(code, 401 | 407), self.calls.get_mut(usize::from(code / 100).wrapping_sub(1)))
+        {
+            *count += 1;
+        }
+    }
+
+    /// Calls that were finally answered, by the class of that: `2xx` to `6xx`.
+    pub fn calls(&self) -> impl Iterator<Item = (String, u64)> {
+        (2..).zip(&self.calls[1..]).map(|(class, count): (u8, _)| (format!("{class}xx"), *count))
     }
 
     /// Requests that came, by method; `other` stands for all that are not named. Retransmissions count.

@@ -123,11 +123,6 @@ impl Connections {
         self.open.get_mut(&id)
     }
 
-    /// How bytes travel on an open connection of this worker.
-    pub fn transport(&self, id: ConnectionId) -> Option<Transport> {
-        self.open.get(&id).map(|connection| connection.arrival.transport)
-    }
-
     /// Whether a way that a message came by still is what it was.
     pub fn is_open(&self, id: ConnectionId, peer: SocketAddr) -> bool {
         self.open.get(&id).is_some_and(|connection| connection.arrival.peer == peer)

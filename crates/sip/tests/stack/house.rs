@@ -121,6 +121,7 @@ pub(crate) fn config(me: u16, workers: u16) -> Config {
             per_source: 500,
             dials: 10,
             trace: 1000,
+            calls: 100,
             head: 32 * 1024,
             message: 64 * 1024,
             max_forwards: 70,
@@ -279,6 +280,11 @@ impl House {
         self.settle();
     }
 
+    /// Carries out what a test has asked a stack for directly.
+    pub(crate) fn settle_now(&mut self) {
+        self.settle();
+    }
+
     fn settle(&mut self) {
         loop {
             let ready = (0..self.stacks.len()).find_map(|w| self.stacks[w].poll().map(|output| (w, output)));
@@ -327,7 +333,10 @@ impl House {
             Output::Proof { account, right, .. } => self.proofs.push((account.map(|a| a.to_string()), right)),
             Output::HandOver { to, parcel } => {
                 let me = WorkerId(u16::try_from(worker).unwrap());
-                self.hand_overs.push((me, to, kind(&parcel)));
+                // What is told of calls changes nothing for anybody.
+                if !matches!(parcel, Parcel::Call(_)) {
+                    self.hand_overs.push((me, to, kind(&parcel)));
+                }
                 if self.full_queues {
                     self.stacks[worker].handle(self.now, Input::NotHandedOver { parcel });
                 } else {
@@ -410,6 +419,7 @@ fn kind(parcel: &Parcel) -> &'static str {
         Parcel::Write { .. } => "write",
         Parcel::Closed { .. } => "closed",
         Parcel::Gone { .. } => "gone",
+        Parcel::Call(_) => "call",
         Parcel::Unreachable { .. } => "unreachable",
     }
 }

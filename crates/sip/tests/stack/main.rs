@@ -8,6 +8,7 @@ mod dialogs;
 mod failover;
 mod forks;
 mod gruu;
+mod hangup;
 mod house;
 mod network;
 mod nonsense;

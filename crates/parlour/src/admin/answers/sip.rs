@@ -69,6 +69,53 @@ fn row(binding: &SipBinding) -> [String; 6] {
     ]
 }
 
+/// Calls: those that ring, and those that stand.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct SipCalls {
+    /// Those that stand first, in the order in which the server keeps them.
+    pub calls: Vec<SipCall>,
+    /// Where the list goes on (`--after`); absent where it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A call.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct SipCall {
+    /// Its Call-ID: what `sip hangup` and `sip why` take.
+    pub call_id: String,
+    /// `ringing` or `answered`.
+    pub state: String,
+    /// Who calls.
+    pub from: String,
+    /// Whom.
+    pub to: String,
+    /// Where the caller is, as the server sees it, with the transport.
+    pub caller: String,
+    /// Where it rings, or who has answered.
+    pub called: Vec<String>,
+    /// How long it has been ringing, or has stood since it was answered, in seconds.
+    pub age: u64,
+}
+
+impl Answer for SipCalls {
+    fn human(&self) -> String {
+        let titles = ["CALL-ID", "STATE", "AGE", "FROM", "TO", "CALLER", "CALLED"].map(str::to_owned);
+        let row = |call: &SipCall| {
+            let SipCall { call_id, state, from, to, caller, called, age } = call;
+            let fixed = [call_id, state, &time(*age), from, to, caller].map(String::clone);
+            let [a, b, c, d, e, f] = fixed;
+            [a, b, c, d, e, f, called.join(", ")]
+        };
+        let mut text = table(&titles, &self.calls.iter().map(row).collect::<Vec<_>>());
+        let _ = write!(text, "{} calls", self.calls.len());
+        if let Some(next) = &self.next {
+            let _ = write!(text, "; the list goes on with --after {next}");
+        }
+        text
+    }
+}
+
 /// How a call went, and why.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct SipStory {

@@ -105,6 +105,8 @@ limits! {
         per_source: usize = 100_000,
         /// Streams, on all workers together (`sip.limits`).
         connections: usize = 100_000,
+        /// Calls that `parlour sip calls` knows of, on each worker; more go on unseen.
+        calls: usize = 50_000,
         /// Rows of the trace for `parlour sip why`, on each worker; a call with one phone and a password has about 20.
         trace: usize = 32_768,
         /// Bindings of one address of record (`sip.limits`, as `contacts`).

@@ -3,7 +3,8 @@
 use super::Sip;
 use crate::desk::Desk;
 use crate::report::Report;
-use ::sip::stack::Registered;
+use ::sip::dialog::book::Call;
+use ::sip::stack::{Registered, Ringing};
 use ::sip::trace::Row;
 use ::sip::{Found, Page};
 use tokio::sync::oneshot;
@@ -16,6 +17,12 @@ pub enum Order {
     Bindings(Page, oneshot::Sender<Found<Registered>>),
     /// The bindings of one address at home here.
     BindingsOf(Address, oneshot::Sender<Vec<Registered>>),
+    /// A page of the calls that ring, of those that came here.
+    Ringing(Page, oneshot::Sender<Found<Ringing>>),
+    /// A page of the calls at home here that stand.
+    Calls(Page, oneshot::Sender<Found<Call>>),
+    /// End the call with this Call-ID: what is to be ended here. How many that were.
+    HangUp(Box<str>, oneshot::Sender<usize>),
     /// Everything that is known here of the call with this Call-ID.
     Trace(Box<str>, oneshot::Sender<Vec<Row>>),
 }
@@ -27,6 +34,15 @@ impl Sip {
         match order {
             Order::Bindings(page, reply) => drop(reply.send(self.stack.bindings(now, page))),
             Order::BindingsOf(address, reply) => drop(reply.send(self.stack.bindings_of(now, &address))),
+            Order::Ringing(page, reply) => drop(reply.send(self.stack.ringing(page))),
+            Order::Calls(page, reply) => drop(reply.send(self.stack.calls().page(now, page))),
+            Order::HangUp(call_id, reply) => {
+                let ended = self.stack.hang_up(now, call_id.as_bytes());
+                self.carry_out(desk);
+                if reply.send(ended).is_err() {
+                    tracing::debug!(ended, "whoever wanted calls ended has gone away");
+                }
+            }
             Order::Trace(call_id, reply) => drop(reply.send(self.stack.trace(call_id.as_bytes()))),
         }
     }
@@ -45,7 +61,12 @@ impl Sip {
         for (transport, open) in stack.streams_by_transport() {
             report.add(&format!("sip.open.{transport}"), count(open));
         }
+        report.add("sip.calls.now", count(stack.calls().len()));
+        report.add("sip.calls.unseen", stack.calls().dropped());
         let tally = stack.tally();
+        for (class, calls) in tally.calls() {
+            report.add(&format!("sip.called.{class}"), calls);
+        }
         for (method, requests) in tally.requests() {
             report.add(&format!("sip.requests.{method}"), requests);
         }

@@ -52,6 +52,7 @@ pub(super) fn config(shared: &Shared) -> Config {
             per_source: limits.per_source,
             dials: DIALS,
             trace: limits.trace,
+            calls: limits.calls,
             head: limits.header,
             message: limits.message,
             max_forwards: limits.max_forwards,
