@@ -3,4 +3,7 @@
 //!
 //! Packets are bytes here: SRTP and DTLS pass as they are. Left out so far: codecs, SRTP of our own, conferences.
 
+pub mod relay;
 pub mod sdp;
+
+pub use relay::{Config, Hands, Relay};

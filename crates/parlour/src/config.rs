@@ -9,6 +9,7 @@ pub mod host;
 pub mod keys;
 mod listener;
 mod meaning;
+mod media;
 pub mod plan;
 mod quantity;
 pub mod secret;

@@ -3,6 +3,7 @@
 use crate::config::Plan;
 use crate::doorman::Doorman;
 use crate::mail::Mail;
+use crate::services::media::book::Book as Calls;
 use crate::services::turn::FastPath;
 use crate::services::turn::ledger::Book;
 use crate::switchboard::Switchboard;
@@ -38,6 +39,8 @@ pub struct Shared {
     pub trust: Arc<Trust>,
     /// The certificate that we show.
     pub identities: Option<Arc<Identities>>,
+    /// How many calls of accounts are relayed, over all workers.
+    pub calls: Arc<Calls>,
     /// The server's own secret; see [`Self::key`].
     pub secret: Arc<Secret>,
 }

@@ -15,7 +15,8 @@ pub const fn owner(tag: Tag) -> Service {
     match tag.0 >> 24 {
         0 => Service::Turn,
         1 => Service::Sip,
-        _ => Service::Xmpp,
+        2 => Service::Xmpp,
+        _ => Service::Media,
     }
 }
 
@@ -65,6 +66,7 @@ fn alpn(service: Service) -> Vec<Vec<u8>> {
         Service::Turn => &["stun.turn", "stun.nat-discovery"],
         Service::Sip => &["sip/2", HTTP],
         Service::Xmpp => &["xmpp-client"],
+        Service::Media => &[],
     };
     names.iter().map(|name| name.as_bytes().to_vec()).collect()
 }
@@ -75,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_mark_leads_back_to_its_owner() {
-        for service in [Service::Turn, Service::Sip, Service::Xmpp] {
+        for service in [Service::Turn, Service::Sip, Service::Xmpp, Service::Media] {
             assert_eq!((owner(tag(service, 77)), role(tag(service, 77))), (service, 77));
         }
     }

@@ -6,8 +6,8 @@ use crate::doorman::{Doorman, Output};
 use crate::listen;
 use crate::mail::Mail;
 use crate::report::Report;
-use crate::services::{Service, sip::Sip, turn::Turn, xmpp::Xmpp};
-use crate::switchboard::{Reach, Switchboard};
+use crate::services::{Service, media::Media, sip::Sip, turn::Turn, xmpp::Xmpp};
+use crate::switchboard::{Errand, Mediated, Reach, Switchboard, Wanted};
 use net::{
     Batch, CloseReason, ConnectionInfo, Handler, IcmpError, Net, Start, Subprotocol, Tag, Unwanted,
     WebRequest,
@@ -31,6 +31,7 @@ pub struct Office {
     turn: Turn,
     sip: Sip,
     xmpp: Xmpp,
+    media: Media,
 }
 
 impl Office {
@@ -42,6 +43,7 @@ impl Office {
             turn: Turn::new(&shared, start.now, start.epoch),
             sip: Sip::new(&shared, start.now, start.epoch, kept),
             xmpp: Xmpp::new(&shared, start.now, start.epoch),
+            media: Media::new(&shared),
             shared,
         }
     }
@@ -63,6 +65,7 @@ impl Office {
             plan::Service::Turn => &mut self.turn,
             plan::Service::Sip => &mut self.sip,
             plan::Service::Xmpp => &mut self.xmpp,
+            plan::Service::Media => &mut self.media,
         };
         let result = work(service, &mut desk);
         self.settle(net);
@@ -81,7 +84,8 @@ impl Office {
             switchboard: &mut self.switchboard,
             doorman: &mut self.doorman,
         };
-        let services: [&mut dyn Service; 3] = [&mut self.turn, &mut self.sip, &mut self.xmpp];
+        let services: [&mut dyn Service; 4] =
+            [&mut self.turn, &mut self.sip, &mut self.xmpp, &mut self.media];
         for service in services {
             work(service, &mut desk);
         }
@@ -102,11 +106,31 @@ impl Office {
                     doorman: &mut self.doorman,
                 };
                 self.sip.located(&mut desk, answer);
+            } else if let Some(wanted) = self.switchboard.next_wanted() {
+                self.mediate(net, wanted);
             } else if let Some(output) = self.doorman.poll() {
                 self.guard(net, output);
             } else {
                 return;
             }
+        }
+    }
+
+    /// Something about a call that is relayed.
+    fn mediate(&mut self, net: &mut Net<'_, Mail>, wanted: Wanted) {
+        let mut desk = Desk {
+            net,
+            shared: &self.shared,
+            switchboard: &mut self.switchboard,
+            doorman: &mut self.doorman,
+        };
+        match wanted {
+            Wanted::Errand(Errand { asker, token, passage }) => {
+                let body = self.media.pass(&mut desk, *passage);
+                self.switchboard.mediated(net, asker, Mediated { token, body });
+            }
+            Wanted::Mediated(Mediated { token, body }) => self.sip.mediated(&mut desk, token, body),
+            Wanted::Over(over) => self.media.over(&mut desk, &over),
         }
     }
 
@@ -149,7 +173,7 @@ impl Office {
     /// How this worker is.
     fn report(&self, now: Instant) -> Report {
         let mut report = Report::default();
-        let services: [&dyn Service; 3] = [&self.turn, &self.sip, &self.xmpp];
+        let services: [&dyn Service; 4] = [&self.turn, &self.sip, &self.xmpp, &self.media];
         services.iter().for_each(|service| service.report(&mut report));
         self.doorman.report(&mut report, now);
         report
@@ -175,14 +199,14 @@ impl Handler for Office {
         match listen::owner(tag) {
             plan::Service::Turn => true,
             plan::Service::Sip => self.sip.has_room(&self.shared) && !self.doorman.bans(now, peer.ip()),
-            plan::Service::Xmpp => !self.doorman.bans(now, peer.ip()),
+            plan::Service::Xmpp | plan::Service::Media => !self.doorman.bans(now, peer.ip()),
         }
     }
 
     fn upgrades(&mut self, tag: Tag, request: &WebRequest<'_>) -> Result<Subprotocol, Unwanted> {
         match listen::owner(tag) {
             plan::Service::Sip => self.sip.upgrades(&self.shared, request),
-            plan::Service::Turn | plan::Service::Xmpp => Err(Unwanted::Path),
+            plan::Service::Turn | plan::Service::Xmpp | plan::Service::Media => Err(Unwanted::Path),
         }
     }
 
@@ -280,7 +304,8 @@ impl Handler for Office {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        [self.turn.deadline(), self.sip.deadline(), self.xmpp.deadline()].into_iter().flatten().min()
+        let all = [self.turn.deadline(), self.sip.deadline(), self.xmpp.deadline(), self.media.deadline()];
+        all.into_iter().flatten().min()
     }
 
     fn holds(&self, socket: SocketId) -> bool {

@@ -11,6 +11,7 @@ use crate::listen;
 use crate::mail::Mail;
 use crate::office::{Kept, Office};
 use crate::secret;
+use crate::services::media;
 use crate::services::turn::FastPath;
 use crate::services::turn::ledger::Book;
 use crate::trust::Trust;
@@ -112,6 +113,7 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
         relays: Arc::default(),
         trust: Trust::new(plan, identities.clone()),
         identities: identities.clone(),
+        calls: Arc::default(),
         secret,
     };
     let mut running = net::run(listeners, setup, move |start| {
@@ -148,6 +150,7 @@ struct Base {
     relays: Arc<Book>,
     trust: Arc<Trust>,
     identities: Option<Arc<Identities>>,
+    calls: Arc<media::book::Book>,
     secret: Arc<Secret>,
 }
 
@@ -165,6 +168,7 @@ impl Base {
             relays: Arc::clone(&self.relays),
             trust: Arc::clone(&self.trust),
             identities: self.identities.clone(),
+            calls: Arc::clone(&self.calls),
             secret: Arc::clone(&self.secret),
         }
     }

@@ -1,6 +1,7 @@
 //! The services of one worker: each joins a protocol's machine with the worker's hands. They never know one another;
 //! they meet in the switchboard.
 
+pub mod media;
 pub mod sip;
 pub mod turn;
 pub mod xmpp;

@@ -5,6 +5,8 @@
 
 use crate::mail;
 use crate::services::sip::Contact;
+use ::sip::dialog;
+use ::sip::proxy::media::{Over, Passage};
 use net::Net;
 use std::collections::VecDeque;
 use wire::{Address, WorkerId};
@@ -42,6 +44,26 @@ pub struct Answer {
     pub reach: Result<Reach, Busy>,
 }
 
+/// A message of a call that is relayed, for whoever relays it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Errand {
+    /// Who wants to know what goes on in its place.
+    pub asker: WorkerId,
+    /// The asker's mark: the answer carries it.
+    pub token: u64,
+    /// What is known of it.
+    pub passage: Box<Passage>,
+}
+
+/// What goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mediated {
+    /// The mark of the errand.
+    pub token: u64,
+    /// The session description in place of the message's own; `None` leaves it as it is.
+    pub body: Option<Vec<u8>>,
+}
+
 /// Between the switchboards of two workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mail {
@@ -49,6 +71,23 @@ pub enum Mail {
     Question(Question),
     /// Back to the asker.
     Answer(Answer),
+    /// For the home of a call.
+    Errand(Errand),
+    /// Back to the asker.
+    Mediated(Mediated),
+    /// For the home of a call: what of it is relayed no more.
+    Over(Over),
+}
+
+/// What waits for a service here, in the order in which it came.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// For the relay.
+    Errand(Errand),
+    /// For SIP.
+    Mediated(Mediated),
+    /// For the relay.
+    Over(Over),
 }
 
 /// One worker's switchboard.
@@ -58,6 +97,8 @@ pub struct Switchboard {
     questions: VecDeque<Question>,
     /// For the services here.
     answers: VecDeque<Answer>,
+    /// About calls that are relayed, for the services here.
+    wanted: VecDeque<Wanted>,
 }
 
 impl Switchboard {
@@ -78,6 +119,47 @@ impl Switchboard {
         match mail {
             Mail::Question(question) => self.questions.push_back(question),
             Mail::Answer(answer) => self.answers.push_back(answer),
+            Mail::Errand(errand) => self.wanted.push_back(Wanted::Errand(errand)),
+            Mail::Mediated(mediated) => self.wanted.push_back(Wanted::Mediated(mediated)),
+            Mail::Over(over) => self.wanted.push_back(Wanted::Over(over)),
+        }
+    }
+
+    /// Asks the home of a call what goes on in place of a message's session description. The answer comes to the SIP
+    /// service by `mediated`, in the order of the errands for one call; where the home's queue is full, the message goes
+    /// on as it is.
+    pub fn mediate(&mut self, net: &mut Net<'_, mail::Mail>, token: u64, passage: Box<Passage>) {
+        let home = dialog::home(&passage.call, net.workers());
+        let errand = Errand { asker: net.me(), token, passage };
+        if home == net.me() {
+            self.wanted.push_back(Wanted::Errand(errand));
+        } else if net.post(home, mail::Mail::Switchboard(Mail::Errand(errand))).is_err() {
+            self.wanted.push_back(Wanted::Mediated(Mediated { token, body: None }));
+        }
+    }
+
+    /// Tells the home of a call what of it is relayed no more. Where its queue is full, silence tells it later.
+    pub fn relay_no_more(&mut self, net: &mut Net<'_, mail::Mail>, over: Over) {
+        let (Over::Fork { call, .. } | Over::Dialog { call, .. }) = &over;
+        let home = dialog::home(call, net.workers());
+        if home == net.me() {
+            self.wanted.push_back(Wanted::Over(over));
+        } else {
+            let _ = net.post(home, mail::Mail::Switchboard(Mail::Over(over)));
+        }
+    }
+
+    /// The next about a call that is relayed.
+    pub(crate) fn next_wanted(&mut self) -> Option<Wanted> {
+        self.wanted.pop_front()
+    }
+
+    /// Sends what goes on to whoever asked. Where the asker's queue is full, the message goes on as it is when its time is up.
+    pub(crate) fn mediated(&mut self, net: &mut Net<'_, mail::Mail>, asker: WorkerId, mediated: Mediated) {
+        if asker == net.me() {
+            self.wanted.push_back(Wanted::Mediated(mediated));
+        } else if net.post(asker, mail::Mail::Switchboard(Mail::Mediated(mediated))).is_err() {
+            tracing::warn!(worker = asker.0, "a worker's queue is full: an answer is lost");
         }
     }
 

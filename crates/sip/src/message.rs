@@ -3,6 +3,7 @@
 //! Nothing is copied, nothing is taken for UTF-8; unknown methods, schemes and header fields stay as they are.
 //! What every message must have is checked by `Message::parse`; all else is read when asked for.
 
+pub mod body;
 pub mod build;
 pub mod edit;
 mod fault;

@@ -2,6 +2,7 @@
 
 pub mod context;
 pub mod forward;
+pub mod media;
 mod own;
 pub mod policy;
 pub mod refusal;

@@ -38,6 +38,7 @@ use crate::digest::Digest;
 use crate::framing::Framer;
 use crate::message::Message;
 use crate::proxy::Refusal;
+use crate::proxy::media::{Over, Passage};
 use crate::proxy::route::Place;
 use crate::registrar::{self, Binding, Contact, Registrar};
 use crate::slab::{Id, Slab};
@@ -133,6 +134,13 @@ pub enum Input<'a> {
         /// Whether the bindings are on the disk.
         durable: bool,
     },
+    /// The session description that goes on in place of a message's own, in answer to [`Output::Media`].
+    Mediated {
+        /// The question's mark.
+        token: Token,
+        /// It; `None` leaves the message as it is.
+        body: Option<Vec<u8>>,
+    },
     /// Another worker hands something over.
     HandedOver {
         /// What.
@@ -214,6 +222,15 @@ pub enum Output {
         /// Whether they were right.
         right: bool,
     },
+    /// A message of a call that is relayed is about to go on. [`Input::Mediated`] follows.
+    Media {
+        /// The mark.
+        token: Token,
+        /// What is known of it.
+        passage: Box<Passage>,
+    },
+    /// A call, or ways of one, need no relay any more.
+    MediaOver(Over),
     /// Give this to another worker's stack.
     HandOver {
         /// Whose.
@@ -563,6 +580,7 @@ impl Machine for Stack {
                 self.resolved(now, id_of(token), &found, random);
             }
             Input::Stored { token, durable } => self.stored(now, token, durable),
+            Input::Mediated { token, body } => self.mediated(now, id_of(token), body.as_deref()),
             Input::HandedOver { parcel } => self.handed_over(now, parcel),
             Input::NotHandedOver { parcel } => self.not_handed_over(now, parcel),
         }

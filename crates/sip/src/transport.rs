@@ -4,7 +4,6 @@
 pub mod blocked;
 pub mod branch;
 pub mod connections;
-pub mod inside;
 pub mod listeners;
 pub mod lookup;
 pub mod token;
@@ -13,6 +12,7 @@ pub use blocked::Blocked;
 pub use branch::{Branch, Seal};
 pub use connections::Connections;
 pub use listeners::{Listener, Listeners};
+pub use wire::inside;
 
 use crate::message::Via;
 use crate::uri::{Host, SipUri};

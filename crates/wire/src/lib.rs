@@ -8,6 +8,7 @@ pub mod address;
 pub mod entropy;
 pub mod epoch;
 pub mod flow;
+pub mod inside;
 pub mod lockout;
 pub mod machine;
 pub mod secret;

@@ -8,7 +8,9 @@ use crate::admin::failure::Failure;
 use crate::admin::openapi as openapi_document;
 use crate::admin::table::COMMANDS;
 use crate::config::keys::{self, Key, SECTIONS, Section};
-use crate::config::plan::limits::{AdminLimits, NetworkLimits, Row, SipLimits, TurnLimits, XmppLimits};
+use crate::config::plan::limits::{
+    AdminLimits, MediaLimits, NetworkLimits, Row, SipLimits, TurnLimits, XmppLimits,
+};
 use crate::config::template;
 use clap_complete::Shell;
 use serde_json::Value;
@@ -94,6 +96,7 @@ fn limits() -> String {
         ("Connections", NetworkLimits::default().rows()),
         ("STUN and TURN", TurnLimits::default().rows()),
         ("SIP", SipLimits::default().rows()),
+        ("Media of calls", MediaLimits::default().rows()),
         ("XMPP", XmppLimits::default().rows()),
         ("Administration", AdminLimits::default().rows()),
     ];

@@ -2,6 +2,7 @@
 //! refusal of anything else, and the administrator's page on configuration.
 
 mod bans;
+mod media;
 mod sip;
 mod turn;
 mod xmpp;
@@ -236,6 +237,7 @@ pub const SECTIONS: &[Section] = &[
             sip::LIMITS,
         ],
     },
+    media::SECTION,
     xmpp::SECTION,
     Section {
         name: "admin",

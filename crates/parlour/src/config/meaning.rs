@@ -25,6 +25,7 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
     let (url, data) = judge.storage();
     let network = judge.network();
     let (turn, sip, xmpp, metrics) = judge.services(&domains);
+    let media = judge.media(&turn.relay_ports);
     let wanted = [&turn.tls, &turn.dtls, &sip.tls, &sip.wss, &xmpp.client, &xmpp.client_tls];
     let tls = judge.tls(&domains, wanted.iter().any(|listeners| !listeners.is_empty()));
     let roots = judge.roots();
@@ -45,6 +46,7 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
         roots,
         turn,
         sip,
+        media,
         xmpp,
         admin,
         warnings,

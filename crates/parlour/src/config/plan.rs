@@ -4,6 +4,7 @@
 
 mod bans;
 pub mod limits;
+mod media;
 mod turn;
 
 use std::fmt;
@@ -14,7 +15,8 @@ use std::time::Duration;
 use wire::{Address, Domain, Secret, Transport};
 
 pub use bans::BansPlan;
-pub use limits::{AdminLimits, NetworkLimits, SipLimits, TurnLimits, XmppLimits};
+pub use limits::{AdminLimits, MediaLimits, NetworkLimits, SipLimits, TurnLimits, XmppLimits};
+pub use media::MediaPlan;
 pub use turn::{OauthKey, TurnBandwidth, TurnPlan, TurnQuota};
 
 /// Everything the server and the commands need to know about how they are to work.
@@ -40,6 +42,8 @@ pub struct Plan {
     pub turn: TurnPlan,
     /// SIP.
     pub sip: SipPlan,
+    /// The relay for media of calls.
+    pub media: MediaPlan,
     /// XMPP.
     pub xmpp: XmppPlan,
     /// The administrator's door.
@@ -224,6 +228,8 @@ pub enum Service {
     Sip,
     /// XMPP.
     Xmpp,
+    /// The relay for media of calls; it has no listeners.
+    Media,
 }
 
 impl fmt::Display for Service {
@@ -232,6 +238,7 @@ impl fmt::Display for Service {
             Self::Turn => "turn",
             Self::Sip => "sip",
             Self::Xmpp => "xmpp",
+            Self::Media => "media",
         })
     }
 }

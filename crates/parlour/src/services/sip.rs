@@ -132,6 +132,11 @@ impl Sip {
         self.handle(desk, Input::Located { token: answer.token, contacts });
     }
 
+    /// Whoever relays a call's media has answered: the session description that goes on; `None` leaves a message as it is.
+    pub fn mediated(&mut self, desk: &mut Desk<'_, '_>, token: Token, body: Option<Vec<u8>>) {
+        self.handle(desk, Input::Mediated { token, body });
+    }
+
     /// Where an address at home here has registered, the preferred contact first.
     pub fn contacts(&self, now: Instant, address: &Address) -> Vec<Contact> {
         self.stack.contacts(now, address)
@@ -179,6 +184,8 @@ impl Sip {
                 Output::Store { token, address, rows } => self.store(desk, token, address, rows),
                 Output::Locate { token, address } => desk.switchboard.locate(desk.net, token, address),
                 Output::Resolve { token, question } => self.resolve(desk, token, question),
+                Output::Media { token, passage } => desk.switchboard.mediate(desk.net, token, passage),
+                Output::MediaOver(over) => desk.switchboard.relay_no_more(desk.net, over),
                 Output::HandOver { to, parcel } => self.hand_over(desk, to, parcel),
                 Output::Proof { source, account, right } => proof(desk, source, account, right),
             }

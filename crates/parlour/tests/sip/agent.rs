@@ -66,6 +66,8 @@ pub(crate) struct Agent {
     pub(crate) call_id: String,
     tag: String,
     cseq: u32,
+    /// The Content-Type line of what is being said.
+    kind: &'static str,
 }
 
 impl Agent {
@@ -100,7 +102,7 @@ impl Agent {
 
     fn new(local: SocketAddr, user: &str, link: Link) -> Self {
         let (call_id, tag) = (format!("c{}", unique()), format!("t{}", unique()));
-        Self { link, local, user: user.to_owned(), domain: "falcot.com", call_id, tag, cseq: 0 }
+        Self { link, local, user: user.to_owned(), domain: "falcot.com", call_id, tag, cseq: 0, kind: "" }
     }
 
     fn transport(&self) -> &'static str {
@@ -267,7 +269,7 @@ impl Agent {
         }
         let to = request.header("To");
         let tag = if to.contains(";tag=") { String::new() } else { format!(";tag={}", self.tag) };
-        text += &format!("To: {to}{tag}\r\nContact: {}\r\n", self.contact());
+        text += &format!("To: {to}{tag}\r\nContact: {}\r\n{}", self.contact(), self.kind);
         self.send(format!("{text}Content-Length: {}\r\n\r\n{body}", body.len()));
     }
 
@@ -289,6 +291,13 @@ impl Agent {
             self.cseq,
         );
         self.send(text);
+    }
+
+    /// Answers with a session description.
+    pub(crate) fn reply_with(&mut self, request: &Heard, status: &str, sdp: &str) {
+        self.kind = "Content-Type: application/sdp\r\n";
+        self.reply(request, status, sdp);
+        self.kind = "";
     }
 
     /// A request in the dialog that `answer`, a 200 to our INVITE, has made.

@@ -12,6 +12,7 @@ mod failover;
 mod federation;
 mod keepalive;
 mod limits;
+mod media;
 mod names;
 mod phones;
 mod policy;

@@ -48,6 +48,8 @@ pub struct Branch {
     pub registered: Option<Depth>,
     /// It was told to stop ringing, as its time was over: whatever it answers to that is a time-out.
     pub is_late: bool,
+    /// It is of a call whose media are relayed.
+    pub relayed: bool,
 }
 
 impl Branch {
@@ -311,6 +313,7 @@ mod tests {
                 state,
                 registered: Some(Depth::Outside),
                 is_late: false,
+                relayed: false,
             });
         }
         context

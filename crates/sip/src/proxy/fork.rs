@@ -5,10 +5,11 @@ use super::context::{Branch, State, Way};
 use super::forward::{self, Copy};
 use super::route::{Plan, Target, begins_dialog};
 use super::{Context, Refusal};
+use crate::message::body::with_session;
 use crate::message::{HeaderName, Message, Method};
 use crate::registrar::Contact;
 use crate::slab::Id;
-use crate::stack::{Asked, Output, ServerKind, Stack};
+use crate::stack::{Asked, Output, Path, ServerKind, Stack};
 use crate::trace::Note;
 use crate::transaction::Timer;
 use crate::transport::lookup::{self, Found, Question};
@@ -235,25 +236,69 @@ impl Stack {
             self.note_peer(now, id, Note::Inside, (Some(hop.transport()), hop.peer()));
             return false;
         }
-        let (arrival, bytes) = (server.arrival, server.request.clone());
+        let bytes = server.request.clone();
         let Ok(request) = Message::parse(&bytes) else { return false };
+        let relayed = self.is_relayed(id, index, &request, hop);
+        if let Some(context) = self.table.context_mut(id) {
+            context.branches[index].relayed = relayed;
+        }
+        if relayed && self.mediate_request(now, (id, index), &request, hop) {
+            if let Some(context) = self.table.context_mut(id) {
+                context.branches[index].state = State::Resolving;
+            }
+            return true;
+        }
+        self.send_branch(now, (id, index), &request, (path, &sent_by, hop), None)
+    }
+
+    /// Sends it, perhaps with another session description.
+    fn send_branch(
+        &mut self,
+        now: Instant,
+        (id, index): (Id, usize),
+        request: &Message<'_>,
+        (path, sent_by, hop): (Path, &str, &Hop),
+        body: Option<&[u8]>,
+    ) -> bool {
+        let Some(arrival) = self.table.server(id).map(|server| server.arrival) else { return false };
         let invite = request.method() == Method::Invite;
-        let write =
-            |stack: &Self, client: Id| stack.copy(id, index, client, &request, hop, &sent_by, &arrival);
+        let write = |stack: &Self, client: Id| {
+            stack.copy((id, index), client, request, (hop, sent_by), &arrival, body)
+        };
         self.start_client(now, Some((id, index)), path, write, invite).is_some()
     }
 
+    /// Whoever relays the media of a request has answered: now it leaves.
+    pub(super) fn mediated_request(&mut self, now: Instant, of: (Id, usize), hop: &Hop, body: Option<&[u8]>) {
+        let (id, index) = of;
+        let Some(server) = self.table.server(id) else { return };
+        let Some(context) = server.context.as_deref() else { return };
+        let waits = context.branches.get(index).is_some_and(|branch| branch.state == State::Resolving);
+        if context.closing || !waits {
+            return;
+        }
+        let bytes = server.request.clone();
+        let Ok(request) = Message::parse(&bytes) else { return };
+        let body = body.and_then(|description| with_session(&request, description));
+        let way = self.path(hop);
+        let sent = way.is_some_and(|(path, sent_by)| {
+            self.send_branch(now, of, &request, (path, &sent_by, hop), body.as_deref())
+        });
+        if !sent {
+            self.try_next(now, id, index, Refusal::Unreachable.code());
+        }
+        self.conclude(now, id);
+    }
+
     /// The request as it leaves on one branch.
-    #[expect(clippy::too_many_arguments, reason = "each is one part of the copy, used here alone")]
     fn copy(
         &self,
-        id: Id,
-        index: usize,
+        (id, index): (Id, usize),
         client: Id,
         request: &Message<'_>,
-        hop: &Hop,
-        sent_by: &str,
+        (hop, sent_by): (&Hop, &str),
         arrival: &Arrival,
+        body: Option<&[u8]>,
     ) -> Vec<u8> {
         let context = self.table.server(id).and_then(|server| server.context.as_deref());
         let context = context.expect("a branch belongs to a forwarded request");
@@ -269,10 +314,11 @@ impl Stack {
             hop,
             sent_by,
             branch: &(via.write(&self.seal) + &voucher),
-            record_routes: &self.record_routes(request, arrival, hop, sent_by),
+            record_routes: &self.record_routes(request, arrival, (hop, sent_by), target.relayed),
             max_forwards: self.config.limits.max_forwards,
             breadth: context.plan.share(context.targets()),
             consumed: self.realm_of(request, arrival).as_deref(),
+            body,
         }
         .write(request)
     }
@@ -292,8 +338,8 @@ impl Stack {
         &self,
         request: &Message<'_>,
         arrival: &Arrival,
-        hop: &Hop,
-        sent_by: &str,
+        (hop, sent_by): (&Hop, &str),
+        relayed: bool,
     ) -> Vec<String> {
         if !begins_dialog(request) {
             return Vec::new();
@@ -310,7 +356,7 @@ impl Stack {
         let call_id = request.call_id();
         let secure = request.uri().and_then(Uri::sip).is_some_and(|uri| uri.secure);
         let uri = |host: &str, transport, flow: Option<&Arrival>| {
-            let user = token::write(&self.seal, call_id, flow);
+            let user = token::write(&self.seal, call_id, flow, relayed);
             // What came for a sips URI is recorded as sips (RFC 3261 §16.6 step 4), on the sides where that is true.
             match transport {
                 Transport::Tls if secure => format!("<sips:{user}@{host};lr>"),
@@ -411,14 +457,14 @@ fn contact_branch(contact: Contact, secure: bool) -> Option<Branch> {
     let flow = contact.outbound && begins_with_stream(&hops);
     let others = VecDeque::new();
     let registered = Some(contact.depth);
-    Some(Branch { uri, path, hops, others, flow, state, registered, is_late: false })
+    Some(Branch { uri, path, hops, others, flow, state, registered, is_late: false, relayed: false })
 }
 
 /// The branch of a request that says itself where to go.
 fn named(hops: VecDeque<Hop>) -> Branch {
     let (uri, path, state) = (None, Box::default(), State::Resolving);
     let (others, flow) = (VecDeque::new(), begins_with_stream(&hops));
-    Branch { uri, path, hops, others, flow, state, registered: None, is_late: false }
+    Branch { uri, path, hops, others, flow, state, registered: None, is_late: false, relayed: false }
 }
 
 fn begins_with_stream(hops: &VecDeque<Hop>) -> bool {

@@ -33,6 +33,8 @@ pub struct Copy<'a> {
     pub breadth: Option<usize>,
     /// The credentials for us are taken out: the realm they are for.
     pub consumed: Option<&'a str>,
+    /// The body in place of its own, where it has another.
+    pub body: Option<&'a [u8]>,
 }
 
 /// Who the caller is, as somebody asserts whom phones believe. Nobody who sends to us is trusted with that
@@ -67,8 +69,10 @@ impl Copy<'_> {
         if let Some(realm) = self.consumed {
             edit.remove(HeaderName::ProxyAuthorization, |value| names_realm(value, realm));
         }
-        if transport.is_stream() {
-            edit.content_length();
+        match self.body {
+            Some(body) => drop(edit.body(body)),
+            None if transport.is_stream() => drop(edit.content_length()),
+            None => {}
         }
         edit.finish();
         out

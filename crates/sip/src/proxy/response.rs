@@ -31,6 +31,21 @@ impl Stack {
         (code, invite): (u16, bool),
         response: &Message<'_>,
     ) {
+        self.media_over(server, code, response);
+        if !self.mediate_response(now, (server, branch), client, (code, invite), response) {
+            self.pass_response(now, (server, branch), client, (code, invite), response);
+        }
+    }
+
+    /// The same, with what was to be changed in it.
+    pub(super) fn pass_response(
+        &mut self,
+        now: Instant,
+        (server, branch): (Id, usize),
+        client: Id,
+        (code, invite): (u16, bool),
+        response: &Message<'_>,
+    ) {
         match code {
             100..=199 => self.progress(now, server, client, (code, invite), response),
             200..=299 => self.success(now, (server, branch), (code, invite), response),
@@ -77,6 +92,9 @@ impl Stack {
         let Some(context) = self.table.context_mut(server) else { return };
         context.done(branch);
         let first = !std::mem::replace(&mut context.answered, true);
+        if first && invite {
+            self.media_settled(server, Some(branch));
+        }
         if first || invite {
             self.respond(now, server, code, without_our_via(response));
         }
@@ -137,6 +155,8 @@ impl Stack {
         if context.answered || !context.is_complete() {
             return;
         }
+        self.media_settled(server, None);
+        let Some(context) = self.table.context_mut(server) else { return };
         context.answered = true;
         match context.answer() {
             Answer::Pass(code, bytes) => self.respond(now, server, code, bytes),

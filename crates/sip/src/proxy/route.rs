@@ -36,6 +36,8 @@ pub struct Plan {
     /// A Route of ours, sealed for this dialog, led here, and it names both ends' tags: the dialog was let through
     /// when it began. What would begin another dialog along the same Route has no To tag.
     pub in_dialog: bool,
+    /// The dialog's media go by a relay.
+    pub relayed: bool,
     /// Which of its target's phones alone it is for (RFC 5627).
     pub phone: Option<Phone>,
     /// It must travel by TLS to its very end: the Request-URI is sips (RFC 5630 §3.2).
@@ -81,6 +83,7 @@ pub struct Place<'a> {
 struct Own {
     sealed: bool,
     flow: Option<Arrival>,
+    relayed: bool,
 }
 
 impl Place<'_> {
@@ -101,12 +104,14 @@ impl Place<'_> {
             && let Some((bytes, uri)) = routes.pop()
         {
             (plan.uri, plan.flow, plan.in_dialog) = (Some(bytes.into()), own.flow, true);
+            plan.relayed = own.relayed;
             request_uri = uri;
         }
         let own = routes.iter().map_while(|(_, uri)| self.own(uri, request.call_id(), arrival));
         for own in own {
             plan.popped += 1;
             plan.in_dialog |= own.sealed;
+            plan.relayed |= own.relayed;
             plan.flow = own.flow;
         }
         plan.in_dialog &= request.to().tag().is_some();
@@ -189,7 +194,7 @@ impl Place<'_> {
         }
         let port = uri.port.unwrap_or(crate::transport::default_port(Transport::Udp));
         let here = self.is_us(uri, arrival) && (uri.port.is_none() || self.listeners.has_port(port));
-        here.then_some(Own { sealed: false, flow: None })
+        here.then_some(Own { sealed: false, flow: None, relayed: false })
     }
 
     /// Whether a URI is one that we put into this dialog's Record-Route.
@@ -199,8 +204,8 @@ impl Place<'_> {
 
     /// The same, with the flow that it names.
     fn sealed(&self, uri: &SipUri<'_>, call_id: &[u8]) -> Option<Own> {
-        let flow = token::read(self.seal, call_id, uri.user?)?;
-        Some(Own { sealed: true, flow })
+        let (flow, relayed) = token::read(self.seal, call_id, uri.user?)?;
+        Some(Own { sealed: true, flow, relayed })
     }
 }
 

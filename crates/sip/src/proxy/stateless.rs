@@ -74,6 +74,7 @@ impl Stack {
             max_forwards: self.config.limits.max_forwards,
             breadth: None,
             consumed: self.realm_of(request, &arrival).as_deref(),
+            body: None,
         }
         .write(request);
         self.sent_past(now, &path, request, &bytes);

@@ -24,7 +24,9 @@ impl Stack {
             }
         }
         if let Some(plan) = self.ack_plan(&arrival, ack) {
-            self.forward_stateless(now, arrival, ack, plan);
+            if !self.mediate_ack(now, arrival, ack, &plan) {
+                self.forward_stateless(now, arrival, ack, plan);
+            }
         } else if ack.to().tag() != Some(self.tag(ack).as_bytes()) {
             // Not even the ACK of a refusal that we gave without a transaction: perhaps another worker's.
             self.pass_on(arrival, ack, stray);

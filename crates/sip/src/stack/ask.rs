@@ -29,6 +29,7 @@ impl Stack {
                 let nothing = Found::Addresses(Vec::new());
                 self.resolved(now, id, &nothing, 0);
             }
+            Some(Asked::Media(_)) => self.mediated(now, id, None),
             Some(Asked::Store { .. }) => self.not_stored(now, id),
             None => {}
         }

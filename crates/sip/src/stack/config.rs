@@ -2,6 +2,7 @@
 
 use crate::digest::Digest;
 use crate::framing;
+use crate::proxy::media::Relaying;
 use crate::registrar::Rules;
 use crate::transaction::Timing;
 use crate::transport::Listeners;
@@ -22,6 +23,8 @@ pub struct Config {
     pub secret: Secret,
     /// Whether users must prove who they are. Only a closed laboratory does without.
     pub authenticate: bool,
+    /// Which calls' media are relayed.
+    pub relaying: Relaying,
     /// How long a digest nonce is good for.
     pub nonce: Duration,
     /// The timer values.

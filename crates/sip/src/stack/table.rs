@@ -3,6 +3,7 @@
 use super::send::Path;
 use crate::page::{Found, Page};
 use crate::proxy::Context;
+use crate::proxy::media::Mediated;
 use crate::proxy::route::Plan;
 use crate::slab::{Id, Slab};
 use crate::trace::Mark;
@@ -133,6 +134,8 @@ pub(crate) enum Asked {
     Resolve { server: Id, branch: usize, hop: Hop },
     /// The same for a request that is forwarded without a transaction.
     Stateless { arrival: Arrival, bytes: Vec<u8>, plan: Box<Plan>, hop: Hop },
+    /// The session description that goes on in place of a message's own.
+    Media(Box<Mediated>),
     /// Whether the bindings of this address are on the disk; the REGISTER that waits for that.
     Store { server: Option<Id>, address: wire::Address },
 }

@@ -5,14 +5,19 @@ use super::{Arrival, Seal};
 use std::net::{IpAddr, SocketAddr};
 use wire::{ConnectionId, Flow, SocketId, Transport, WorkerId};
 
+/// What a user part is sealed for: it costs no octet to say that the media are relayed.
+const PLAIN: &str = "route";
+const RELAYED: &str = "route of a relayed call";
+
 /// The user part of a Record-Route URI for this dialog. `flow`: how to reach whoever stands on that side, where
-/// a plain address would not do.
-pub fn write(seal: &Seal, call_id: &[u8], flow: Option<&Arrival>) -> String {
+/// a plain address would not do. `relayed`: whether the dialog's media go by a relay.
+pub fn write(seal: &Seal, call_id: &[u8], flow: Option<&Arrival>, relayed: bool) -> String {
     let mut bytes = Vec::with_capacity(64);
     if let Some(arrival) = flow {
         write_arrival(&mut bytes, arrival);
     }
-    let mac = seal.hash("route", [call_id, &bytes[..]]);
+    let purpose = if relayed { RELAYED } else { PLAIN };
+    let mac = seal.hash(purpose, [call_id, &bytes[..]]);
     bytes.extend_from_slice(&mac.to_be_bytes());
     let mut text = String::with_capacity(bytes.len() * 2);
     push_hex(&mut text, &bytes);
@@ -28,14 +33,17 @@ pub(crate) fn push_hex(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Reads a user part back: `None` where it is not of our making or not for this dialog.
-pub fn read(seal: &Seal, call_id: &[u8], user: &[u8]) -> Option<Option<Arrival>> {
+/// Reads a user part back, and whether the media are relayed: `None` where it is not of our making or not for this dialog.
+pub fn read(seal: &Seal, call_id: &[u8], user: &[u8]) -> Option<(Option<Arrival>, bool)> {
     let bytes = unhex(user)?;
     let (flow, mac) = bytes.split_at_checked(bytes.len().checked_sub(8)?)?;
-    if seal.hash("route", [call_id, flow]).to_be_bytes() != mac {
+    let is_for = |purpose| seal.hash(purpose, [call_id, flow]).to_be_bytes() == mac;
+    let relayed = !is_for(PLAIN);
+    if relayed && !is_for(RELAYED) {
         return None;
     }
-    if flow.is_empty() { Some(None) } else { read_arrival(flow).map(Some) }
+    let flow = if flow.is_empty() { None } else { Some(read_arrival(flow)?) };
+    Some((flow, relayed))
 }
 
 fn unhex(text: &[u8]) -> Option<Vec<u8>> {
@@ -142,13 +150,16 @@ mod tests {
         let streams = streams.into_iter().map(|transport| (stream, transport));
         for (flow, transport) in streams.chain([(datagram, Transport::Udp)]) {
             let arrival = Arrival { flow, transport, local, peer };
-            let text = write(&seal, b"call-1", Some(&arrival));
-            assert_eq!(read(&seal, b"call-1", text.as_bytes()), Some(Some(arrival)));
+            let relayed = transport == Transport::Tcp;
+            let text = write(&seal, b"call-1", Some(&arrival), relayed);
+            assert_eq!(read(&seal, b"call-1", text.as_bytes()), Some((Some(arrival), relayed)));
             assert_eq!(read(&seal, b"call-2", text.as_bytes()), None);
             assert_eq!(read(&seal, b"call-1", &text.as_bytes()[2..]), None);
         }
-        let text = write(&seal, b"call-1", None);
-        assert_eq!(read(&seal, b"call-1", text.as_bytes()), Some(None));
+        for relayed in [false, true] {
+            let text = write(&seal, b"call-1", None, relayed);
+            assert_eq!(read(&seal, b"call-1", text.as_bytes()), Some((None, relayed)));
+        }
         for bad in ["", "0", "roland", "é", &"0".repeat(300)] {
             assert_eq!(read(&seal, b"call-1", bad.as_bytes()), None, "{bad}");
         }

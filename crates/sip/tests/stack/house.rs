@@ -1,5 +1,6 @@
 //! Some workers' stacks with what stands around them in the server: the switchboard, the disk, names, streams.
 
+use sip::proxy::media::{Over, Passage, Relaying};
 use sip::registrar::{Row, Rules};
 use sip::stack::{Config, Input, Limits, Output, Parcel, Stack};
 use sip::transaction::Timing;
@@ -64,6 +65,12 @@ pub(crate) struct House {
     pub(crate) last_dial: u64,
     /// Of which account credentials were shown, and whether they were right.
     pub(crate) proofs: Vec<(Option<String>, bool)>,
+    /// What was asked of the relay, which puts 192.0.2.50 into descriptions, and what is over.
+    pub(crate) passages: Vec<Passage>,
+    pub(crate) over: Vec<Over>,
+    /// The relay does not answer; its questions gather here.
+    pub(crate) relay_stalls: bool,
+    pub(crate) unrelayed: Vec<(usize, u64)>,
     pub(crate) hand_overs: Vec<(WorkerId, WorkerId, &'static str)>,
     closed: Vec<ConnectionId>,
     streams: BTreeMap<(u16, u32), SocketAddr>,
@@ -107,6 +114,7 @@ pub(crate) fn config(me: u16, workers: u16) -> Config {
         },
         secret: Secret::new("the same on every worker"),
         authenticate: false,
+        relaying: Relaying::Never,
         nonce: Duration::from_secs(300),
         timing: Timing::default(),
         rules: Rules {
@@ -164,6 +172,10 @@ impl House {
             dialled: Vec::new(),
             last_dial: 0,
             proofs: Vec::new(),
+            passages: Vec::new(),
+            over: Vec::new(),
+            relay_stalls: false,
+            unrelayed: Vec::new(),
             hand_overs: Vec::new(),
             closed: Vec::new(),
             streams: BTreeMap::new(),
@@ -331,6 +343,15 @@ impl House {
                 self.stacks[worker].handle(self.now, Input::Resolved { token, found, random: 0 });
             }
             Output::Proof { account, right, .. } => self.proofs.push((account.map(|a| a.to_string()), right)),
+            Output::Media { token, passage } => {
+                let body = Some(relayed(&passage.body)).filter(|body| !body.is_empty());
+                self.passages.push(*passage);
+                match self.relay_stalls {
+                    true => self.unrelayed.push((worker, token)),
+                    false => self.stacks[worker].handle(self.now, Input::Mediated { token, body }),
+                }
+            }
+            Output::MediaOver(over) => self.over.push(over),
             Output::HandOver { to, parcel } => {
                 let me = WorkerId(u16::try_from(worker).unwrap());
                 // What is told of calls changes nothing for anybody.
@@ -409,6 +430,16 @@ impl House {
     pub(crate) fn transactions(&self) -> usize {
         self.stacks.iter().map(Stack::transactions).sum()
     }
+}
+
+/// A description in the relay's terms.
+fn relayed(body: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(body).into_owned();
+    let lines = text.split_inclusive('\n').map(|line| match line.starts_with("c=") {
+        true => "c=IN IP4 192.0.2.50\r\n",
+        false => line,
+    });
+    lines.collect::<String>().into_bytes()
 }
 
 fn kind(parcel: &Parcel) -> &'static str {

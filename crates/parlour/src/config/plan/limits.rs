@@ -137,6 +137,16 @@ limits! {
 }
 
 limits! {
+    /// What relayed calls may cost.
+    MediaLimits {
+        /// How long a call may be silent while somebody is on hold.
+        hold: Duration = Duration::from_secs(3600),
+        /// How long nothing may be heard of a call that nobody has taken; longer than a phone rings (`timer_c`).
+        ringing: Duration = Duration::from_secs(300),
+    }
+}
+
+limits! {
     /// What XMPP clients may cost.
     XmppLimits {
         /// The longest stanza of somebody who has logged in, in octets (RFC 6120 §13.12 wants at least 10 000).

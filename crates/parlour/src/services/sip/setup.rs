@@ -38,6 +38,7 @@ pub(super) fn config(shared: &Shared) -> Config {
         listeners: listeners(&shared.plan.network, &shared.bound),
         secret: Secret::new(shared.key("sip")),
         authenticate: shared.plan.sip.authenticate,
+        relaying: shared.plan.media.relaying,
         nonce: limits.nonce,
         timing,
         rules: Rules {

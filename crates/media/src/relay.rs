@@ -1,0 +1,225 @@
+//! The relay: for each call whose ends cannot reach one another, a pair of ports towards each end and medium, RTP and
+//! RTCP. Session descriptions that pass get its addresses; what comes in at one port goes out by its twin.
+//!
+//! Packets are not read: SRTP, DTLS and whatever else comes from the right place pass as they are.
+
+mod latch;
+mod message;
+mod ports;
+mod session;
+#[cfg(test)]
+mod tests;
+mod way;
+
+pub use message::{Branch, End, Kind, Message};
+pub use session::{Ended, Reason};
+
+use latch::Latch;
+use ports::Ports;
+use rustc_hash::FxHashMap;
+use session::Session;
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+use way::Way;
+use wire::{Address, SocketId, Timers};
+
+/// How one worker's relay is to work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where ports can be bound, the preferred first.
+    pub places: Vec<Place>,
+    /// Whether only there; if not, also wherever somebody's signalling comes in.
+    pub listed: bool,
+    /// The ports of all workers.
+    pub ports: RangeInclusive<u16>,
+    /// Which of so many workers this is: each has ports of its own.
+    pub share: (u16, u16),
+    /// A call from which nothing has come for so long is over.
+    pub silence: Duration,
+    /// The same while somebody is on hold.
+    pub hold: Duration,
+    /// The same before somebody has taken the call.
+    pub ringing: Duration,
+}
+
+/// An address of this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// As it is bound.
+    pub bind: IpAddr,
+    /// What the world calls it.
+    pub public: IpAddr,
+}
+
+/// What a relay does to the world.
+pub trait Hands {
+    /// Binds a datagram socket.
+    ///
+    /// # Errors
+    /// When it is not to be had.
+    fn bind(&mut self, local: SocketAddr) -> Result<SocketId, Unbound>;
+    /// Closes one.
+    fn close(&mut self, socket: SocketId);
+    /// Takes one of the calls that an account may have relayed at a time; `false` where it has them all.
+    fn take_seat(&mut self, account: &Address) -> bool;
+    /// Gives it back.
+    fn give_seat(&mut self, account: &Address);
+}
+
+/// Why a socket was not bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unbound {
+    /// Somebody else has the port.
+    InUse,
+    /// The address is not ours, or no file descriptor is left.
+    Failed,
+}
+
+/// What has been done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Calls that were relayed, those under way included.
+    pub calls: u64,
+    /// Packets that went through.
+    pub packets: u64,
+    /// Octets of them.
+    pub octets: u64,
+    /// Packets that came from the wrong place, or that had nowhere to go yet.
+    pub dropped: u64,
+    /// Messages that were left as they were for want of ports.
+    pub no_ports: u64,
+    /// Messages that were left as they were because an account had its share.
+    pub no_seat: u64,
+}
+
+/// The number of a session in its relay.
+type Number = u64;
+
+/// One worker's relay: that of the calls at home there.
+#[derive(Debug)]
+pub struct Relay {
+    config: Config,
+    ports: Ports,
+    sessions: FxHashMap<Number, Session>,
+    /// The sessions of a Call-ID: one for each branch of a fork.
+    calls: FxHashMap<Box<[u8]>, Vec<Number>>,
+    ways: FxHashMap<SocketId, Way>,
+    timers: Timers<Number>,
+    ended: VecDeque<Ended>,
+    next: Number,
+    counts: Counts,
+}
+
+impl Relay {
+    /// A relay without calls.
+    pub fn new(config: Config) -> Self {
+        Self {
+            ports: Ports::new(&config.ports, config.share),
+            config,
+            sessions: FxHashMap::default(),
+            calls: FxHashMap::default(),
+            ways: FxHashMap::default(),
+            timers: Timers::default(),
+            ended: VecDeque::new(),
+            next: 0,
+            counts: Counts::default(),
+        }
+    }
+
+    /// What is new concerns new ports; calls keep theirs.
+    pub fn set_config(&mut self, config: Config) {
+        if (&config.ports, config.share) != (&self.config.ports, self.config.share) {
+            self.ports = Ports::new(&config.ports, config.share);
+            for session in self.sessions.values() {
+                session.ports().for_each(|port| self.ports.claim(port));
+            }
+        }
+        self.config = config;
+    }
+
+    /// How many calls are relayed now.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether no call is.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// What has been done so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// What has ended since it was asked last.
+    pub fn next_ended(&mut self) -> Option<Ended> {
+        self.ended.pop_front()
+    }
+
+    /// Where a packet goes that came to a socket: by which other socket, and to whom. `bytes` are looked at only where
+    /// it is open who stands at that end.
+    pub fn forward(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        from: SocketAddr,
+        bytes: &[u8],
+    ) -> Option<(SocketId, SocketAddr)> {
+        let way = self.ways.get_mut(&socket)?;
+        if way.latch.knows(now, from) || self.learn(now, socket, from, bytes) {
+            let way = self.ways.get_mut(&socket)?;
+            if let Some(onward) = way.onward() {
+                way.packets += 1;
+                self.counts.packets += 1;
+                self.counts.octets += bytes.len() as u64;
+                return Some(onward);
+            }
+        }
+        self.counts.dropped += 1;
+        None
+    }
+
+    /// Whether somebody who is not known yet is the end that this socket is for. Its twin then sends there.
+    #[cold]
+    fn learn(&mut self, now: Instant, socket: SocketId, from: SocketAddr, bytes: &[u8]) -> bool {
+        let ours = self.is_ours(from);
+        let Some(way) = self.ways.get_mut(&socket) else { return false };
+        if ours || !way.latch.learns(now, from, bytes) {
+            return false;
+        }
+        let (twin, target) = (way.twin, way.latch.target());
+        if let Some(twin) = self.ways.get_mut(&twin) {
+            twin.to = target;
+        }
+        true
+    }
+
+    /// Whether an address is a port of this relay, of any worker: what comes from there would go round for ever.
+    fn is_ours(&self, address: SocketAddr) -> bool {
+        let ip = address.ip();
+        self.config.ports.contains(&address.port())
+            && self.config.places.iter().any(|place| place.bind == ip || place.public == ip)
+    }
+
+    /// Ends calls that are silent.
+    pub fn tick(&mut self, now: Instant, hands: &mut dyn Hands) {
+        while let Some(number) = self.timers.pop(now) {
+            let Some(session) = self.sessions.get(&number) else { continue };
+            let heard = session.sockets().filter_map(|socket| self.ways.get(&socket)?.latch.heard()).max();
+            let due = heard.unwrap_or(session.began).max(session.touched) + session.patience(&self.config);
+            if due <= now {
+                self.end(now, number, Reason::Silent, hands);
+            } else {
+                self.timers.set(number, due);
+            }
+        }
+    }
+
+    /// When [`Self::tick`] is wanted.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+}

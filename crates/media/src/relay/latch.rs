@@ -1,0 +1,279 @@
+//! Who stands at the other end of a port. What its signalling says comes first: its description's address, then the host
+//! that its signalling comes from. Anybody else must come for a while, early, and alone. Once that is settled, only the
+//! one who was found is heard; who else comes changes nothing.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+use wire::inside::Depth;
+
+/// For how long after a description a stranger may still turn out to be its writer.
+const STRANGERS: Duration = Duration::from_secs(10);
+/// What a stranger must have sent, and for how long.
+const STRANGER_PACKETS: u32 = 5;
+const STRANGER_TIME: Duration = Duration::from_millis(200);
+/// For how long after somebody was found a better one may take the place.
+const LEARNING: Duration = Duration::from_secs(3);
+/// After such a silence the same host may come from another port: NATs forget.
+const GONE: Duration = Duration::from_secs(5);
+
+/// How much speaks for somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Nothing but that it came.
+    Stranger,
+    /// It is the host of the description, or of the signalling.
+    Host,
+    /// It is the address of the description.
+    Named,
+}
+
+/// Somebody who was heard.
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    address: SocketAddr,
+    rank: Rank,
+    /// Until when a better one takes its place.
+    learning: Instant,
+    heard: Instant,
+}
+
+/// What is known of one end of one port.
+#[derive(Debug)]
+pub(super) struct Latch {
+    /// Where its description says that it receives, and when it said so.
+    named: Option<(SocketAddr, Instant)>,
+    /// Where its signalling comes from.
+    source: IpAddr,
+    peer: Option<Peer>,
+    stranger: Option<(SocketAddr, Instant, u32)>,
+    is_ipv4: bool,
+}
+
+impl Latch {
+    pub(super) fn new(source: IpAddr, local: SocketAddr) -> Self {
+        Self { named: None, source, peer: None, stranger: None, is_ipv4: local.is_ipv4() }
+    }
+
+    /// Whether a packet comes from whom it should.
+    #[inline]
+    pub(super) fn knows(&mut self, now: Instant, from: SocketAddr) -> bool {
+        match &mut self.peer {
+            Some(peer) if peer.address == from => {
+                peer.heard = now;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether whoever it comes from is taken for this end from now on.
+    pub(super) fn learns(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> bool {
+        let rank = self.rank(from);
+        let taken = match &self.peer {
+            None => rank > Rank::Stranger || self.is_patient_stranger(now, from, bytes),
+            Some(peer) if now < peer.learning => rank > peer.rank,
+            Some(peer) => peer.address.ip() == from.ip() && now > peer.heard + GONE,
+        };
+        if taken {
+            self.stranger = None;
+            self.peer = Some(Peer { address: from, rank, learning: now + LEARNING, heard: now });
+        }
+        taken
+    }
+
+    fn rank(&self, from: SocketAddr) -> Rank {
+        match self.named {
+            Some((named, _)) if named == from => Rank::Named,
+            Some((named, _)) if named.ip() == from.ip() => Rank::Host,
+            _ if from.ip() == self.source => Rank::Host,
+            _ => Rank::Stranger,
+        }
+    }
+
+    /// A host that nothing speaks for: behind a NAT that has several addresses, or somebody who tries ports.
+    fn is_patient_stranger(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> bool {
+        let early = self.named.is_some_and(|(_, since)| now < since + STRANGERS);
+        if !early || !is_media(bytes) {
+            return false;
+        }
+        let (_, since, count) = match self.stranger {
+            Some((address, since, count)) if address == from => (address, since, count + 1),
+            _ => (from, now, 1),
+        };
+        self.stranger = Some((from, since, count));
+        count >= STRANGER_PACKETS && now >= since + STRANGER_TIME
+    }
+
+    /// A description says where this end receives, and its signalling comes from `source`. What it says anew opens the
+    /// question again who stands there; until that is answered, it is who stood there before.
+    pub(super) fn describe(&mut self, now: Instant, named: SocketAddr, source: IpAddr) {
+        if self.named.is_some_and(|(before, _)| before == named) && self.source == source {
+            return;
+        }
+        (self.named, self.source) = (Some((named, now)), source);
+        if let Some(peer) = &mut self.peer {
+            (peer.rank, peer.learning) = (Rank::Stranger, now + STRANGERS);
+        }
+        if self.peer.is_some_and(|peer| peer.address == named) {
+            self.peer = self.peer.map(|peer| Peer { rank: Rank::Named, ..peer });
+        }
+    }
+
+    /// Where this end is sent to: where it came from; before that, where it says, unless that lies further inside than its
+    /// signalling comes from.
+    pub(super) fn target(&self) -> Option<SocketAddr> {
+        let named = || {
+            let (named, _) = self.named?;
+            let usable = !named.ip().is_unspecified() && named.port() != 0;
+            let may = Depth::of(named.ip()) <= Depth::of(self.source);
+            (usable && may).then_some(named)
+        };
+        let target = self.peer.map(|peer| peer.address).or_else(named);
+        target.filter(|to| to.is_ipv4() == self.is_ipv4)
+    }
+
+    /// When it was heard last.
+    pub(super) fn heard(&self) -> Option<Instant> {
+        self.peer.map(|peer| peer.heard)
+    }
+}
+
+/// Whether bytes begin as RTP, RTCP or DTLS do (RFC 7983).
+fn is_media(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(20..=63 | 128..=191))
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test needs some moment to start from")]
+mod tests {
+    use super::*;
+
+    const RTP: &[u8] = &[0x80, 0, 0, 1];
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().expect("valid")
+    }
+
+    struct Case {
+        latch: Latch,
+        start: Instant,
+        now: Instant,
+    }
+
+    impl Case {
+        /// An end that says it is at `named`, with signalling from `source`.
+        fn new(named: &str, source: &str) -> Self {
+            let start = Instant::now();
+            let mut latch = Latch::new(source.parse().expect("valid"), at("192.0.2.1:30000"));
+            latch.describe(start, at(named), source.parse().expect("valid"));
+            Self { latch, start, now: start }
+        }
+
+        fn after(&mut self, milliseconds: u64) -> &mut Self {
+            self.now = self.start + Duration::from_millis(milliseconds);
+            self
+        }
+
+        fn heard(&mut self, from: &str) -> bool {
+            self.latch.knows(self.now, at(from)) || self.latch.learns(self.now, at(from), RTP)
+        }
+    }
+
+    #[test]
+    fn the_named_address_is_sent_to_at_once_and_heard() {
+        let mut case = Case::new("198.51.100.7:4000", "198.51.100.7");
+        assert_eq!(case.latch.target(), Some(at("198.51.100.7:4000")));
+        assert!(case.heard("198.51.100.7:4000") && case.after(5000).heard("198.51.100.7:4000"));
+        assert!(!case.heard("198.51.100.7:4001") && !case.heard("203.0.113.66:4000"));
+    }
+
+    #[test]
+    fn a_phone_behind_nat_is_found_by_its_signalling_s_host() {
+        let mut case = Case::new("192.168.1.5:4000", "203.0.113.9");
+        assert_eq!(case.latch.target(), None, "nobody sends into our own networks");
+        assert!(!case.heard("203.0.113.66:50000"));
+        assert!(case.after(500).heard("203.0.113.9:50000"));
+        assert_eq!(case.latch.target(), Some(at("203.0.113.9:50000")));
+        assert!(!case.after(600).heard("203.0.113.9:50001"), "the first one of that host has the place");
+    }
+
+    #[test]
+    fn a_stranger_must_be_early_patient_and_alone() {
+        let mut case = Case::new("192.168.1.5:4000", "203.0.113.9");
+        let stranger = "203.0.113.66:50000";
+        for at in [0, 20, 40, 60, 80, 100] {
+            assert!(!case.after(at).heard(stranger), "not yet, after {at} ms");
+        }
+        assert!(case.after(200).heard(stranger));
+        assert!(case.after(1000).heard("203.0.113.9:40000"), "who is better takes the place");
+        assert!(!case.after(1020).heard(stranger));
+        let mut late = Case::new("192.168.1.5:4000", "203.0.113.9");
+        for at in (10_000..20_000).step_by(50) {
+            assert!(!late.after(at).heard(stranger), "too late");
+        }
+    }
+
+    #[test]
+    fn strangers_in_turns_are_none() {
+        let mut case = Case::new("192.168.1.5:4000", "203.0.113.9");
+        for n in 0..200 {
+            assert!(!case.after(n * 20).heard(&format!("203.0.113.66:{}", 50_000 + n % 2)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_medium_makes_no_stranger() {
+        let mut case = Case::new("192.168.1.5:4000", "203.0.113.9");
+        for n in 0..100 {
+            let now = case.start + Duration::from_millis(n * 20);
+            assert!(!case.latch.learns(now, at("203.0.113.66:5060"), b"OPTIONS"));
+        }
+    }
+
+    #[test]
+    fn nobody_takes_a_place_that_is_held() {
+        let mut case = Case::new("192.168.1.5:4000", "203.0.113.9");
+        assert!(case.heard("203.0.113.9:40000"));
+        for n in 1..500 {
+            case.after(n * 20);
+            assert!(!case.heard("203.0.113.66:40000") && !case.heard("203.0.113.9:40002"));
+            assert!(case.heard("203.0.113.9:40000"));
+        }
+    }
+
+    #[test]
+    fn after_a_silence_the_same_host_may_come_by_another_port() {
+        let mut case = Case::new("192.168.1.5:4000", "203.0.113.9");
+        assert!(case.heard("203.0.113.9:40000"));
+        assert!(!case.after(4900).heard("203.0.113.9:40009"));
+        assert!(!case.after(5100).heard("203.0.113.66:40009"));
+        assert!(case.after(5200).heard("203.0.113.9:40009"));
+    }
+
+    #[test]
+    fn a_new_description_opens_the_question_again() {
+        let mut case = Case::new("198.51.100.7:4000", "198.51.100.7");
+        assert!(case.heard("198.51.100.7:4000"));
+        case.after(60_000);
+        case.latch.describe(case.now, at("198.51.100.8:7000"), "198.51.100.7".parse().expect("valid"));
+        assert!(case.heard("198.51.100.7:4000"), "until the new one comes");
+        assert!(case.heard("198.51.100.8:7000"));
+        assert!(!case.heard("198.51.100.7:4000"));
+    }
+
+    #[test]
+    fn the_same_description_again_changes_nothing() {
+        let mut case = Case::new("192.168.1.5:4000", "203.0.113.9");
+        assert!(case.heard("203.0.113.9:40000"));
+        case.after(4000);
+        case.latch.describe(case.now, at("192.168.1.5:4000"), "203.0.113.9".parse().expect("valid"));
+        assert!(!case.heard("203.0.113.9:40002"));
+    }
+
+    #[test]
+    fn the_other_family_and_nobody_s_address_are_not_sent_to() {
+        assert_eq!(Case::new("[2001:db8::5]:4000", "2001:db8::5").latch.target(), None);
+        assert_eq!(Case::new("0.0.0.0:4000", "198.51.100.7").latch.target(), None);
+        assert_eq!(Case::new("198.51.100.7:0", "198.51.100.7").latch.target(), None);
+    }
+}

@@ -1,0 +1,26 @@
+//! One socket of the relay, with what the path of a packet needs.
+
+use super::Latch;
+use std::net::SocketAddr;
+use wire::SocketId;
+
+/// A socket that faces one end. Its twin faces the other.
+#[derive(Debug)]
+pub(super) struct Way {
+    /// Who stands at its end.
+    pub(super) latch: Latch,
+    /// The socket that faces the other end.
+    pub(super) twin: SocketId,
+    /// Where that sends to: the other end, as far as it is known.
+    pub(super) to: Option<SocketAddr>,
+    /// What came in here and went on.
+    pub(super) packets: u64,
+}
+
+impl Way {
+    /// By which socket, and to whom, what comes in here goes on.
+    #[inline]
+    pub(super) fn onward(&self) -> Option<(SocketId, SocketAddr)> {
+        self.to.map(|to| (self.twin, to))
+    }
+}

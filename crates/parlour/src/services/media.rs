@@ -1,0 +1,188 @@
+//! The media relay on one worker: joins [`::media::Relay`] with the worker's sockets. What comes in is sent on from where it
+//! lies.
+
+pub mod book;
+mod passage;
+mod setup;
+
+use crate::config::plan;
+use crate::desk::{Desk, Shared};
+use crate::listen;
+use crate::mail;
+use crate::report::Report;
+use crate::services::Service;
+use ::media::Relay;
+use ::media::relay::{Hands, Reason, Unbound};
+use ::sip::proxy::media::{Over, Passage};
+use book::Book;
+use net::{Batch, CloseReason, ConnectionInfo, HEADROOM, IcmpError, Net, Tag};
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use wire::{Address, ConnectionId, SocketId};
+
+/// The mark of the sockets that relay.
+const RELAY: Tag = listen::tag(plan::Service::Media, 1);
+
+/// How often it is said, at most, that calls go without a relay.
+const SAID: Duration = Duration::from_secs(60);
+
+/// The relay of the calls at home on one worker.
+#[derive(Debug)]
+pub struct Media {
+    relay: Relay,
+    /// How often it had no ports, or an account its share, when that was said last.
+    refused: u64,
+    said: Option<Instant>,
+}
+
+/// What the relay's hands are: the worker's sockets, and the book of all workers.
+struct Worker<'a, 'n> {
+    net: &'a mut Net<'n, mail::Mail>,
+    book: &'a Book,
+    most: u32,
+}
+
+impl Hands for Worker<'_, '_> {
+    fn bind(&mut self, local: SocketAddr) -> Result<SocketId, Unbound> {
+        match self.net.bind_datagram(local, RELAY) {
+            Ok((socket, _)) => Ok(socket),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Unbound::InUse),
+            Err(error) => {
+                tracing::warn!(%error, address = %local.ip(), "no port can be bound for a call's media");
+                Err(Unbound::Failed)
+            }
+        }
+    }
+
+    fn close(&mut self, socket: SocketId) {
+        self.net.unbind(socket);
+    }
+
+    fn take_seat(&mut self, account: &Address) -> bool {
+        self.book.take(account, self.most)
+    }
+
+    fn give_seat(&mut self, account: &Address) {
+        self.book.give(account);
+    }
+}
+
+impl Media {
+    /// A service without calls.
+    pub fn new(shared: &Shared) -> Self {
+        Self { relay: Relay::new(setup::config(shared)), refused: 0, said: None }
+    }
+
+    /// A message of a call passes: the session description that goes on in place of its own.
+    pub fn pass(&mut self, desk: &mut Desk<'_, '_>, passage: Passage) -> Option<Vec<u8>> {
+        let now = desk.net.now();
+        let body = self.relay.pass(now, &passage::message(passage), &mut hands(desk));
+        self.say_refusals(now);
+        body
+    }
+
+    /// Something is relayed no more.
+    pub fn over(&mut self, desk: &mut Desk<'_, '_>, over: &Over) {
+        let now = desk.net.now();
+        let hands = &mut hands(desk);
+        match over {
+            Over::Fork { call, fork, winner } => {
+                self.relay.settle(call, passage::branch(*fork, 0), *winner, now, hands);
+            }
+            Over::Dialog { call, by, to } => self.relay.over(call, by, to, now, hands),
+        }
+        self.say_ended();
+    }
+
+    fn say_ended(&mut self) {
+        while let Some(ended) = self.relay.next_ended() {
+            let call = String::from_utf8_lossy(&ended.call);
+            let (to_caller, to_called) = (ended.packets[0], ended.packets[1]);
+            let silent = ended.reason == Reason::Silent;
+            tracing::debug!(%call, seconds = ended.lasted.as_secs(), to_caller, to_called, silent, "relayed no more");
+        }
+    }
+
+    fn say_refusals(&mut self, now: Instant) {
+        let counts = self.relay.counts();
+        let due = self.said.is_none_or(|said| now > said + SAID);
+        if counts.refused() > self.refused && due {
+            (self.refused, self.said) = (counts.refused(), Some(now));
+            tracing::warn!(
+                no_ports = counts.no_ports,
+                no_seat = counts.no_seat,
+                "calls go without the relay that they need: media.rtp-ports are used up, or an account has its share"
+            );
+        }
+    }
+}
+
+fn hands<'a, 'n>(desk: &'a mut Desk<'_, 'n>) -> Worker<'a, 'n> {
+    Worker { net: &mut *desk.net, book: &desk.shared.calls, most: desk.shared.plan.media.account }
+}
+
+impl Service for Media {
+    fn datagrams(&mut self, desk: &mut Desk<'_, '_>, socket: SocketId, batch: &mut Batch<'_>) {
+        let now = desk.net.now();
+        for index in 0..batch.len() {
+            let (from, data) = (batch.peer(index), batch.data(index));
+            let end = HEADROOM + data.len();
+            if let Some((socket, to)) = self.relay.forward(now, socket, from, data) {
+                desk.net.forward(socket, None, to, batch.part(index, HEADROOM..end));
+            }
+        }
+    }
+
+    fn unreachable(&mut self, _: &mut Desk<'_, '_>, _: SocketId, _: SocketAddr, _: IcmpError) {
+        // A phone that has closed its port says BYE too; until then its packets are dropped where they are not wanted.
+    }
+
+    fn opened(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, _: &ConnectionInfo) {
+        // Nothing here listens for streams.
+        desk.net.abort(conn);
+    }
+
+    fn refused(&mut self, _: &mut Desk<'_, '_>, _: ConnectionId, _: Tag, _: &io::Error) {}
+
+    fn secured(&mut self, _: &mut Desk<'_, '_>, _: ConnectionId, _: &ConnectionInfo) {}
+
+    fn received(&mut self, _: &mut Desk<'_, '_>, _: ConnectionId, data: &[u8]) -> usize {
+        data.len()
+    }
+
+    fn closed(&mut self, _: &mut Desk<'_, '_>, _: ConnectionId, _: CloseReason) {}
+
+    fn refresh(&mut self, desk: &mut Desk<'_, '_>) {
+        self.relay.set_config(setup::config(desk.shared));
+    }
+
+    fn drain(&mut self, _: &mut Desk<'_, '_>, _: Instant) {
+        // Calls last as long as they last: nothing would be won by waiting a little.
+    }
+
+    fn drained(&self) -> bool {
+        true
+    }
+
+    fn tick(&mut self, desk: &mut Desk<'_, '_>) {
+        let now = desk.net.now();
+        self.relay.tick(now, &mut hands(desk));
+        self.say_ended();
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.relay.deadline()
+    }
+
+    fn report(&self, report: &mut Report) {
+        let counts = self.relay.counts();
+        report.add("media.calls", self.relay.len() as u64);
+        report.add("media.calls-relayed", counts.calls);
+        report.add("media.without-ports", counts.no_ports);
+        report.add("media.over-quota", counts.no_seat);
+        report.add("media.packets", counts.packets);
+        report.add("media.octets", counts.octets);
+        report.add("media.dropped", counts.dropped);
+    }
+}

@@ -1,0 +1,175 @@
+//! Media through the relay of the real binary: agents at different loopback addresses that say they are elsewhere, as
+//! phones behind NATs do.
+
+use crate::agent::{A_WHILE, Agent, Heard, SOON, proof};
+use crate::{PASSWORD, house};
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Instant;
+use testkit::House;
+
+const JOE: &str = "sip:joe@falcot.com";
+
+/// Where a phone behind a NAT says it is.
+const HOME: &str = "192.168.1.5";
+
+/// A phone's two ports for sound.
+struct Ear {
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+}
+
+impl Ear {
+    fn at(ip: &str) -> Self {
+        let bind = || {
+            let socket = UdpSocket::bind((ip, 0)).unwrap();
+            socket.set_read_timeout(Some(A_WHILE)).unwrap();
+            socket
+        };
+        Self { rtp: bind(), rtcp: bind() }
+    }
+
+    fn port(&self) -> u16 {
+        self.rtp.local_addr().unwrap().port()
+    }
+
+    /// What it offers, or answers, as if it were at `ip`.
+    fn sdp(&self, ip: &str) -> String {
+        let (rtp, rtcp) = (self.port(), self.rtcp.local_addr().unwrap().port());
+        let family = if ip.contains(':') { "IP6" } else { "IP4" };
+        format!(
+            "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {rtp} RTP/AVP 0\r\n\
+             a=rtcp:{rtcp}\r\na=sendrecv\r\n"
+        )
+    }
+
+    fn hears(&self) -> Option<(Vec<u8>, SocketAddr)> {
+        hear(&self.rtp)
+    }
+}
+
+fn hear(socket: &UdpSocket) -> Option<(Vec<u8>, SocketAddr)> {
+    let mut buffer = [0; 2048];
+    let (length, from) = socket.recv_from(&mut buffer).ok()?;
+    Some((buffer[..length].to_vec(), from))
+}
+
+/// A packet of sound.
+fn rtp(number: u8) -> Vec<u8> {
+    let mut packet = vec![0x80, 0, 0, number];
+    packet.resize(172, number);
+    packet
+}
+
+/// Where a description says that sound is received, and its RTCP.
+fn told(sdp: &str) -> (SocketAddr, SocketAddr) {
+    let line = |begin: &str| sdp.lines().find_map(|line| line.strip_prefix(begin)).unwrap_or_default();
+    let ip = line("c=IN IP").split(' ').nth(1).unwrap().parse().unwrap();
+    let port = |text: &str| text.split(' ').next().unwrap().parse().unwrap();
+    (SocketAddr::new(ip, port(line("m=audio "))), SocketAddr::new(ip, port(line("a=rtcp:"))))
+}
+
+fn is_relay(at: (SocketAddr, SocketAddr)) -> bool {
+    let (rtp, rtcp) = at;
+    (30_000..40_000).contains(&rtp.port()) && rtp.port() % 2 == 0 && rtcp.port() == rtp.port() + 1
+}
+
+/// Sends an INVITE to joe with credentials and a body, without waiting for its end.
+fn invite(roland: &mut Agent, body: &str) {
+    let first = roland.request("INVITE", JOE, JOE, "", "");
+    roland.send(&first);
+    let challenge = roland.answer();
+    let ack = first.replacen("INVITE", "ACK", 1).replace(" INVITE\r\n", " ACK\r\n");
+    roland.send(ack.replace("To: <sip:joe@falcot.com>", &format!("To: {}", challenge.header("To"))));
+    let proof = proof(challenge.header("Proxy-Authenticate"), "roland", PASSWORD, "INVITE", JOE);
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    let more = format!("Proxy-Authorization: {proof}\r\n{kind}");
+    let second = roland.request("INVITE", JOE, JOE, &more, body);
+    roland.send(&second);
+}
+
+/// Two people at addresses of their own, of whom the first says that it is at home.
+struct Call {
+    house: House,
+    roland: Agent,
+    joe: Agent,
+    ears: [Ear; 2],
+    /// What joe got.
+    asked: Heard,
+    /// What roland got.
+    answered: Heard,
+}
+
+impl Call {
+    fn new(house: House, offer: impl Fn(&Ear) -> String) -> Self {
+        let mut roland = Agent::udp_from(&house, "roland", [127, 0, 0, 2]);
+        let mut joe = Agent::udp_from(&house, "joe", [127, 0, 0, 3]);
+        let ears = [Ear::at("127.0.0.2"), Ear::at("127.0.0.3")];
+        joe.register();
+        invite(&mut roland, &offer(&ears[0]));
+        let asked = joe.expect("INVITE ");
+        joe.reply_with(&asked, "200 OK", &ears[1].sdp("127.0.0.3"));
+        let answered = roland.expect("SIP/2.0 200");
+        roland.within("ACK", &answered);
+        joe.expect("ACK ");
+        Self { house, roland, joe, ears, asked, answered }
+    }
+
+    fn relayed() -> Self {
+        Self::new(house(), |ear| ear.sdp(HOME))
+    }
+
+    /// Where each of them is told to send.
+    fn told(&self) -> [(SocketAddr, SocketAddr); 2] {
+        [told(self.answered.body()), told(self.asked.body())]
+    }
+
+    fn hang_up(&mut self) {
+        self.roland.within("BYE", &self.answered);
+        let bye = self.joe.expect("BYE ");
+        self.joe.reply(&bye, "200 OK", "");
+        self.roland.expect("SIP/2.0 200");
+    }
+}
+
+/// A counter of the server.
+fn count(house: &House, name: &str) -> u64 {
+    let output = house.cli(&["status"], "");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text.lines().find(|line| line.split_whitespace().next() == Some(name));
+    let line = line.unwrap_or_else(|| panic!("no {name} in\n{text}"));
+    line.split_whitespace().last().and_then(|word| word.parse().ok()).unwrap()
+}
+
+/// Waits until no call is relayed.
+fn released(house: &House) {
+    let end = Instant::now() + SOON;
+    while count(house, "media.calls") > 0 {
+        assert!(Instant::now() < end, "the call is still relayed");
+        std::thread::sleep(A_WHILE / 8);
+    }
+}
+
+#[test]
+fn sound_of_a_phone_behind_nat_goes_both_ways_by_the_relay() {
+    let mut call = Call::relayed();
+    let [to_joe, to_roland] = call.told();
+    assert!(is_relay(to_joe) && is_relay(to_roland), "{to_joe:?} {to_roland:?}");
+    let [roland, joe] = &call.ears;
+    // Roland's NAT is open once he has sent; joe's packets before that have nowhere to go.
+    joe.rtp.send_to(&rtp(1), to_roland.0).unwrap();
+    assert!(roland.hears().is_none());
+    roland.rtp.send_to(&rtp(2), to_joe.0).unwrap();
+    assert_eq!(joe.hears(), Some((rtp(2), to_roland.0)));
+    joe.rtp.send_to(&rtp(3), to_roland.0).unwrap();
+    assert_eq!(roland.hears(), Some((rtp(3), to_joe.0)));
+    roland.rtcp.send_to(b"\x80\xc8report", to_joe.1).unwrap();
+    assert_eq!(hear(&joe.rtcp), Some((b"\x80\xc8report".to_vec(), to_roland.1)));
+    joe.rtcp.send_to(b"\x80\xc9back", to_roland.1).unwrap();
+    assert_eq!(hear(&roland.rtcp), Some((b"\x80\xc9back".to_vec(), to_joe.1)));
+    assert_eq!(count(&call.house, "media.calls"), 1);
+    call.hang_up();
+    released(&call.house);
+    assert!(count(&call.house, "media.packets") >= 4);
+    call.ears[1].rtp.send_to(&rtp(4), to_roland.0).unwrap();
+    assert!(call.ears[0].hears().is_none());
+}
