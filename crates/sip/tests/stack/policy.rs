@@ -369,7 +369,7 @@ fn a_source_does_not_take_the_whole_server() {
     let mut house = House::with(1, |config| config.limits.per_source = 3);
     house.names.insert("peer.example".to_owned(), vec!["203.0.113.1".parse().unwrap()]);
     let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:x@peer.example>");
-    let mut ask = |house: &mut House, peer: &str, branch: &str| {
+    let ask = |house: &mut House, peer: &str, branch: &str| {
         let text = request("MESSAGE", "sip:x@peer.example", peer, branch, parties, "");
         house.datagram(peer, &text)[0].clone()
     };
