@@ -223,6 +223,13 @@ impl Stack {
     }
 }
 
+/// How many requests a side may have sent that were not counted: before the answer (RFC 3262, RFC 3311), when there was no
+/// call yet, and past this server. A gap is no fault, a number that was used is (RFC 3261 §12.2.2).
+const UNSEEN: u32 = 1 << 20;
+
+/// The last number that there is (RFC 3261 §8.1.1.5).
+const MAX_CSEQ: u32 = (1 << 31) - 1;
+
 /// The port of requests of our own: no answer is sent there.
 pub(super) const NOBODY_S_PORT: u16 = 0;
 
@@ -244,7 +251,7 @@ fn bye(call: &Call, (from, to): (&Party, &Party), routes: &[u8], branch: &str) -
     for (name, value) in [("From", &from.name), ("To", &to.name), ("Call-ID", &call.call_id)] {
         text.extend_from_slice(&[name.as_bytes(), b": ", value, b"\r\n"].concat());
     }
-    let number = from.cseq.saturating_add(1);
+    let number = from.cseq.saturating_add(UNSEEN).min(MAX_CSEQ);
     text.extend_from_slice(format!("CSeq: {number} BYE\r\n{REASON}Content-Length: 0\r\n\r\n").as_bytes());
     text
 }
