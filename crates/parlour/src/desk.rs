@@ -3,6 +3,7 @@
 use crate::config::Plan;
 use crate::doorman::Doorman;
 use crate::mail::Mail;
+use crate::resolver::Resolver;
 use crate::services::media::book::Book as Calls;
 use crate::services::turn::FastPath;
 use crate::services::turn::ledger::Book;
@@ -61,6 +62,8 @@ pub struct Desk<'a, 'n> {
     pub shared: &'a Shared,
     /// Where addresses are.
     pub switchboard: &'a mut Switchboard,
+    /// What is known of names.
+    pub resolver: &'a mut Resolver,
     /// Who is shut out.
     pub doorman: &'a mut Doorman,
 }

@@ -15,6 +15,7 @@ pub mod listen;
 pub mod mail;
 pub mod office;
 pub mod report;
+pub mod resolver;
 pub mod secret;
 pub mod serve;
 pub mod services;

@@ -4,6 +4,7 @@
 use crate::config::Plan;
 use crate::doorman::{Letter, Listed};
 use crate::report::Report;
+use crate::resolver;
 use crate::services::{sip, turn, xmpp};
 use crate::switchboard;
 use crate::trust::Trust;
@@ -24,6 +25,8 @@ pub enum Mail {
     Xmpp(xmpp::Mail),
     /// A question where an address is, or its answer.
     Switchboard(switchboard::Mail),
+    /// What is known of a name.
+    Resolved(resolver::Answer),
     /// Between two doormen, or an administrator's word to one.
     Doorman(Letter),
     /// The administrator asks who is shut out.

@@ -6,6 +6,7 @@ use crate::doorman::{Doorman, Output};
 use crate::listen;
 use crate::mail::Mail;
 use crate::report::Report;
+use crate::resolver::{Answer, Resolver};
 use crate::services::{Service, media::Media, sip::Sip, turn::Turn, xmpp::Xmpp};
 use crate::switchboard::{Errand, Mediated, Reach, Switchboard, Wanted};
 use net::{
@@ -27,6 +28,7 @@ pub type Kept = Vec<(Address, Vec<BindingRow>)>;
 pub struct Office {
     shared: Shared,
     switchboard: Switchboard,
+    resolver: Resolver,
     doorman: Doorman,
     turn: Turn,
     sip: Sip,
@@ -39,6 +41,7 @@ impl Office {
     pub fn new(shared: Shared, start: &Start<'_, Mail>, kept: Kept) -> Self {
         Self {
             switchboard: Switchboard::default(),
+            resolver: Resolver::default(),
             doorman: Doorman::new(shared.me, shared.workers, shared.plan.sip.bans.clone()),
             turn: Turn::new(&shared, start.now, start.epoch),
             sip: Sip::new(&shared, start.now, start.epoch, kept),
@@ -59,6 +62,7 @@ impl Office {
             net,
             shared: &self.shared,
             switchboard: &mut self.switchboard,
+            resolver: &mut self.resolver,
             doorman: &mut self.doorman,
         };
         let service: &mut dyn Service = match listen::owner(tag) {
@@ -82,6 +86,7 @@ impl Office {
             net,
             shared: &self.shared,
             switchboard: &mut self.switchboard,
+            resolver: &mut self.resolver,
             doorman: &mut self.doorman,
         };
         let services: [&mut dyn Service; 4] =
@@ -103,6 +108,7 @@ impl Office {
                     net,
                     shared: &self.shared,
                     switchboard: &mut self.switchboard,
+                    resolver: &mut self.resolver,
                     doorman: &mut self.doorman,
                 };
                 self.sip.located(&mut desk, answer);
@@ -122,6 +128,7 @@ impl Office {
             net,
             shared: &self.shared,
             switchboard: &mut self.switchboard,
+            resolver: &mut self.resolver,
             doorman: &mut self.doorman,
         };
         match wanted {
@@ -131,6 +138,15 @@ impl Office {
             }
             Wanted::Mediated(Mediated { token, body }) => self.sip.mediated(&mut desk, token, body),
             Wanted::Over(over) => self.media.over(&mut desk, &over),
+        }
+    }
+
+    /// A name was looked up: whoever wanted to know is told.
+    fn resolved(&mut self, net: &mut Net<'_, Mail>, answer: Answer) {
+        let (askers, found) = self.resolver.answered(net.now(), answer);
+        for asker in askers {
+            let tag = listen::tag(asker.service, listen::LISTENER);
+            self.serve(net, tag, |service, desk| service.resolved(desk, asker.token, &found));
         }
     }
 
@@ -252,6 +268,7 @@ impl Handler for Office {
             net,
             shared: &self.shared,
             switchboard: &mut self.switchboard,
+            resolver: &mut self.resolver,
             doorman: &mut self.doorman,
         };
         match baggage {
@@ -268,6 +285,7 @@ impl Handler for Office {
             net,
             shared: &self.shared,
             switchboard: &mut self.switchboard,
+            resolver: &mut self.resolver,
             doorman: &mut self.doorman,
         };
         match mail {
@@ -275,6 +293,7 @@ impl Handler for Office {
             Mail::Sip(mail) => self.sip.mail(&mut desk, mail),
             Mail::Xmpp(mail) => self.xmpp.mail(&mut desk, mail),
             Mail::Switchboard(mail) => self.switchboard.mail(mail),
+            Mail::Resolved(answer) => return self.resolved(net, answer),
             Mail::Doorman(letter) => self.doorman.letter(net.now(), letter),
             // The administrator may have gone away meanwhile.
             Mail::Bans(reply) => drop(reply.send(self.doorman.listed(net.now()))),
@@ -284,6 +303,7 @@ impl Handler for Office {
             }
             Mail::Plan(plan, bound, trust) => {
                 self.doorman.set_rules(plan.sip.bans.clone());
+                self.resolver.forget();
                 (self.shared.plan, self.shared.bound, self.shared.trust) = (plan, bound, trust);
                 return self.serve_all(net, |service, desk| service.refresh(desk));
             }

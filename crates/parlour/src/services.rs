@@ -8,9 +8,11 @@ pub mod xmpp;
 
 use crate::desk::Desk;
 use crate::report::Report;
+use crate::resolver::Found;
 use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Tag};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 use wire::{ConnectionId, SocketId};
 
@@ -35,6 +37,8 @@ pub trait Service {
     fn room(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId) {}
     /// A stream is gone.
     fn closed(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, reason: CloseReason);
+    /// What this service wanted to know of a name ([`Resolver::look_up`](crate::resolver::Resolver::look_up)).
+    fn resolved(&mut self, _desk: &mut Desk<'_, '_>, _token: u64, _found: &Arc<Found>) {}
     /// The accounts or the plan have changed: `desk.shared` has the new ones.
     fn refresh(&mut self, desk: &mut Desk<'_, '_>);
     /// Take on nothing new; be done by `until`.

@@ -12,12 +12,11 @@ use crate::desk::{Desk, Shared};
 use crate::listen;
 use crate::office::Kept;
 use crate::report::Report;
+use crate::resolver::Found;
 use crate::services::Service;
 use crate::switchboard::Answer;
 use ::sip::registrar::Row;
 use ::sip::stack::{Input, Output, Parcel, Stack, Token};
-use ::sip::transport::lookup::Question;
-use names::Names;
 use net::tls::{ServerName, Towards};
 use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Subprotocol, Tag, Unwanted, WebRequest};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -45,8 +44,6 @@ pub enum Mail {
         /// Whether they are on the disk.
         durable: bool,
     },
-    /// What is known of a name.
-    Resolved(names::Answer),
     /// From the back office.
     Order(overview::Order),
 }
@@ -66,7 +63,6 @@ struct Dialled {
 #[derive(Debug)]
 pub struct Sip {
     stack: Stack,
-    names: Names,
     /// Connections that we are opening.
     dialled: FxHashMap<ConnectionId, Dialled>,
     open: FxHashSet<ConnectionId>,
@@ -85,7 +81,6 @@ impl Sip {
         }
         Self {
             stack,
-            names: Names::default(),
             dialled: FxHashMap::default(),
             open: FxHashSet::default(),
             draining: false,
@@ -104,10 +99,6 @@ impl Sip {
             Mail::Parcel(parcel) => Input::HandedOver { parcel },
             Mail::Stored { token, durable } => Input::Stored { token, durable },
             Mail::Order(order) => return self.order(desk, order),
-            Mail::Resolved(answer) => {
-                let (token, found) = self.names.answered(desk.net.now(), answer);
-                Input::Resolved { token, found, random: chance() }
-            }
         };
         self.handle(desk, input);
     }
@@ -241,12 +232,6 @@ impl Sip {
             self.stack.handle(desk.net.now(), Input::NotHandedOver { parcel });
         }
     }
-
-    fn resolve(&mut self, desk: &mut Desk<'_, '_>, token: Token, question: Question) {
-        if let Some(found) = self.names.look_up(desk, token, question) {
-            self.stack.handle(desk.net.now(), Input::Resolved { token, found, random: chance() });
-        }
-    }
 }
 
 /// The domains that a peer has proven by the certificates it has shown.
@@ -268,11 +253,6 @@ fn proof(desk: &mut Desk<'_, '_>, source: IpAddr, account: Option<Address>, righ
         Some(account) if right => desk.doorman.right(now, source, &account),
         account => desk.doorman.failed(now, source, account),
     }
-}
-
-/// Decides among servers of the same priority: it only spreads what they get.
-fn chance() -> u64 {
-    getrandom::u64().unwrap_or_default()
 }
 
 /// A peer that does not read what it is sent is no peer any more.
@@ -370,8 +350,12 @@ impl Service for Sip {
         self.handle(desk, Input::Closed { conn });
     }
 
+    fn resolved(&mut self, desk: &mut Desk<'_, '_>, token: u64, found: &Arc<Found>) {
+        self.tell(desk, token, found);
+        self.carry_out(desk);
+    }
+
     fn refresh(&mut self, desk: &mut Desk<'_, '_>) {
-        self.names.forget();
         self.stack.set_config(setup::config(desk.shared), desk.net.epoch());
         self.stack.set_directory(desk.net.now(), desk.shared.directory.clone());
         self.carry_out(desk);

@@ -5,6 +5,9 @@ use crate::agent::Agent;
 use crate::calls::message;
 use std::collections::HashMap;
 use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use testkit::House;
 
 pub(crate) const A: u16 = 1;
@@ -97,4 +100,67 @@ fn services_of_other_domains_are_found_and_their_next_server_is_tried() {
     let mut roland = Agent::udp(&house, "roland");
     message(&mut roland, "sip:x@none.test");
     assert_eq!(roland.answer().line(), "SIP/2.0 503 Destination Unreachable");
+}
+
+/// A name server that thinks about each question for so long, about all of them at the same time; how many there were.
+fn serve_slowly(socket: UdpSocket, zone: Zone, thought: Duration) -> Arc<AtomicUsize> {
+    let (socket, zone, count) = (Arc::new(socket), Arc::new(zone), Arc::new(AtomicUsize::new(0)));
+    let asked = Arc::clone(&count);
+    std::thread::spawn(move || {
+        let mut buffer = [0; 1500];
+        while let Ok((length, peer)) = socket.recv_from(&mut buffer) {
+            let (socket, zone, query) = (Arc::clone(&socket), Arc::clone(&zone), buffer[..length].to_vec());
+            asked.fetch_add(1, Ordering::Relaxed);
+            std::thread::spawn(move || {
+                std::thread::sleep(thought);
+                let _ = socket.send_to(&answer(&zone, &query), peer);
+            });
+        }
+    });
+    count
+}
+
+#[test]
+fn questions_are_asked_side_by_side_and_once() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let house = House::of(env!("CARGO_BIN_EXE_parlour"))
+        .set("network", "workers", "1")
+        .set("sip", "allow-targets", "[\"127.0.9.9\"]")
+        .set("network", "resolver", &format!("[\"{}\"]", socket.local_addr().unwrap()))
+        .account("roland@falcot.com", PASSWORD)
+        .start();
+    let mut peer = Agent::udp_from(&house, "peer", [127, 0, 9, 9]);
+    // The last resort of a domain that has no services.
+    let zone = Zone::from([(("slow.test", A), vec![vec![127, 0, 9, 9]])]);
+    let asked = serve_slowly(socket, zone, Duration::from_millis(600));
+    let uri = format!("sip:peer@slow.test:{}", peer.local.port());
+    let plain = "sip:peer@slow.test";
+    let began = Instant::now();
+    let mut roland = Agent::udp(&house, "roland");
+    message(&mut roland, plain);
+    assert_eq!(roland.answer().line(), "SIP/2.0 503 Destination Unreachable", "nobody is at port 5060");
+    // NAPTR, three services and the name's addresses, one after another: 3 s.
+    assert!(began.elapsed() < Duration::from_millis(2_200), "{:?}", began.elapsed());
+    assert_eq!(asked.load(Ordering::Relaxed), 6, "NAPTR, SRV three times, A and AAAA");
+    message(&mut roland, &uri);
+    let heard = peer.expect("MESSAGE ");
+    peer.reply(&heard, "200 OK", "");
+    assert_eq!(roland.answer().line(), "SIP/2.0 200 OK");
+    assert_eq!(asked.load(Ordering::Relaxed), 6, "all of that is known");
+}
+
+#[test]
+fn name_servers_that_do_not_answer_are_waited_for_once() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let house = House::of(env!("CARGO_BIN_EXE_parlour"))
+        .set("network", "resolver", &format!("[\"{}\"]", socket.local_addr().unwrap()))
+        .account("roland@falcot.com", PASSWORD)
+        .start();
+    let mut roland = Agent::udp(&house, "roland");
+    let began = Instant::now();
+    message(&mut roland, "sip:x@silent.test");
+    let answer = roland.answer();
+    assert_eq!(answer.line(), "SIP/2.0 503 Destination Unreachable");
+    assert_eq!(answer.header("Warning"), "399 parlour \"no server of silent.test was found\"");
+    assert!(began.elapsed() < Duration::from_secs(4), "2 s in all: {:?}", began.elapsed());
 }
