@@ -33,6 +33,10 @@ namespaces! {
     TLS = "urn:ietf:params:xml:ns:xmpp-tls";
     /// SASL (RFC 6120 §6).
     SASL = "urn:ietf:params:xml:ns:xmpp-sasl";
+    /// SASL in one go (XEP-0388).
+    SASL2 = "urn:xmpp:sasl:2";
+    /// Resource binding together with sign-in (XEP-0386).
+    BIND2 = "urn:xmpp:bind:0";
     /// Resource binding (RFC 6120 §7).
     BIND = "urn:ietf:params:xml:ns:xmpp-bind";
     /// Session establishment, a no-op kept for old clients (RFC 3921 §3).

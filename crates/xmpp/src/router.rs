@@ -137,6 +137,8 @@ pub enum Input<'a> {
         /// How many.
         handled: u32,
     },
+    /// A session wants copies from its beginning (XEP-0386).
+    Carbons(ConnectionId),
     /// The connection of a session was lost, and the session waits for another; or has it.
     Away {
         /// The name by which the router knows it: the connection that it began with.
@@ -353,6 +355,7 @@ impl Router {
                 }
             }
             Input::Asked { connection, handled } => self.say(connection, Word::Handled(handled)),
+            Input::Carbons(connection) => self.begin_carbons(connection),
             Input::Away { connection, away } => self.away(connection, away),
             Input::HandedOver(what) => self.handed_over(what),
             Input::NoRoom { to, what } => self.links.no_room(to, what, self.now + RETRY),

@@ -10,11 +10,14 @@ pub mod unacknowledged;
 
 mod bind;
 mod header;
+mod request;
 mod sign_in;
 mod stage;
 mod watch;
+mod welcome;
 
 pub use error::{StreamCondition, StreamError};
+pub use request::Agent;
 pub use unacknowledged::{Sent, Unacknowledged};
 
 use crate::jid::Jid;
@@ -22,7 +25,7 @@ use crate::sasl::plain::{Derive, Derived};
 use crate::sasl::{Channel, Failure, Mechanism, Offer};
 use crate::stanza::{Condition, Stanza, StanzaError};
 use crate::xml::{Limits, Reader};
-use stage::{Active, Binding, Layer, Opening, Stage};
+use stage::{Active, Binding, Layer, Opening, Settling, Stage};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use watch::{Verdict, Watch};
@@ -155,6 +158,8 @@ pub enum Output {
     },
     /// Whether somebody looks at the client (XEP-0352).
     Active(bool),
+    /// The session wants copies of what the account's others say and hear (XEP-0280).
+    Carbons,
     /// The stream is over: nothing more comes of it. Flush and close the connection.
     Close {
         /// Whether its session may be resumed, where the client wanted that.
@@ -175,6 +180,10 @@ struct Common {
     domain: Option<Domain>,
     /// The language of the client's header.
     lang: Option<Box<str>>,
+    /// Who the client's header says it is.
+    from: Option<Jid>,
+    /// What the client said of itself when it signed in.
+    agent: Option<Box<Agent>>,
     /// The id of the stream.
     id: Box<str>,
     /// Whether our header was sent on this stream.
@@ -192,6 +201,7 @@ impl Common {
     fn greet(&mut self, greeting: &header::Greeting, context: &mut Context<'_>) {
         self.domain = Some(greeting.domain.clone());
         self.lang = greeting.lang.clone();
+        self.from = greeting.from.clone();
         self.id = context.entropy.token(20).into();
     }
 
@@ -201,9 +211,13 @@ impl Common {
     }
 
     /// Tells the client that its sign-in failed; the last time, the stream ends with it (RFC 6120 §6.4.5).
-    fn count_failure(&mut self, failure: Failure, out: &mut Vec<Output>) -> Result<(), StreamError> {
-        let failed = format!("<failure xmlns='{}'><{}/></failure>", crate::ns::SASL, failure.name());
-        out.push(Output::Write(failed.into_bytes()));
+    fn count_failure(
+        &mut self,
+        failure: Failure,
+        profile: sign_in::Profile,
+        out: &mut Vec<Output>,
+    ) -> Result<(), StreamError> {
+        out.push(Output::Write(profile.failure(failure).into_bytes()));
         out.push(Output::Failed(failure));
         self.attempts = self.attempts.saturating_sub(1);
         if self.attempts > 0 {
@@ -234,6 +248,8 @@ impl Stream {
         let common = Common {
             domain: None,
             lang: None,
+            from: None,
+            agent: None,
             id: Box::default(),
             greeted: false,
             offer: Box::new(offer),
@@ -276,6 +292,11 @@ impl Stream {
         self.common.domain.as_ref()
     }
 
+    /// What the client said of itself when it signed in (XEP-0388): for its user alone.
+    pub fn agent(&self) -> Option<&Agent> {
+        self.common.agent.as_deref()
+    }
+
     /// The id of the stream.
     pub fn id(&self) -> &str {
         &self.common.id
@@ -307,26 +328,27 @@ impl Stream {
                 *self.common.offer = Offer::new(&context.policy.mechanisms, channel);
                 Ok(self.restart(Layer::Secure))
             }
-            (Stage::Deriving(stage), Input::Derived(derived)) => match stage.0.derived(derived) {
-                Ok(address) if context.bar(&address) => {
-                    sign_in::fail(Failure::NotAuthorized, &mut self.common, out)
-                }
-                Ok(address) => Ok(sign_in::succeed(address, None, out)),
-                Err(failure) => sign_in::fail(failure, &mut self.common, out),
-            },
-            (Stage::Settling(address), Input::Settled) => {
+            (Stage::Deriving(stage), Input::Derived(derived)) => {
+                sign_in::derived(*stage, derived, &mut self.common, context, out)
+            }
+            (Stage::Settling(settling), Input::Settled) => {
                 *self.common.offer = Offer::default();
-                Ok(self.restart(Layer::Authenticated(address)))
+                match settling {
+                    Settling::Plain(address) => Ok(self.restart(Layer::Authenticated(address))),
+                    Settling::Welcomed(welcome) => Ok(welcome.begin(context, out)),
+                }
             }
             (Stage::Binding(stage), Input::Bound(jid)) => Ok(self.bound(stage, jid, context, out)),
-            (Stage::Binding(stage), Input::NotBound(condition)) => Ok(stage.refused(condition, out)),
+            (Stage::Binding(stage), Input::NotBound(condition)) => Ok(stage.refused(condition, context, out)),
             (Stage::Resuming(stage), Input::Resumed { jid, name, handled })
                 if management::is_theirs(&jid, &stage.address) =>
             {
                 self.begin(context);
-                Ok(stage::Resuming::resumed(jid, name, &mut self.common, handled, out))
+                Ok(stage.resumed(jid, name, &mut self.common, handled, out))
             }
-            (Stage::Resuming(stage), Input::Resumed { .. } | Input::NotResumed) => Ok(stage.not_resumed(out)),
+            (Stage::Resuming(stage), Input::Resumed { .. } | Input::NotResumed) => {
+                Ok(stage.not_resumed(context, out))
+            }
             // An answer that nobody waits for.
             (stage, _) => Ok(stage),
         };
@@ -369,9 +391,9 @@ impl Stream {
         Stage::Opening(Opening(layer))
     }
 
-    fn bound(&mut self, stage: Binding, jid: Jid, context: &Context<'_>, out: &mut Vec<Output>) -> Stage {
+    fn bound(&mut self, stage: Binding, jid: Jid, context: &mut Context<'_>, out: &mut Vec<Output>) -> Stage {
         self.begin(context);
-        stage.bound(jid, out)
+        stage.bound(jid, &mut self.common, context, out)
     }
 
     /// From now on it is a session.

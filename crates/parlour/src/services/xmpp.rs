@@ -277,6 +277,11 @@ impl Xmpp {
             stream::Output::Managed { answer, name } => self.manage(desk, conn, answer, name),
             stream::Output::Resume { previous, handled } => self.take_back(desk, conn, &previous, handled),
             stream::Output::Attached { answer } => self.attach(desk, conn, answer),
+            stream::Output::Carbons => {
+                if let Some(connection) = client.session {
+                    self.route(desk, router::Input::Carbons(connection));
+                }
+            }
             stream::Output::Active(active) => self.look(desk, conn, active),
             stream::Output::Close { resumable } => {
                 client.over = true;

@@ -36,6 +36,7 @@ macro_rules! plays {
 plays! {
     client_state
     messages
+    one_go
     presence
     roster
     scram_and_bindings

@@ -152,6 +152,7 @@ impl Play {
                 return actor.start_tls(&self.house);
             }
             ("sends", text) => self.sends(who, text)?,
+            ("authenticates", how) => return self.authenticates(who, how.trim_start_matches("by ")),
             ("tries", how) => return self.tries(who, how),
             ("binds", resource) => return self.actor(who)?.bind(Some(resource)),
             ("receives", "nothing") => return self.receives_nothing(who),
@@ -202,6 +203,22 @@ impl Play {
         let offered = scram::offered(&features, ns::SASL);
         let scram = Scram { user: parts(who).0, mechanism, binding, offered: &offered };
         let end = scram.sign_in(actor).map_err(|fault| format!("  {fault}"))?;
+        actor.inbox.push_front(end);
+        Ok(())
+    }
+
+    /// `PLAIN`, or `SCRAM-SHA-256-PLUS binding tls-exporter`, then perhaps ` and <wishes/>`; how it ends comes next.
+    fn authenticates(&mut self, who: &str, how: &str) -> Done {
+        let (how, wishes) = how.split_once(" and ").unwrap_or((how, ""));
+        let (mechanism, binding) = match how.split_once(" binding ") {
+            Some((mechanism, binding)) => (mechanism, Some(binding)),
+            None => (how, None),
+        };
+        let actor = self.actor(who)?;
+        let features = actor.wait_for("features", ns::STREAM)?;
+        let offered = scram::offered(&features, ns::SASL2);
+        let scram = Scram { user: parts(who).0, mechanism, binding, offered: &offered };
+        let end = scram::in_one_go(actor, &scram, wishes).map_err(|fault| format!("  {fault}"))?;
         actor.inbox.push_front(end);
         Ok(())
     }

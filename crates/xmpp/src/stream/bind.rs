@@ -1,18 +1,21 @@
 //! The binding of a resource (RFC 6120 §7). Which resources an account may have is the router's to say.
 
 use super::stage::{Active, Bind, Binding, Next, Stage};
-use super::{Output, Policy, StreamCondition, StreamError, management};
+use super::{Common, Context, Output, Policy, StreamCondition, StreamError, management};
 use crate::jid::{Jid, JidError};
 use crate::ns;
 use crate::stanza::{Condition, IqType, Refused, Stanza};
 use crate::xml::{Element, Fragment};
 
+/// What a session may use on its stream.
+pub(super) const SESSION_FEATURES: &str = "<sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/>";
+
 pub(super) fn write_features(policy: &Policy, out: &mut String) {
     out.push_str(concat!(
         "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>",
-        "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>",
-        "<sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/>"
+        "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session>"
     ));
+    out.push_str(SESSION_FEATURES);
     out.push_str(&policy.features);
     out.push_str("</stream:features>");
 }
@@ -36,7 +39,7 @@ pub(super) fn element(stage: Bind, element: &Fragment<'_>, out: &mut Vec<Output>
     match wanted(&request, &sender) {
         Ok(resource) => {
             out.push(Output::Bind(resource));
-            Ok(Stage::Binding(Binding { address: stage.0, request: Box::new(request) }))
+            Ok(Stage::Binding(Binding::Asked { address: stage.0, request: Box::new(request) }))
         }
         Err(_) => {
             refuse(&request, Condition::BadRequest, out);
@@ -62,17 +65,32 @@ fn wanted(request: &Stanza, account: &Jid) -> Result<Option<Box<str>>, JidError>
 
 impl Binding {
     /// The router gave the session its name.
-    pub(super) fn bound(self, jid: Jid, out: &mut Vec<Output>) -> Stage {
+    pub(super) fn bound(
+        self,
+        jid: Jid,
+        common: &mut Common,
+        context: &mut Context<'_>,
+        out: &mut Vec<Output>,
+    ) -> Stage {
+        let request = match self {
+            Self::Asked { request, .. } => request,
+            Self::Welcomed(welcome) => return welcome.bound(jid, common, context, out),
+        };
         let name = Element::new("jid", ns::BIND).text(jid.to_string());
         let bind = Element::new("bind", ns::BIND).child(name);
-        out.push(Output::write(anonymous(&self.request).child(&bind).build().as_str()));
+        out.push(Output::write(anonymous(&request).child(&bind).build().as_str()));
         Stage::Active(Active(jid))
     }
 
     /// The router refused; the client may ask for another.
-    pub(super) fn refused(self, condition: Condition, out: &mut Vec<Output>) -> Stage {
-        refuse(&self.request, condition, out);
-        Stage::Bind(Bind(self.address))
+    pub(super) fn refused(self, condition: Condition, context: &Context<'_>, out: &mut Vec<Output>) -> Stage {
+        match self {
+            Self::Asked { address, request } => {
+                refuse(&request, condition, out);
+                Stage::Bind(Bind(address))
+            }
+            Self::Welcomed(welcome) => welcome.not_bound(context, out),
+        }
     }
 }
 

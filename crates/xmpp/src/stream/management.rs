@@ -36,7 +36,7 @@ pub(super) fn early(stage: Bind, element: &Fragment<'_>, out: &mut Vec<Output>) 
         Some(wish) => {
             let address = stage.0;
             out.push(Output::Resume { previous: wish.previous, handled: wish.handled });
-            Ok(Stage::Resuming(Resuming { address }))
+            Ok(Stage::Resuming(Resuming { address, welcome: None }))
         }
         None => {
             out.push(Output::write(&failed(Condition::BadRequest).to_xml(ns::CLIENT)));

@@ -1,18 +1,78 @@
-//! The SASL stage of a stream (RFC 6120 §6.4).
+//! The SASL stage of a stream: as RFC 6120 §6.4 has it, and in one go with all that follows (XEP-0388).
 
-use super::stage::{Deriving, Next, SignIn, Stage};
+use super::request::Request;
+use super::stage::{Deriving, Next, Settling, SignIn, Stage};
+use super::welcome::Welcome;
 use super::{Common, Context, Output, StreamCondition, StreamError};
 use crate::ns;
+use crate::sasl::plain::Derived;
 use crate::sasl::{Exchange, Failure, House, Mechanism, Offer, Step};
-use crate::xml::Fragment;
+use crate::xml::{Element, Fragment};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use wire::Address;
 
+/// In which elements a sign-in is wrapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Profile {
+    /// RFC 6120 §6.
+    Rfc,
+    /// XEP-0388.
+    OneGo,
+}
+
+impl Profile {
+    const fn namespace(self) -> &'static str {
+        match self {
+            Self::Rfc => ns::SASL,
+            Self::OneGo => ns::SASL2,
+        }
+    }
+
+    /// `<failure/>`; its condition is RFC 6120's in either.
+    pub(super) fn failure(self, failure: Failure) -> String {
+        let condition = Element::new(failure.name(), ns::SASL);
+        Element::new("failure", self.namespace()).child(condition).to_xml(ns::CLIENT)
+    }
+
+    fn challenge(self, data: &str) -> Vec<u8> {
+        Element::new("challenge", self.namespace()).text(encoded(data)).to_xml(ns::CLIENT).into_bytes()
+    }
+}
+
+/// How a client signs in, and what it wants to follow.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// As RFC 6120 has it: a new stream follows.
+    Rfc,
+    /// With these wishes.
+    OneGo(Box<Request>),
+}
+
+impl Way {
+    const fn profile(&self) -> Profile {
+        match self {
+            Self::Rfc => Profile::Rfc,
+            Self::OneGo(_) => Profile::OneGo,
+        }
+    }
+}
+
+/// Data of an exchange as it stands in XML.
+pub(super) fn encoded(data: &str) -> String {
+    BASE64.encode(data)
+}
+
 pub(super) fn write_features(offer: &Offer, out: &mut String) {
     out.push_str("<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>");
     write_mechanisms(offer, out);
-    out.push_str("</mechanisms>");
+    out.push_str("</mechanisms><authentication xmlns='urn:xmpp:sasl:2'>");
+    write_mechanisms(offer, out);
+    out.push_str(concat!(
+        "<inline><sm xmlns='urn:xmpp:sm:3'/><bind xmlns='urn:xmpp:bind:0'><inline>",
+        "<feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:csi:0'/><feature var='urn:xmpp:sm:3'/>",
+        "</inline></bind></inline></authentication>"
+    ));
     if offer.binds() {
         out.push_str("<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>");
         for name in offer.channel.types() {
@@ -40,17 +100,22 @@ pub(super) fn element(
     context: &mut Context<'_>,
     out: &mut Vec<Output>,
 ) -> Next {
-    if element.namespace() != ns::SASL {
-        return Err(StreamError::from(StreamCondition::NotAuthorized).saying("sign in first"));
-    }
+    let profile = match &*element.namespace() {
+        ns::SASL => Profile::Rfc,
+        ns::SASL2 => Profile::OneGo,
+        _ => return Err(StreamError::from(StreamCondition::NotAuthorized).saying("sign in first")),
+    };
     match (element.name(), stage.exchange) {
-        ("auth", None) => auth(element, common, context, out),
-        ("response", Some(exchange)) => match content(element)? {
-            Ok(data) => step(exchange, &data.unwrap_or_default(), common, context, out),
-            Err(failure) => fail(failure, common, out),
-        },
-        ("abort", _) => fail(Failure::Aborted, common, out),
-        _ => fail(Failure::MalformedRequest, common, out),
+        ("auth", None) if profile == Profile::Rfc => auth(element, common, context, out),
+        ("authenticate", None) if profile == Profile::OneGo => authenticate(element, common, context, out),
+        ("response", Some((exchange, way))) if way.profile() == profile => {
+            match decode(&element.element()?.content()) {
+                Ok(data) => step(exchange, way, &data.unwrap_or_default(), common, context, out),
+                Err(failure) => fail(failure, profile, common, out),
+            }
+        }
+        ("abort", _) => fail(Failure::Aborted, profile, common, out),
+        _ => fail(Failure::MalformedRequest, profile, common, out),
     }
 }
 
@@ -61,24 +126,55 @@ fn auth(
     out: &mut Vec<Output>,
 ) -> Next {
     let tree = element.element()?;
-    let mechanism = tree.get("mechanism").and_then(Mechanism::from_name);
+    begin(tree.get("mechanism"), decode(&tree.content()), Way::Rfc, common, context, out)
+}
+
+/// XEP-0388 §4.2.
+fn authenticate(
+    element: &Fragment<'_>,
+    common: &mut Common,
+    context: &mut Context<'_>,
+    out: &mut Vec<Output>,
+) -> Next {
+    let tree = element.element()?;
+    let initial = match tree.find("initial-response", ns::SASL2).map(Element::content) {
+        // The element is there, and its text has no length.
+        Some(text) if text.is_empty() => Ok(Some(Vec::new())),
+        Some(text) => decode(text.trim()),
+        None => Ok(None),
+    };
+    let way = Way::OneGo(Box::new(Request::read(&tree)));
+    begin(tree.get("mechanism"), initial, way, common, context, out)
+}
+
+fn begin(
+    mechanism: Option<&str>,
+    initial: Result<Option<Vec<u8>>, Failure>,
+    way: Way,
+    common: &mut Common,
+    context: &mut Context<'_>,
+    out: &mut Vec<Output>,
+) -> Next {
+    let mechanism = mechanism.and_then(Mechanism::from_name);
     let Some(mechanism) = mechanism.filter(|m| common.offer.mechanisms().contains(m)) else {
-        return fail(Failure::InvalidMechanism, common, out);
+        return fail(Failure::InvalidMechanism, way.profile(), common, out);
     };
     let exchange = Exchange::Named(mechanism);
-    match decode(&tree.content()) {
-        Err(failure) => fail(failure, common, out),
-        Ok(Some(data)) => step(exchange, &data, common, context, out),
+    match initial {
+        Err(failure) => fail(failure, way.profile(), common, out),
+        Ok(Some(data)) => step(exchange, way, &data, common, context, out),
         // No initial response: the client is asked for it with an empty challenge (RFC 4422 §3.3).
         Ok(None) => {
-            out.push(Output::write("<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"));
-            Ok(Stage::SignIn(SignIn { exchange: Some(exchange) }))
+            let challenge = Element::new("challenge", way.profile().namespace());
+            out.push(Output::write(&challenge.to_xml(ns::CLIENT)));
+            Ok(Stage::SignIn(SignIn { exchange: Some((exchange, way)) }))
         }
     }
 }
 
 fn step(
     exchange: Exchange,
+    way: Way,
     data: &[u8],
     common: &mut Common,
     context: &mut Context<'_>,
@@ -91,43 +187,76 @@ fn step(
         House { directory, domain: &domain, entropy, secret: &policy.secret, offer: &common.offer };
     match exchange.step(data, &mut house) {
         Step::Challenge(exchange, said) => {
-            out.push(Output::Write(sasl("challenge", &said)));
-            Ok(Stage::SignIn(SignIn { exchange: Some(exchange) }))
+            out.push(Output::Write(way.profile().challenge(&said)));
+            Ok(Stage::SignIn(SignIn { exchange: Some((exchange, way)) }))
         }
         Step::Derive(pending) => {
             out.push(Output::Derive(pending.derive.clone()));
-            Ok(Stage::Deriving(Deriving(pending)))
+            Ok(Stage::Deriving(Box::new(Deriving { pending, way })))
         }
-        // Whoever guesses hears the same as if it were wrong.
-        Step::Success(address, _) if context.bar(&address) => fail(Failure::NotAuthorized, common, out),
-        Step::Success(address, data) => Ok(succeed(address, data, out)),
-        Step::Failure(failure) => fail(failure, common, out),
+        Step::Success(address, data) => succeed(address, data, way, common, context, out),
+        Step::Failure(failure) => fail(failure, way.profile(), common, out),
+    }
+}
+
+/// Keys were derived elsewhere.
+pub(super) fn derived(
+    stage: Deriving,
+    derived: &Derived,
+    common: &mut Common,
+    context: &Context<'_>,
+    out: &mut Vec<Output>,
+) -> Next {
+    let Deriving { pending, way } = stage;
+    match pending.derived(derived) {
+        Ok(address) => succeed(address, None, way, common, context, out),
+        Err(failure) => fail(failure, way.profile(), common, out),
     }
 }
 
 /// The client has signed in; the stream waits until the connection is where the account lives.
-pub(super) fn succeed(address: Address, data: Option<String>, out: &mut Vec<Output>) -> Stage {
-    out.push(match data {
-        Some(data) => Output::Write(sasl("success", &data)),
-        None => Output::write("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"),
-    });
-    out.push(Output::Authenticated(address.clone()));
-    Stage::Settling(address)
+fn succeed(
+    address: Address,
+    data: Option<String>,
+    way: Way,
+    common: &mut Common,
+    context: &Context<'_>,
+    out: &mut Vec<Output>,
+) -> Next {
+    // Whoever guesses hears the same as if it were wrong.
+    if context.bar(&address) {
+        return fail(Failure::NotAuthorized, way.profile(), common, out);
+    }
+    let settling = match way {
+        Way::Rfc => {
+            let success = Element::new("success", ns::SASL);
+            let success = data.map_or(success.clone(), |data| success.text(encoded(&data)));
+            out.push(Output::write(&success.to_xml(ns::CLIENT)));
+            Settling::Plain(address.clone())
+        }
+        Way::OneGo(request) => {
+            if !is_who_it_said(common, &address, context) {
+                return fail(Failure::InvalidAuthzid, Profile::OneGo, common, out);
+            }
+            common.agent =
+                Some(Box::new(request.agent.clone())).filter(|agent| **agent != super::Agent::default());
+            Settling::Welcomed(Box::new(Welcome::new(address.clone(), data, *request)))
+        }
+    };
+    out.push(Output::Authenticated(address));
+    Ok(Stage::Settling(settling))
+}
+
+/// A header that names somebody names who signs in (XEP-0388 §4.2); many clients name nobody.
+fn is_who_it_said(common: &Common, address: &Address, context: &Context<'_>) -> bool {
+    let said = common.from.as_ref().and_then(|from| from.address());
+    said.is_none_or(|said| context.directory.canonical(said).as_ref() == Some(address))
 }
 
 /// The client may try again, but not for ever.
-pub(super) fn fail(failure: Failure, common: &mut Common, out: &mut Vec<Output>) -> Next {
-    common.count_failure(failure, out)?;
+pub(super) fn fail(failure: Failure, profile: Profile, common: &mut Common, out: &mut Vec<Output>) -> Next {
+    common.count_failure(failure, profile, out)?;
     Ok(Stage::SignIn(SignIn::default()))
-}
-
-fn sasl(name: &str, data: &str) -> Vec<u8> {
-    format!("<{name} xmlns='{}'>{}</{name}>", ns::SASL, BASE64.encode(data)).into_bytes()
-}
-
-/// The text of a SASL element, base64 undone.
-fn content(element: &Fragment<'_>) -> Result<Result<Option<Vec<u8>>, Failure>, StreamError> {
-    Ok(decode(&element.element()?.content()))
 }
 
 /// Nothing is no data; `=` is data of no length (RFC 6120 §6.4.2).

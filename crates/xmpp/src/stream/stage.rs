@@ -2,6 +2,8 @@
 //!
 //! A stage takes an event and says which stage comes next. What a stage does not name does not exist in it.
 
+use super::sign_in::{Profile, Way};
+use super::welcome::Welcome;
 use super::{Common, Context, Output, StreamCondition, StreamError, bind, header, management, sign_in};
 use crate::jid::Jid;
 use crate::ns;
@@ -17,8 +19,8 @@ pub(super) enum Stage {
     Tls(Tls),
     Securing,
     SignIn(SignIn),
-    Deriving(Deriving),
-    Settling(Address),
+    Deriving(Box<Deriving>),
+    Settling(Settling),
     Bind(Bind),
     Binding(Binding),
     Resuming(Resuming),
@@ -48,12 +50,24 @@ pub(super) struct Tls;
 /// Waits for a mechanism, or amid an exchange.
 #[derive(Debug, Default)]
 pub(super) struct SignIn {
-    pub(super) exchange: Option<Exchange>,
+    pub(super) exchange: Option<(Exchange, Way)>,
 }
 
 /// Waits for keys that are derived elsewhere.
 #[derive(Debug)]
-pub(super) struct Deriving(pub(super) plain::Pending);
+pub(super) struct Deriving {
+    pub(super) pending: plain::Pending,
+    pub(super) way: Way,
+}
+
+/// Waits until the connection is where the account lives.
+#[derive(Debug)]
+pub(super) enum Settling {
+    /// A new stream begins then.
+    Plain(Address),
+    /// The stream goes on then.
+    Welcomed(Box<Welcome>),
+}
 
 /// Waits for the client to ask for a resource.
 #[derive(Debug)]
@@ -61,16 +75,23 @@ pub(super) struct Bind(pub(super) Address);
 
 /// Waits for the router's word on the resource.
 #[derive(Debug)]
-pub(super) struct Binding {
-    pub(super) address: Address,
-    /// The request.
-    pub(super) request: Box<Stanza>,
+pub(super) enum Binding {
+    /// It was asked for by itself.
+    Asked {
+        address: Address,
+        /// The request.
+        request: Box<Stanza>,
+    },
+    /// It came with the sign-in.
+    Welcomed(Box<Welcome>),
 }
 
 /// Waits for the word whether an earlier stream goes on here.
 #[derive(Debug)]
 pub(super) struct Resuming {
     pub(super) address: Address,
+    /// Where it came with the sign-in.
+    pub(super) welcome: Option<Box<Welcome>>,
 }
 
 /// Stanzas come and go.
@@ -162,7 +183,7 @@ impl Tls {
             return Ok(Stage::Securing);
         }
         if element.is("auth", ns::SASL) {
-            common.count_failure(crate::sasl::Failure::EncryptionRequired, out)?;
+            common.count_failure(crate::sasl::Failure::EncryptionRequired, Profile::Rfc, out)?;
             return Ok(Stage::Tls(self));
         }
         Err(StreamError::from(StreamCondition::NotAuthorized).saying("TLS first"))
@@ -219,12 +240,16 @@ fn nonza(
 impl Resuming {
     /// The earlier stream goes on here, with the stanzas that it counted.
     pub(super) fn resumed(
+        self,
         jid: Jid,
         name: &str,
         common: &mut Common,
         handled: u32,
         out: &mut Vec<Output>,
     ) -> Stage {
+        if let Some(welcome) = self.welcome {
+            return welcome.resumed(jid, name, common, handled, out);
+        }
         let answer = management::resumed(name, handled).to_xml(ns::CLIENT).into_bytes();
         out.push(Output::Attached { answer });
         common.handled = Some(handled);
@@ -232,7 +257,10 @@ impl Resuming {
     }
 
     /// There is no such stream; the client may bind a resource.
-    pub(super) fn not_resumed(self, out: &mut Vec<Output>) -> Stage {
+    pub(super) fn not_resumed(self, context: &mut Context<'_>, out: &mut Vec<Output>) -> Stage {
+        if let Some(welcome) = self.welcome {
+            return welcome.not_resumed(context, out);
+        }
         out.push(Output::write(&management::failed(Condition::ItemNotFound).to_xml(ns::CLIENT)));
         Stage::Bind(Bind(self.address))
     }

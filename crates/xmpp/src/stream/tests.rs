@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 const OPEN: &str = "<?xml version='1.0'?><stream:stream to='falcot.com' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
 const OURS: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='aaaaaaaaaaaaaaaaaaaa' from='falcot.com' version='1.0' xml:lang='en'>";
-const MECHANISMS: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-512</mechanism><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms></stream:features>";
+const MECHANISMS: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-512</mechanism><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms><authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-512</mechanism><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism><inline><sm xmlns='urn:xmpp:sm:3'/><bind xmlns='urn:xmpp:bind:0'><inline><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:csi:0'/><feature var='urn:xmpp:sm:3'/></inline></bind></inline></authentication></stream:features>";
 const PLAIN: &str =
     "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AHJvbGFuZABwZW5jaWw=</auth>";
 const SUCCESS: &str = "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>";
@@ -116,6 +116,7 @@ fn told(output: &Output) -> String {
         Output::Asked(handled) => format!("{{Asked {handled}}}"),
         Output::Acknowledged(handled) => format!("{{Acknowledged {handled}}}"),
         Output::Resume { previous, handled } => format!("{{Resume {previous} {handled}}}"),
+        Output::Carbons => "{Carbons}".to_owned(),
         Output::Active(active) => format!("{{Active {active}}}"),
     }
 }
@@ -676,5 +677,28 @@ fn a_locked_account_takes_known_sources_alone_and_says_nothing_of_it() {
         play.give(Input::Bytes(OPEN.as_bytes()));
         let said = play.give(Input::Bytes(PLAIN.as_bytes()));
         assert!(said.starts_with(&expected), "{said}");
+    }
+}
+
+/// XEP-0388 §4.2: who is named in the header, if anybody, is who signs in.
+#[test]
+fn whoever_signs_in_is_who_the_header_says() {
+    let authenticate = "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>AHJvbGFuZABwZW5jaWw=</initial-response></authenticate>";
+    for (from, right) in [
+        ("", true),
+        (" from='roland@falcot.com'", true),
+        (" from='Roland@xmpp.falcot.com/desk'", true),
+        (" from='joe@falcot.com'", false),
+        (" from='roland@example.org'", false),
+    ] {
+        let mut play = Play::new(true);
+        play.send(&OPEN.replace(" version", &format!("{from} version")).replacen(
+            &format!("{from} version='1.0'?>"),
+            " version='1.0'?>",
+            1,
+        ));
+        let said = play.send(authenticate);
+        assert_eq!(said.contains("{Authenticated roland@falcot.com}"), right, "{from}: {said}");
+        assert_eq!(said.contains("<invalid-authzid"), !right, "{from}: {said}");
     }
 }

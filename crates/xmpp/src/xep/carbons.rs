@@ -84,6 +84,15 @@ impl Router {
         self.answer(connection, stanza.result(None));
     }
 
+    /// A session has copies from its beginning.
+    pub(crate) fn begin_carbons(&mut self, connection: ConnectionId) {
+        let address = self.sessions.get(&connection).and_then(|session| session.jid.address().cloned());
+        let account = address.and_then(|address| self.accounts.get_mut(&address));
+        if let Some(seat) = account.and_then(|account| account.seat_of(connection)) {
+            seat.carbons = true;
+        }
+    }
+
     /// Copies what a session said to the account's other resources. What the account says to itself, it hears.
     pub(crate) fn copy_sent(&mut self, connection: ConnectionId, stanza: &Stanza) {
         let Some(account) = stanza.from().and_then(Jid::address) else { return };
