@@ -7,6 +7,7 @@ mod admin;
 mod agent;
 mod bans;
 mod calls;
+mod conformance;
 mod crash;
 mod failover;
 mod federation;

@@ -164,3 +164,34 @@ fn an_account_that_is_gone_is_registered_nowhere() {
     house.stacks[0].set_directory(house.now, std::sync::Arc::new(without));
     assert!(house.stacks[0].contacts(house.now, &bob).is_empty() && house.stacks[0].registrar().is_empty());
 }
+
+/// RFC 3261 §20.30: Record-Route in a REGISTER means nothing and does not come back.
+#[test]
+fn a_recorded_route_in_a_register_means_nothing() {
+    let mut house = House::new(1);
+    let more = "Record-Route: <sip:203.0.113.9;lr>\r\nContact: <sip:bob@198.51.100.2:5060>\r\n";
+    let sent = house.datagram(BOB, &register("1", more));
+    assert!(only(&sent).header("Record-Route").is_empty(), "{sent:?}");
+    let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:bob@falcot.com>");
+    let sent = house.datagram(BOB, &request("MESSAGE", "sip:bob@falcot.com", BOB, "m", parties, ""));
+    assert_eq!((only(&sent).to.as_str(), only(&sent).header("Route").len()), (BOB, 0));
+}
+
+#[test]
+fn whose_registration_it_is_to_alone_says() {
+    let mut house = House::new(1);
+    let mut check = |branch: &str, change: (&str, &str), status: &str| {
+        let text = contact(branch).replace(change.0, change.1);
+        let sent = house.datagram(BOB, &text);
+        assert_eq!(only(&sent).first_line(), status, "{text}");
+    };
+    check("1", ("To: <sip:bob@falcot.com>", "To: <sip:falcot.com>"), "SIP/2.0 404 Not Found");
+    check("2", ("To: <sip:bob@falcot.com>", "To: <sip:bob@example.org>"), "SIP/2.0 404 Not Found");
+    check("3", ("To: <sip:bob@falcot.com>", "To: <sip:nobody@falcot.com>"), "SIP/2.0 403 Not Your Account");
+    check("4", ("REGISTER sip:falcot.com", "REGISTER sip:carol@falcot.com"), "SIP/2.0 200 OK");
+    let contacts = |house: &House, user: &str| {
+        let address = wire::Address::new(user, "falcot.com").unwrap();
+        house.stacks[0].contacts(house.now, &address).len()
+    };
+    assert_eq!((contacts(&house, "bob"), contacts(&house, "carol")), (1, 0));
+}
