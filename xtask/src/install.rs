@@ -20,6 +20,7 @@ const TESTS: &[Need] = &[
     ("turnutils_uclient", "coturn"),
     ("sipp", "sip-tester"),
     ("baresip", "baresip-core"),
+    ("kamailio", "kamailio"),
     ("named-checkzone", "bind9-utils"),
     ("openssl", "openssl"),
     ("sqlite3", "sqlite3"),

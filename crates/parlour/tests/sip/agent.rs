@@ -76,8 +76,13 @@ impl Agent {
     }
 
     pub(crate) fn udp_at(house: &House, user: &str, port: u16) -> Self {
+        Self::udp_to(house.port("sip.udp"), user, port)
+    }
+
+    /// One that talks to whoever has that port.
+    pub(crate) fn udp_to(server: u16, user: &str, port: u16) -> Self {
         let socket = UdpSocket::bind(("127.0.0.1", port)).unwrap();
-        let server = SocketAddr::from(([127, 0, 0, 1], house.port("sip.udp")));
+        let server = SocketAddr::from(([127, 0, 0, 1], server));
         Self::new(socket.local_addr().unwrap(), user, Link::Udp(socket, server))
     }
 

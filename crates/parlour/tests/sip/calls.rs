@@ -6,17 +6,22 @@ use testkit::House;
 
 const JOE: &str = "sip:joe@falcot.com";
 
-/// Sends an INVITE with credentials, without waiting for its end. What was sent comes back.
+/// Sends an INVITE with credentials to joe, without waiting for its end. What was sent comes back.
 pub(crate) fn invite(roland: &mut Agent) -> String {
-    let first = roland.request("INVITE", JOE, JOE, "", "");
+    invite_to(roland, JOE)
+}
+
+/// The same to anybody.
+pub(crate) fn invite_to(roland: &mut Agent, uri: &str) -> String {
+    let first = roland.request("INVITE", uri, uri, "", "");
     roland.send(&first);
     let challenge = roland.answer();
     let ack = first.replacen("INVITE", "ACK", 1).replace(" INVITE\r\n", " ACK\r\n");
-    roland.send(ack.replace("To: <sip:joe@falcot.com>", &format!("To: {}", challenge.header("To"))));
+    roland.send(ack.replace(&format!("To: <{uri}>"), &format!("To: {}", challenge.header("To"))));
     let proof =
-        crate::agent::proof(challenge.header("Proxy-Authenticate"), "roland", PASSWORD, "INVITE", JOE);
+        crate::agent::proof(challenge.header("Proxy-Authenticate"), "roland", PASSWORD, "INVITE", uri);
     let more = format!("Proxy-Authorization: {proof}\r\nContent-Type: application/sdp\r\n");
-    let second = roland.request("INVITE", JOE, JOE, &more, "v=0\r\n");
+    let second = roland.request("INVITE", uri, uri, &more, "v=0\r\n");
     roland.send(&second);
     second
 }
