@@ -19,6 +19,6 @@ pub use handle::{Busy, Health, StoreHandle};
 pub use location::OpenError;
 pub use query::{
     AccountRecord, Answer, ArchivedMessage, BindingRow, Changes, Document, Fault, OfflineMessage, Outcome,
-    Query, RosterItem, Span, Subscription,
+    Query, RosterItem, SETTINGS, Span, Subscription,
 };
 pub use store::{Settings, Store};

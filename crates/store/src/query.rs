@@ -49,7 +49,7 @@ pub enum Query {
         before: i64,
     },
 
-    /// An account's roster: [`Answer::Roster`].
+    /// An account's roster and its settings: [`Answer::Roster`].
     LoadRoster(Address),
     /// Adds or replaces an item of an account's roster.
     PutRosterItem {
@@ -164,7 +164,12 @@ pub enum Answer {
     /// To [`Query::LoadBindings`].
     Bindings(Vec<(Address, Vec<BindingRow>)>),
     /// To [`Query::LoadRoster`].
-    Roster(Vec<RosterItem>),
+    Roster {
+        /// The contacts.
+        items: Vec<RosterItem>,
+        /// The document of kind [`SETTINGS`] without a title, if there is one.
+        settings: Option<Vec<u8>>,
+    },
     /// To [`Query::ListOffline`].
     Offline(Vec<OfflineMessage>),
     /// To [`Query::CountOffline`] and [`Query::CountArchived`].
@@ -277,10 +282,13 @@ pub struct OfflineMessage {
     pub payload: Vec<u8>,
 }
 
+/// The kind of the document that is read with the roster.
+pub const SETTINGS: i64 = 1;
+
 /// What an account's clients keep with the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// What for: a number of the asker's choice.
+    /// What for: [`SETTINGS`], or a number of the asker's choice.
     pub kind: i64,
     /// Under which name, among those of its kind.
     pub title: String,

@@ -3,7 +3,7 @@
 use crate::dialect::{Connection, Dialect, Trouble};
 use crate::handle::Job;
 use crate::location::Location;
-use crate::query::{Answer, Fault, Outcome, Query};
+use crate::query::{Answer, Fault, Outcome, Query, SETTINGS};
 use crate::tables::{accounts, archive, bindings, documents, offline, roster};
 use crate::writer::{connect, fault};
 use sqlx::Connection as _;
@@ -71,7 +71,10 @@ async fn answer(connection: &mut Connection, query: &Query) -> sqlx::Result<Answ
         Query::AccountChanges { since } => Answer::Changes(accounts::changes(connection, *since).await?),
         Query::AccountsVersion => Answer::Version(accounts::version(connection).await?),
         Query::LoadBindings => Answer::Bindings(bindings::load(connection).await?),
-        Query::LoadRoster(account) => Answer::Roster(roster::load(connection, account).await?),
+        Query::LoadRoster(account) => Answer::Roster {
+            items: roster::load(connection, account).await?,
+            settings: documents::load(connection, account, SETTINGS, "").await?,
+        },
         Query::ListOffline { account, limit, after } => {
             Answer::Offline(offline::list(connection, account, *after, *limit).await?)
         }

@@ -128,7 +128,8 @@ fn a_killed_process_has_lost_nothing_that_it_acknowledged() {
         let store = Store::open(URL, folder.path(), Settings::default()).unwrap();
         let kept = kept(&store);
         assert_eq!(kept[..acknowledged.len()], acknowledged, "round {round}");
-        let Ok(Answer::Roster(roster)) = store.handle().ask_wait(Query::LoadRoster(joe())) else {
+        let Ok(Answer::Roster { items: roster, .. }) = store.handle().ask_wait(Query::LoadRoster(joe()))
+        else {
             panic!("a roster")
         };
         assert!(roster.len() >= acknowledged.len());

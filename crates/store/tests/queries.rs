@@ -138,7 +138,10 @@ fn removing_an_account_takes_all_with_it() {
     assert_eq!(ask(&store, Query::RemoveAccount(joe.clone())), Err(Fault::NoAccount));
     ask(&store, Query::PutAccounts(vec![account("joe@falcot.com", 3)])).unwrap();
     assert_eq!(store.load_bindings(), Ok(vec![]));
-    assert_eq!(ask(&store, Query::LoadRoster(joe.clone())), Ok(Answer::Roster(vec![])));
+    assert_eq!(
+        ask(&store, Query::LoadRoster(joe.clone())),
+        Ok(Answer::Roster { items: vec![], settings: None })
+    );
     assert_eq!(ask(&store, Query::CountOffline(joe)), Ok(Answer::Count(0)));
 }
 
@@ -202,9 +205,9 @@ fn rosters() {
     ask(&store, Query::RemoveRosterItem { account: joe.clone(), contact: "gone@falcot.com".into() }).unwrap();
     let store = again(store, folder.path());
     let roster = ask(&store, Query::LoadRoster(joe.clone())).unwrap();
-    assert_eq!(roster, Answer::Roster(vec![plain, item("roland@falcot.com")]));
+    assert_eq!(roster, Answer::Roster { items: vec![plain, item("roland@falcot.com")], settings: None });
     let other = ask(&store, Query::LoadRoster(address("roland@falcot.com"))).unwrap();
-    assert_eq!(other, Answer::Roster(vec![]));
+    assert_eq!(other, Answer::Roster { items: vec![], settings: None });
 }
 
 #[test]
@@ -315,7 +318,7 @@ fn the_last_of_many_changes_wins_and_a_look_up_sees_it() {
         handle.ask(Query::PutRosterItem { account: joe.clone(), item }, |_| {}).unwrap();
     }
     handle.ask(Query::RemoveAccount(address("roland@falcot.com")), |_| {}).unwrap();
-    let Answer::Roster(roster) = ask(&store, Query::LoadRoster(joe.clone())).unwrap() else {
+    let Answer::Roster { items: roster, .. } = ask(&store, Query::LoadRoster(joe.clone())).unwrap() else {
         panic!("a roster")
     };
     assert_eq!(roster, [RosterItem { name: Some("49".into()), ..item("a@falcot.com") }]);

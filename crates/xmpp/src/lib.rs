@@ -9,6 +9,7 @@ pub mod presence;
 pub mod roster;
 pub mod router;
 pub mod sasl;
+mod settings;
 pub mod stanza;
 pub mod stream;
 mod xep;

@@ -67,6 +67,8 @@ namespaces! {
     PRIVATE = "jabber:iq:private";
     /// Blocking command (XEP-0191).
     BLOCKING = "urn:xmpp:blocking";
+    /// What blocking says of an error (XEP-0191 §3.3).
+    BLOCKING_ERRORS = "urn:xmpp:blocking:errors";
     /// Message carbons (XEP-0280).
     CARBONS = "urn:xmpp:carbons:2";
     /// A forwarded stanza (XEP-0297).

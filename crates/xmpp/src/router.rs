@@ -17,9 +17,10 @@ mod outbound;
 pub(crate) mod route;
 pub(crate) mod session;
 mod sessions;
+pub(crate) mod settings;
 pub(crate) mod stored;
 
-pub use ask::{Answer, Fault, Query, Token};
+pub use ask::{Answer, DocumentKind, Fault, Query, Token};
 pub use limits::Limits;
 pub use sessions::SessionInfo;
 

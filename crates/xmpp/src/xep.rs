@@ -2,12 +2,15 @@
 //!
 //! A request that nobody here knows is refused with `service-unavailable` (RFC 6120 §8.4).
 
+mod blocking;
 pub(crate) mod carbons;
 pub(crate) mod delay;
 mod disco;
 mod own;
 mod ping;
+mod private;
 mod time;
+mod vcard;
 mod version;
 
 use crate::ns;
@@ -119,8 +122,9 @@ mod tests {
              <identity category='server' type='im' name='Parlour'/>\
              <feature var='http://jabber.org/protocol/disco#info'/>\
              <feature var='http://jabber.org/protocol/disco#items'/>\
-             <feature var='jabber:iq:version'/><feature var='msgoffline'/>\
-             <feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:ping'/><feature var='urn:xmpp:time'/></query>",
+             <feature var='jabber:iq:private'/><feature var='jabber:iq:version'/><feature var='msgoffline'/>\
+             <feature var='urn:xmpp:blocking'/><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:ping'/>\
+             <feature var='urn:xmpp:time'/><feature var='vcard-temp'/></query>",
         );
         check(
             OWN,
@@ -129,7 +133,8 @@ mod tests {
              <identity category='account' type='registered'/>\
              <feature var='http://jabber.org/protocol/disco#info'/>\
              <feature var='http://jabber.org/protocol/disco#items'/>\
-             <feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:ping'/></query>",
+             <feature var='jabber:iq:private'/><feature var='urn:xmpp:blocking'/><feature var='urn:xmpp:carbons:2'/>\
+             <feature var='urn:xmpp:ping'/><feature var='vcard-temp'/></query>",
         );
         let node = "<query xmlns='http://jabber.org/protocol/disco#info' node='nothing'/>";
         check(Target::Server, node, "item-not-found");

@@ -34,6 +34,7 @@ macro_rules! plays {
 }
 
 plays! {
+    account
     client_state
     messages
     one_go

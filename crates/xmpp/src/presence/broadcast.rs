@@ -75,8 +75,8 @@ impl Router {
 
     /// Shows presence to the contacts that may see it and to the account's own available resources.
     fn broadcast(&mut self, account: &Address, presence: &Stanza) {
-        let watchers: Vec<Jid> =
-            self.roster(account).into_iter().flat_map(|r| r.watchers().cloned()).map(Jid::from).collect();
+        let watchers = self.roster(account).into_iter().flat_map(|r| r.watchers().cloned()).map(Jid::from);
+        let watchers: Vec<Jid> = watchers.filter(|watcher| !self.is_blocked(account, watcher)).collect();
         for watcher in watchers {
             self.route(Parcel::own(addressed(presence, watcher)));
         }

@@ -5,6 +5,7 @@ use super::ask::Token;
 use crate::jid::Bare;
 use crate::offline::Delivery;
 use crate::roster::Roster;
+use crate::settings::Settings;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 use wire::{Address, ConnectionId};
@@ -18,6 +19,8 @@ pub(crate) struct Seat {
     pub(crate) priority: Option<i8>,
     /// Whether it wants copies of what the others say and hear (XEP-0280).
     pub(crate) carbons: bool,
+    /// Whether it has read the list of whom the account blocks (XEP-0191), and hears of its changes.
+    pub(crate) blocklist: bool,
     /// Whether its connection was lost and may come back.
     pub(crate) away: bool,
 }
@@ -38,6 +41,8 @@ pub(crate) enum Contacts {
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     pub(crate) contacts: Contacts,
+    /// What it has told the server, once the roster is known; `None`: nothing.
+    pub(crate) settings: Option<Box<Settings>>,
     /// Its connected resources.
     pub(crate) seats: Vec<Seat>,
     /// What waits for the roster, and whatever came behind it.

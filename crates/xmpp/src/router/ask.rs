@@ -15,7 +15,7 @@ pub struct Token(pub u64);
 /// that was asked for before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {
-    /// An account's roster: [`Answer::Roster`].
+    /// An account's roster and settings: [`Answer::Roster`].
     LoadRoster(Address),
     /// Add or replace a contact.
     PutContact {
@@ -58,6 +58,39 @@ pub enum Query {
         /// The last one to forget.
         up_to: i64,
     },
+    /// Keep a document, or forget it; [`Fault::Full`] where the account would have more than `limit` octets of its kind.
+    PutDocument {
+        /// Whose.
+        account: Address,
+        /// What for.
+        kind: DocumentKind,
+        /// Under which name.
+        title: Arc<str>,
+        /// XML; `None` = nothing is to be kept.
+        payload: Option<Arc<str>>,
+        /// Octets.
+        limit: u64,
+    },
+    /// A document: [`Answer::Document`].
+    LoadDocument {
+        /// Whose.
+        account: Address,
+        /// What for.
+        kind: DocumentKind,
+        /// Under which name.
+        title: Arc<str>,
+    },
+}
+
+/// What a document is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DocumentKind {
+    /// What the account has told the server; one, without a title.
+    Settings,
+    /// Private storage (XEP-0049), by namespace and name.
+    Private,
+    /// The vCard (XEP-0054); one, without a title.
+    Card,
 }
 
 /// What a [`Query`] is answered.
@@ -65,10 +98,17 @@ pub enum Query {
 pub enum Answer {
     /// It is durable.
     Done,
-    /// A roster's items.
-    Roster(Vec<(Bare, Item)>),
+    /// What an account's roster and settings are.
+    Roster {
+        /// The contacts.
+        items: Vec<(Bare, Item)>,
+        /// Its document of kind [`DocumentKind::Settings`], if there is one.
+        settings: Option<Arc<str>>,
+    },
     /// Messages with their numbers, which grow.
     Kept(Vec<(i64, Arc<str>)>),
+    /// A document, if there is one.
+    Document(Option<Arc<str>>),
 }
 
 /// Why a [`Query`] was not carried out; nothing of it was kept.

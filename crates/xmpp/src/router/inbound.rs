@@ -30,6 +30,13 @@ impl Router {
 
     pub(super) fn perform_arrived(&mut self, parcel: Parcel) {
         let Some(account) = parcel.to().address().cloned() else { return };
+        if !parcel.answer && self.is_blocked(&account, parcel.from()) {
+            // As if the account were away for good (XEP-0191 §3.3): presence is answered nothing.
+            return match parcel.stanza.kind() {
+                Kind::Presence => {}
+                Kind::Message | Kind::Iq => self.bounce(parcel, Condition::ServiceUnavailable),
+            };
+        }
         match parcel.stanza.kind() {
             Kind::Message => self.message(&account, parcel),
             Kind::Iq => self.iq(&account, parcel),
@@ -144,6 +151,9 @@ impl Router {
             };
         }
         let Some(get) = request(&parcel.stanza) else { return };
+        if get && parcel.stanza.payload_is("vCard", ns::VCARD) && self.may_read_card(account, parcel.from()) {
+            return self.asked_for_card(account, parcel);
+        }
         let answer = match parcel.stanza.payload_element() {
             None => return self.bounce(parcel, Condition::BadRequest),
             Some(payload) => {

@@ -19,6 +19,12 @@ pub struct Limits {
     pub waiting: usize,
     /// Messages kept for one account that is away.
     pub offline: u32,
+    /// Addresses that one account blocks.
+    pub blocked: usize,
+    /// Octets of one account's settings.
+    pub settings: u64,
+    /// Octets of one account's documents of one kind: private storage, vCard.
+    pub documents: u64,
     /// Octets of kept messages that a connection is given at a time (one message may be longer).
     pub page: usize,
     /// What may wait for room in the queue to one other worker.
@@ -38,6 +44,9 @@ impl Default for Limits {
             pending: 64,
             waiting: 1_000,
             offline: 1_000,
+            blocked: 1_000,
+            settings: 512 * 1024,
+            documents: 1024 * 1024,
             page: 64 * 1024,
             backlog: 4_096,
             cached: 4_096,

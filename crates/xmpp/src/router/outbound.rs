@@ -26,10 +26,16 @@ impl Router {
         match work {
             Work::Sent { stanza, .. } => {
                 let sender = stanza.from().and_then(Jid::address).cloned();
-                let needs = sender.as_ref().is_some_and(|sender| sent_needs_roster(stanza, sender));
+                let needs = sender.as_ref().is_some_and(|sender| sent_needs_state(stanza, sender));
                 (sender, needs)
             }
-            Work::Arrived { parcel, .. } => (parcel.to().address().cloned(), arrived_needs_roster(parcel)),
+            Work::Arrived { parcel, .. } => {
+                let account = parcel.to().address().cloned();
+                // Nobody hears what comes for one that has no session, but for what is kept for it.
+                let entry = account.as_ref().and_then(|account| self.accounts.get(account));
+                let seated = entry.is_some_and(|entry| !entry.seats.is_empty());
+                (account, arrived_needs_state(parcel, seated))
+            }
             Work::Gone(session) => (session.jid.address().cloned(), session.presence.is_some()),
         }
     }
@@ -64,6 +70,11 @@ impl Router {
     }
 
     fn perform_sent(&mut self, connection: ConnectionId, stanza: Stanza) {
+        if let (Some(account), Some(to)) = (stanza.from().and_then(Jid::address), stanza.to())
+            && self.is_blocked(account, to)
+        {
+            return self.answer_error(connection, &stanza, StanzaError::blocked());
+        }
         match stanza.kind() {
             Kind::Message => {
                 let stanza = with_addressee(stanza);
@@ -158,7 +169,15 @@ impl Router {
     /// Gives up on what needs the roster, which cannot be read.
     pub(super) fn give_up(&mut self, work: Work) {
         if self.needs(&work).1 {
-            self.refuse(work, Condition::InternalServerError);
+            let condition = match &work {
+                // It may be said again.
+                Work::Sent { stanza, .. } if stanza.kind() == Kind::Message => Condition::ResourceConstraint,
+                Work::Arrived { parcel, .. } if parcel.stanza.kind() == Kind::Message => {
+                    Condition::ResourceConstraint
+                }
+                _ => Condition::InternalServerError,
+            };
+            self.refuse(work, condition);
         } else {
             self.later(work);
             self.run();
@@ -186,25 +205,37 @@ pub(super) fn request(stanza: &Stanza) -> Option<bool> {
     }
 }
 
-fn sent_needs_roster(stanza: &Stanza, sender: &Address) -> bool {
+/// Whether roster and settings must be at hand for what a session sent: what goes to somebody may be to whom it blocks.
+fn sent_needs_state(stanza: &Stanza, sender: &Address) -> bool {
     match stanza.kind() {
-        Kind::Message => false,
-        Kind::Presence => {
-            stanza.to().is_none() || stanza.presence_type().is_some_and(PresenceType::is_subscription)
-        }
-        Kind::Iq => {
-            stanza.to().is_none_or(|to| to.is_account(sender)) && stanza.payload_is("query", ns::ROSTER)
-        }
+        Kind::Message | Kind::Presence => true,
+        Kind::Iq => match stanza.to() {
+            Some(to) if !to.is_account(sender) => to.address().is_some(),
+            _ => OWN.iter().any(|namespace| payload_in(stanza, namespace)),
+        },
     }
 }
 
-fn arrived_needs_roster(parcel: &Parcel) -> bool {
+/// What a session asks of its own account and that stands in its roster or settings.
+const OWN: [&str; 2] = [ns::ROSTER, ns::BLOCKING];
+
+fn payload_in(stanza: &Stanza, namespace: &str) -> bool {
+    stanza.payload().is_some_and(|(_, found)| found == namespace)
+}
+
+fn arrived_needs_state(parcel: &Parcel, seated: bool) -> bool {
     let stanza = &parcel.stanza;
+    if parcel.answer {
+        return false;
+    }
     match stanza.kind() {
-        Kind::Message => false,
-        Kind::Presence => stanza
-            .presence_type()
-            .is_some_and(|presence| presence.is_subscription() || presence == PresenceType::Probe),
-        Kind::Iq => parcel.to().is_bare() && stanza.iq_type().is_some_and(IqType::is_request),
+        Kind::Message => true,
+        Kind::Presence => {
+            seated
+                || stanza
+                    .presence_type()
+                    .is_some_and(|presence| presence.is_subscription() || presence == PresenceType::Probe)
+        }
+        Kind::Iq => seated || (parcel.to().is_bare() && stanza.iq_type().is_some_and(IqType::is_request)),
     }
 }

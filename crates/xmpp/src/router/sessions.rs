@@ -79,8 +79,14 @@ impl Router {
         if let Some(old) = old.or(away) {
             self.evict(old, Eviction::Replaced);
         }
-        let seat =
-            Seat { connection, resource: resource.into(), priority: None, carbons: false, away: false };
+        let seat = Seat {
+            connection,
+            resource: resource.into(),
+            priority: None,
+            carbons: false,
+            blocklist: false,
+            away: false,
+        };
         self.accounts.entry(account).seats.push(seat);
         self.sessions.insert(connection, Session::new(connection, jid.clone()));
         Ok(jid)

@@ -3,10 +3,13 @@
 use super::account::Contacts;
 use super::ask::{Answer, Fault, Query, Token};
 use super::ledger::Debt;
+use super::settings::{NewSettings, Reader};
 use super::{Output, Parcel, Router, Work};
 use crate::jid::{Bare, Jid};
 use crate::roster::{Item, Roster};
+use crate::settings::Settings;
 use crate::stanza::{Condition, Stanza};
+use crate::xml::Element;
 use wire::{Address, ConnectionId};
 
 /// What is to be done when the store has answered.
@@ -14,6 +17,12 @@ use wire::{Address, ConnectionId};
 pub(crate) enum Then {
     /// Go on with what waited for the roster.
     Roster(Address),
+    /// Settings are durable.
+    NewSettings(Box<NewSettings>),
+    /// A document that a session wants kept is durable.
+    DocumentKept { connection: ConnectionId, stanza: Stanza, debt: Option<Debt> },
+    /// Somebody has asked for a document.
+    Document(Box<Reader>),
     /// A contact's item is durable: all that may be seen of the change now.
     Changed(Box<Changed>),
     /// A message is kept.
@@ -58,6 +67,8 @@ pub(crate) enum Effect {
     ShowInterested(Stanza),
     /// A stanza goes on its way.
     Route(Parcel),
+    /// Resources that have the list of whom the account blocks are told what has changed.
+    PushBlocking(Element),
     /// Somebody is told the presence of each available resource.
     Announce(Jid),
     /// Somebody is told that each available resource is gone.
@@ -157,7 +168,12 @@ impl Router {
     pub(super) fn answered(&mut self, token: Token, outcome: Result<Answer, Fault>) {
         let Some(then) = self.asks.close(token) else { return };
         match then {
-            Then::Roster(address) => self.roster_read(&address, outcome),
+            Then::Roster(address) => self.state_read(&address, outcome),
+            Then::NewSettings(new) => self.settings_set(*new, outcome),
+            Then::DocumentKept { connection, stanza, debt } => {
+                self.document_kept(connection, &stanza, debt, outcome);
+            }
+            Then::Document(reader) => self.document_read(*reader, outcome),
             Then::Changed(changed) => self.changed(token, *changed, outcome),
             Then::Kept { parcel, debt } => self.through(debt, |router| {
                 if let Err(fault) = outcome {
@@ -174,24 +190,31 @@ impl Router {
         }
     }
 
-    fn one_ask_less(&mut self, address: &Address) {
+    pub(super) fn one_ask_less(&mut self, address: &Address) {
         if let Some(account) = self.accounts.get_mut(address) {
             account.asks = account.asks.saturating_sub(1);
         }
     }
 
-    fn roster_read(&mut self, address: &Address, outcome: Result<Answer, Fault>) {
+    /// Roster and settings are at hand: what waited for them goes on.
+    fn state_read(&mut self, address: &Address, outcome: Result<Answer, Fault>) {
+        let Ok(Answer::Roster { items, settings }) = outcome else { return self.state_unread(address) };
+        self.one_ask_less(address);
+        let Some(account) = self.accounts.get_mut(address) else { return };
+        account.contacts = Contacts::Read(items.into_iter().collect());
+        account.settings = settings.map(|text| Box::new(Settings::read(&text)));
+        let waiting = std::mem::take(&mut account.waiting);
+        self.first(waiting.into_iter());
+        self.run();
+        self.accounts.rest(address, self.limits.cached);
+    }
+
+    fn state_unread(&mut self, address: &Address) {
         self.one_ask_less(address);
         let Some(account) = self.accounts.get_mut(address) else { return };
         let waiting = std::mem::take(&mut account.waiting);
-        if let Ok(Answer::Roster(items)) = outcome {
-            account.contacts = Contacts::Read(items.into_iter().collect());
-            self.first(waiting.into_iter());
-            self.run();
-        } else {
-            account.contacts = Contacts::Unread;
-            waiting.into_iter().for_each(|work| self.give_up(work));
-        }
+        account.contacts = Contacts::Unread;
+        waiting.into_iter().for_each(|work| self.give_up(work));
         self.accounts.rest(address, self.limits.cached);
     }
 
@@ -210,13 +233,18 @@ impl Router {
         self.accounts.rest(&account, self.limits.cached);
     }
 
-    /// A change came to nothing: what the store has is what holds.
-    fn unchanged(&mut self, account: &Address, asked: Asked, fault: Fault) {
+    /// What is known of an account is read anew when it is needed next.
+    pub(super) fn forget_state(&mut self, account: &Address) {
         if let Some(account) = self.accounts.get_mut(account)
             && matches!(account.contacts, Contacts::Read(_))
         {
             account.contacts = Contacts::Unread;
         }
+    }
+
+    /// A change came to nothing: what the store has is what holds.
+    fn unchanged(&mut self, account: &Address, asked: Asked, fault: Fault) {
+        self.forget_state(account);
         match asked {
             Asked::Session(connection, stanza) => self.answer_error(connection, &stanza, condition(fault)),
             Asked::Contact(parcel) => self.bounce(parcel, condition(fault)),
@@ -230,6 +258,7 @@ impl Router {
             Effect::ShowAvailable(stanza) => self.fan_out(account, &Parcel::own(stanza), |_| true),
             Effect::ShowInterested(stanza) => self.show_interested(account, &stanza),
             Effect::Route(parcel) => self.route(parcel),
+            Effect::PushBlocking(change) => self.push_blocking(account, &change),
             Effect::Announce(to) => self.announce(account, &to),
             Effect::Withdraw(to) => self.withdraw(account, &to),
         }
@@ -237,7 +266,7 @@ impl Router {
 }
 
 /// What the sender is told of a fault of the store.
-const fn condition(fault: Fault) -> Condition {
+pub(super) const fn condition(fault: Fault) -> Condition {
     match fault {
         // XEP-0160 §3: as if nothing were kept at all.
         Fault::Full | Fault::NoAccount => Condition::ServiceUnavailable,

@@ -113,11 +113,13 @@ pub struct StanzaError {
     pub type_: ErrorType,
     /// For people, in English.
     pub text: Option<Cow<'static, str>>,
+    /// What an application says of it: name and namespace.
+    pub detail: Option<(&'static str, &'static str)>,
 }
 
 impl From<Condition> for StanzaError {
     fn from(condition: Condition) -> Self {
-        Self { condition, type_: condition.usual_type(), text: None }
+        Self { condition, type_: condition.usual_type(), text: None, detail: None }
     }
 }
 
@@ -140,12 +142,16 @@ impl StanzaError {
     pub fn element(&self) -> Element {
         let error = Element::new("error", ns::CLIENT).attr("type", self.type_.name());
         let error = error.child(Element::new(self.condition.name(), ns::STANZA_ERRORS));
-        match &self.text {
-            None => error,
-            Some(text) => {
-                let text = Element::new("text", ns::STANZA_ERRORS).attr("xml:lang", "en").text(text.as_ref());
-                error.child(text)
-            }
-        }
+        let text = self
+            .text
+            .as_ref()
+            .map(|text| Element::new("text", ns::STANZA_ERRORS).attr("xml:lang", "en").text(text.as_ref()));
+        let detail = self.detail.map(|(name, namespace)| Element::new(name, namespace));
+        error.children_from(text.into_iter().chain(detail))
+    }
+
+    /// Who sends to somebody whom they block themselves (XEP-0191 §3.3).
+    pub fn blocked() -> Self {
+        Self { detail: Some(("blocked", ns::BLOCKING_ERRORS)), ..Condition::NotAcceptable.into() }
     }
 }

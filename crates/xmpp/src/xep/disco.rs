@@ -6,10 +6,21 @@ use crate::stanza::Condition;
 use crate::xml::Element;
 
 /// What the server does, in order.
-const SERVER: &[&str] =
-    &[ns::DISCO_INFO, ns::DISCO_ITEMS, ns::VERSION, ns::OFFLINE, ns::CARBONS, ns::PING, ns::TIME];
+const SERVER: &[&str] = &[
+    ns::DISCO_INFO,
+    ns::DISCO_ITEMS,
+    ns::PRIVATE,
+    ns::VERSION,
+    ns::OFFLINE,
+    ns::BLOCKING,
+    ns::CARBONS,
+    ns::PING,
+    ns::TIME,
+    ns::VCARD,
+];
 /// What the server does in an account's place, in order.
-const ACCOUNT: &[&str] = &[ns::DISCO_INFO, ns::DISCO_ITEMS, ns::CARBONS, ns::PING];
+const ACCOUNT: &[&str] =
+    &[ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PRIVATE, ns::BLOCKING, ns::CARBONS, ns::PING, ns::VCARD];
 
 /// `disco#info` (§3). There are no nodes.
 pub(super) fn info(context: &Context, query: &Element) -> Answer {

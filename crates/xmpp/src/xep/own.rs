@@ -19,6 +19,9 @@ impl Router {
             ("query", ns::ROSTER) => self.sent_roster(connection, stanza, get, payload),
             ("enable", ns::CARBONS) => self.set_carbons(connection, stanza, true),
             ("disable", ns::CARBONS) => self.set_carbons(connection, stanza, false),
+            (_, ns::BLOCKING) => self.blocking(connection, stanza, get, payload),
+            ("query", ns::PRIVATE) => self.private_storage(connection, stanza, get, payload),
+            ("vCard", ns::VCARD) => self.own_card(connection, stanza, get, payload),
             _ => return false,
         }
         true

@@ -44,9 +44,11 @@ macro_rules! plays {
 
 plays! {
     accounts
+    blocking
     carbons
     delivery
     directed
+    documents
     durable
     iq
     limits

@@ -85,6 +85,10 @@ fn limits(scene: &Scene) -> Limits {
                     limits.offline = value;
                     continue;
                 }
+                "documents" => {
+                    limits.documents = value.into();
+                    continue;
+                }
                 other => panic!("no such limit: {other}"),
             };
             *place = value as usize;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wire::{Address, WorkerId};
 use xmpp::Bare;
 use xmpp::roster::Item;
-use xmpp::router::{Answer, Fault, Query, Token};
+use xmpp::router::{Answer, DocumentKind, Fault, Query, Token};
 
 /// A question and who asked it.
 pub(crate) type Asked = (WorkerId, Token, Query);
@@ -15,6 +15,7 @@ pub(crate) type Asked = (WorkerId, Token, Query);
 pub(crate) struct Store {
     rosters: BTreeMap<Address, BTreeMap<Bare, Item>>,
     kept: BTreeMap<Address, Vec<(i64, Arc<str>)>>,
+    documents: BTreeMap<(Address, DocumentKind), BTreeMap<Arc<str>, Arc<str>>>,
     last: i64,
     waiting: VecDeque<Asked>,
     /// Questions wait until they are let through.
@@ -73,8 +74,11 @@ impl Store {
     fn carry_out(&mut self, query: Query) -> Result<Answer, Fault> {
         match query {
             Query::LoadRoster(account) => {
+                let settings = self.documents.get(&(account.clone(), DocumentKind::Settings));
+                let settings = settings.and_then(|documents| documents.get("")).cloned();
                 let roster = self.rosters.entry(account).or_default();
-                Ok(Answer::Roster(roster.iter().map(|(c, i)| (c.clone(), i.clone())).collect()))
+                let items = roster.iter().map(|(c, i)| (c.clone(), i.clone())).collect();
+                Ok(Answer::Roster { items, settings })
             }
             Query::PutContact { account, contact, item } => {
                 self.rosters.entry(account).or_default().insert(contact, item);
@@ -96,6 +100,24 @@ impl Store {
             Query::ListKept { account, after, limit } => {
                 let kept = self.kept.entry(account).or_default().iter().filter(|(id, _)| *id > after);
                 Ok(Answer::Kept(kept.take(limit as usize).cloned().collect()))
+            }
+            Query::PutDocument { account, kind, title, payload, limit } => {
+                let documents = self.documents.entry((account, kind)).or_default();
+                let others = documents.iter().filter(|(other, _)| **other != title);
+                let octets = others.map(|(title, payload)| title.len() + payload.len()).sum::<usize>();
+                let Some(payload) = payload else {
+                    documents.remove(&title);
+                    return Ok(Answer::Done);
+                };
+                if (octets + title.len() + payload.len()) as u64 > limit {
+                    return Err(Fault::Full);
+                }
+                documents.insert(title, payload);
+                Ok(Answer::Done)
+            }
+            Query::LoadDocument { account, kind, title } => {
+                let documents = self.documents.get(&(account, kind));
+                Ok(Answer::Document(documents.and_then(|documents| documents.get(&title)).cloned()))
             }
             Query::Forget { account, up_to } => {
                 self.kept.entry(account).or_default().retain(|(id, _)| *id > up_to);

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 use std::time::Duration;
-use store::{OfflineMessage, RosterItem, Subscription};
+use store::{Document, OfflineMessage, RosterItem, Subscription};
 use xmpp::Bare;
 use xmpp::presence::subscription::{Side, State};
 use xmpp::roster::Item;
-use xmpp::router::{Answer, Fault, Query};
+use xmpp::router::{Answer, DocumentKind, Fault, Query};
 
 /// A question, asked at `now` (since 1970).
 pub(super) fn query(query: Query, now: Duration) -> store::Query {
@@ -26,14 +26,29 @@ pub(super) fn query(query: Query, now: Duration) -> store::Query {
         },
         Query::ListKept { account, after, limit } => store::Query::ListOffline { account, limit, after },
         Query::Forget { account, up_to } => store::Query::RemoveOffline { account, up_to },
+        Query::PutDocument { account, kind, title, payload, limit } => {
+            let payload = payload.map(|payload| payload.as_bytes().to_vec());
+            let document = Document { kind: number(kind), title: title.to_string(), payload };
+            store::Query::PutDocument { account, document, limit }
+        }
+        Query::LoadDocument { account, kind, title } => {
+            store::Query::LoadDocument { account, kind: number(kind), title: title.to_string() }
+        }
     }
 }
 
 /// An answer. Rows that nobody can read any more are left out.
 pub(super) fn answer(outcome: store::Outcome) -> Result<Answer, Fault> {
     match outcome {
-        Ok(store::Answer::Roster(rows)) => Ok(Answer::Roster(rows.into_iter().filter_map(item).collect())),
+        Ok(store::Answer::Roster { items, settings }) => {
+            let settings = settings.and_then(|settings| String::from_utf8(settings).ok()).map(Arc::from);
+            Ok(Answer::Roster { items: items.into_iter().filter_map(item).collect(), settings })
+        }
         Ok(store::Answer::Offline(rows)) => Ok(Answer::Kept(rows.into_iter().map(kept).collect())),
+        Ok(store::Answer::Document(payload)) => {
+            let text = payload.and_then(|payload| String::from_utf8(payload).ok());
+            Ok(Answer::Document(text.map(Arc::from)))
+        }
         Ok(_) => Ok(Answer::Done),
         Err(store::Fault::Full) => Err(Fault::Full),
         Err(store::Fault::NoAccount) => Err(Fault::NoAccount),
@@ -41,6 +56,15 @@ pub(super) fn answer(outcome: store::Outcome) -> Result<Answer, Fault> {
             tracing::warn!(%fault, "the store did not do what XMPP asked for");
             Err(Fault::Unavailable)
         }
+    }
+}
+
+/// How the database names a kind of document.
+const fn number(kind: DocumentKind) -> i64 {
+    match kind {
+        DocumentKind::Settings => store::SETTINGS,
+        DocumentKind::Private => 2,
+        DocumentKind::Card => 3,
     }
 }
 
@@ -116,6 +140,7 @@ mod tests {
     #[test]
     fn a_row_without_a_jid_is_left_out() {
         let bad = RosterItem { contact: "a b@c".into(), ..RosterItem::default() };
-        assert_eq!(answer(Ok(store::Answer::Roster(vec![bad]))), Ok(Answer::Roster(Vec::new())));
+        let rows = store::Answer::Roster { items: vec![bad], settings: None };
+        assert_eq!(answer(Ok(rows)), Ok(Answer::Roster { items: Vec::new(), settings: None }));
     }
 }

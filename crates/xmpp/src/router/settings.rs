@@ -1,0 +1,162 @@
+//! An account's settings in use, and the documents that its clients keep with the server.
+
+use super::ask::{Answer, DocumentKind, Fault, Query};
+use super::ledger::Debt;
+use super::stored::{Effect, Then, condition};
+use super::{Parcel, Router};
+use crate::jid::Jid;
+use crate::settings::Settings;
+use crate::stanza::{Condition, Stanza, StanzaError};
+use crate::xml::Element;
+use std::sync::Arc;
+use wire::{Address, ConnectionId};
+
+/// A change of an account's settings that is not durable yet.
+#[derive(Debug)]
+pub(crate) struct NewSettings {
+    account: Address,
+    connection: ConnectionId,
+    stanza: Stanza,
+    /// In order, once it is durable.
+    effects: Vec<Effect>,
+    debt: Option<Debt>,
+}
+
+/// Who asked for a document.
+#[derive(Debug)]
+pub(crate) enum Reader {
+    /// A session of the account itself; where there is no document it is given this one.
+    Own { connection: ConnectionId, stanza: Stanza, none: Element },
+    /// Somebody else; where there is none, it is as if there were no account.
+    Other(Parcel),
+}
+
+impl Router {
+    /// An account's settings.
+    pub(crate) fn settings(&self, account: &Address) -> Option<&Settings> {
+        self.accounts.get(account)?.settings.as_deref()
+    }
+
+    /// Whether an account wants to hear nothing of `who` (XEP-0191). It cannot block itself.
+    pub(crate) fn is_blocked(&self, account: &Address, who: &Jid) -> bool {
+        self.settings(account).is_some_and(|settings| settings.blocks(who) && !who.is_account(account))
+    }
+
+    /// Sets an account's settings; `effects` follow once they are durable.
+    pub(crate) fn set_settings(
+        &mut self,
+        account: &Address,
+        settings: Settings,
+        connection: ConnectionId,
+        stanza: &Stanza,
+        effects: Vec<Effect>,
+    ) {
+        let payload: Option<Arc<str>> = settings.write().map(Into::into);
+        let entry = self.accounts.entry(account);
+        entry.asks += 1;
+        entry.settings = payload.is_some().then(|| Box::new(settings));
+        let (kind, title) = (DocumentKind::Settings, Arc::from(""));
+        let query = Query::PutDocument {
+            account: account.clone(),
+            kind,
+            title,
+            payload,
+            limit: self.limits.settings,
+        };
+        let debt = self.owe(Some(connection));
+        let new = NewSettings { account: account.clone(), connection, stanza: stanza.clone(), effects, debt };
+        self.ask(query, Then::NewSettings(Box::new(new)));
+    }
+
+    /// Settings are durable, or came to nothing: then what the store has is what holds.
+    pub(super) fn settings_set(&mut self, new: NewSettings, outcome: Result<Answer, Fault>) {
+        let NewSettings { account, connection, stanza, effects, debt } = new;
+        self.one_ask_less(&account);
+        if outcome.is_err() {
+            self.forget_state(&account);
+        }
+        self.through(debt, |router| match outcome {
+            Ok(_) => effects.into_iter().for_each(|effect| router.effect(&account, effect)),
+            Err(fault) => router.answer_error(connection, &stanza, condition(fault)),
+        });
+        self.accounts.rest(&account, self.limits.cached);
+    }
+
+    /// Keeps a document, or forgets it; the session hears when it is durable.
+    pub(crate) fn put_document(
+        &mut self,
+        connection: ConnectionId,
+        stanza: &Stanza,
+        kind: DocumentKind,
+        title: &str,
+        payload: Option<String>,
+    ) {
+        let Some(account) = stanza.from().and_then(Jid::address).cloned() else { return };
+        let payload = payload.map(Into::into);
+        let limit = self.limits.documents;
+        let query = Query::PutDocument { account, kind, title: title.into(), payload, limit };
+        let debt = self.owe(Some(connection));
+        self.ask(query, Then::DocumentKept { connection, stanza: stanza.clone(), debt });
+    }
+
+    pub(super) fn document_kept(
+        &mut self,
+        connection: ConnectionId,
+        stanza: &Stanza,
+        debt: Option<Debt>,
+        outcome: Result<Answer, Fault>,
+    ) {
+        self.through(debt, |router| match outcome {
+            Ok(_) => router.answer(connection, stanza.result(None)),
+            Err(Fault::Full) => {
+                let error = StanzaError::from(Condition::NotAcceptable).saying("no more can be kept");
+                router.answer_error(connection, stanza, error);
+            }
+            Err(fault) => router.answer_error(connection, stanza, condition(fault)),
+        });
+    }
+
+    /// Reads a document for somebody.
+    pub(crate) fn read_document(
+        &mut self,
+        account: &Address,
+        kind: DocumentKind,
+        title: &str,
+        reader: Reader,
+    ) {
+        let query = Query::LoadDocument { account: account.clone(), kind, title: title.into() };
+        self.ask(query, Then::Document(Box::new(reader)));
+    }
+
+    pub(super) fn document_read(&mut self, reader: Reader, outcome: Result<Answer, Fault>) {
+        let kept = match outcome {
+            Ok(Answer::Document(kept)) => Ok(kept),
+            Ok(_) => Ok(None),
+            Err(fault) => Err(fault),
+        };
+        match (reader, kept) {
+            (Reader::Own { connection, stanza, none }, Ok(kept)) => {
+                let payload = kept.map_or_else(|| none.to_xml(crate::ns::CLIENT), |kept| kept.to_string());
+                let answer = stanza.answer("result").raw(&wrap(&stanza, &payload)).build();
+                self.answer(connection, answer);
+            }
+            (Reader::Own { connection, stanza, .. }, Err(fault)) => {
+                self.answer_error(connection, &stanza, condition(fault));
+            }
+            (Reader::Other(parcel), Ok(Some(kept))) => {
+                let answer = parcel.stanza.answer("result").raw(&kept).build();
+                self.route(Parcel { answer: true, ..Parcel::own(answer) });
+            }
+            (Reader::Other(parcel), _) => self.bounce(parcel, Condition::ServiceUnavailable),
+        }
+    }
+}
+
+/// Private storage gives a document inside of its query, everything else as it is.
+fn wrap(request: &Stanza, payload: &str) -> String {
+    if request.payload_is("query", crate::ns::PRIVATE) {
+        format!("<query xmlns='{}'>{payload}</query>", crate::ns::PRIVATE)
+    } else {
+        payload.to_owned()
+    }
+}
