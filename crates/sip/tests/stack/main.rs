@@ -10,6 +10,7 @@ mod forks;
 mod gruu;
 mod hangup;
 mod house;
+mod media;
 mod network;
 mod nonsense;
 mod oddities;
