@@ -17,6 +17,7 @@ const LIBRARIES: &[Need] = &[("openssl", "libssl-dev")];
 const TESTS: &[Need] = &[
     ("clang", "clang"),
     ("ip", "iproute2"),
+    ("nft", "nftables"),
     ("turnutils_uclient", "coturn"),
     ("sipp", "sip-tester"),
     ("baresip", "baresip-core"),

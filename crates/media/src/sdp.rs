@@ -17,6 +17,8 @@ const MAX_MEDIA: usize = 32;
 #[derive(Debug)]
 pub struct Description<'a> {
     bytes: &'a [u8],
+    /// The address of the `o=` line, where it has one.
+    origin: Option<Connection>,
     connection: Option<Connection>,
     media: Vec<Media>,
 }
@@ -101,7 +103,7 @@ impl<'a> Description<'a> {
     /// # Errors
     /// When it is to be left as it is.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Untouched> {
-        let mut description = Self { bytes, connection: None, media: Vec::new() };
+        let mut description = Self { bytes, origin: None, connection: None, media: Vec::new() };
         let mut lines = Lines::new(bytes);
         if lines.next().map(|line| (line.kind, line.value(bytes))) != Some((b'v', b"0")) {
             return Err(Untouched::NotUnderstood);
@@ -126,6 +128,7 @@ impl<'a> Description<'a> {
                 let media = Media::read(self.bytes, line).ok_or(Untouched::NotUnderstood)?;
                 self.media.push(media);
             }
+            b'o' => self.origin = origin(self.bytes, line),
             b'i' => {
                 if let Some(media) = self.media.last_mut() {
                     media.after_title = line.end;
@@ -271,6 +274,14 @@ impl Rtcp {
         };
         Some(Self { value, port: number(port)?, address })
     }
+}
+
+/// The address at the end of `joe 2890844526 2890842807 IN IP4 192.0.2.1`.
+fn origin(bytes: &[u8], line: &line::Line) -> Option<Connection> {
+    let start = words(bytes, line.value.clone()).nth(3)?.start;
+    let value = start..line.value.end;
+    let address = address(&bytes[value.clone()])?;
+    Some(Connection { value, address })
 }
 
 /// `IN IP4 192.0.2.1`; no name, no group of receivers.

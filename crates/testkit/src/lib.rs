@@ -10,6 +10,7 @@ pub mod netns;
 pub mod network;
 pub mod process;
 pub mod simulation;
+pub mod spaces;
 
 pub use entropy::Seeded;
 pub use house::House;

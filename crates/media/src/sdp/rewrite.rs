@@ -9,12 +9,18 @@ type Change = (Range<usize>, String);
 
 impl Description<'_> {
     /// The description with media received elsewhere: `at` tells for each medium where, with RTCP one port above; `None`
-    /// leaves it as it is. All are at one address of ours. An address of 0.0.0.0, which old phones write for hold
+    /// leaves it as it is. All are at one address of ours; where
+    /// that is of another family, `o=` gets it too. An address of 0.0.0.0, which old phones write for hold
     /// (RFC 3264 §8.4), stays one.
     pub fn rewrite(&self, at: &[Option<SocketAddr>]) -> Vec<u8> {
         let here = at.iter().flatten().next().map(SocketAddr::ip);
         let Some(here) = here else { return self.bytes.to_vec() };
         let mut changes = Vec::new();
+        // Phones take the family of a call from the line that comes first (baresip does).
+        let other_family = |origin: &&Connection| origin.address.is_ipv4() != here.is_ipv4();
+        if let Some(origin) = self.origin.as_ref().filter(other_family) {
+            changes.push((origin.value.clone(), text(here)));
+        }
         if let Some(connection) = &self.connection {
             changes.push((connection.value.clone(), connection.at(here)));
         }

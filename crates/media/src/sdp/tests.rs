@@ -31,7 +31,8 @@ fn a_phone_s_offer_gets_the_relay_s_address_and_ports_and_no_other_change() {
 #[test]
 fn the_other_family() {
     let text = rewritten(PHONE, &[at("[2001:db8::1]:30000")]);
-    assert!(text.contains("c=IN IP6 2001:db8::1\r\n") && text.contains("o=joe 2890844526 2890844526 IN IP4"));
+    assert!(text.contains("c=IN IP6 2001:db8::1\r\n"), "{text}");
+    assert!(text.contains("o=joe 2890844526 2890844526 IN IP6 2001:db8::1\r\n"), "{text}");
     let six = PHONE
         .replace("c=IN IP4 192.168.1.5", "c=IN IP6 2001:db8::5")
         .replace(":49171", ":49171 IN IP6 2001:db8::5");
@@ -138,7 +139,11 @@ fn sdp_types_reads_the_same() {
         let before = sdp_types::Session::parse(text.as_bytes()).expect("the oracle reads it");
         let after = sdp_types::Session::parse(&ours).expect("the oracle reads what was written");
         assert_eq!(before.medias.len(), after.medias.len());
-        assert_eq!((before.origin, before.session_name), (after.origin, after.session_name));
+        assert_eq!(before.session_name, after.session_name);
+        assert_eq!(
+            (before.origin.sess_id, before.origin.sess_version),
+            (after.origin.sess_id, after.origin.sess_version)
+        );
         let rewritten = after.connection;
         for (n, (before, after)) in before.medias.iter().zip(&after.medias).enumerate() {
             let connection = after.connections.first().or(rewritten.as_ref());

@@ -15,6 +15,7 @@ mod keepalive;
 mod limits;
 mod media;
 mod names;
+mod nat;
 mod neighbour;
 mod phones;
 mod policy;

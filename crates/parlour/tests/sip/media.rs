@@ -132,7 +132,7 @@ impl Call {
 }
 
 /// A counter of the server.
-fn count(house: &House, name: &str) -> u64 {
+pub(crate) fn count(house: &House, name: &str) -> u64 {
     let output = house.cli(&["status"], "");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let line = text.lines().find(|line| line.split_whitespace().next() == Some(name));
@@ -141,7 +141,7 @@ fn count(house: &House, name: &str) -> u64 {
 }
 
 /// Waits until no call is relayed.
-fn released(house: &House) {
+pub(crate) fn released(house: &House) {
     let end = Instant::now() + SOON;
     while count(house, "media.calls") > 0 {
         assert!(Instant::now() < end, "the call is still relayed");

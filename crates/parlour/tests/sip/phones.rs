@@ -13,9 +13,36 @@ use testkit::process::Program;
 const RATE: u32 = 8000;
 
 /// A phone with a folder of its own. It plays its tone into every call and records what it hears.
-struct Phone {
-    program: Program,
+pub(crate) struct Phone {
+    pub(crate) program: Program,
     dir: PathBuf,
+}
+
+/// Where a phone is, and how it reaches the server.
+pub(crate) struct Place {
+    /// The namespace that it runs in, if not the test's.
+    pub(crate) netns: Option<String>,
+    /// Its address, as URIs have it.
+    pub(crate) host: &'static str,
+    /// Its port for SIP.
+    pub(crate) port: u16,
+    /// The server's URI.
+    pub(crate) server: String,
+}
+
+impl Place {
+    fn here(house: &House, transport: &str) -> Self {
+        let server =
+            format!("sip:127.0.0.1:{};transport={transport}", house.port(&format!("sip.{transport}")));
+        Self { netns: None, host: "127.0.0.1", port: free_port(), server }
+    }
+
+    fn command(&self) -> Command {
+        let Some(name) = &self.netns else { return Command::new("baresip") };
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", name, "baresip"]);
+        command
+    }
 }
 
 impl Phone {
@@ -27,27 +54,35 @@ impl Phone {
         tone: f64,
         dial: Option<&str>,
     ) -> Self {
+        Self::start_at(&Place::here(house, transport), user, media, tone, dial)
+    }
+
+    /// One somewhere else.
+    pub(crate) fn start_at(place: &Place, user: &str, media: &str, tone: f64, dial: Option<&str>) -> Self {
         let dir = scratch();
         std::fs::create_dir_all(&dir).unwrap();
         std::fs::write(dir.join("tone.wav"), tone_file(tone)).unwrap();
-        std::fs::write(dir.join("config"), config(&dir.to_string_lossy())).unwrap();
+        std::fs::write(dir.join("config"), config(place, &dir.to_string_lossy())).unwrap();
         std::fs::write(dir.join("contacts"), "").unwrap();
-        let port = house.port(&format!("sip.{transport}"));
         let account = format!(
             "<sip:{user}@falcot.com>;auth_user={user};auth_pass={PASSWORD};regint=60;answermode=auto;audio_codecs=pcmu;{media}\
-             outbound=\"sip:127.0.0.1:{port};transport={transport}\"\n"
+             outbound=\"{}\"\n",
+            place.server
         );
         std::fs::write(dir.join("accounts"), account).unwrap();
-        let mut command = Command::new("baresip");
+        let mut command = place.command();
         command.arg("-f").arg(&dir).args(["-t", "60"]);
         if let Some(uri) = dial {
             command.args(["-e", &format!("/dial {uri}")]);
+        }
+        if place.host.starts_with('[') {
+            command.arg("-6");
         }
         Self { program: Program::start(&mut command, "baresip"), dir }
     }
 
     /// Waits until it has registered.
-    fn registered(self) -> Self {
+    pub(crate) fn registered(self) -> Self {
         self.program.expect("200 OK", Duration::from_secs(15));
         self
     }
@@ -69,7 +104,7 @@ impl Phone {
     }
 
     /// Waits until it has heard two seconds, and says how loud a tone is in the last of them.
-    fn hears(&self, tone: f64) -> f64 {
+    pub(crate) fn hears(&self, tone: f64) -> f64 {
         let second = RATE as usize;
         let end = Instant::now() + Duration::from_secs(20);
         loop {
@@ -95,10 +130,11 @@ impl Drop for Phone {
 }
 
 /// baresip takes its port for TLS beside the one it is given.
-fn config(dir: &str) -> String {
-    let (sip, rtp) = (free_port(), free_port() & !1);
+fn config(place: &Place, dir: &str) -> String {
+    let (Place { host, port, .. }, rtp) = (place, free_port() & !1);
+    let interface = host.trim_matches(['[', ']']);
     format!(
-        "sip_listen 127.0.0.1:{sip}\nnet_interface 127.0.0.1\nrtp_ports {rtp}-{}\n\
+        "sip_listen {host}:{port}\nnet_interface {interface}\nrtp_ports {rtp}-{}\n\
          audio_source aufile,{dir}/tone.wav\naudio_player aubridge,player\naudio_alert aubridge,alert\nsnd_path {dir}\n\
          module_path /usr/lib/baresip/modules\nmodule g711.so\nmodule aufile.so\nmodule sndfile.so\nmodule aubridge.so\n\
          module srtp.so\nmodule dtls_srtp.so\nmodule_app account.so\nmodule_app menu.so\n",
