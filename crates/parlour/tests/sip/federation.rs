@@ -53,6 +53,27 @@ fn peer_of(beta: &House) -> Agent {
     peer
 }
 
+/// Roland calls peer, who answers: what either has heard of that.
+fn call(roland: &mut Agent, peer: &mut Agent, uri: &str) -> (Heard, Heard) {
+    let first = roland.request("INVITE", uri, "sip:peer@beta.test", "", "");
+    roland.send(&first);
+    let challenge = roland.answer();
+    roland.acknowledge(&first, &challenge);
+    let challenge = challenge.header("Proxy-Authenticate");
+    let proof = crate::agent::proof(challenge, "roland", PASSWORD, "INVITE", uri);
+    let proof = format!("Proxy-Authorization: {proof}\r\n");
+    let second = roland.request("INVITE", uri, "sip:peer@beta.test", &proof, "");
+    roland.send(&second);
+    let heard = peer.expect("INVITE ");
+    assert!(heard.all("Via")[1].starts_with("SIP/2.0/TLS "), "{}", heard.0);
+    peer.reply(&heard, "180 Ringing", "");
+    peer.reply(&heard, "200 OK", "");
+    let answer = roland.expect("SIP/2.0 200");
+    roland.within("ACK", &answer);
+    peer.expect("ACK ");
+    (answer, heard)
+}
+
 /// What a message to somebody elsewhere is answered.
 fn asked(alpha: &House, uri: &str) -> Heard {
     let mut roland = Agent::udp(alpha, "roland");
@@ -66,42 +87,14 @@ fn a_call_goes_by_tls_to_a_domain_found_by_srv_and_ends_from_either_side() {
     let mut peer = peer_of(&beta);
     for uri in ["sip:peer@beta.test", "sip:peer@beta.test;transport=tls"] {
         let mut roland = Agent::udp(&alpha, "roland");
-        let answer = {
-            let first = roland.request("INVITE", uri, "sip:peer@beta.test", "", "");
-            roland.send(&first);
-            let challenge = roland.answer();
-            roland.acknowledge(&first, &challenge);
-            let proof = crate::agent::proof(
-                challenge.header("Proxy-Authenticate"),
-                "roland",
-                PASSWORD,
-                "INVITE",
-                uri,
-            );
-            let second = roland.request(
-                "INVITE",
-                uri,
-                "sip:peer@beta.test",
-                &format!("Proxy-Authorization: {proof}\r\n"),
-                "",
-            );
-            roland.send(&second);
-            let heard = peer.expect("INVITE ");
-            assert!(heard.all("Via")[1].starts_with("SIP/2.0/TLS "), "{}", heard.0);
-            peer.reply(&heard, "180 Ringing", "");
-            peer.reply(&heard, "200 OK", "");
-            let answer = roland.expect("SIP/2.0 200");
-            roland.within("ACK", &answer);
-            peer.expect("ACK ");
-            if uri.ends_with("tls") {
-                peer.within_as_callee("BYE", &heard);
-                let bye = roland.expect("BYE ");
-                roland.reply(&bye, "200 OK", "");
-                peer.expect("SIP/2.0 200");
-                continue;
-            }
-            answer
-        };
+        let (answer, heard) = call(&mut roland, &mut peer, uri);
+        if uri.ends_with("tls") {
+            peer.within_as_callee("BYE", &heard);
+            let bye = roland.expect("BYE ");
+            roland.reply(&bye, "200 OK", "");
+            peer.expect("SIP/2.0 200");
+            continue;
+        }
         roland.within("BYE", &answer);
         let bye = peer.expect("BYE ");
         peer.reply(&bye, "200 OK", "");
@@ -199,4 +192,23 @@ fn a_connection_serves_both_directions_once_both_have_proven_who_they_are() {
     };
     assert_eq!(answer.line(), "SIP/2.0 200 OK");
     assert_eq!((streams(&alpha), streams(&beta)), (1, 1));
+}
+
+#[test]
+fn a_call_can_be_ended_after_the_other_server_has_started_anew() {
+    let (mut alpha, beta) = two(|alpha, beta| {
+        Zone::from([
+            (("_sips._tcp.beta.test", SRV), vec![tls_of(beta, 1)]),
+            (("_sips._tcp.falcot.com", SRV), vec![tls_of(alpha, 1)]),
+        ])
+    });
+    let mut peer = peer_of(&beta);
+    let mut roland = Agent::udp(&alpha, "roland");
+    let uri = "sip:peer@beta.test";
+    let (_, heard) = call(&mut roland, &mut peer, uri);
+    alpha.kill_and_restart();
+    peer.within_as_callee("BYE", &heard);
+    let bye = roland.expect("BYE ");
+    roland.reply(&bye, "200 OK", "");
+    peer.expect("SIP/2.0 200");
 }

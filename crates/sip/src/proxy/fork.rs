@@ -14,10 +14,10 @@ use crate::trace::Note;
 use crate::transaction::Timer;
 use crate::transport::lookup::{self, Found, Question};
 use crate::transport::{self, Arrival, Blocked, Branch as Via, Hop, token};
-use crate::uri::{Uri, is_sips, plain};
+use crate::uri::{SipUri, Uri, is_sips, plain};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use wire::{Flow, Transport};
 
@@ -225,6 +225,7 @@ impl Stack {
     fn try_hop(&mut self, now: Instant, id: Id, index: usize, hop: &Hop) -> bool {
         let Some((path, sent_by)) = self.path(hop) else {
             self.note_peer(now, id, Note::NoWay, (Some(hop.transport()), hop.peer()));
+            self.no_listener(id, index, hop);
             return false;
         };
         let Some(server) = self.table.server(id) else { return false };
@@ -249,6 +250,15 @@ impl Stack {
             return true;
         }
         self.send_branch(now, (id, index), &request, (path, &sent_by, hop), None)
+    }
+
+    /// Says why there was no way, where that is for want of a listener to be found at.
+    fn no_listener(&mut self, id: Id, index: usize, hop: &Hop) {
+        if let (Hop::Address { transport, .. }, Some(context)) = (hop, self.table.context_mut(id))
+            && context.branches.get(index).is_some_and(|branch| branch.registered.is_none())
+        {
+            context.why = format!("{}: this server does not speak {transport}", hop.name());
+        }
     }
 
     /// Sends it, perhaps with another session description.
@@ -348,6 +358,7 @@ impl Stack {
             return Vec::new();
         };
         let near = self.config.listeners.sent_by(listener, Some(arrival.local.ip()));
+        let (near, far) = self.names_of_ours(request, arrival, (&near, sent_by, hop));
         let caller = needs_flow(request, arrival).then_some(arrival);
         let called = match hop {
             Hop::Flow(flow) => Some(flow),
@@ -365,11 +376,40 @@ impl Stack {
             }
         };
         let first = uri(&near, arrival.transport, caller);
-        let same = near == sent_by && arrival.transport == hop.transport();
+        let same = near == far && arrival.transport == hop.transport();
         if same && caller.is_none() && called.is_none() {
             return vec![first];
         }
-        vec![first, uri(sent_by, hop.transport(), called)]
+        vec![first, uri(&far, hop.transport(), called)]
+    }
+
+    /// What we are called on either side. Servers of other domains, reached by TLS, expect a certificate for the name by
+    /// which they reach us, so that is the domain of ours that the dialog is about (RFC 5922 §4); its records lead here.
+    fn names_of_ours(
+        &self,
+        request: &Message<'_>,
+        arrival: &Arrival,
+        (near, far, hop): (&str, &str, &Hop),
+    ) -> (String, String) {
+        let place = self.place();
+        let domain =
+            |uri: Option<&SipUri<'_>>| uri.and_then(|uri| place.domain_of(uri)).map(ToString::to_string);
+        let from = request.from().uri().ok();
+        let caller = domain(from.as_ref().and_then(Uri::sip));
+        let asked = || domain(request.uri().and_then(Uri::sip));
+        let near = match (arrival.transport, &caller) {
+            (Transport::Tls, None) => asked(),
+            _ => None,
+        }
+        .unwrap_or_else(|| near.to_owned());
+        let far = match hop {
+            Hop::Address { transport: Transport::Tls, name, .. } if name.parse::<IpAddr>().is_err() => {
+                caller.or_else(asked)
+            }
+            _ => None,
+        }
+        .unwrap_or_else(|| far.to_owned());
+        (near, far)
     }
 }
 
@@ -382,19 +422,20 @@ pub(super) fn first_hops(plan: &Plan, request: &Message<'_>) -> Option<VecDeque<
     (!hops.is_empty()).then_some(hops)
 }
 
+/// The flow to the other end of the dialog, or, where it is a stream, to the next proxy on the way there (RFC 5626 §5.3,
+/// RFC 5923); and the address that the Route or Request-URI says.
 fn ways(plan: &Plan, request: &Message<'_>) -> Option<VecDeque<Hop>> {
-    let next = match forward::next_route(b"", &plan.routes, plan.secure) {
-        Some(hop) => hop?,
+    let (next, flow) = match forward::next_route(b"", &plan.routes, plan.secure) {
+        Some(hop) => (hop, plan.flow.filter(|flow| flow.transport.is_stream())),
         None => {
             let uri = plan.uri.as_deref().or(request.uri_bytes())?;
-            match (plan.flow, forward::hop(uri, plan.secure)) {
-                // The flow to the other end of the dialog, and its address as it says where the flow is gone.
-                (Some(flow), hop) => return Some(flow_hops(flow, hop)),
-                (None, hop) => hop?,
-            }
+            (forward::hop(uri, plan.secure), plan.flow)
         }
     };
-    Some(VecDeque::from([next]))
+    match flow {
+        Some(flow) => Some(flow_hops(flow, next)),
+        None => Some(VecDeque::from([next?])),
+    }
 }
 
 /// A flow first; for streams, which end, then what the URI says.

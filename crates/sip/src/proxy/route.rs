@@ -168,7 +168,8 @@ impl Place<'_> {
         }
     }
 
-    fn domain_of(&self, uri: &SipUri<'_>) -> Option<&wire::Domain> {
+    /// The domain of ours that a URI's host is.
+    pub fn domain_of(&self, uri: &SipUri<'_>) -> Option<&wire::Domain> {
         self.directory.domain(std::str::from_utf8(uri.host.name()?).ok()?)
     }
 

@@ -118,7 +118,8 @@ impl Stack {
         open
     }
 
-    fn dial(&mut self, now: Instant, peer: Peer, bytes: Vec<u8>, owner: Option<Id>) -> bool {
+    fn dial(&mut self, now: Instant, mut peer: Peer, bytes: Vec<u8>, owner: Option<Id>) -> bool {
+        self.connections.name(&mut peer);
         let (transport, to, name) = peer.clone();
         if transport.is_web() {
             // Only the client can open one.

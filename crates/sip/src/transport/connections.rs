@@ -8,7 +8,7 @@ use crate::slab::{Id, Slab};
 use rustc_hash::FxHashMap;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use wire::{ConnectionId, Transport, WorkerId};
 
@@ -17,6 +17,9 @@ const MAX_WAITING: usize = 64;
 
 /// The most domains of one certificate that count.
 const MAX_DOMAINS: usize = 16;
+
+/// The most addresses of which it is remembered what they have proven.
+const MAX_PROVEN: usize = 4096;
 
 /// Whom a connection leads to: transport, address, and the name whose certificate is expected.
 pub type Peer = (Transport, SocketAddr, Box<str>);
@@ -88,12 +91,19 @@ pub struct Connections {
     /// Keyed by names that others choose, so by a hash that they cannot foresee.
     by_peer: HashMap<Peer, Link>,
     dials: Slab<Dial>,
+    /// Which domain an address has proven to us lately: Routes of dialogs name the address alone.
+    proven: HashMap<SocketAddr, Box<str>>,
 }
 
 impl Connections {
     /// None yet; at most `dials` are opened at a time.
     pub fn new(dials: usize) -> Self {
-        Self { open: FxHashMap::default(), by_peer: HashMap::new(), dials: Slab::new(dials) }
+        Self {
+            open: FxHashMap::default(),
+            by_peer: HashMap::new(),
+            dials: Slab::new(dials),
+            proven: HashMap::new(),
+        }
     }
 
     /// How many are open.
@@ -144,6 +154,17 @@ impl Connections {
         Route::Waits
     }
 
+    /// Whoever is named by an address has to prove again what it has proven there before, as other servers name themselves
+    /// so in the Routes of dialogs that were begun with their domain, and hardly any certificate is for an address.
+    pub fn name(&self, (transport, at, name): &mut Peer) {
+        if transport.is_secure()
+            && name.parse::<IpAddr>().is_ok()
+            && let Some(domain) = self.proven.get(at)
+        {
+            name.clone_from(domain);
+        }
+    }
+
     fn dial(&mut self, peer: Peer, bytes: Vec<u8>, owner: Option<Id>) -> Route {
         let dial = Dial { peer: peer.clone(), waiting: vec![Waiting { bytes, owner }] };
         match self.dials.insert(dial) {
@@ -169,11 +190,21 @@ impl Connections {
         let Some(dial) = dial.and_then(|dial| self.dials.remove(dial)) else { return Vec::new() };
         let at = dial.peer.1;
         self.by_peer.remove(&dial.peer);
+        if arrival.transport.is_secure() && dial.peer.2.parse::<IpAddr>().is_err() {
+            self.note_proof(at, dial.peer.2.clone());
+        }
         self.link(id, dial.peer);
         if arrival.transport.is_secure() {
             self.link_domains(id, at);
         }
         dial.waiting
+    }
+
+    fn note_proof(&mut self, at: SocketAddr, domain: Box<str>) {
+        if self.proven.len() >= MAX_PROVEN {
+            self.proven.clear();
+        }
+        self.proven.insert(at, domain);
     }
 
     /// A peer asks that requests for the domains that it has proven leave by its own connection, as if it led to `at`
@@ -205,6 +236,7 @@ impl Connections {
     pub fn refused(&mut self, dial: Id) -> Option<(Peer, Vec<Waiting>)> {
         let dial = self.dials.remove(dial)?;
         self.by_peer.remove(&dial.peer);
+        self.proven.remove(&dial.peer.1);
         Some((dial.peer, dial.waiting))
     }
 

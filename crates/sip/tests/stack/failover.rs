@@ -324,3 +324,14 @@ fn the_address_behind_a_closed_stream_may_not_lie_inside() {
     let sent = house.datagram(ALICE, &request("MESSAGE", "sip:bob@falcot.com", ALICE, "m", parties, ""));
     assert_eq!(sent.iter().map(|sent| sent.to.as_str()).collect::<Vec<_>>(), [ALICE]);
 }
+
+#[test]
+fn a_transport_that_is_not_spoken_is_told() {
+    let mut house = House::with(1, |config| {
+        config.listeners.all.retain(|listener| listener.transport != Transport::Tls);
+    });
+    house.names.insert("peer.example".to_owned(), vec!["203.0.113.1".parse().unwrap()]);
+    let sent = house.datagram(ALICE, &call("MESSAGE", "1", ";transport=tls"));
+    assert_eq!(lines(&sent), [(ALICE, "SIP/2.0 503 ")]);
+    assert!(sent[0].text.contains("\"peer.example: this server does not speak tls\""), "{}", sent[0].text);
+}

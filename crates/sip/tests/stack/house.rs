@@ -61,6 +61,8 @@ pub(crate) struct House {
     /// No worker takes what another hands over.
     pub(crate) full_queues: bool,
     pub(crate) dialled: Vec<SocketAddr>,
+    /// Whom each of them was to prove.
+    pub(crate) expected: Vec<String>,
     /// The mark of the last of them.
     pub(crate) last_dial: u64,
     /// Of which account credentials were shown, and whether they were right.
@@ -170,6 +172,7 @@ impl House {
             silent_dials: false,
             full_queues: false,
             dialled: Vec::new(),
+            expected: Vec::new(),
             last_dial: 0,
             proofs: Vec::new(),
             passages: Vec::new(),
@@ -321,7 +324,10 @@ impl House {
                 self.closed.push(conn);
                 self.stacks[worker].handle(self.now, Input::Closed { conn });
             }
-            Output::Connect { token, transport, to, .. } => self.dial(worker, token, transport, to),
+            Output::Connect { token, transport, to, name } => {
+                self.expected.push(name.into());
+                self.dial(worker, token, transport, to);
+            }
             Output::Store { token, address, rows } => self.store(worker, token, address, rows),
             Output::Locate { token, address } => {
                 let home = usize::from(address.home(u16::try_from(self.stacks.len()).unwrap()).0);

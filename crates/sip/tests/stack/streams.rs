@@ -246,3 +246,58 @@ fn a_connection_of_ours_is_used_for_every_domain_that_its_server_has_proven() {
     };
     assert_eq!([ask("beta.test", "1"), ask("gamma.test", "2"), ask("delta.test", "3")], [1, 1, 2]);
 }
+
+#[test]
+fn an_address_has_to_prove_again_what_it_has_proven_there() {
+    let mut house = House::new(1);
+    house.names.insert("beta.test".to_owned(), vec!["203.0.113.9".parse().unwrap()]);
+    let ask = |house: &mut House, uri: &str, branch: &str| {
+        let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:x@beta.test>");
+        house.datagram(ALICE, &request("MESSAGE", uri, ALICE, branch, parties, ""));
+        house.expected.clone()
+    };
+    let by_address = "sip:x@203.0.113.9:5061;transport=tls";
+    assert_eq!(ask(&mut house, by_address, "1"), ["203.0.113.9"]);
+    let conn = house.stream_to("203.0.113.9:5061");
+    house.input(0, Input::Closed { conn });
+    assert_eq!(ask(&mut house, "sip:x@beta.test;transport=tls", "2"), ["203.0.113.9", "beta.test"]);
+    assert_eq!(ask(&mut house, by_address, "3").len(), 2, "the connection to beta.test is there");
+    let conn = house.stream_to("203.0.113.9:5061");
+    house.input(0, Input::Closed { conn });
+    house.accepts = false;
+    assert_eq!(ask(&mut house, by_address, "4")[2], "beta.test");
+    assert_eq!(ask(&mut house, by_address, "5")[3], "203.0.113.9", "it is not any more");
+}
+
+#[test]
+fn servers_of_other_domains_find_us_by_our_own() {
+    let mut house = House::new(1);
+    house.names.insert("beta.test".to_owned(), vec!["203.0.113.9".parse().unwrap()]);
+    let ours = ("<sip:alice@falcot.com>;tag=a", "<sip:x@beta.test>");
+    let contact = "Contact: <sip:alice@198.51.100.1:5060>\r\n";
+    let sent =
+        house.datagram(ALICE, &request("INVITE", "sip:x@beta.test;transport=tls", ALICE, "1", ours, contact));
+    let routes = sent[1].header("Record-Route");
+    assert!(routes[0].ends_with("@falcot.com;transport=tls;lr>"), "{}", routes[0]);
+    assert!(routes[1].ends_with("@192.0.2.1:5060;lr>"), "{}", routes[1]);
+    // The other way round; and a phone of ours is no such server.
+    house.datagram(ALICE, &register().replace("SIP/2.0/TCP", "SIP/2.0/UDP").replace(";transport=tcp", ""));
+    for (from, named) in [
+        ("sip:x@beta.test", "@falcot.com;transport=tls;lr>"),
+        ("sip:alice@falcot.com", "@192.0.2.1:5061;transport=tls;lr>"),
+    ] {
+        let conn = house.connect(0, Transport::Tls, "203.0.113.9:40000");
+        let parties = (&*format!("<{from}>;tag=a"), "<sip:bob@falcot.com>");
+        let text = request(
+            "INVITE",
+            "sip:bob@falcot.com",
+            "203.0.113.9",
+            from,
+            parties,
+            "Contact: <sip:x@203.0.113.9>\r\n",
+        );
+        let sent = house.stream(conn, &text.replace("SIP/2.0/UDP", "SIP/2.0/TLS"));
+        let routes = sent[1].header("Record-Route");
+        assert!(routes[1].ends_with(named), "{}", routes[1]);
+    }
+}
