@@ -9,7 +9,7 @@ use crate::message::body::with_session;
 use crate::message::{HeaderName, Message, Method};
 use crate::registrar::Contact;
 use crate::slab::Id;
-use crate::stack::{Asked, Output, Path, ServerKind, Stack};
+use crate::stack::{Asked, Client, Output, Path, ServerKind, Stack};
 use crate::trace::Note;
 use crate::transaction::Timer;
 use crate::transport::lookup::{self, Found, Question};
@@ -138,6 +138,9 @@ impl Stack {
     /// A group has rung for long enough: its phones are told to stop, and the next ones ring. Other requests than
     /// INVITE cannot be taken back (RFC 4320 §3); whoever answers first has answered.
     pub(crate) fn group_had_its_time(&mut self, now: Instant, id: Id) {
+        if self.is_taken(id) {
+            return;
+        }
         let Some(server) = self.table.server_mut(id) else { return };
         let invite = matches!(server.kind, ServerKind::Invite(_));
         let Some(context) = server.context.as_deref_mut() else { return };
@@ -152,6 +155,13 @@ impl Stack {
         self.note_server(now, id, Note::NextGroup, (0, b""));
         self.next_group(now, id);
         self.conclude(now, id);
+    }
+
+    /// Whether somebody has answered the call, though the answer is still with whoever relays its media.
+    fn is_taken(&self, id: Id) -> bool {
+        let context = self.table.server(id).and_then(|server| server.context.as_deref());
+        let is_taken = |state| matches!(state, State::Pending(client) if self.table.client(client).is_some_and(Client::is_accepted));
+        context.is_some_and(|context| context.branches.iter().any(|branch| is_taken(branch.state)))
     }
 
     /// Takes the next way of a branch; without one, the branch has failed with `code`.

@@ -105,7 +105,7 @@ pub(crate) enum Mediated {
     /// A request on one way.
     Request { server: Id, branch: usize, hop: Hop },
     /// A response of one way.
-    Response { server: Id, branch: usize, client: Id, of: (u16, bool), bytes: Vec<u8> },
+    Response { server: Id, branch: usize, of: (u16, bool), bytes: Vec<u8> },
     /// An ACK.
     Ack { arrival: Arrival, bytes: Vec<u8>, plan: Box<Plan> },
 }
@@ -296,7 +296,7 @@ impl Stack {
             body: session(response).unwrap_or_default().to_vec(),
         };
         let bytes = response.bytes().to_vec();
-        self.mediate(now, Mediated::Response { server: id, branch, client, of, bytes }, passage)
+        self.mediate(now, Mediated::Response { server: id, branch, of, bytes }, passage)
     }
 
     /// The same of an ACK, which carries the answer to an offer in a 2xx.
@@ -352,10 +352,10 @@ impl Stack {
             Mediated::Request { server, branch, hop } => {
                 self.mediated_request(now, (server, branch), &hop, body);
             }
-            Mediated::Response { server, branch, client, of, bytes } => {
+            Mediated::Response { server, branch, of, bytes } => {
                 let bytes = replaced(bytes, body);
                 if let Ok(response) = Message::parse(&bytes) {
-                    self.pass_response(now, (server, branch), client, of, &response);
+                    self.pass_response(now, (server, branch), of, &response);
                 }
             }
             Mediated::Ack { arrival, bytes, plan } => {

@@ -32,8 +32,11 @@ impl Stack {
         response: &Message<'_>,
     ) {
         self.media_over(server, code, response);
+        if invite && code < 200 {
+            self.heard_of(now, client, code);
+        }
         if !self.mediate_response(now, (server, branch), client, (code, invite), response) {
-            self.pass_response(now, (server, branch), client, (code, invite), response);
+            self.pass_response(now, (server, branch), (code, invite), response);
         }
     }
 
@@ -42,38 +45,26 @@ impl Stack {
         &mut self,
         now: Instant,
         (server, branch): (Id, usize),
-        client: Id,
         (code, invite): (u16, bool),
         response: &Message<'_>,
     ) {
         match code {
-            100..=199 => self.progress(now, server, client, (code, invite), response),
+            // 100 stays here, and other methods have no others (RFC 4320 §4.1).
+            101..=199 if invite => self.respond(now, server, code, without_our_via(response)),
+            100..=199 => {}
             200..=299 => self.success(now, (server, branch), (code, invite), response),
             _ => self.refusal_of_branch(now, (server, branch), code, response),
         }
     }
 
-    /// A provisional response: the call is alive. 100 stays here, and other methods have no others (RFC 4320 §4.1).
-    fn progress(
-        &mut self,
-        now: Instant,
-        server: Id,
-        client: Id,
-        (code, invite): (u16, bool),
-        response: &Message<'_>,
-    ) {
-        if !invite {
-            return;
-        }
+    /// A provisional response to INVITE: the call is alive, or the phone can be told to stop.
+    fn heard_of(&mut self, now: Instant, client: Id, code: u16) {
         match self.table.client(client).map(|client| client.cancel) {
             Some(Cancel::Wanted) => self.send_cancel(now, client),
             Some(Cancel::No) if code > 100 || self.timers.get(Timer::C(client)).is_none() => {
                 self.timers.set(Timer::C(client), now + self.config.timing.c);
             }
             _ => {}
-        }
-        if code > 100 {
-            self.respond(now, server, code, without_our_via(response));
         }
     }
 

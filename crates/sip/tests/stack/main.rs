@@ -20,6 +20,7 @@ mod policy;
 mod races;
 mod registrar;
 mod registration;
+mod relay_races;
 mod scene;
 mod serial;
 mod sips;
