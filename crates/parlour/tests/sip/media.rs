@@ -173,3 +173,127 @@ fn sound_of_a_phone_behind_nat_goes_both_ways_by_the_relay() {
     call.ears[1].rtp.send_to(&rtp(4), to_roland.0).unwrap();
     assert!(call.ears[0].hears().is_none());
 }
+
+#[test]
+fn calls_at_home_on_either_worker_are_relayed() {
+    let house = house();
+    let mut roland = Agent::udp_from(&house, "roland", [127, 0, 0, 2]);
+    let mut joe = Agent::udp_from(&house, "joe", [127, 0, 0, 3]);
+    let ears = [Ear::at("127.0.0.2"), Ear::at("127.0.0.3")];
+    joe.register();
+    for n in 0..8 {
+        roland.call_id = format!("home-{n}@roland");
+        invite(&mut roland, &ears[0].sdp(HOME));
+        let asked = joe.expect("INVITE ");
+        joe.reply_with(&asked, "200 OK", &ears[1].sdp("127.0.0.3"));
+        let answered = roland.expect("SIP/2.0 200");
+        assert!(is_relay(told(asked.body())) && is_relay(told(answered.body())));
+        roland.within("ACK", &answered);
+        joe.expect("ACK ");
+        ears[0].rtp.send_to(&rtp(n), told(answered.body()).0).unwrap();
+        assert_eq!(ears[1].hears().map(|(bytes, _)| bytes), Some(rtp(n)));
+        roland.within("BYE", &answered);
+        let bye = joe.expect("BYE ");
+        joe.reply(&bye, "200 OK", "");
+        roland.expect("SIP/2.0 200");
+    }
+    released(&house);
+    assert_eq!(count(&house, "media.calls-relayed"), 8);
+}
+
+#[test]
+fn who_reach_one_another_are_told_of_one_another() {
+    let call = Call::new(house(), |ear| ear.sdp("127.0.0.2"));
+    let [roland, joe] = call.ears.each_ref().map(Ear::port);
+    assert_eq!(call.told().map(|(rtp, _)| rtp.port()), [joe, roland]);
+    assert_eq!(count(&call.house, "media.calls-relayed"), 0);
+}
+
+#[test]
+fn nobody_takes_over_a_call() {
+    let call = Call::relayed();
+    let [to_joe, to_roland] = call.told();
+    let [roland, joe] = &call.ears;
+    let thief = Ear::at("127.0.0.66");
+    roland.rtp.send_to(&rtp(1), to_joe.0).unwrap();
+    joe.rtp.send_to(&rtp(1), to_roland.0).unwrap();
+    assert!(joe.hears().is_some() && roland.hears().is_some());
+    for _ in 0..50 {
+        thief.rtp.send_to(&rtp(66), to_joe.0).unwrap();
+        thief.rtp.send_to(&rtp(66), to_roland.0).unwrap();
+        std::thread::sleep(A_WHILE / 40);
+    }
+    joe.rtp.send_to(&rtp(2), to_roland.0).unwrap();
+    roland.rtp.send_to(&rtp(3), to_joe.0).unwrap();
+    assert_eq!(roland.hears().map(|(bytes, _)| bytes), Some(rtp(2)));
+    assert_eq!(joe.hears().map(|(bytes, _)| bytes), Some(rtp(3)));
+    assert!(thief.hears().is_none());
+    assert!(count(&call.house, "media.dropped") >= 100);
+}
+
+/// A second call of roland's goes on as it is, and is not broken by that.
+fn second_call_goes_straight(house: House, counter: &str) {
+    let call = Call::new(house, |ear| ear.sdp(HOME));
+    assert!(is_relay(call.told()[0]));
+    let (mut roland, mut joe) = (call.roland, call.joe);
+    let ear = Ear::at("127.0.0.2");
+    roland.call_id += "-second";
+    invite(&mut roland, &ear.sdp(HOME));
+    let asked = joe.expect("INVITE ");
+    assert_eq!(asked.body(), ear.sdp(HOME));
+    joe.reply_with(&asked, "200 OK", &call.ears[1].sdp("127.0.0.3"));
+    let answered = roland.expect("SIP/2.0 200");
+    assert_eq!(answered.body(), call.ears[1].sdp("127.0.0.3"));
+    assert_eq!((count(&call.house, "media.calls"), count(&call.house, counter)), (1, 1));
+}
+
+fn limited(key: &str, value: &str) -> House {
+    House::of(env!("CARGO_BIN_EXE_parlour"))
+        .set("network", "workers", "1")
+        .set("media", key, value)
+        .account("roland@falcot.com", PASSWORD)
+        .account("joe@falcot.com", PASSWORD)
+        .start()
+}
+
+#[test]
+fn an_account_that_has_its_share_calls_without_a_relay() {
+    second_call_goes_straight(limited("account", "1"), "media.over-quota");
+}
+
+#[test]
+fn a_call_for_which_there_are_no_ports_goes_without_a_relay() {
+    second_call_goes_straight(limited("rtp-ports", "\"39990-39993\""), "media.without-ports");
+}
+
+#[test]
+fn a_call_that_is_silent_is_relayed_no_more() {
+    let call = Call::new(limited("silence", "\"5s\""), |ear| ear.sdp(HOME));
+    assert_eq!(count(&call.house, "media.calls"), 1);
+    let began = Instant::now();
+    released(&call.house);
+    assert!(began.elapsed().as_secs() >= 3, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_call_that_nobody_takes_is_relayed_no_more() {
+    let house = house();
+    let mut roland = Agent::udp_from(&house, "roland", [127, 0, 0, 2]);
+    let mut joe = Agent::udp_from(&house, "joe", [127, 0, 0, 3]);
+    joe.register();
+    invite(&mut roland, &Ear::at("127.0.0.2").sdp(HOME));
+    let asked = joe.expect("INVITE ");
+    assert_eq!(count(&house, "media.calls"), 1);
+    joe.reply(&asked, "486 Busy Here", "");
+    roland.expect("SIP/2.0 486");
+    released(&house);
+}
+
+#[test]
+fn the_administrator_says_which_calls_are_relayed() {
+    for (value, relayed) in [("\"always\"", true), ("\"never\"", false)] {
+        let claims = if relayed { "127.0.0.2" } else { HOME };
+        let call = Call::new(limited("relay", value), |ear| ear.sdp(claims));
+        assert_eq!(call.told().map(is_relay), [relayed; 2], "{value}");
+    }
+}
