@@ -6,6 +6,7 @@ pub mod story;
 pub use story::Story;
 
 use crate::message::{HeaderName, Message, Method};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -268,11 +269,32 @@ impl Trace {
         }
     }
 
-    /// Everything that is known of a call here, in its order.
-    pub fn of(&self, call_id: &[u8]) -> Vec<Row> {
-        let call = self.hash(call_id);
+    /// Everything that is known here of each of these calls, in its order.
+    pub(crate) fn of(&self, calls: &[Box<[u8]>]) -> Vec<Vec<Row>> {
+        let mut found: Vec<Vec<Row>> = calls.iter().map(|_| Vec::new()).collect();
+        let places: FxHashMap<u64, usize> =
+            calls.iter().enumerate().map(|(place, call_id)| (self.hash(call_id), place)).collect();
+        for row in self.in_order() {
+            if let Some(place) = places.get(&row.call) {
+                found[*place].push(row.row());
+            }
+        }
+        found
+    }
+
+    /// The Call-IDs of the latest calls that began here, the last one first, with when they did. Those that are too long to
+    /// be kept whole are left out.
+    pub(crate) fn latest(&self, most: usize) -> Vec<(Instant, Box<[u8]>)> {
+        let mut seen = FxHashSet::default();
+        let begins =
+            self.in_order().rev().filter(|row| row.what == What::CallId && usize::from(row.length) < TEXT);
+        let new = begins.filter(|row| seen.insert(row.call));
+        new.take(most).map(|row| (row.at, row.text[..usize::from(row.length)].into())).collect()
+    }
+
+    fn in_order(&self) -> impl DoubleEndedIterator<Item = &Kept> {
         let (new, old) = self.rows.split_at(self.oldest);
-        old.iter().chain(new).filter(|row| row.call == call).map(Kept::row).collect()
+        old.iter().chain(new)
     }
 }
 
@@ -299,5 +321,38 @@ pub(crate) fn first_line(message: &[u8]) -> &[u8] {
     match line.strip_prefix(b"SIP/2.0 ") {
         Some(status) => status,
         None => line.strip_suffix(b" SIP/2.0").unwrap_or(line),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "a test needs some moment to start from")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn the_oldest_rows_make_room() {
+        let (mut trace, now) = (Trace::new(4), start());
+        let call_id = |n: u32| n.to_string().into_bytes();
+        for n in 0..6 {
+            let mark = trace.mark_call(&call_id(n / 2));
+            trace.add(now, mark, What::CallId, Side::Here, (None, None), (n, &call_id(n / 2)));
+        }
+        let calls: Vec<Box<[u8]>> = (0..3).map(|n| call_id(n).into()).collect();
+        let numbers: Vec<Vec<u32>> =
+            trace.of(&calls).iter().map(|rows| rows.iter().map(|row| row.number).collect()).collect();
+        assert_eq!(numbers, [vec![], vec![2, 3], vec![4, 5]]);
+        let latest: Vec<Box<[u8]>> = trace.latest(9).into_iter().map(|(_, call_id)| call_id).collect();
+        assert_eq!(latest, [calls[2].clone(), calls[1].clone()], "each once, the last first");
+        assert_eq!((trace.latest(1).len(), trace.rows.capacity()), (1, 4));
+        trace.add(now, Mark::default(), What::From, Side::Here, (None, None), (9, b"x"));
+        let long = [b'x'; 200];
+        let mark = trace.mark_call(&long);
+        trace.add(now, mark, What::CallId, Side::Here, (None, None), (0, &long));
+        assert_eq!(trace.of(&[long.as_slice().into()])[0][0].text.len(), TEXT);
+        assert_eq!(trace.latest(9).len(), 2, "whose Call-ID was cut off cannot be asked for");
     }
 }

@@ -3,16 +3,18 @@
 //! Workers are asked page by page, so that none of them is held up by a look at 100 000 rows.
 
 use super::answers::Done;
-use super::answers::sip::{SipBinding, SipBindings, SipCall, SipCalls, SipStep, SipStory};
+use super::answers::sip::{
+    SipBinding, SipBindings, SipCall, SipCalls, SipPast, SipRecent, SipStep, SipStory,
+};
 use super::arguments::Arguments;
 use super::backend::Backend;
 use super::command::{Reply, reply};
 use super::failure::{Failure, Kind};
-use crate::services::sip::overview::Order;
+use crate::services::sip::overview::{CallId, Order};
 use ::sip::dialog::book::Call;
 use ::sip::stack::{Registered, Ringing};
-use ::sip::trace::Story;
 use ::sip::trace::story::{Step, Way};
+use ::sip::trace::{Row, Story};
 use ::sip::{Found, Page, shown};
 use serde_json::Value;
 use std::future::Future;
@@ -28,6 +30,11 @@ const PLACES: u32 = 2048;
 const USUAL: u64 = 1_000;
 /// The most that are listed at once.
 const MOST: u64 = 10_000;
+
+/// How many of the latest calls are told of unless more are asked for.
+const USUALLY_RECENT: u64 = 20;
+/// The most of them.
+const MOST_RECENT: u64 = 500;
 
 /// `parlour sip bindings`
 pub(super) fn bindings<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
@@ -151,26 +158,78 @@ pub(super) fn hangup<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Re
 pub(super) fn why<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let call_id = arguments.required("call-id");
-        let mut rows = Vec::new();
-        for worker in (0..house.workers()).map(WorkerId) {
-            rows.extend(ask(house, worker, |sender| Order::Trace(call_id.into(), sender)).await?);
-        }
-        let story = Story::of(rows).ok_or_else(|| {
-            let text = format!("nothing is known (any more) of a call {call_id}; phones and `parlour sip calls` name Call-IDs");
+        let story = stories(house, vec![call_id.as_bytes().into()]).await?.pop().flatten();
+        let story = story.ok_or_else(|| {
+            let text = format!(
+                "nothing is known (any more) of a call {call_id}; `parlour sip recent` lists the latest"
+            );
             Failure::new(Kind::NotFound, text)
         })?;
         reply(&told(call_id, story))
     })
 }
 
+/// What all workers together tell of these calls; `None` of those of which they know nothing.
+async fn stories(house: &dyn Backend, calls: Vec<CallId>) -> Result<Vec<Option<Story>>, Failure> {
+    let calls: Box<[CallId]> = calls.into();
+    let mut rows: Vec<Vec<Row>> = calls.iter().map(|_| Vec::new()).collect();
+    for worker in (0..house.workers()).map(WorkerId) {
+        let found = ask(house, worker, |sender| Order::Trace(calls.clone(), sender)).await?;
+        rows.iter_mut().zip(found).for_each(|(all, new)| all.extend(new));
+    }
+    Ok(rows.into_iter().map(Story::of).collect())
+}
+
+/// `parlour sip recent`
+pub(super) fn recent<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+    Box::pin(async move {
+        let limit = arguments.number("limit").unwrap_or(USUALLY_RECENT);
+        if !(1..=MOST_RECENT).contains(&limit) {
+            return Err(Failure::usage(format!("`limit` must be from 1 to {MOST_RECENT}")));
+        }
+        let user = arguments.text("user").map(|user| super::turn::address(house, user)).transpose()?;
+        let user = user.map(|user| user.to_string());
+        // Whose calls they are shows in their stories alone.
+        let most = usize::try_from(if user.is_some() { MOST_RECENT } else { limit }).unwrap_or(1);
+        let mut latest = Vec::new();
+        for worker in (0..house.workers()).map(WorkerId) {
+            latest.extend(ask(house, worker, |sender| Order::Latest(most, sender)).await?);
+        }
+        latest.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        latest.truncate(most);
+        let calls: Vec<CallId> = latest.into_iter().map(|(_, call_id)| call_id).collect();
+        let told = stories(house, calls.clone()).await?;
+        let all = calls.iter().zip(told).filter_map(|(call_id, story)| Some(past(call_id, story?)));
+        let of_user = |call: &SipPast| {
+            user.as_ref().is_none_or(|user| is_of(&call.from, user) || is_of(&call.to, user))
+        };
+        reply(&SipRecent { calls: all.filter(of_user).take(usize::try_from(limit).unwrap_or(1)).collect() })
+    })
+}
+
+fn past(call_id: &[u8], story: Story) -> SipPast {
+    SipPast {
+        call_id: shown::text(call_id),
+        began: date(story.began),
+        from: story.from,
+        to: story.to,
+        outcome: story.outcome.to_string(),
+        reason: story.reason,
+    }
+}
+
+/// A moment of this process as a date (RFC 3339), to the second.
+fn date(at: Instant) -> String {
+    let date = OffsetDateTime::now_utc() - Instant::now().saturating_duration_since(at);
+    date.replace_nanosecond(0).unwrap_or(date).format(&Rfc3339).unwrap_or_default()
+}
+
 fn told(call_id: &str, story: Story) -> SipStory {
-    let ago = Instant::now().saturating_duration_since(story.began);
-    let began = OffsetDateTime::now_utc() - ago;
     SipStory {
         call_id: shown::text(call_id.as_bytes()),
         from: story.from,
         to: story.to,
-        began: began.replace_nanosecond(0).unwrap_or(began).format(&Rfc3339).unwrap_or_default(),
+        began: date(story.began),
         outcome: story.outcome.to_string(),
         reason: story.reason,
         tried: story.legs,

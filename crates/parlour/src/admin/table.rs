@@ -1,6 +1,6 @@
 //! Every administrative command, declared once.
 
-use super::answers::sip::{SipBindings, SipCalls, SipStory};
+use super::answers::sip::{SipBindings, SipCalls, SipRecent, SipStory};
 use super::answers::turn::{
     TurnCredentials, TurnDisconnected, TurnDrain, TurnSessionDetails, TurnSessions, TurnTest,
 };
@@ -57,7 +57,7 @@ const CALL_ID: Argument = Argument {
     kind: Kind::Text,
     positional: true,
     required: true,
-    help: "The Call-ID, as telephones and `parlour sip calls` show it",
+    help: "The Call-ID, as `parlour sip calls` and `recent` list it, or telephones show it",
 };
 
 const LIMIT: Argument = Argument {
@@ -425,6 +425,24 @@ pub const COMMANDS: &[Command] = &[
         reads: false,
         returns: Returned::of::<Done>(),
         run: Run::Server(sip::hangup),
+        ..LOOK
+    },
+    Command {
+        path: &["sip", "recent"],
+        summary: "List the latest calls with how they went and why, the last one first",
+        details: "Messages (MESSAGE) and registrations that were refused are listed too. From the same trace as `sip why`.",
+        arguments: &[
+            Argument {
+                name: "user",
+                positional: false,
+                required: false,
+                help: "Only those from or to this account, of the latest 500",
+                ..ADDRESS
+            },
+            Argument { help: "At most so many; 20 unless given, never more than 500", ..LIMIT },
+        ],
+        returns: Returned::of::<SipRecent>(),
+        run: Run::Server(sip::recent),
         ..LOOK
     },
     Command {

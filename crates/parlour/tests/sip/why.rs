@@ -77,4 +77,22 @@ fn what_went_wrong_is_said_in_words() {
     let mut other = Agent::udp(&house, "roland");
     other.ask_as("wrong", "REGISTER", "sip:falcot.com", "sip:roland@falcot.com", "Expires: 60\r\n", "");
     assert_eq!(why(&house, &other.call_id), failed("wrong password for roland@falcot.com"));
+    let recent = done(&house, &["sip", "recent"]);
+    let list: Vec<_> =
+        recent["calls"].as_array().unwrap().iter().map(|call| call["call_id"].as_str().unwrap()).collect();
+    assert_eq!(
+        list,
+        [&other, &shy, &mistaken, &roland].map(|agent| agent.call_id.as_str()),
+        "the last one first"
+    );
+    assert_eq!(recent["calls"][3]["reason"], "joe@falcot.com is not registered");
+    let one = done(&house, &["sip", "recent", "--limit", "1"]);
+    assert_eq!(one["calls"].as_array().unwrap().len(), 1);
+    let of_joe = done(&house, &["sip", "recent", "--user", "joe@falcot.com"]);
+    assert_eq!(of_joe["calls"].as_array().unwrap().len(), 3);
+    let text = said(&house, &["sip", "recent"]);
+    assert!(
+        text.contains("failed") && text.contains("407 twice: wrong password for roland@falcot.com"),
+        "{text}"
+    );
 }

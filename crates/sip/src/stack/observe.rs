@@ -13,9 +13,14 @@ use wire::Transport;
 const NOBODY: Peer = (None, None);
 
 impl Stack {
-    /// Everything that is known here of a call.
-    pub fn trace(&self, call_id: &[u8]) -> Vec<Row> {
-        self.trace.of(call_id)
+    /// Everything that is known here of each of these calls, by Call-ID.
+    pub fn trace(&self, calls: &[Box<[u8]>]) -> Vec<Vec<Row>> {
+        self.trace.of(calls)
+    }
+
+    /// The Call-IDs of the latest calls that came here, the last one first, with when they did.
+    pub fn latest(&self, most: usize) -> Vec<(Instant, Box<[u8]>)> {
+        self.trace.latest(most)
     }
 
     /// A request has come.

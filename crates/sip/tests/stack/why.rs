@@ -4,6 +4,7 @@ use crate::call::register;
 use crate::house::House;
 use crate::{answer, request};
 use sip::stack::Input;
+use sip::trace::Row;
 use sip::trace::story::{Outcome, Story};
 use std::time::Duration;
 use wire::Transport;
@@ -30,11 +31,15 @@ fn ack_of(branch: &str, tag: &str) -> String {
         .replace("<sip:bob@falcot.com>", &format!("<sip:bob@falcot.com>;tag={tag}"))
 }
 
+fn rows(house: &House, call_id: &str) -> Vec<Row> {
+    let calls = [call_id.as_bytes().into()];
+    house.stacks.iter().flat_map(|stack| stack.trace(&calls)).flatten().collect()
+}
+
 /// What all workers together know of the call with this branch.
 fn story(house: &House, branch: &str) -> Story {
     let call_id = format!("call-{branch}@{ALICE}");
-    let rows = house.stacks.iter().flat_map(|stack| stack.trace(call_id.as_bytes())).collect();
-    Story::of(rows).expect("a call that was traced")
+    Story::of(rows(house, &call_id)).expect("a call that was traced")
 }
 
 fn why(house: &House, branch: &str) -> (Outcome, String) {
@@ -188,11 +193,7 @@ fn a_connection_that_is_refused_says_why() {
 #[test]
 fn registrations_and_keep_alives_are_not_traced_unless_they_fail() {
     let mut house = house(&[BOB]);
-    let rows = house
-        .stacks
-        .iter()
-        .flat_map(|stack| stack.trace(format!("call-rbob19851100025060@{BOB}").as_bytes()));
-    assert_eq!(rows.count(), 0);
+    assert!(rows(&house, &format!("call-rbob19851100025060@{BOB}")).is_empty());
     let bad = request(
         "REGISTER",
         "sip:falcot.com",

@@ -137,6 +137,41 @@ pub struct SipStory {
     pub steps: Vec<SipStep>,
 }
 
+/// How the latest calls went.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct SipRecent {
+    /// The last one first.
+    pub calls: Vec<SipPast>,
+}
+
+/// How one of them went, and why.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct SipPast {
+    /// Its Call-ID: `sip why` has its ladder.
+    pub call_id: String,
+    /// When it began (RFC 3339).
+    pub began: String,
+    /// Who called.
+    pub from: String,
+    /// Whom.
+    pub to: String,
+    /// As `sip why` says it.
+    pub outcome: String,
+    /// Why, in words.
+    pub reason: String,
+}
+
+impl Answer for SipRecent {
+    fn human(&self) -> String {
+        let titles = ["BEGAN", "FROM", "TO", "OUTCOME", "CALL-ID", "WHY"].map(str::to_owned);
+        let row = |call: &SipPast| {
+            let SipPast { call_id, began, from, to, outcome, reason } = call;
+            [began, from, to, outcome, call_id, reason].map(String::clone)
+        };
+        table(&titles, &self.calls.iter().map(row).collect::<Vec<_>>()).trim_end().to_owned()
+    }
+}
+
 /// A message of a call, or something that was found out about it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct SipStep {

@@ -7,8 +7,12 @@ use ::sip::dialog::book::Call;
 use ::sip::stack::{Registered, Ringing};
 use ::sip::trace::Row;
 use ::sip::{Found, Page};
+use std::time::Instant;
 use tokio::sync::oneshot;
 use wire::Address;
+
+/// A Call-ID as it was written.
+pub type CallId = Box<[u8]>;
 
 /// A letter from the back office, with the way back.
 #[derive(Debug)]
@@ -23,8 +27,10 @@ pub enum Order {
     Calls(Page, oneshot::Sender<Found<Call>>),
     /// End the call with this Call-ID: what is to be ended here. How many that were.
     HangUp(Box<str>, oneshot::Sender<usize>),
-    /// Everything that is known here of the call with this Call-ID.
-    Trace(Box<str>, oneshot::Sender<Vec<Row>>),
+    /// The Call-IDs of so many of the latest calls that came here, the last one first, with when they did.
+    Latest(usize, oneshot::Sender<Vec<(Instant, CallId)>>),
+    /// Everything that is known here of the calls with these Call-IDs.
+    Trace(Box<[CallId]>, oneshot::Sender<Vec<Vec<Row>>>),
 }
 
 impl Sip {
@@ -43,7 +49,8 @@ impl Sip {
                     tracing::debug!(ended, "whoever wanted calls ended has gone away");
                 }
             }
-            Order::Trace(call_id, reply) => drop(reply.send(self.stack.trace(call_id.as_bytes()))),
+            Order::Latest(most, reply) => drop(reply.send(self.stack.latest(most))),
+            Order::Trace(calls, reply) => drop(reply.send(self.stack.trace(&calls))),
         }
     }
 
