@@ -222,7 +222,8 @@ impl Handler for Office {
     fn upgrades(&mut self, tag: Tag, request: &WebRequest<'_>) -> Result<Subprotocol, Unwanted> {
         match listen::owner(tag) {
             plan::Service::Sip => self.sip.upgrades(&self.shared, request),
-            plan::Service::Turn | plan::Service::Xmpp | plan::Service::Media => Err(Unwanted::Path),
+            plan::Service::Xmpp => self.xmpp.upgrades(&self.shared, request),
+            plan::Service::Turn | plan::Service::Media => Err(Unwanted::Path),
         }
     }
 

@@ -9,12 +9,20 @@ pub mod xmpp;
 use crate::desk::Desk;
 use crate::report::Report;
 use crate::resolver::Found;
-use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Tag};
+use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Tag, Unwanted, WebRequest};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use wire::{ConnectionId, SocketId};
+
+/// Whether a script of the page that asks may open a WebSocket. Only browsers say which page that is: this keeps out their
+/// scripts, nobody else.
+fn may_ask(origins: &[String], request: &WebRequest<'_>) -> Result<(), Unwanted> {
+    let is_listed = |origin: &str| origins.iter().any(|listed| listed.eq_ignore_ascii_case(origin));
+    let may = origins.is_empty() || request.origin.is_none_or(is_listed);
+    may.then_some(()).ok_or(Unwanted::Origin)
+}
 
 /// What the office asks of every service. The callbacks are those of [`net::Handler`], for this service's own sockets
 /// and connections.

@@ -6,6 +6,8 @@
 mod raw;
 #[path = "xmpp/sessions.rs"]
 mod sessions;
+#[path = "xmpp/web.rs"]
+mod web;
 
 use raw::Raw;
 use std::time::{Duration, Instant};
@@ -17,12 +19,16 @@ const LIMIT: Duration = Duration::from_secs(90);
 
 /// A house with the accounts that the scenarios know.
 fn house() -> House {
+    builder().start()
+}
+
+fn builder() -> testkit::house::Builder {
     let builder = House::of(env!("CARGO_BIN_EXE_parlour"));
     let accounts = ["roland", "joe", "nina"];
     let with = |builder: testkit::house::Builder, name: &&str| {
         builder.account(&format!("{name}@falcot.com"), &format!("secret-{name}"))
     };
-    accounts.iter().fold(builder, with).start()
+    accounts.iter().fold(builder, with)
 }
 
 /// Starts a scenario of `clients/xmpp_client.py`.

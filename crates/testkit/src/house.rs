@@ -29,7 +29,7 @@ pub struct House {
 }
 
 /// The listeners that a house has: table and key in the configuration.
-const LISTENERS: [&str; 11] = [
+const LISTENERS: [&str; 12] = [
     "turn.udp",
     "turn.tcp",
     "turn.tls",
@@ -41,6 +41,7 @@ const LISTENERS: [&str; 11] = [
     "sip.wss",
     "xmpp.client",
     "xmpp.client-tls",
+    "xmpp.web",
 ];
 
 impl House {

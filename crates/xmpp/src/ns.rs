@@ -29,6 +29,8 @@ namespaces! {
     STANZA_ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas";
     /// Application-specific error conditions (XEP-0182).
     XMPP_ERRORS = "urn:xmpp:errors";
+    /// Streams in WebSockets (RFC 7395 §3.3.2).
+    FRAMING = "urn:ietf:params:xml:ns:xmpp-framing";
     /// STARTTLS (RFC 6120 §5).
     TLS = "urn:ietf:params:xml:ns:xmpp-tls";
     /// SASL (RFC 6120 §6).

@@ -297,6 +297,11 @@ impl Stream {
         self.common.agent.as_deref()
     }
 
+    /// Whether something has come that is not whole yet.
+    pub fn is_amid(&self) -> bool {
+        !self.is_over() && self.reader.is_amid()
+    }
+
     /// The id of the stream.
     pub fn id(&self) -> &str {
         &self.common.id

@@ -124,7 +124,7 @@ impl House {
                 ("network", "external") => template::list(&external),
                 ("tls", "certificate") => pair("pem"),
                 ("tls", "key") => pair("key"),
-                ("sip", "origins") | ("admin", "metrics") => "[]".into(),
+                ("sip" | "xmpp", "origins") | ("admin", "metrics") => "[]".into(),
                 _ => return None,
             })
         })

@@ -217,6 +217,8 @@ impl<'a> Judge<'a> {
         let xmpp = XmppPlan {
             client: self.listeners("xmpp", "client", Transport::Tcp, &mut places),
             client_tls: self.listeners("xmpp", "client-tls", Transport::Tls, &mut places),
+            web: self.listeners("xmpp", "web", Transport::Ws, &mut places),
+            origins: self.each(self.file.section("xmpp").texts("origins"), listener::origin),
             limits: self.xmpp_limits(self.file.section("xmpp").fields("limits")),
         };
         let metrics = self.listeners("admin", "metrics", Transport::Tcp, &mut places);

@@ -57,7 +57,8 @@ impl Plan {
     pub fn listeners(&self) -> impl Iterator<Item = (Service, Transport, &Listener)> {
         let turn = &self.turn;
         let sip = &self.sip;
-        let rows: [(Service, Transport, &[Listener]); 11] = [
+        let sealed_web: &[Listener] = if self.tls.is_some() { &self.xmpp.web } else { &[] };
+        let rows: [(Service, Transport, &[Listener]); 13] = [
             (Service::Turn, Transport::Udp, &turn.udp),
             (Service::Turn, Transport::Tcp, &turn.tcp),
             (Service::Turn, Transport::Tls, &turn.tls),
@@ -69,6 +70,8 @@ impl Plan {
             (Service::Sip, Transport::Wss, &sip.wss),
             (Service::Xmpp, Transport::Tcp, &self.xmpp.client),
             (Service::Xmpp, Transport::Tls, &self.xmpp.client_tls),
+            (Service::Xmpp, Transport::Ws, &self.xmpp.web),
+            (Service::Xmpp, Transport::Wss, sealed_web),
         ];
         rows.into_iter().flat_map(|(service, transport, list)| {
             list.iter().map(move |listener| (service, transport, listener))
@@ -204,6 +207,10 @@ pub struct XmppPlan {
     pub client: Vec<Listener>,
     /// Listeners for clients that speak TLS at once (XEP-0368).
     pub client_tls: Vec<Listener>,
+    /// Listeners for WebSockets: plain, and inside TLS where there is a certificate.
+    pub web: Vec<Listener>,
+    /// The pages that may open them; none: all.
+    pub origins: Vec<String>,
     /// What clients may cost.
     pub limits: XmppLimits,
 }

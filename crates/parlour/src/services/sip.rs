@@ -13,7 +13,7 @@ use crate::listen;
 use crate::office::Kept;
 use crate::report::Report;
 use crate::resolver::Found;
-use crate::services::Service;
+use crate::services::{self, Service};
 use crate::switchboard::Answer;
 use ::sip::registrar::Row;
 use ::sip::stack::{Input, Output, Parcel, Stack, Token};
@@ -105,12 +105,7 @@ impl Sip {
 
     /// A client asks for a WebSocket: SIP is spoken on it, whatever the path (RFC 7118 §4).
     pub fn upgrades(&self, shared: &Shared, request: &WebRequest<'_>) -> Result<Subprotocol, Unwanted> {
-        let origins = &shared.plan.sip.origins;
-        let is_listed = |origin: &str| origins.iter().any(|listed| listed.eq_ignore_ascii_case(origin));
-        // Only browsers say which page asks: this keeps out their scripts, nobody else.
-        if !origins.is_empty() && !request.origin.is_none_or(is_listed) {
-            return Err(Unwanted::Origin);
-        }
+        services::may_ask(&shared.plan.sip.origins, request)?;
         match request.offers("sip") {
             true => Ok(Subprotocol { name: "sip", text_only: false }),
             false => Err(Unwanted::Protocol),

@@ -14,11 +14,11 @@ mod writing;
 use crate::desk::{Desk, Shared};
 use crate::mail;
 use crate::report::Report;
-use crate::services::Service;
+use crate::services::{self, Service};
 use binding::EndPoint;
 use client::{Client, Piece};
 use managed::Manageds;
-use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Tag};
+use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Subprotocol, Tag, Unwanted, WebRequest};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::io;
@@ -26,12 +26,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{Semaphore, oneshot};
-use wire::{Address, ConnectionId, Epoch, Locks, Machine, SocketId, Timers, Transport, WorkerId};
+use wire::{Address, ConnectionId, Epoch, Locks, Machine, SocketId, Timers, WorkerId};
 use xmpp::router::{self, Answer, Between, Eviction, Fault, Query, Router, SessionInfo, Token};
-use xmpp::sasl::Failure;
 use xmpp::sasl::plain::Derived;
+use xmpp::sasl::{Channel, Failure};
 use xmpp::stream::{self, Policy, Stream};
-use xmpp::{StreamCondition, StreamError};
+use xmpp::{StreamCondition, StreamError, framed};
 
 /// Between the XMPP services of two workers, or an answer to one.
 #[derive(Debug)]
@@ -153,13 +153,26 @@ impl Xmpp {
     ) {
         let Mail::Moved(moved) = baggage else { return desk.net.abort(conn) };
         let Moved { stream, account } = *moved;
-        self.clients
-            .insert(conn, Client { account: Some(account), ..Client::new(conn, stream, info.peer.ip()) });
+        let (account, framed) = (Some(account), info.transport.is_web());
+        let client = Client { account, framed, ..Client::new(conn, stream, info.peer.ip()) };
+        self.clients.insert(conn, client);
         self.feed(desk, conn, stream::Input::Settled);
         if self.draining {
             self.end(desk, conn, StreamCondition::SystemShutdown.into());
         }
         self.settle(desk);
+    }
+
+    /// A client asks for a WebSocket (RFC 7395 §3.1).
+    pub fn upgrades(&self, shared: &Shared, request: &WebRequest<'_>) -> Result<Subprotocol, Unwanted> {
+        if request.path() != "/xmpp-websocket" {
+            return Err(Unwanted::Path);
+        }
+        services::may_ask(&shared.plan.xmpp.origins, request)?;
+        match request.offers("xmpp") {
+            true => Ok(Subprotocol { name: "xmpp", text_only: true }),
+            false => Err(Unwanted::Protocol),
+        }
     }
 
     /// How many sessions an address at home here has.
@@ -368,7 +381,9 @@ impl Xmpp {
         if let Err(mail::Mail::Xmpp(Mail::Moved(moved))) =
             desk.net.migrate(conn, home, mail::Mail::Xmpp(moved))
         {
-            self.clients.insert(conn, Client::new(conn, moved.stream, client.source));
+            let framed = client.framed;
+            let client = Client { framed, ..Client::new(conn, moved.stream, client.source) };
+            self.clients.insert(conn, client);
             self.end(desk, conn, StreamCondition::ResourceConstraint.into());
         }
     }
@@ -421,11 +436,23 @@ impl Service for Xmpp {
         if self.draining {
             return desk.net.abort(conn);
         }
-        let secure = info.transport == Transport::Tls;
-        let channel = secure.then(|| self.end_point.channel(desk, conn));
+        // A WebSocket has no STARTTLS: what is not inside TLS comes from this host, by whoever ended TLS there. Scripts cannot
+        // know the TLS session that they are in: nothing is bound to it.
+        let (framed, source) = (info.transport.is_web(), info.peer.ip());
+        let secure = info.transport.is_secure() || (framed && source.to_canonical().is_loopback());
+        let channel = secure.then(|| match framed {
+            true => Channel::default(),
+            false => self.end_point.channel(desk, conn),
+        });
+        let bare = framed && channel.is_none();
         let stream = Stream::new(desk.net.now(), channel, &self.policy);
-        self.clients.insert(conn, Client::new(conn, stream, info.peer.ip()));
+        self.clients.insert(conn, Client { framed, ..Client::new(conn, stream, source) });
         self.with_stream(desk, conn, |_, _, _| {});
+        if bare {
+            let error = StreamError::from(StreamCondition::PolicyViolation);
+            self.end(desk, conn, error.saying("only inside TLS"));
+            self.settle(desk);
+        }
     }
 
     fn refused(&mut self, _desk: &mut Desk<'_, '_>, _conn: ConnectionId, _tag: Tag, _error: &io::Error) {}
@@ -449,7 +476,16 @@ impl Service for Xmpp {
         self.flush(desk, conn);
         // The calendar may have been set since.
         self.route(desk, router::Input::Epoch(desk.net.epoch()));
-        self.feed(desk, conn, stream::Input::Bytes(data));
+        let framed = self.clients.get(&conn).is_some_and(|client| client.framed);
+        let said = if framed { framed::inbound(data) } else { data.into() };
+        self.feed(desk, conn, stream::Input::Bytes(&said));
+        if framed && self.clients.get(&conn).is_some_and(|client| client.stream.is_amid()) {
+            self.end(
+                desk,
+                conn,
+                StreamError::from(StreamCondition::BadFormat).saying("a part of an element"),
+            );
+        }
         self.settle(desk);
         data.len()
     }

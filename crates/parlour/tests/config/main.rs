@@ -80,7 +80,7 @@ fn everything_that_can_be_written() {
     let plan = plan(&text);
     assert_eq!(plan.domains[0].admins[0].as_str(), "joe@falcot.com");
     assert_eq!(plan.domains[0].rooms.as_ref().map(wire::Domain::as_str), Some("conference.falcot.com"));
-    assert_eq!(plan.listeners().count(), 13);
+    assert_eq!(plan.listeners().count(), 15);
     assert_eq!(plan.sip.origins, ["https://falcot.com"]);
     assert_eq!(plan.admin.metrics.len(), 1);
     assert_eq!(plan.sip.udp[1].host, Host::One("2001:db8::5".parse().expect("valid")));

@@ -71,7 +71,7 @@ macro_rules! want {
 }
 
 /// Reads the opening tag whose `<` stands at `start`; its attributes go into `attributes`.
-pub(super) fn tag(bytes: &[u8], start: usize, limits: Limits, attributes: &mut Vec<Attribute>) -> Lexed<Tag> {
+pub(crate) fn tag(bytes: &[u8], start: usize, limits: Limits, attributes: &mut Vec<Attribute>) -> Lexed<Tag> {
     attributes.clear();
     let name = want!(name(bytes, start + 1, limits));
     let mut at = name.whole.end as usize;

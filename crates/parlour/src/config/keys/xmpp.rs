@@ -9,6 +9,18 @@ pub(super) const SECTION: Section = Section {
     keys: &[
         listeners("client", "Listeners for clients that ask for STARTTLS.", "[\":5222\"]"),
         listeners("client-tls", "Listeners for clients that speak TLS at once.", "[\":5223\"]"),
+        listeners(
+            "web",
+            "Listeners for browsers (WebSocket at /xmpp-websocket): inside TLS or, from this host alone, without.",
+            "[\":5280\"]",
+        ),
+        Key {
+            name: "origins",
+            kind: Kind::Texts,
+            comment: "The pages whose scripts may connect, as browsers name them; none listed: all pages.",
+            absent: Absent::Same("[]"),
+            example: "[\"https://falcot.com\"]",
+        },
         Key {
             name: "limits",
             kind: Kind::Fields(LIMITS),

@@ -1,13 +1,14 @@
 //! One client's connection: its stream, what waits for its turn, and what the connection has not taken yet.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Instant;
 use wire::{Address, ConnectionId};
-use xmpp::Stanza;
 use xmpp::router::Receipt;
 use xmpp::stream::inactive::Held;
 use xmpp::stream::{Output, Stream};
+use xmpp::{Stanza, framed};
 
 /// A connection.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(super) struct Client {
     pub(super) receipts: Vec<Receipt>,
     /// Whether the stream has ended: the connection has only to be flushed.
     pub(super) over: bool,
+    /// Whether it is a WebSocket, where each element is a message of its own (RFC 7395).
+    pub(super) framed: bool,
 }
 
 impl Client {
@@ -52,6 +55,7 @@ impl Client {
             unsent: Unsent::default(),
             receipts: Vec::new(),
             over: false,
+            framed: false,
         }
     }
 }
@@ -72,6 +76,17 @@ impl Piece {
         match self {
             Self::Stanza(stanza, _) | Self::Copy(stanza) => stanza.as_str().as_bytes(),
             Self::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// As it goes out.
+    pub(super) fn written(&self, framed: bool) -> Cow<'_, [u8]> {
+        match self {
+            Self::Stanza(stanza, _) | Self::Copy(stanza) if framed => match framed::stanza(stanza.as_str()) {
+                Cow::Borrowed(text) => text.as_bytes().into(),
+                Cow::Owned(text) => text.into_bytes().into(),
+            },
+            _ => self.bytes().into(),
         }
     }
 
@@ -106,6 +121,11 @@ impl Unsent {
         self.octets += piece.bytes().len();
         self.pieces.push_back(piece);
         None
+    }
+
+    /// The piece that comes next; it is whole as long as pieces are written whole.
+    pub(super) fn first(&self) -> Option<&Piece> {
+        self.pieces.front()
     }
 
     /// What comes next, at most `room` octets.

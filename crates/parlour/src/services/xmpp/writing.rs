@@ -5,7 +5,7 @@ use super::{Timer, Xmpp};
 use crate::desk::Desk;
 use std::time::Duration;
 use wire::ConnectionId;
-use xmpp::router;
+use xmpp::{framed, router};
 
 /// How long to wait before a look whether a connection has taken what was written.
 const FLUSH: Duration = Duration::from_millis(1);
@@ -16,10 +16,21 @@ impl Xmpp {
     /// Sends a piece, now or once there is room. A client that leaves too much unread is no client any more: what it
     /// has not had goes back to the router.
     pub(super) fn send(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, piece: Piece) {
+        match piece {
+            Piece::Bytes(said) if self.clients.get(&conn).is_some_and(|client| client.framed) => {
+                for message in framed::outbound(&said) {
+                    self.send_piece(desk, conn, Piece::Bytes(message.into_bytes()));
+                }
+            }
+            piece => self.send_piece(desk, conn, piece),
+        }
+    }
+
+    fn send_piece(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, piece: Piece) {
         let Some(client) = self.clients.get_mut(&conn).filter(|client| !client.over) else {
             return self.give_back(desk, conn, [piece]);
         };
-        if client.unsent.is_empty() && desk.net.write(conn, piece.bytes()).is_ok() {
+        if client.unsent.is_empty() && desk.net.write(conn, &piece.written(client.framed)).is_ok() {
             if let Some(receipt) = piece.receipt() {
                 client.receipts.push(receipt);
                 self.timers.set(Timer::Flush(conn), desk.net.now() + FLUSH);
@@ -57,11 +68,7 @@ impl Xmpp {
         let pending = |client: &&mut Client| !client.receipts.is_empty() || !client.unsent.is_empty();
         let Some(client) = self.clients.get_mut(&conn).filter(pending) else { return };
         let most = desk.shared.plan.network.limits.write_buffer;
-        while let Some(next) = client.unsent.next(most.saturating_sub(desk.net.queued(conn))) {
-            let octets = next.len();
-            if octets == 0 || desk.net.write(conn, next).is_err() {
-                break;
-            }
+        while let Some(octets) = write_next(desk, conn, client, most) {
             client.receipts.extend(client.unsent.advance(octets));
         }
         if !self.confirm(desk, conn) {
@@ -81,4 +88,16 @@ impl Xmpp {
         }
         true
     }
+}
+
+/// Writes as much of what comes next as there is room for; what is a message of its own goes whole or waits. How many
+/// octets of it are written.
+fn write_next(desk: &mut Desk<'_, '_>, conn: ConnectionId, client: &Client, most: usize) -> Option<usize> {
+    if client.framed {
+        let piece = client.unsent.first()?;
+        return desk.net.write(conn, &piece.written(true)).ok().map(|()| piece.bytes().len());
+    }
+    let next = client.unsent.next(most.saturating_sub(desk.net.queued(conn)))?;
+    let octets = next.len();
+    (octets > 0 && desk.net.write(conn, next).is_ok()).then_some(octets)
 }
