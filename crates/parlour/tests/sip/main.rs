@@ -25,6 +25,7 @@ mod sipvicious;
 mod storage;
 mod strangers;
 mod transports;
+mod upheaval;
 mod web;
 mod why;
 

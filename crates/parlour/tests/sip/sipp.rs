@@ -9,7 +9,7 @@ use testkit::house::free_port;
 use testkit::process::{Program, run};
 
 /// A sipp with one of our scenarios, `count` times.
-fn sipp(house: &House, scenario: &str, port: u16, count: u32, more: &[&str]) -> Command {
+pub(crate) fn sipp(house: &House, scenario: &str, port: u16, count: u32, more: &[&str]) -> Command {
     let file = format!("{}/tests/sip/scenarios/{scenario}.xml", env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new("sipp");
     command.arg(format!("127.0.0.1:{}", house.port("sip.udp")));
@@ -28,7 +28,7 @@ fn succeed(house: &House, scenario: &str, count: u32, more: &[&str]) {
 }
 
 /// A sipp that answers calls to joe, who has registered from where it listens.
-fn answering(house: &House, scenario: &str, count: u32) -> Program {
+pub(crate) fn answering(house: &House, scenario: &str, count: u32) -> Program {
     let port = free_port();
     Agent::udp_at(house, "joe", port).register();
     Program::start(&mut sipp(house, scenario, port, count, &[]), "sip-tester")

@@ -206,3 +206,25 @@ fn extensions_between_phones_are_none_of_ours() {
     let sent = says(&mut house, BOB, &out, "420 Bad Extension");
     assert_eq!(words(&sent), [(BOB, "ACK"), (ALICE, "420")]);
 }
+
+/// A strict router between alice and us has put our URI into the Request-URI and the target last (RFC 3261 §16.4), whichever
+/// worker its request comes to.
+#[test]
+fn what_strict_routers_do_is_undone_by_every_worker() {
+    let mut house = House::new(3);
+    crate::call::register(&mut house, "bob", BOB);
+    let out = copy(&house.datagram(ALICE, &of_alice("INVITE", "1")), BOB);
+    let ok = says(&mut house, BOB, &out, "200 OK").remove(0);
+    let route = ok.header("Record-Route")[0].trim_matches(['<', '>']).to_owned();
+    for worker in 0..3 {
+        let plain = within("INFO", &format!("s{worker}"), 5, &ok);
+        let target = "sip:bob@198.51.100.2:5060";
+        let strict = plain
+            .replace(&format!("INFO {target}"), &format!("INFO {route}"))
+            .replace(&format!("Route: <{route}>"), &format!("Route: <{target}>"));
+        let sent = house.datagram_at(worker, ALICE, &strict);
+        assert_eq!(words(&sent), [(BOB, "INFO")], "{worker}");
+        assert_eq!(sent[0].first_line(), format!("INFO {target} SIP/2.0"));
+        assert!(sent[0].header("Route").is_empty());
+    }
+}

@@ -262,3 +262,20 @@ fn a_loop_that_changes_each_time_ends_by_max_forwards() {
     };
     assert_eq!((hops, words(&end).last().map(|word| word.1)), (70, Some("483")));
 }
+
+/// RFC 5393 §5.3.3: where the breadth is not enough for all, also one after the other, nobody rings; one way is enough for
+/// one phone.
+#[test]
+fn a_breadth_that_is_not_enough_rings_nobody() {
+    let thin = |breadth: u32| {
+        let more = format!("Max-Breadth: {breadth}\r\nContent-Length");
+        of_alice("INVITE", &format!("b{breadth}")).replace("Content-Length", &more)
+    };
+    let mut house = house(&[]);
+    register(&mut house, "bob", &format!("<sip:bob@{BOB}>;q=1.0, <sip:bob@{BOB2}>;q=0.5"));
+    let sent = house.datagram(ALICE, &thin(1));
+    assert_eq!(words(&sent), [(ALICE, "100"), (ALICE, "440")]);
+    assert_eq!(words(&house.datagram(ALICE, &thin(2))), [(ALICE, "100"), (BOB, "INVITE")]);
+    let mut house = self::house(&[BOB]);
+    assert_eq!(words(&house.datagram(ALICE, &thin(1))), [(ALICE, "100"), (BOB, "INVITE")]);
+}
