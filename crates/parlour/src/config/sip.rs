@@ -2,8 +2,9 @@
 
 use super::file::Table;
 use super::meaning::Judge;
-use super::plan::SipLimits;
+use super::plan::{DomainPlan, SipLimits, SipPlan, TlsPlan};
 use super::quantity;
+use super::tls::covers;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -21,6 +22,24 @@ impl<'a> Judge<'a> {
             );
         }
         authenticate
+    }
+
+    /// Other servers take no wildcard for a SIP domain (RFC 5922 §7.2), though telephones may.
+    pub(super) fn warn_about_wildcards(
+        &mut self,
+        domains: &[DomainPlan],
+        sip: &SipPlan,
+        tls: Option<&TlsPlan>,
+    ) {
+        let Some(tls) = tls.filter(|_| !sip.tls.is_empty()) else { return };
+        let only_so = |name: &&str| covers(&tls.names, name) && !tls.names.iter().any(|own| own == name);
+        let names: Vec<_> = domains.iter().map(|domain| domain.name.as_str()).filter(only_so).collect();
+        if !names.is_empty() {
+            self.warnings.push(format!(
+                "tls.certificate: {} is covered by a wildcard alone, which other SIP servers do not take (RFC 5922)",
+                names.join(", ")
+            ));
+        }
     }
 
     /// What SIP's clients may cost.

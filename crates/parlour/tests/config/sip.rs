@@ -1,6 +1,7 @@
 //! What `[sip]` and `tls.roots` may say, and what is said of what they must not.
 
-use super::{DOMAIN, check, house, plan, read, write};
+use super::{DOMAIN, TLS, check, house, plan, read, write};
+use parlour::authority::Authority;
 use std::time::Duration;
 
 #[test]
@@ -60,4 +61,19 @@ fn authorities_come_from_files_of_certificates() {
             "4:25 tls.roots: no certificate is in c.key | ",
         ],
     );
+}
+
+#[test]
+fn a_wildcard_is_nothing_to_other_servers() {
+    let dir = house();
+    let wild =
+        Authority::new("falcot.com").and_then(|authority| authority.issue(&["*.falcot.com".into()], &[]));
+    let wild = wild.expect("a certificate");
+    write(dir.path(), "c.pem", wild.certificate.as_bytes());
+    write(dir.path(), "c.key", wild.key.expose());
+    let text = format!("[[domains]]\nname = \"sip.falcot.com\"\n{TLS}[sip]\ntls = [\"127.0.0.1:0\"]\n");
+    let warnings = |text: &str| read(dir.path(), text).unwrap_or_else(|refusal| panic!("{refusal}")).warnings;
+    let warning = "tls.certificate: sip.falcot.com is covered by a wildcard alone, which other SIP servers do not take (RFC 5922)";
+    assert_eq!(warnings(&text), [warning]);
+    assert!(warnings(&text.replace("[sip]", "[xmpp]").replace("tls =", "client-tls =")).is_empty());
 }

@@ -17,6 +17,7 @@ mod media;
 mod names;
 mod nat;
 mod neighbour;
+mod peers;
 mod phones;
 mod policy;
 mod reload;
