@@ -116,6 +116,14 @@ pub enum Query {
         title: String,
     },
 
+    /// All documents of a kind, of one account or of all: [`Answer::Documents`].
+    ListDocuments {
+        /// Whose; everybody's where nobody is named.
+        account: Option<Address>,
+        /// Their kind.
+        kind: i64,
+    },
+
     /// Keeps a message in an account's archive; [`Fault::Invalid`] where its `id` is taken.
     AddArchived {
         /// Whose archive.
@@ -176,6 +184,8 @@ pub enum Answer {
     Count(u64),
     /// To [`Query::LoadDocument`].
     Document(Option<Vec<u8>>),
+    /// To [`Query::ListDocuments`]: by account.
+    Documents(Vec<(Address, Document)>),
     /// To [`Query::ListArchived`].
     Archived(Vec<ArchivedMessage>),
 }

@@ -82,6 +82,9 @@ async fn answer(connection: &mut Connection, query: &Query) -> sqlx::Result<Answ
         Query::LoadDocument { account, kind, title } => {
             Answer::Document(documents::load(connection, account, *kind, title).await?)
         }
+        Query::ListDocuments { account, kind } => {
+            Answer::Documents(documents::list(connection, account.as_ref(), *kind).await?)
+        }
         Query::ListArchived { account, span, last, limit } => {
             Answer::Archived(archive::list(connection, account, span, *last, *limit).await?)
         }

@@ -412,6 +412,18 @@ fn documents_are_kept_by_title_up_to_a_limit_of_octets() {
     ask(&store, put_document("roland@falcot.com", "a", None)).expect("stored");
     assert_eq!(load_document(&store, "roland@falcot.com", "a"), None);
     ask(&store, put_document("roland@falcot.com", "c", Some("x"))).expect("stored");
+    ask(&store, put_document("joe@falcot.com", "c", Some("y"))).expect("stored");
+    let list = |account: Option<&str>| match ask(
+        &store,
+        Query::ListDocuments { account: account.map(address), kind: 2 },
+    ) {
+        Ok(Answer::Documents(all)) => {
+            all.into_iter().map(|(a, d)| format!("{a} {}", d.title)).collect::<Vec<_>>()
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(list(None), ["joe@falcot.com c", "roland@falcot.com b", "roland@falcot.com c"]);
+    assert_eq!(list(Some("joe@falcot.com")), ["joe@falcot.com c"]);
     let nobody = put_document("nobody@falcot.com", "a", Some("x"));
     assert_eq!(ask(&store, nobody), Err(Fault::NoAccount));
 }

@@ -37,6 +37,8 @@ namespaces! {
     SASL = "urn:ietf:params:xml:ns:xmpp-sasl";
     /// SASL in one go (XEP-0388).
     SASL2 = "urn:xmpp:sasl:2";
+    /// Quick sign-in by tokens (XEP-0484).
+    FAST = "urn:xmpp:fast:0";
     /// Resource binding together with sign-in (XEP-0386).
     BIND2 = "urn:xmpp:bind:0";
     /// Resource binding (RFC 6120 §7).

@@ -5,6 +5,7 @@
 pub mod offer;
 pub mod plain;
 pub mod scram;
+pub mod token;
 
 pub use offer::{Channel, Offer};
 
@@ -70,6 +71,8 @@ impl Mechanism {
 pub enum Failure {
     /// The client gave up.
     Aborted,
+    /// A token that is good no more, or was taken away.
+    CredentialsExpired,
     /// TLS first.
     EncryptionRequired,
     /// Not base64.
@@ -91,6 +94,7 @@ impl Failure {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Aborted => "aborted",
+            Self::CredentialsExpired => "credentials-expired",
             Self::EncryptionRequired => "encryption-required",
             Self::IncorrectEncoding => "incorrect-encoding",
             Self::InvalidAuthzid => "invalid-authzid",

@@ -22,6 +22,7 @@ pub use unacknowledged::{Sent, Unacknowledged};
 
 use crate::jid::Jid;
 use crate::sasl::plain::{Derive, Derived};
+use crate::sasl::token::{Holder, Tokens};
 use crate::sasl::{Channel, Failure, Mechanism, Offer};
 use crate::stanza::{Condition, Stanza, StanzaError};
 use crate::xml::{Limits, Reader};
@@ -64,6 +65,8 @@ pub struct Policy {
 pub struct Context<'a> {
     /// The time.
     pub now: Instant,
+    /// The same on the calendar, since 1970.
+    pub unix: Duration,
     /// The accounts and domains.
     pub directory: &'a Directory,
     /// For stream ids, nonces and resources.
@@ -90,6 +93,10 @@ pub enum Input<'a> {
     Bytes(&'a [u8]),
     /// TLS is up, as asked for by `StartTls`: what its session can be known by.
     Secured(Channel),
+    /// The answer to `LoadTokens`; none where nobody can say.
+    Tokens(Option<&'a Tokens>),
+    /// The answer to `KeepTokens`: whether they are kept.
+    TokensKept(bool),
     /// What came of `Derive`.
     Derived(&'a Derived),
     /// After `Authenticated`: the connection is where the account lives, go on.
@@ -122,6 +129,10 @@ pub enum Output {
     StartTls,
     /// Run it where there is time, then `Derived`.
     Derive(Derive),
+    /// What is kept of an installation's tokens is wanted; then `Tokens`, with none where there are none.
+    LoadTokens(Holder),
+    /// Keep them, or forget them; then `TokensKept`.
+    KeepTokens(Holder, Option<Tokens>),
     /// A sign-in failed: for counters and logs.
     Failed(Failure),
     /// The client is this account. Take the connection to the account's home, then `Settled`.
@@ -336,6 +347,11 @@ impl Stream {
             (Stage::Deriving(stage), Input::Derived(derived)) => {
                 sign_in::derived(*stage, derived, &mut self.common, context, out)
             }
+            (Stage::Checking(stage), Input::Tokens(tokens)) => {
+                sign_in::checked(*stage, tokens, &mut self.common, context, out)
+            }
+            (Stage::Tokens(welcome), Input::Tokens(tokens)) => Ok(welcome.loaded(tokens, context, out)),
+            (Stage::Tokens(welcome), Input::TokensKept(kept)) => welcome.kept(kept, context, out),
             (Stage::Settling(settling), Input::Settled) => {
                 *self.common.offer = Offer::default();
                 match settling {

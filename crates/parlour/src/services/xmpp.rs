@@ -9,6 +9,7 @@ mod client;
 mod managed;
 mod rows;
 mod setup;
+mod tokens;
 mod writing;
 
 use crate::desk::{Desk, Shared};
@@ -29,6 +30,7 @@ use tokio::sync::{Semaphore, oneshot};
 use wire::{Address, ConnectionId, Epoch, Locks, Machine, SocketId, Timers, WorkerId};
 use xmpp::router::{self, Answer, Between, Eviction, Fault, Query, Router, SessionInfo, Token};
 use xmpp::sasl::plain::Derived;
+use xmpp::sasl::token::Tokens;
 use xmpp::sasl::{Channel, Failure};
 use xmpp::stream::{self, Policy, Stream};
 use xmpp::{StreamCondition, StreamError, framed};
@@ -40,6 +42,10 @@ pub enum Mail {
     Between(Between),
     /// The store has answered.
     Stored(Token, Result<Answer, Fault>),
+    /// What is kept of the tokens of a client that signs in; none where the store cannot say.
+    Tokens(ConnectionId, Option<Tokens>),
+    /// Whether the tokens of a client are kept as they should be.
+    TokensKept(ConnectionId, bool),
     /// Keys have been derived for a client that signs in.
     Derived(ConnectionId, Derived),
     /// A client has signed in elsewhere and moves here, where its account is at home.
@@ -131,6 +137,10 @@ impl Xmpp {
         match mail {
             Mail::Between(what) => self.route(desk, router::Input::HandedOver(what)),
             Mail::Stored(token, outcome) => self.route(desk, router::Input::Answer { token, outcome }),
+            Mail::Tokens(conn, tokens) => {
+                self.feed(desk, conn, stream::Input::Tokens(tokens.as_ref()));
+            }
+            Mail::TokensKept(conn, kept) => self.feed(desk, conn, stream::Input::TokensKept(kept)),
             Mail::Derived(conn, derived) => self.feed(desk, conn, stream::Input::Derived(&derived)),
             // A moved connection comes by `adopted`; its letter alone means nothing.
             Mail::Moved(_) => {}
@@ -221,6 +231,7 @@ impl Xmpp {
         let Some(client) = self.clients.get_mut(&conn) else { return };
         let mut context = stream::Context {
             now: desk.net.now(),
+            unix: desk.net.epoch().unix(desk.net.now()),
             directory: &desk.shared.directory,
             entropy: &mut self.entropy,
             policy: &self.policy,
@@ -262,6 +273,8 @@ impl Xmpp {
             stream::Output::Write(bytes) => self.send(desk, conn, Piece::Bytes(bytes)),
             stream::Output::StartTls => desk.net.start_tls(conn, None),
             stream::Output::Derive(derive) => self.derive(desk, conn, derive),
+            stream::Output::LoadTokens(holder) => self.load_tokens(desk, conn, holder),
+            stream::Output::KeepTokens(holder, tokens) => self.keep_tokens(desk, conn, holder, tokens),
             stream::Output::Failed(failure) => {
                 self.failures += 1;
                 if failure == Failure::NotAuthorized {

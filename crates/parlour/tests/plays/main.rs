@@ -36,6 +36,7 @@ macro_rules! plays {
 plays! {
     account
     client_state
+    fast
     messages
     one_go
     presence

@@ -153,6 +153,7 @@ impl Play {
             }
             ("sends", text) => self.sends(who, text)?,
             ("authenticates", how) => return self.authenticates(who, how.trim_start_matches("by ")),
+            ("shows", how) => return self.shows(who, how),
             ("tries", how) => return self.tries(who, how),
             ("binds", resource) => return self.actor(who)?.bind(Some(resource)),
             ("receives", "nothing") => return self.receives_nothing(who),
@@ -220,6 +221,17 @@ impl Play {
         let scram = Scram { user: parts(who).0, mechanism, binding, offered: &offered };
         let end = scram::in_one_go(actor, &scram, wishes).map_err(|fault| format!("  {fault}"))?;
         actor.inbox.push_front(end);
+        Ok(())
+    }
+
+    /// `TOKEN by HT-SHA-256-NONE and <wishes/>`; how it ends comes next.
+    fn shows(&mut self, who: &str, how: &str) -> Done {
+        let (how, wishes) = how.split_once(" and ").ok_or("  TOKEN by MECHANISM and <wishes/>")?;
+        let (token, mechanism) = how.split_once(" by ").ok_or("  TOKEN by MECHANISM and <wishes/>")?;
+        let actor = self.actor(who)?;
+        actor.wait_for("features", ns::STREAM)?;
+        let end = scram::by_token(actor, parts(who).0, mechanism, token, wishes);
+        actor.inbox.push_front(end.map_err(|fault| format!("  {fault}"))?);
         Ok(())
     }
 

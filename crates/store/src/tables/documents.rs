@@ -1,6 +1,6 @@
 //! What an account's clients keep with the server: documents by kind and title.
 
-use crate::dialect::{Connection, Dialect, Statement};
+use crate::dialect::{Connection, Dialect, Row, Statement};
 use crate::query::Document;
 use sqlx::Row as _;
 use wire::Address;
@@ -61,4 +61,26 @@ pub(crate) async fn load(
     statement.push(" AND title = ").push_bind(title);
     let row = statement.build().fetch_optional(connection).await?;
     row.map(|row| row.try_get_unchecked(0)).transpose()
+}
+
+/// All documents of a kind, of one account or of all. Accounts that nobody can read any more are left out.
+pub(crate) async fn list(
+    connection: &mut Connection,
+    account: Option<&Address>,
+    kind: i64,
+) -> sqlx::Result<Vec<(Address, Document)>> {
+    let mut statement = Statement::new("SELECT account, title, payload FROM documents WHERE kind = ");
+    statement.push_bind(kind);
+    if let Some(account) = account {
+        statement.push(" AND account = ").push_bind(account.as_str());
+    }
+    statement.push(" ORDER BY account, title");
+    let rows = statement.build().fetch_all(connection).await?;
+    let document = |row: &Row| {
+        let account: String = row.try_get_unchecked(0)?;
+        let (title, payload) = (row.try_get_unchecked(1)?, row.try_get_unchecked(2)?);
+        Ok(account.parse().ok().map(|account| (account, Document { kind, title, payload: Some(payload) })))
+    };
+    let all: sqlx::Result<Vec<Option<(Address, Document)>>> = rows.iter().map(document).collect();
+    Ok(all?.into_iter().flatten().collect())
 }

@@ -3,6 +3,7 @@
 
 use super::management::{self, Wish};
 use crate::ns;
+use crate::sasl::token::{Hashed, LONGEST_CLIENT};
 use crate::xml::Element;
 
 /// The longest id, name of software or of a device that is remembered.
@@ -25,6 +26,12 @@ pub(super) struct Request {
     pub(super) agent: Agent,
     pub(super) resume: Option<Wish>,
     pub(super) bind: Option<Bind>,
+    /// A token for the next time, to be shown by this mechanism.
+    pub(super) token: Option<Hashed>,
+    /// It signs in by a token.
+    pub(super) fast: bool,
+    /// The token that it signs in by is not to be good any more.
+    pub(super) invalidate: bool,
 }
 
 /// A session to be begun at once.
@@ -39,14 +46,27 @@ pub(super) struct Bind {
 }
 
 impl Request {
+    /// By which name the client's installation holds tokens.
+    pub(super) fn installation(&self) -> Option<&str> {
+        self.agent.id.as_deref().filter(|id| id.len() <= LONGEST_CLIENT && !id.contains(char::is_control))
+    }
+
     /// Reads `<authenticate/>`. What nobody here knows is passed over.
     pub(super) fn read(authenticate: &Element) -> Self {
         let agent = authenticate.find("user-agent", ns::SASL2);
+        let fast = authenticate.find("fast", ns::FAST);
         let resume = authenticate.find("resume", ns::STREAM_MANAGEMENT);
         Self {
             agent: agent.map(Agent::read).unwrap_or_default(),
             resume: resume.and_then(management::wish),
             bind: authenticate.find("bind", ns::BIND2).map(Bind::read),
+            token: authenticate
+                .find("request-token", ns::FAST)
+                .and_then(|request| Hashed::from_name(request.get("mechanism")?)),
+            fast: fast.is_some(),
+            invalidate: fast
+                .and_then(|fast| fast.get("invalidate"))
+                .is_some_and(|i| matches!(i, "1" | "true")),
         }
     }
 }
@@ -61,6 +81,14 @@ impl Agent {
 fn short(text: &str) -> Option<Box<str>> {
     let text = text.trim();
     (!text.is_empty()).then(|| text.chars().take(LONGEST).collect::<String>().into())
+}
+
+impl Agent {
+    /// What the client calls itself, for people.
+    pub fn name(&self) -> String {
+        let both = [&self.software, &self.device].into_iter().flatten().map(|name| &**name);
+        both.collect::<Vec<_>>().join(" on ")
+    }
 }
 
 impl Bind {

@@ -1,11 +1,12 @@
 //! The SASL stage of a stream: as RFC 6120 §6.4 has it, and in one go with all that follows (XEP-0388).
 
 use super::request::Request;
-use super::stage::{Deriving, Next, Settling, SignIn, Stage};
+use super::stage::{Checking, Deriving, Next, Settling, SignIn, Stage};
 use super::welcome::Welcome;
 use super::{Common, Context, Output, StreamCondition, StreamError};
 use crate::ns;
 use crate::sasl::plain::Derived;
+use crate::sasl::token::{Hashed, Shown, Tokens};
 use crate::sasl::{Exchange, Failure, House, Mechanism, Offer, Step};
 use crate::xml::{Element, Fragment};
 use base64::Engine as _;
@@ -59,7 +60,7 @@ impl Way {
 }
 
 /// Data of an exchange as it stands in XML.
-pub(super) fn encoded(data: &str) -> String {
+pub(super) fn encoded(data: impl AsRef<[u8]>) -> String {
     BASE64.encode(data)
 }
 
@@ -71,8 +72,14 @@ pub(super) fn write_features(offer: &Offer, out: &mut String) {
     out.push_str(concat!(
         "<inline><sm xmlns='urn:xmpp:sm:3'/><bind xmlns='urn:xmpp:bind:0'><inline>",
         "<feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:csi:0'/><feature var='urn:xmpp:sm:3'/>",
-        "</inline></bind></inline></authentication>"
+        "</inline></bind><fast xmlns='urn:xmpp:fast:0'>"
     ));
+    for hashed in Hashed::ALL.into_iter().filter(|hashed| hashed.data(&offer.channel).is_some()) {
+        out.push_str("<mechanism>");
+        out.push_str(hashed.name());
+        out.push_str("</mechanism>");
+    }
+    out.push_str("</fast></inline></authentication>");
     if offer.binds() {
         out.push_str("<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>");
         for name in offer.channel.types() {
@@ -143,8 +150,71 @@ fn authenticate(
         Some(text) => decode(text.trim()),
         None => Ok(None),
     };
-    let way = Way::OneGo(Box::new(Request::read(&tree)));
+    let request = Box::new(Request::read(&tree));
+    if let Some(hashed) = tree.get("mechanism").and_then(Hashed::from_name) {
+        return show(hashed, initial, request, common, context, out);
+    }
+    let way = Way::OneGo(request);
     begin(tree.get("mechanism"), initial, way, common, context, out)
+}
+
+/// A client shows a token (XEP-0484 §5.3): what is kept of it has to be looked up.
+fn show(
+    hashed: Hashed,
+    initial: Result<Option<Vec<u8>>, Failure>,
+    request: Box<Request>,
+    common: &mut Common,
+    context: &mut Context<'_>,
+    out: &mut Vec<Output>,
+) -> Next {
+    let domain = common.domain.clone().ok_or(StreamCondition::InternalServerError)?;
+    let (directory, entropy, secret) = (context.directory, &mut *context.entropy, &context.policy.secret);
+    let house = House { directory, domain: &domain, entropy, secret, offer: &common.offer };
+    let shown = match (initial, request.installation()) {
+        (Ok(Some(data)), Some(client)) if request.fast => Shown::read(hashed, &data, client, &house),
+        (Err(failure), _) => Err(failure),
+        _ => Err(Failure::MalformedRequest),
+    };
+    match shown {
+        Ok(shown) => {
+            out.push(Output::LoadTokens(shown.holder.clone()));
+            Ok(Stage::Checking(Box::new(Checking { shown, request })))
+        }
+        Err(failure) => fail(failure, Profile::OneGo, common, out),
+    }
+}
+
+/// What is kept of the tokens of whoever showed one.
+pub(super) fn checked(
+    stage: Checking,
+    tokens: Option<&Tokens>,
+    common: &mut Common,
+    context: &Context<'_>,
+    out: &mut Vec<Output>,
+) -> Next {
+    let Checking { shown, request } = stage;
+    // Nobody shall throw a good token away because of us.
+    let Some(tokens) = tokens else {
+        return fail(Failure::TemporaryAuthFailure, Profile::OneGo, common, out);
+    };
+    let account = context.directory.get(&shown.holder.account);
+    let checked = account.ok_or(Failure::NotAuthorized).and_then(|account| {
+        let (channel, secret) = (&common.offer.channel, &context.policy.secret);
+        shown.check(tokens, context.unix, &account.keys, channel, secret)
+    });
+    match checked {
+        Ok((kept, proof)) => {
+            let way = Way::OneGo(request);
+            let next = succeed(shown.holder.account, Some(proof), way, common, context, out)?;
+            Ok(match next {
+                Stage::Settling(Settling::Welcomed(welcome)) => {
+                    Stage::Settling(Settling::Welcomed(Box::new(welcome.by_token(kept))))
+                }
+                next => next,
+            })
+        }
+        Err(failure) => fail(failure, Profile::OneGo, common, out),
+    }
 }
 
 fn begin(
@@ -194,7 +264,9 @@ fn step(
             out.push(Output::Derive(pending.derive.clone()));
             Ok(Stage::Deriving(Box::new(Deriving { pending, way })))
         }
-        Step::Success(address, data) => succeed(address, data, way, common, context, out),
+        Step::Success(address, data) => {
+            succeed(address, data.map(String::into_bytes), way, common, context, out)
+        }
         Step::Failure(failure) => fail(failure, way.profile(), common, out),
     }
 }
@@ -217,7 +289,7 @@ pub(super) fn derived(
 /// The client has signed in; the stream waits until the connection is where the account lives.
 fn succeed(
     address: Address,
-    data: Option<String>,
+    data: Option<Vec<u8>>,
     way: Way,
     common: &mut Common,
     context: &Context<'_>,

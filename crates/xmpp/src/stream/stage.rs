@@ -2,11 +2,13 @@
 //!
 //! A stage takes an event and says which stage comes next. What a stage does not name does not exist in it.
 
+use super::request::Request;
 use super::sign_in::{Profile, Way};
 use super::welcome::Welcome;
 use super::{Common, Context, Output, StreamCondition, StreamError, bind, header, management, sign_in};
 use crate::jid::Jid;
 use crate::ns;
+use crate::sasl::token::Shown;
 use crate::sasl::{Exchange, plain};
 use crate::stanza::{Condition, Draft, Kind, Refused, Stanza};
 use crate::xml::{Element, Event, Fragment};
@@ -20,7 +22,11 @@ pub(super) enum Stage {
     Securing,
     SignIn(SignIn),
     Deriving(Box<Deriving>),
+    /// A token was shown: what is kept of it is looked up.
+    Checking(Box<Checking>),
     Settling(Settling),
+    /// What is kept of tokens is looked up, or written.
+    Tokens(Box<Welcome>),
     Bind(Bind),
     Binding(Binding),
     Resuming(Resuming),
@@ -58,6 +64,13 @@ pub(super) struct SignIn {
 pub(super) struct Deriving {
     pub(super) pending: plain::Pending,
     pub(super) way: Way,
+}
+
+/// Waits for what is kept of a token.
+#[derive(Debug)]
+pub(super) struct Checking {
+    pub(super) shown: Shown,
+    pub(super) request: Box<Request>,
 }
 
 /// Waits until the connection is where the account lives.
@@ -101,7 +114,15 @@ pub(super) struct Active(pub(super) Jid);
 impl Stage {
     /// Whether bytes must wait until an answer has come.
     pub(super) fn waits(&self) -> bool {
-        matches!(self, Self::Deriving(_) | Self::Settling(_) | Self::Binding(_) | Self::Resuming(_))
+        matches!(
+            self,
+            Self::Deriving(_)
+                | Self::Checking(_)
+                | Self::Settling(_)
+                | Self::Tokens(_)
+                | Self::Binding(_)
+                | Self::Resuming(_)
+        )
     }
 
     pub(super) fn event(

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 const OPEN: &str = "<?xml version='1.0'?><stream:stream to='falcot.com' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
 const OURS: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='aaaaaaaaaaaaaaaaaaaa' from='falcot.com' version='1.0' xml:lang='en'>";
-const MECHANISMS: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-512</mechanism><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms><authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-512</mechanism><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism><inline><sm xmlns='urn:xmpp:sm:3'/><bind xmlns='urn:xmpp:bind:0'><inline><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:csi:0'/><feature var='urn:xmpp:sm:3'/></inline></bind></inline></authentication></stream:features>";
+const MECHANISMS: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-512</mechanism><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms><authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-512</mechanism><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism><inline><sm xmlns='urn:xmpp:sm:3'/><bind xmlns='urn:xmpp:bind:0'><inline><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:csi:0'/><feature var='urn:xmpp:sm:3'/></inline></bind><fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-NONE</mechanism></fast></inline></authentication></stream:features>";
 const PLAIN: &str =
     "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AHJvbGFuZABwZW5jaWw=</auth>";
 const SUCCESS: &str = "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>";
@@ -61,6 +61,7 @@ impl Play {
         let (directory, entropy) = (directory(), &mut Fixed(Vec::new()));
         let mut context = Context {
             now: self.now,
+            unix: Duration::from_secs(1_700_000_000),
             directory: &directory,
             entropy,
             policy: &self.policy,
@@ -116,6 +117,10 @@ fn told(output: &Output) -> String {
         Output::Asked(handled) => format!("{{Asked {handled}}}"),
         Output::Acknowledged(handled) => format!("{{Acknowledged {handled}}}"),
         Output::Resume { previous, handled } => format!("{{Resume {previous} {handled}}}"),
+        Output::LoadTokens(holder) => format!("{{LoadTokens {}}}", holder.client),
+        Output::KeepTokens(holder, tokens) => {
+            format!("{{KeepTokens {} {}}}", holder.client, tokens.is_some())
+        }
         Output::Carbons => "{Carbons}".to_owned(),
         Output::Active(active) => format!("{{Active {active}}}"),
     }
@@ -254,6 +259,7 @@ fn keys_are_derived_elsewhere() {
     let entropy = &mut Fixed(Vec::new());
     let mut context = Context {
         now: play.now,
+        unix: Duration::ZERO,
         directory: &directory,
         entropy,
         policy: &policy,
@@ -590,6 +596,7 @@ mod at_random {
         let entropy = &mut Fixed(Vec::new());
         let mut context = Context {
             now: play.now,
+            unix: Duration::ZERO,
             directory: &directory,
             entropy,
             policy: &policy,

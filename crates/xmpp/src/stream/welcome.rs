@@ -2,11 +2,12 @@
 //! nothing of that; then the client is told all at once, and no stream begins anew.
 
 use super::request::{Agent, Bind as Begin, Request};
-use super::stage::{Active, Bind, Binding, Resuming, Stage};
-use super::{Common, Context, Output, bind, management, sign_in};
+use super::stage::{Active, Bind, Binding, Next, Resuming, Stage};
+use super::{Common, Context, Output, StreamCondition, bind, management, sign_in};
 use crate::jid::Jid;
 use crate::ns;
 use crate::sasl::scram::{Algorithm, Sha256};
+use crate::sasl::token::{self, Holder, Issued, Tokens};
 use crate::stanza::Condition;
 use crate::xml::Element;
 use wire::{Address, Secret};
@@ -19,19 +20,92 @@ const RESOURCE: usize = 12;
 pub(super) struct Welcome {
     address: Address,
     /// The mechanism's last word.
-    data: Option<String>,
+    data: Option<Vec<u8>>,
     request: Request,
+    /// What is kept of the client's tokens, where that is known.
+    tokens: Option<Tokens>,
     /// What came of its wishes so far.
     said: Vec<Element>,
 }
 
 impl Welcome {
-    pub(super) fn new(address: Address, data: Option<String>, request: Request) -> Self {
-        Self { address, data, request, said: Vec::new() }
+    pub(super) fn new(address: Address, data: Option<Vec<u8>>, request: Request) -> Self {
+        Self { address, data, request, tokens: None, said: Vec::new() }
     }
 
-    /// The connection is where the account lives: an earlier stream comes first (XEP-0198 §9.2).
-    pub(super) fn begin(mut self, context: &mut Context<'_>, out: &mut Vec<Output>) -> Stage {
+    /// The client has signed in by a token: what is to be kept from now on.
+    pub(super) fn by_token(mut self, tokens: Tokens) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+
+    /// The connection is where the account lives: tokens come first, of which the client must have heard whatever
+    /// follows.
+    pub(super) fn begin(self, context: &mut Context<'_>, out: &mut Vec<Output>) -> Stage {
+        match (&self.tokens, self.holder()) {
+            (Some(_), Some(_)) => self.renew(context, out),
+            (None, Some(holder)) if self.request.token.is_some() => {
+                out.push(Output::LoadTokens(holder));
+                Stage::Tokens(Box::new(self))
+            }
+            _ => self.resume(context, out),
+        }
+    }
+
+    fn holder(&self) -> Option<Holder> {
+        let client = self.request.installation()?.into();
+        Some(Holder { account: self.address.clone(), client })
+    }
+
+    /// What is kept of the client's tokens so far.
+    pub(super) fn loaded(
+        mut self,
+        tokens: Option<&Tokens>,
+        context: &mut Context<'_>,
+        out: &mut Vec<Output>,
+    ) -> Stage {
+        // Where the store does not answer, there is no token this time.
+        let Some(tokens) = tokens else { return self.resume(context, out) };
+        self.tokens = Some(tokens.clone());
+        self.renew(context, out)
+    }
+
+    /// Gives the client another token, where it wants one or has to, and takes away what it does not want any more
+    /// (XEP-0484 §5).
+    fn renew(mut self, context: &mut Context<'_>, out: &mut Vec<Output>) -> Stage {
+        let account = context.directory.get(&self.address);
+        let (Some(mut tokens), Some(holder), Some(account)) = (self.tokens.take(), self.holder(), account)
+        else {
+            return self.resume(context, out);
+        };
+        let due = self.request.fast && token::is_due(&tokens, context.unix) && !self.request.invalidate;
+        let own = tokens.current.as_ref().map(|current| current.hashed).filter(|_| due);
+        if self.request.invalidate {
+            (tokens.current, tokens.new) = (None, None);
+        }
+        if let Some(hashed) = self.request.token.or(own) {
+            let issued = Issued::new(hashed, context.entropy.token(24), context.unix);
+            let expiry = crate::xep::delay::date(issued.expires);
+            let token = token::issue(&mut tokens, issued, &holder, &account.keys, &context.policy.secret);
+            self.said.push(Element::new("token", ns::FAST).attr("token", token).attr("expiry", expiry));
+        }
+        tokens.name = self.request.agent.name().into();
+        let spent = tokens.is_spent(context.unix);
+        out.push(Output::KeepTokens(holder, (!spent).then_some(tokens)));
+        Stage::Tokens(Box::new(self))
+    }
+
+    /// Whether tokens are kept as they should be. One that is not kept is none.
+    pub(super) fn kept(mut self, kept: bool, context: &mut Context<'_>, out: &mut Vec<Output>) -> Next {
+        if !kept && self.request.invalidate {
+            return Err(StreamCondition::InternalServerError.into());
+        }
+        self.said.retain(|said| kept || !said.is("token", ns::FAST));
+        Ok(self.resume(context, out))
+    }
+
+    /// An earlier stream comes before a new session (XEP-0198 §9.2).
+    fn resume(mut self, context: &mut Context<'_>, out: &mut Vec<Output>) -> Stage {
         let Some(wish) = self.request.resume.take() else { return self.bind(context, out) };
         out.push(Output::Resume { previous: wish.previous, handled: wish.handled });
         let address = self.address.clone();
