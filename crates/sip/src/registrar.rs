@@ -17,7 +17,9 @@ use crate::transport::Arrival;
 use crate::transport::inside::Depth;
 use crate::uri::Uri;
 use rustc_hash::FxHashMap;
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::time::{Duration, Instant};
 use wire::{Address, ConnectionId};
 
@@ -70,6 +72,8 @@ pub struct Contact {
 struct Entry {
     address: Address,
     bindings: Vec<Binding>,
+    /// When it is looked at: no later than the first of them ends.
+    watched: Option<Instant>,
 }
 
 /// All bindings of one worker. Bounded by the number of accounts, times [`Rules::bindings`].
@@ -79,11 +83,19 @@ pub struct Registrar {
     by_address: FxHashMap<Address, Id>,
     /// The rows with flows of each connection, which end with it (RFC 5626).
     by_stream: BTreeSet<(ConnectionId, Id)>,
+    /// When which row is looked at, the earliest first. A refresh leaves that as it was: the row is found alive then, and
+    /// is looked at again when its bindings end. What a row's `watched` does not name is passed over.
+    ends: BinaryHeap<Reverse<(Instant, Id)>>,
 }
 
 impl Default for Registrar {
     fn default() -> Self {
-        Self { rows: Slab::new(usize::MAX), by_address: FxHashMap::default(), by_stream: BTreeSet::new() }
+        Self {
+            rows: Slab::new(usize::MAX),
+            by_address: FxHashMap::default(),
+            by_stream: BTreeSet::new(),
+            ends: BinaryHeap::new(),
+        }
     }
 }
 
@@ -125,13 +137,12 @@ impl Registrar {
         self.rows.iter().map(|(_, row)| row.bindings.len()).sum()
     }
 
-    /// Puts in the bindings of an address as they were kept. Says which row holds them and when the first ends.
-    pub fn load(&mut self, address: Address, bindings: Vec<Binding>) -> Option<(Id, Instant)> {
-        self.replace(&address, bindings)
+    /// Puts in the bindings of an address as they were kept.
+    pub fn load(&mut self, address: Address, bindings: Vec<Binding>) {
+        self.replace(&address, bindings);
     }
 
-    /// Carries out a registration, all of it or nothing (RFC 3261 §10.3 steps 6 and 7). Says which row now holds the
-    /// bindings and when the first ends; `None` where none is left.
+    /// Carries out a registration, all of it or nothing (RFC 3261 §10.3 steps 6 and 7).
     pub fn apply(
         &mut self,
         address: &Address,
@@ -139,7 +150,7 @@ impl Registrar {
         origin: &Origin<'_>,
         rules: &Rules,
         now: Instant,
-    ) -> Result<Option<(Id, Instant)>, Refusal> {
+    ) -> Result<(), Refusal> {
         let mut bindings = self.bindings(address).to_vec();
         bindings.retain(|binding| binding.expires > now);
         match changes {
@@ -157,61 +168,107 @@ impl Registrar {
                 limit(&mut bindings, changes.len(), rules)?;
             }
         }
-        Ok(self.replace(address, bindings))
+        self.replace(address, bindings);
+        Ok(())
     }
 
     /// Puts bindings in the place of those that the address had.
-    fn replace(&mut self, address: &Address, mut bindings: Vec<Binding>) -> Option<(Id, Instant)> {
+    fn replace(&mut self, address: &Address, mut bindings: Vec<Binding>) {
         bindings.shrink_to_fit();
         let row = self.by_address.get(address).copied();
         let Some(first) = bindings.iter().map(|binding| binding.expires).min() else {
             self.by_address.remove(address);
-            self.drop_row(row?);
-            return None;
+            return row.into_iter().for_each(|row| self.drop_row(row));
         };
         let flows: Vec<ConnectionId> = bindings.iter().filter_map(Binding::stream).collect();
-        if let Some(id) = row {
-            let row = self.rows.get_mut(id).expect("the index names rows that exist");
-            let old = std::mem::replace(&mut row.bindings, bindings);
-            self.forget_flows(id, &old);
-            self.by_stream.extend(flows.into_iter().map(|flow| (flow, id)));
-            return Some((id, first));
-        }
-        let id = self.rows.insert(Entry { address: address.clone(), bindings })?;
+        let id = match row {
+            Some(id) => {
+                let row = self.rows.get_mut(id).expect("the index names rows that exist");
+                let old = std::mem::replace(&mut row.bindings, bindings);
+                self.forget_flows(id, &old);
+                id
+            }
+            None => {
+                let row = Entry { address: address.clone(), bindings, watched: None };
+                let Some(id) = self.rows.insert(row) else { return };
+                self.by_address.insert(address.clone(), id);
+                id
+            }
+        };
         self.by_stream.extend(flows.into_iter().map(|flow| (flow, id)));
-        self.by_address.insert(address.clone(), id);
-        Some((id, first))
+        self.watch(id, first);
     }
 
-    /// Drops what has ended in one row. Says whose row it is and when its next binding ends.
-    pub fn expire(&mut self, id: Id, now: Instant) -> Option<(Address, Option<Instant>)> {
-        self.retain(id, |binding| binding.expires > now)
+    /// Sees to it that a row is looked at no later than `first`.
+    fn watch(&mut self, id: Id, first: Instant) {
+        let Some(row) = self.rows.get_mut(id).filter(|row| row.watched.is_none_or(|at| first < at)) else {
+            return;
+        };
+        row.watched = Some(first);
+        self.ends.push(Reverse((first, id)));
+        if self.ends.len() > 2 * self.rows.len() + 64 {
+            let Self { rows, ends, .. } = self;
+            ends.retain(|Reverse((at, id))| rows.get(*id).is_some_and(|row| row.watched == Some(*at)));
+        }
     }
 
-    /// A connection is gone, and with it the flows that were reached by nothing else (RFC 5626 §4.2). Says which rows
-    /// had some: their names, whose they are and when what is left of them next ends.
-    pub fn closed(&mut self, conn: ConnectionId) -> Vec<(Id, Address, Option<Instant>)> {
+    /// Takes off the front what names no row any more.
+    fn pass_over(&mut self) {
+        while let Some(Reverse((at, id))) = self.ends.peek()
+            && self.rows.get(*id).is_none_or(|row| row.watched != Some(*at))
+        {
+            self.ends.pop();
+        }
+    }
+
+    /// When a binding may have ended, at the earliest; `None` where there is none.
+    pub fn next_end(&self) -> Option<Instant> {
+        self.ends.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Drops what has ended of one address, and says whose it was. Call until `None`.
+    pub fn ended(&mut self, now: Instant) -> Option<Address> {
+        loop {
+            let Reverse((at, id)) =
+                self.ends.peek_mut().filter(|first| first.0.0 <= now).map(PeekMut::pop)?;
+            let Some(row) = self.rows.get_mut(id).filter(|row| row.watched == Some(at)) else { continue };
+            row.watched = None;
+            let next = row.bindings.iter().map(|binding| binding.expires).min();
+            match next {
+                Some(next) if next > now => {
+                    self.watch(id, next);
+                    self.pass_over();
+                }
+                _ => {
+                    let address = self.retain(id, |binding| binding.expires > now);
+                    self.pass_over();
+                    return address;
+                }
+            }
+        }
+    }
+
+    /// A connection is gone, and with it the flows that were reached by nothing else (RFC 5626 §4.2). Says who had some.
+    pub fn closed(&mut self, conn: ConnectionId) -> Vec<Address> {
         let (first, last) = (Id { index: 0, generation: 0 }, Id { index: u32::MAX, generation: u32::MAX });
         let rows: Vec<Id> = self.by_stream.range((conn, first)..=(conn, last)).map(|(_, id)| *id).collect();
-        let drop_flow = |id| {
-            let (address, next) = self.retain(id, |binding| binding.stream() != Some(conn))?;
-            Some((id, address, next))
-        };
+        let drop_flow = |id| self.retain(id, |binding| binding.stream() != Some(conn));
         rows.into_iter().filter_map(drop_flow).collect()
     }
 
-    /// Keeps some bindings of a row. Says whose row it is and when its next binding ends.
-    fn retain(&mut self, id: Id, keep: impl Fn(&Binding) -> bool) -> Option<(Address, Option<Instant>)> {
+    /// Keeps some bindings of a row. Says whose row it is.
+    fn retain(&mut self, id: Id, keep: impl Fn(&Binding) -> bool) -> Option<Address> {
         let row = self.rows.get(id)?;
         let address = row.address.clone();
         let bindings = row.bindings.iter().filter(|binding| keep(binding)).cloned().collect();
-        let next = self.replace(&address, bindings).map(|(_, next)| next);
-        Some((address, next))
+        self.replace(&address, bindings);
+        Some(address)
     }
 
     fn drop_row(&mut self, id: Id) {
         if let Some(row) = self.rows.remove(id) {
             self.forget_flows(id, &row.bindings);
+            self.pass_over();
         }
     }
 
@@ -221,11 +278,11 @@ impl Registrar {
         }
     }
 
-    /// Drops every binding of an address: its account is gone. Says which row held them.
-    pub fn forget(&mut self, address: &Address) -> Option<Id> {
-        let id = self.by_address.remove(address)?;
-        self.drop_row(id);
-        Some(id)
+    /// Drops every binding of an address: its account is gone.
+    pub fn forget(&mut self, address: &Address) {
+        if let Some(id) = self.by_address.remove(address) {
+            self.drop_row(id);
+        }
     }
 
     /// Every address that has bindings.

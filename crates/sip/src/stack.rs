@@ -353,9 +353,8 @@ impl Stack {
     pub fn load(&mut self, now: Instant, address: Address, rows: &[registrar::Row]) {
         let read = |row| Binding::from_row(row, &self.epoch, &self.config.listeners);
         let bindings = rows.iter().filter_map(read).filter(|binding| binding.expires > now).collect();
-        if let Some((id, first)) = self.registrar.load(address, bindings) {
-            self.timers.set(Timer::Binding(id), first);
-        }
+        self.registrar.load(address, bindings);
+        self.watch_bindings();
     }
 
     /// Where an address at home here is reached, the most preferred first.
@@ -400,11 +399,10 @@ impl Stack {
         let gone = |address: &&Address| self.directory.get(address).is_none();
         let gone: Vec<Address> = self.registrar.addresses().filter(gone).cloned().collect();
         for address in gone {
-            if let Some(id) = self.registrar.forget(&address) {
-                self.timers.cancel(Timer::Binding(id));
-            }
+            self.registrar.forget(&address);
             self.save(now, &address, None);
         }
+        self.watch_bindings();
     }
 
     /// Other accounts than before are locked.
@@ -497,9 +495,10 @@ impl Stack {
         for owner in self.table.waiting_on_stream(conn) {
             self.way_failed(now, owner);
         }
-        for (row, address, next) in self.registrar.closed(conn) {
-            self.row_changed(now, row, &address, next);
+        for address in self.registrar.closed(conn) {
+            self.save(now, &address, None);
         }
+        self.watch_bindings();
     }
 
     /// The other end is not there. What was answered before does not tell against it.

@@ -96,8 +96,8 @@ pub enum Timer {
     Serial(Id),
     /// INVITE client: the CANCEL had no effect (RFC 3261 §9.1).
     Cancelled(Id),
-    /// Registrar: the first binding of this row ends.
-    Binding(Id),
+    /// Registrar: a binding may have ended.
+    Bindings,
     /// A question was not answered.
     Asked(Id),
     /// The disk did not take something: it is tried again.

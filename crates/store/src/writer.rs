@@ -11,9 +11,13 @@ use sqlx::Connection as _;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+
+/// After how long without a question the database's pages are given back.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// Owns the connection that writes.
 pub(crate) struct Writer {
@@ -56,7 +60,13 @@ impl Writer {
     async fn gather(&mut self) -> Batch {
         let mut batch = Batch::default();
         while batch.writes.is_empty() {
-            let order = self.orders.recv().await;
+            let order = match timeout(IDLE, self.orders.recv()).await {
+                Ok(order) => order,
+                Err(_) => {
+                    self.rest().await;
+                    self.orders.recv().await
+                }
+            };
             self.take(order, &mut batch);
             if batch.last {
                 return batch;
@@ -73,6 +83,14 @@ impl Writer {
             }
         }
         batch
+    }
+
+    /// Gives back the pages that the database keeps in memory: they are in the system's cache, too.
+    async fn rest(&mut self) {
+        if let (Dialect::Sqlite, Some(connection)) = (self.location.dialect, &mut self.connection) {
+            // It is a courtesy: the next commit shows whether the database is well.
+            let _ = sqlx::raw_sql("PRAGMA shrink_memory").execute(connection).await;
+        }
     }
 
     fn take(&self, order: Option<Order>, batch: &mut Batch) {

@@ -78,8 +78,8 @@ impl Stack {
         if !self.table.takes(arrival.peer.ip(), request.bytes().len()) {
             return Err(Refusal::Overload);
         }
-        let first = self.registrar.apply(address, &changes, &origin, &self.config.rules, now)?;
-        self.watch_bindings(first);
+        self.registrar.apply(address, &changes, &origin, &self.config.rules, now)?;
+        self.watch_bindings();
         // Written now, as the request is at hand; it leaves when the disk has the bindings.
         let bytes = self.registered(now, &arrival, request, address);
         let server = self.begin(now, arrival, request, None);
@@ -90,9 +90,11 @@ impl Stack {
         Ok(())
     }
 
-    fn watch_bindings(&mut self, first: Option<(Id, Instant)>) {
-        if let Some((row, first)) = first {
-            self.timers.set(Timer::Binding(row), first);
+    /// The clock of whichever binding ends first.
+    pub(super) fn watch_bindings(&mut self) {
+        match self.registrar.next_end() {
+            Some(first) => self.timers.set(Timer::Bindings, first),
+            None => drop(self.timers.cancel(Timer::Bindings)),
         }
     }
 

@@ -6,7 +6,6 @@ use crate::slab::Id;
 use crate::trace::Note;
 use crate::transaction::{Fired, Timer};
 use std::time::Instant;
-use wire::Address;
 
 impl Stack {
     pub(super) fn fired(&mut self, now: Instant, timer: Timer) {
@@ -14,7 +13,7 @@ impl Stack {
             Timer::C(id) => self.rang_too_long(now, id),
             Timer::Serial(id) => self.group_had_its_time(now, id),
             Timer::Cancelled(id) => self.give_up_client(now, id),
-            Timer::Binding(id) => self.binding_ends(now, id),
+            Timer::Bindings => self.bindings_end(now),
             Timer::Dialling(id) => self.refused(now, id, "no answer"),
             Timer::Asked(id) => self.not_answered(now, id),
             Timer::Storage => self.try_to_save(now),
@@ -106,17 +105,10 @@ impl Stack {
         self.client_ended(now, id, Some(code));
     }
 
-    fn binding_ends(&mut self, now: Instant, id: Id) {
-        let Some((address, next)) = self.registrar.expire(id, now) else { return };
-        self.row_changed(now, id, &address, next);
-    }
-
-    /// Bindings have ended; `next`: when the next one does.
-    pub(super) fn row_changed(&mut self, now: Instant, row: Id, address: &Address, next: Option<Instant>) {
-        match next {
-            Some(next) => self.timers.set(Timer::Binding(row), next),
-            None => drop(self.timers.cancel(Timer::Binding(row))),
+    fn bindings_end(&mut self, now: Instant) {
+        while let Some(address) = self.registrar.ended(now) {
+            self.save(now, &address, None);
         }
-        self.save(now, address, None);
+        self.watch_bindings();
     }
 }

@@ -11,6 +11,7 @@ mod gruu;
 mod hangup;
 mod house;
 mod media;
+mod memory;
 mod network;
 mod nonsense;
 mod oddities;
