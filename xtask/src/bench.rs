@@ -10,10 +10,10 @@ mod xdp;
 use crate::install;
 use crate::shell::{cargo, run};
 use anyhow::{Context, Result, bail};
-use case::{Case, Service};
+use case::{Case, Measure, Service, Setting};
 use server::{Kind, Server};
 use std::time::Duration;
-use table::Figures;
+use table::{Figure, Figures};
 
 const USAGE: &str =
     "usage: cargo xtask bench turn|sip|xmpp|xdp [--quick] [--runs N] [--only SERVER] [--write]";
@@ -93,33 +93,88 @@ fn read(arguments: &[String]) -> Result<Wish> {
 }
 
 /// Every case once on every server. They run side by side, so that each case is done on one right after the other:
-/// what else the machine has to do then weighs on all alike. What is held is measured on a server that has done
-/// nothing else.
+/// what else the machine has to do then weighs on all alike. What is held is measured on servers that have done
+/// nothing else, and what takes long is done once.
 fn round(number: usize, kinds: &[Kind], cases: &[Case], figures: &mut Figures) -> Result<()> {
-    let servers = kinds.iter().map(|kind| Server::start(*kind)).collect::<Result<Vec<_>>>()?;
-    std::thread::sleep(SETTLE);
-    for (i, case) in cases.iter().filter(|case| !case.is_memory()).enumerate() {
-        for j in 0..servers.len() {
-            // Each goes first as often as the others.
-            one(&servers[(number + i + j) % servers.len()], case, figures)?;
+    for setting in [Setting::Usual, Setting::Open, Setting::Two, Setting::Tls] {
+        let cases: Vec<&Case> = cases.iter().filter(|case| case.setting == setting).collect();
+        let quick = |case: &&&Case| matches!(case.measure, Measure::Time | Measure::Wait);
+        let quick: Vec<&Case> = cases.iter().filter(quick).copied().collect();
+        compare(number, kinds, (setting, &quick), figures)?;
+        let held: Vec<&Case> = cases.iter().filter(|case| case.is_held()).copied().collect();
+        match held.first().and_then(|case| case.before.as_deref()) {
+            Some(before) if number == 0 => memory(kinds, &held, Some(before), figures)?,
+            Some(_) => {}
+            None => held.iter().try_for_each(|case| memory(kinds, &[case], None, figures))?,
         }
-    }
-    servers.into_iter().try_for_each(Server::stop)?;
-    for case in cases.iter().filter(|case| case.is_memory()) {
-        for kind in kinds.iter().filter(|kind| kind.takes_part(case)) {
-            let server = Server::start(*kind)?;
-            one(&server, case, figures)?;
-            server.stop()?;
+        let stalled: Vec<&Case> = cases.into_iter().filter(|case| case.measure == Measure::Stall).collect();
+        if number == 0 && !stalled.is_empty() {
+            stall(kinds, (setting, &stalled), figures)?;
         }
     }
     Ok(())
 }
 
-fn one(server: &Server, case: &Case, figures: &mut Figures) -> Result<()> {
-    if server.kind.takes_part(case) {
-        let figure = measure::case(server, case)?;
-        println!("  {:<30} {:<64} {}", server.kind.name(), case.title, figure.line(case));
-        figures.add(server.kind, case, &figure);
+/// Starts the servers that take part in any of these cases, and lets them come to rest.
+fn start(kinds: &[Kind], setting: Setting, cases: &[&Case]) -> Result<Vec<Server>> {
+    let taking = kinds.iter().filter(|kind| cases.iter().any(|case| kind.takes_part(case)));
+    let servers = taking.map(|kind| Server::start(*kind, setting)).collect::<Result<Vec<_>>>()?;
+    if !servers.is_empty() {
+        std::thread::sleep(SETTLE);
+    }
+    Ok(servers)
+}
+
+fn compare(
+    number: usize,
+    kinds: &[Kind],
+    (setting, cases): (Setting, &[&Case]),
+    figures: &mut Figures,
+) -> Result<()> {
+    let servers = start(kinds, setting, cases)?;
+    for (i, case) in cases.iter().enumerate() {
+        for j in 0..servers.len() {
+            // Each goes first as often as the others.
+            let server = &servers[(number + i + j) % servers.len()];
+            if server.kind.takes_part(case) {
+                note(server.kind, case, &measure::case(server, case)?, figures);
+            }
+        }
+    }
+    servers.into_iter().try_for_each(Server::stop)
+}
+
+/// All servers do their work, and are looked at when all have held it for long enough; then comes the next case. What is
+/// done `before` is in no figure: it shakes off what a server holds of its start, and takes it to where it works.
+fn memory(kinds: &[Kind], cases: &[&Case], before: Option<&str>, figures: &mut Figures) -> Result<()> {
+    let Some(first) = cases.first() else { return Ok(()) };
+    let servers = start(kinds, first.setting, cases)?;
+    if let Some(before) = before {
+        servers.iter().try_for_each(|server| measure::prepare(server, before))?;
+        std::thread::sleep(first.hold());
+    }
+    for case in cases {
+        let taking: Vec<&Server> = servers.iter().filter(|server| server.kind.takes_part(case)).collect();
+        let held = taking.iter().map(|server| measure::begin(server, case)).collect::<Result<Vec<_>>>()?;
+        std::thread::sleep(case.hold());
+        for (server, held) in taking.iter().zip(held) {
+            note(server.kind, case, &held.end(case)?, figures);
+        }
+    }
+    servers.into_iter().try_for_each(Server::stop)
+}
+
+fn stall(kinds: &[Kind], (setting, cases): (Setting, &[&Case]), figures: &mut Figures) -> Result<()> {
+    for server in start(kinds, setting, cases)? {
+        for (case, figure) in cases.iter().zip(measure::stalled(&server, cases)?) {
+            note(server.kind, case, &figure, figures);
+        }
+        server.stop()?;
     }
     Ok(())
+}
+
+fn note(kind: Kind, case: &Case, figure: &Figure, figures: &mut Figures) {
+    println!("  {:<30} {:<64} {}", kind.name(), case.title, figure.line(case));
+    figures.add(kind, case, figure);
 }

@@ -78,8 +78,11 @@ pub(crate) fn for_tests() -> Result<()> {
 pub(crate) fn for_benches() -> Result<()> {
     for_build()?;
     packages(PEERS)?;
-    if !Path::new("/usr/lib/x86_64-linux-gnu/kamailio/modules/db_sqlite.so").exists() && has("apt-get") {
-        apt(&["kamailio-sqlite-modules"])?;
+    for (module, package) in [("db_sqlite", "kamailio-sqlite-modules"), ("tls", "kamailio-tls-modules")] {
+        let path = format!("/usr/lib/x86_64-linux-gnu/kamailio/modules/{module}.so");
+        if !Path::new(&path).exists() && has("apt-get") {
+            apt(&[package])?;
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 mod gso;
 mod plain;
+mod sip;
 
 use crate::options::Options;
 use crate::stun::{
@@ -25,12 +26,16 @@ const LISTENER: u64 = u64::MAX;
 
 /// Serves until it is ended.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    let how = options.get("how", "plain".to_owned())?;
+    if how.starts_with("sip") {
+        return sip::run(socket(options.server()?)?, how == "sip");
+    }
     let mut floor = Floor::new(options.server()?)?;
     let gather = Duration::from_micros(options.get("gather", 0)?);
-    match options.get("how", "plain".to_owned())?.as_str() {
+    match how.as_str() {
         "plain" => floor.serve(gather, &mut plain::Plain::new()),
         "gso" => floor.serve(gather, &mut gso::Gso::new()),
-        other => bail!("--how plain or gso, not {other}"),
+        other => bail!("--how plain, gso, sip or sip-open, not {other}"),
     }
 }
 

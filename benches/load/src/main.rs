@@ -30,13 +30,16 @@ usage: load COMMAND --server ADDRESS:PORT [--name value …]
   turn-idle      allocations that stay          --clients N
   turn-strangers Allocates without credential   --units N --window N
   sip-options    OPTIONS to the server itself   --units N --window N
-  sip-register   registrations with digest      --units N --window N [--users N] [--first N]
-  sip-call       INVITE … BYE through the proxy --units N --window N [--users N] [--first N]
+  sip-register   registrations with digest      --units N --window N [--users N] [--first N] [--rate N]
+                                                 [--before yes] [--tls yes [--clients N]]
+  sip-call       INVITE … BYE through the proxy --units N --window N [--users N] [--first N] [--rate N]
+                                                 [--closed yes: the preferred contact is a closed port]
+  sip-idle       TLS connections that stand     --clients N --tls yes
   xmpp-login     TLS, SCRAM-SHA-1, binding      --units N --window N
   xmpp-chat      messages between pairs         --units N --clients N --window N
   xmpp-idle      logged-in connections          --clients N
 
-  floor          serves as the least that a server could do, at --server --how plain|gso [--gather MICROSECONDS]
+  floor          serves as the least that a server could do, at --server --how plain|gso|sip|sip-open [--gather MICROSECONDS]
   accounts       the accounts for a server      --users N --for parlour|kamailio|prosody --to FILE
 
 Accounts are load0@DOMAIN, load1@DOMAIN …, all with --password; --domain is bench.example unless given.
@@ -67,6 +70,7 @@ fn work() -> Result<()> {
         "sip-options" => sip::options(&options),
         "sip-register" => sip::register(&options),
         "sip-call" => sip::call::run(&options),
+        "sip-idle" => sip::idle(&options),
         "xmpp-login" => xmpp::login(&options),
         "xmpp-chat" => xmpp::chat(&options),
         "xmpp-idle" => xmpp::idle(&options),

@@ -40,6 +40,11 @@ impl Tls {
         Ok(Self { socket, session: ClientConnection::new(Arc::clone(config), name)? })
     }
 
+    /// Whether the handshake is done.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.session.is_handshaking()
+    }
+
     /// Queues bytes, and sends what the kernel takes.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.session.writer().write_all(bytes)?;

@@ -1,5 +1,7 @@
 //! What is measured: each case is one call of the load generator.
 
+use std::time::Duration;
+
 /// Whose benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Service {
@@ -18,7 +20,7 @@ pub(crate) struct Goal {
 /// What a goal is measured by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
-    /// The peer from Debian.
+    /// The peer from Debian, in the setting to compare with.
     Peer,
     /// The cheapest of the bare forwarders.
     BestFloor,
@@ -30,6 +32,32 @@ pub(crate) enum Mark {
     Fixed,
 }
 
+/// How the servers of a case are set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Setting {
+    /// One worker, which asks for passwords.
+    Usual,
+    /// Calls are not asked for a password.
+    Open,
+    /// Two workers on both cores, which they share with the generator.
+    Two,
+    /// With TLS, where that is not so anyway.
+    Tls,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Measure {
+    /// Processor time for each unit.
+    Time,
+    /// Memory for each unit, after so many seconds: until what is not held is forgotten.
+    Memory(u64),
+    /// How long half of the units took.
+    Wait,
+    /// How many units fail while the database is held by another process.
+    Stall,
+}
+
 /// One row of the table.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
@@ -39,8 +67,10 @@ pub(crate) struct Case {
     pub(crate) load: String,
     /// Over TLS: it goes to the other port.
     pub(crate) tls: bool,
-    /// For memory: how long to wait until what is not held is forgotten, in seconds.
-    pub(crate) hold: Option<u64>,
+    pub(crate) measure: Measure,
+    pub(crate) setting: Setting,
+    /// What is done before memory is looked at, and before it is held; the cases behind it follow on the same servers.
+    pub(crate) before: Option<String>,
     /// What is to be reached.
     pub(crate) goal: Option<Goal>,
     /// Whether a bare forwarder can do it.
@@ -49,7 +79,16 @@ pub(crate) struct Case {
 
 impl Case {
     fn work(title: &'static str, load: String) -> Self {
-        Self { title, load, tls: false, hold: None, goal: None, bare: false }
+        Self {
+            title,
+            load,
+            tls: false,
+            measure: Measure::Time,
+            setting: Setting::Usual,
+            before: None,
+            goal: None,
+            bare: false,
+        }
     }
 
     fn over_tls(title: &'static str, load: String) -> Self {
@@ -57,7 +96,7 @@ impl Case {
     }
 
     fn memory(self, hold: u64) -> Self {
-        Self { hold: Some(hold), ..self }
+        Self { measure: Measure::Memory(hold), ..self }
     }
 
     /// To be compared with the bare forwarders.
@@ -69,9 +108,35 @@ impl Case {
         Self { goal: Some(Goal { factor, of }), ..self }
     }
 
-    /// Whether memory is measured, not processor time.
-    pub(crate) fn is_memory(&self) -> bool {
-        self.hold.is_some()
+    fn with(self, setting: Setting) -> Self {
+        Self { setting, ..self }
+    }
+
+    fn measuring(self, measure: Measure) -> Self {
+        Self { measure, ..self }
+    }
+
+    /// Whether memory is measured.
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self.measure, Measure::Memory(_))
+    }
+
+    /// For how long it is held.
+    pub(crate) fn hold(&self) -> Duration {
+        match self.measure {
+            Measure::Memory(seconds) => Duration::from_secs(seconds),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// What a figure of it is in.
+    pub(crate) fn unit(&self) -> &'static str {
+        match self.measure {
+            Measure::Time => "µs",
+            Measure::Memory(_) => "KiB",
+            Measure::Wait => "ms",
+            Measure::Stall => "failed",
+        }
     }
 }
 
@@ -161,25 +226,75 @@ fn turn(n: impl Fn(usize, usize) -> usize) -> Vec<Case> {
     ]
 }
 
+const REFRESH: &str = "SIP REGISTER with digest, 401 and 200, refresh (registration)";
 /// The case that tells how contacts are written.
 pub(crate) const NEW_CONTACT: &str = "SIP REGISTER with digest, 401 and 200, new contact (registration)";
 
 fn sip(n: impl Fn(usize, usize) -> usize) -> Vec<Case> {
     let register = |units, users| format!("sip-register --units {units} --users {users} --window 64");
-    let (some, all) = (n(8_000, 4_000), n(SIP_CONTACTS, 4_000));
+    let refresh = |units| format!("{} --before yes", register(units, 1_000));
+    let call = |units| format!("sip-call --units {units} --users {SIP_CALLERS} --first {SIP_CONTACTS}");
+    let (some, half) = (n(8_000, 4_000), n(SIP_CONTACTS / 2, 4_000));
+    let (two, calls) = (n(20_000, 4_000), n(6_000, 1_000));
     vec![
         Case::work(
             "SIP OPTIONS to the server (request)",
             format!("sip-options --units {}", n(40_000, 10_000)),
-        ),
-        Case::work("SIP REGISTER with digest, 401 and 200, refresh (registration)", register(some, 1_000)),
-        Case::work(
-            "SIP call, 407, INVITE to BYE (call)",
-            format!("sip-call --units {} --users {SIP_CALLERS} --first {SIP_CONTACTS}", n(6_000, 1_000)),
-        ),
+        )
+        .bare()
+        .goal(0.65, Mark::Peer),
+        Case::work(REFRESH, refresh(n(20_000, 4_000))).bare().goal(0.5, Mark::Peer),
+        Case::work("SIP call, 407, INVITE to BYE (call)", call(calls)).bare().goal(0.35, Mark::Peer),
         // The last one: Kamailio writes new contacts back after a minute, and does little else meanwhile.
-        Case::work(NEW_CONTACT, register(some, some)),
-        Case::work("registered SIP contact", register(all, all)).memory(40),
+        Case::work(NEW_CONTACT, register(some, some)).goal(0.5, Mark::Peer),
+        Case::work("SIP call without a password, INVITE to BYE (call)", call(calls))
+            .with(Setting::Open)
+            .bare()
+            .goal(0.5, Mark::Peer),
+        Case::over_tls(
+            "SIP REGISTER on standing TLS connections, 401 and 200, refresh (registration)",
+            format!("{} --tls yes --clients 50", refresh(n(10_000, 2_000))),
+        )
+        .with(Setting::Tls)
+        .goal(0.55, Mark::Peer),
+        Case::work(
+            "two workers: SIP REGISTER with digest, 401 and 200, refresh (registration)",
+            refresh(two),
+        )
+        .with(Setting::Two)
+        .goal(0.5, Mark::Peer),
+        Case::work("two workers: SIP call, 407, INVITE to BYE (call)", call(calls))
+            .with(Setting::Two)
+            .goal(0.35, Mark::Peer),
+        Case {
+            before: Some(register(half, half)),
+            ..Case::work("registered SIP contact", format!("{} --first {half}", register(half, half)))
+        }
+        .with(Setting::Tls)
+        .memory(40)
+        .goal(0.49, Mark::Fixed),
+        Case::over_tls("idle TLS connection", format!("sip-idle --tls yes --clients {}", n(2_000, 300)))
+            .with(Setting::Tls)
+            .memory(3)
+            .goal(12.0, Mark::Fixed),
+        Case::work(
+            "next target after a closed UDP port (ms until it rings)",
+            format!("sip-call --units 50 --window 1 --users 100 --first {SIP_CONTACTS} --closed yes"),
+        )
+        .measuring(Measure::Wait)
+        .goal(20.0, Mark::Fixed),
+        Case::work(
+            "database stalled for 10 s: registrations refreshed, 400/s (failed)",
+            "sip-register --units 5600 --users 1000 --window 4000 --before yes --rate 400".to_owned(),
+        )
+        .measuring(Measure::Stall)
+        .goal(0.0, Mark::Fixed),
+        Case::work(
+            "database stalled for 10 s: calls with 407, 50/s (failed)",
+            format!("{} --rate 50 --window 600", call(700)),
+        )
+        .measuring(Measure::Stall)
+        .goal(0.0, Mark::Fixed),
     ]
 }
 

@@ -1,19 +1,23 @@
 //! Runs the load generator against a server, and reads from `/proc` what the server spent and holds.
 
-use crate::bench::case::Case;
+use crate::bench::case::{Case, Measure};
 use crate::bench::server::Server;
 use crate::bench::table::Figure;
 use crate::shell;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-/// The server has this core for itself, the generator that one.
+/// The server has this core for itself, or shares both; the generator has that one.
 pub(crate) const SERVER_CORE: &str = "0";
+pub(crate) const BOTH_CORES: &str = "0,1";
 const LOAD_CORE: &str = "1";
+/// For how long the database is held while calls and registrations go on, and after how long that begins.
+const STALL: Duration = Duration::from_secs(10);
+const BEFORE_STALL: Duration = Duration::from_secs(2);
 
 /// Whether there is a core for each.
 pub(crate) fn two_cores() -> Result<()> {
@@ -25,27 +29,96 @@ pub(crate) fn two_cores() -> Result<()> {
 
 /// Runs one case.
 pub(crate) fn case(server: &Server, case: &Case) -> Result<Figure> {
-    let arguments: Vec<&str> = case.load.split(' ').collect();
-    let mut load = Load::start(server, &arguments, case.tls)?;
+    begin(server, case)?.end(case)
+}
+
+/// Does what comes before a case.
+pub(crate) fn prepare(server: &Server, words: &str) -> Result<()> {
+    let mut load = Load::start(server, &words.split(' ').collect::<Vec<_>>(), false)?;
     load.expect_ready()?;
+    load.go_on()?;
+    load.line()?;
+    load.end()
+}
+
+/// A case whose work is done; what the server holds is still held.
+pub(crate) struct Held<'a> {
+    server: &'a Server,
+    load: Load,
+    result: Value,
+    spent: f64,
+    memory: f64,
+}
+
+/// Does the work of a case.
+pub(crate) fn begin<'a>(server: &'a Server, case: &Case) -> Result<Held<'a>> {
+    let mut load = ready(server, case)?;
     let (time, memory) = (processor_time(server.id())?, memory(server.id())?);
     load.go_on()?;
     let result = load.line()?;
+    let spent = processor_time(server.id())?.since(time);
+    Ok(Held { server, load, result, spent, memory })
+}
+
+impl Held<'_> {
+    /// Measures what is held, and lets it go.
+    pub(crate) fn end(self, case: &Case) -> Result<Figure> {
+        let all = match case.measure {
+            Measure::Memory(_) => memory(self.server.id())? - self.memory,
+            _ => self.spent,
+        };
+        self.load.end()?;
+        let mut figure = figure(&self.result)?;
+        figure.each = match case.measure {
+            Measure::Wait => figure.median / 1000.0,
+            _ => all / (figure.units as f64).max(1.0),
+        };
+        Ok(figure)
+    }
+}
+
+/// Runs several cases at once while another process holds the server's database.
+pub(crate) fn stalled(server: &Server, cases: &[&Case]) -> Result<Vec<Figure>> {
+    let mut loads = cases.iter().map(|case| ready(server, case)).collect::<Result<Vec<_>>>()?;
+    loads.iter_mut().try_for_each(Load::go_on)?;
+    std::thread::sleep(BEFORE_STALL);
+    hold(&server.database)?;
+    let mut figures = Vec::new();
+    for mut load in loads {
+        let result = load.line()?;
+        load.end()?;
+        let mut figure = figure(&result)?;
+        figure.each = figure.failures as f64;
+        figures.push(figure);
+    }
+    Ok(figures)
+}
+
+/// Holds a database so that nobody can write it, nor read it where readers wait for writers.
+fn hold(database: &Path) -> Result<()> {
+    let mut command = Command::new("sqlite3");
+    let mut child = command.arg(database).stdin(Stdio::piped()).spawn().context("sqlite3")?;
+    let mut input = child.stdin.take().context("the input of sqlite3")?;
+    writeln!(input, ".timeout 5000\nBEGIN EXCLUSIVE;")?;
+    std::thread::sleep(STALL);
+    writeln!(input, "ROLLBACK;")?;
+    drop(input);
+    if child.wait()?.success() { Ok(()) } else { bail!("the database could not be held") }
+}
+
+fn ready(server: &Server, case: &Case) -> Result<Load> {
+    let arguments: Vec<&str> = case.load.split(' ').collect();
+    let mut load = Load::start(server, &arguments, case.tls)?;
+    load.expect_ready()?;
+    Ok(load)
+}
+
+fn figure(result: &Value) -> Result<Figure> {
     let number = |name: &str| result[name].as_f64().with_context(|| format!("{name} in {result}"));
-    let units = number("units")?;
-    let spent = match case.hold {
-        None => processor_time(server.id())?.since(time),
-        Some(seconds) => {
-            std::thread::sleep(Duration::from_secs(seconds));
-            self::memory(server.id())? - memory
-        }
-    };
-    load.end()?;
-    let failures = result["failures"].as_u64().context("failures")?;
     Ok(Figure {
-        each: spent / units.max(1.0),
-        units: units as u64,
-        failures,
+        each: 0.0,
+        units: number("units")? as u64,
+        failures: result["failures"].as_u64().context("failures")?,
         seconds: number("seconds")?,
         median: number("median")?,
         slowest: number("slowest")?,

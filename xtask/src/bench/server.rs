@@ -1,7 +1,7 @@
 //! The servers: Parlour, and its peers as Debian packages them, each with its files in a folder of its own.
 
-use crate::bench::case::{Case, NEW_CONTACT, Service, users};
-use crate::bench::measure::{self, SERVER_CORE, binary, pinned};
+use crate::bench::case::{Case, Measure, NEW_CONTACT, Service, Setting, users};
+use crate::bench::measure::{self, BOTH_CORES, SERVER_CORE, binary, pinned};
 use crate::shell::{self, root};
 use anyhow::{Context, Result, bail};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     FloorPlain,
     /// A bare forwarder: batches in and out.
     FloorGso,
+    /// A bare forwarder of SIP.
+    FloorSip,
     /// As packaged.
     Kamailio,
     /// With its fast allocator.
@@ -50,9 +52,13 @@ impl Kind {
                 Self::FloorPlain,
                 Self::FloorGso,
             ],
-            Service::Sip => {
-                &[Self::Parlour(Service::Sip), Self::Kamailio, Self::KamailioFast, Self::KamailioThrough]
-            }
+            Service::Sip => &[
+                Self::Parlour(Service::Sip),
+                Self::Kamailio,
+                Self::KamailioFast,
+                Self::KamailioThrough,
+                Self::FloorSip,
+            ],
             Service::Xmpp => &[Self::Parlour(Service::Xmpp), Self::Prosody, Self::ProsodyGenerational],
         }
     }
@@ -64,6 +70,7 @@ impl Kind {
             Self::Coturn => "coturn",
             Self::FloorPlain => "bare recvfrom, sendto",
             Self::FloorGso => "bare recvmmsg, GSO",
+            Self::FloorSip => "bare forwarder",
             Self::Kamailio => "Kamailio",
             Self::KamailioFast => "Kamailio -x fm",
             Self::KamailioThrough => "Kamailio -x fm, written through",
@@ -72,12 +79,17 @@ impl Kind {
         }
     }
 
-    /// Whether it is asked for this case: how contacts are written makes a difference in one only, and a bare forwarder
-    /// can do no more than forward.
+    /// Whether it is asked for this case: how contacts are written makes a difference in one only, a bare forwarder can do
+    /// no more than forward, and Kamailio's package calls all contacts at once, so that it needs no next one.
     pub(crate) fn takes_part(self, case: &Case) -> bool {
         match self {
             Self::KamailioThrough => case.title == NEW_CONTACT,
-            Self::FloorPlain | Self::FloorGso => case.bare,
+            Self::Kamailio => {
+                matches!(case.measure, Measure::Time) && case.setting != Setting::Two
+                    || case.is_held() && !case.tls
+            }
+            Self::KamailioFast => case.measure != Measure::Wait,
+            Self::FloorPlain | Self::FloorGso | Self::FloorSip => case.bare,
             Self::ParlourGathering => case.load.contains("--rate"),
             _ => true,
         }
@@ -87,7 +99,7 @@ impl Kind {
         match self {
             Self::Parlour(service) => service,
             Self::ParlourGathering | Self::Coturn | Self::FloorPlain | Self::FloorGso => Service::Turn,
-            Self::Kamailio | Self::KamailioFast | Self::KamailioThrough => Service::Sip,
+            Self::Kamailio | Self::KamailioFast | Self::KamailioThrough | Self::FloorSip => Service::Sip,
             Self::Prosody | Self::ProsodyGenerational => Service::Xmpp,
         }
     }
@@ -101,6 +113,8 @@ pub(crate) struct Server {
     pub(crate) plain: SocketAddr,
     /// Where it listens with TLS.
     pub(crate) tls: SocketAddr,
+    /// The file of its database, where it has one.
+    pub(crate) database: PathBuf,
 }
 
 /// What a server is started with.
@@ -108,11 +122,16 @@ struct Place {
     folder: PathBuf,
     plain: u16,
     tls: u16,
+    setting: Setting,
 }
 
 impl Place {
     fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    fn workers(&self) -> u8 {
+        if self.setting == Setting::Two { 2 } else { 1 }
     }
 
     fn text(&self, name: &str) -> String {
@@ -122,19 +141,21 @@ impl Place {
 
 impl Server {
     /// Starts a server with an empty memory, and waits until it answers.
-    pub(crate) fn start(kind: Kind) -> Result<Self> {
+    pub(crate) fn start(kind: Kind, setting: Setting) -> Result<Self> {
         let folder = root().join("target/bench").join(kind.name().replace([' ', ','], "-").to_lowercase());
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
         }
         std::fs::create_dir_all(&folder)?;
-        let place = Place { folder, plain: free_port()?, tls: free_port()? };
+        let place = Place { folder, plain: free_port()?, tls: free_port()?, setting };
         let line = match kind {
             Kind::Parlour(service) => parlour(&place, service, "")?,
             Kind::ParlourGathering => parlour(&place, Service::Turn, "gathering = \"500us\"\n")?,
             Kind::Coturn => peers::coturn(&place)?,
             Kind::FloorPlain => floor(&place, "plain")?,
             Kind::FloorGso => floor(&place, "gso")?,
+            Kind::FloorSip if setting == Setting::Open => floor(&place, "sip-open")?,
+            Kind::FloorSip => floor(&place, "sip")?,
             Kind::Kamailio => peers::kamailio(&place, "qm", 2)?,
             Kind::KamailioFast => peers::kamailio(&place, "fm", 2)?,
             Kind::KamailioThrough => peers::kamailio(&place, "fm", 1)?,
@@ -142,7 +163,8 @@ impl Server {
             Kind::ProsodyGenerational => peers::prosody(&place, "gc = { mode = \"generational\" }")?,
         };
         let log = std::fs::File::create(place.file("output.log"))?;
-        let child = pinned(SERVER_CORE, &line[0])
+        let cores = if setting == Setting::Two { BOTH_CORES } else { SERVER_CORE };
+        let child = pinned(cores, &line[0])
             .args(&line[1..])
             .current_dir(&place.folder)
             .stdin(Stdio::null())
@@ -151,7 +173,11 @@ impl Server {
             .spawn()
             .with_context(|| line[0].clone())?;
         let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut server = Self { kind, child, plain: at(place.plain), tls: at(place.tls) };
+        let database = match kind {
+            Kind::Parlour(_) => place.file("house/data/parlour.db"),
+            _ => place.file("kamailio.db"),
+        };
+        let mut server = Self { kind, child, plain: at(place.plain), tls: at(place.tls), database };
         server.wait(&place)?;
         Ok(server)
     }
@@ -269,14 +295,16 @@ fn parlour_config(place: &Place, service: Service, extra: &str) -> Result<String
     let (turn, turn_tls) = ports(Service::Turn)?;
     let (sip, sip_tls) = ports(Service::Sip)?;
     let (xmpp, xmpp_tls) = ports(Service::Xmpp)?;
+    let workers = place.workers();
+    let open = if place.setting == Setting::Open { "authenticate = false\n" } else { "" };
     Ok(format!(
         "[[domains]]\nname = \"{DOMAIN}\"\n\n[storage]\nurl = \"sqlite:data/parlour.db\"\n\n\
-         [network]\nworkers = 1\n\n\
+         [network]\nworkers = {workers}\n\n\
          [tls]\ncertificate = \"data/certs/{DOMAIN}.pem\"\nkey = \"data/certs/{DOMAIN}.key\"\n\n\
          [turn]\nudp = [\"127.0.0.1:{turn}\"]\ntls = [\"127.0.0.1:{turn_tls}\"]\nrelay-ports = \"10000-20999\"\n\
          limits = {{ strangers = 0 }}\n\
          allow-peers = [\"127.0.0.0/8\"]\n{extra}\n\
-         [sip]\nudp = [\"127.0.0.1:{sip}\"]\ntls = [\"127.0.0.1:{sip_tls}\"]\n\n\
+         [sip]\nudp = [\"127.0.0.1:{sip}\"]\ntls = [\"127.0.0.1:{sip_tls}\"]\n{open}\n\
          [xmpp]\nclient = [\"127.0.0.1:{xmpp}\"]\nclient-tls = [\"127.0.0.1:{xmpp_tls}\"]\n"
     ))
 }

@@ -1,6 +1,6 @@
 //! Figures gathered over the rounds, and the Markdown table made of them.
 
-use crate::bench::case::{Case, Mark};
+use crate::bench::case::{Case, Mark, Measure};
 use crate::bench::server::Kind;
 use anyhow::{Context, Result};
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ pub(crate) struct Figure {
 impl Figure {
     /// In one line.
     pub(crate) fn line(&self, case: &Case) -> String {
-        let unit = if case.is_memory() { "KiB" } else { "µs" };
+        let unit = case.unit();
         let rate = self.units as f64 / self.seconds;
         let trip = match self.median {
             0.0 => String::new(),
@@ -34,6 +34,18 @@ impl Figure {
             self.units,
             self.failures
         )
+    }
+}
+
+/// What the figures of each table are.
+const TABLES: [&str; 3] = ["µs of processor time for each", "KiB of memory for each", "when something fails"];
+
+/// In which of them a row is.
+const fn table_of(measure: Measure) -> usize {
+    match measure {
+        Measure::Time => 0,
+        Measure::Memory(_) => 1,
+        Measure::Wait | Measure::Stall => 2,
     }
 }
 
@@ -55,19 +67,21 @@ impl Figures {
     /// One row for each case, one column for each server; behind each peer how many times the first one's figure it is.
     pub(crate) fn markdown(&self, cases: &[Case]) -> String {
         let mut text = String::new();
-        for memory in [false, true] {
-            let rows: Vec<&Case> = cases.iter().filter(|case| case.is_memory() == memory).collect();
+        for (place, what) in TABLES.into_iter().enumerate() {
+            let rows: Vec<&Case> = cases.iter().filter(|case| table_of(case.measure) == place).collect();
             if rows.is_empty() {
                 continue;
             }
-            let what = if memory { "KiB of memory for each" } else { "µs of processor time for each" };
-            let names: Vec<&str> = self.kinds.iter().map(|kind| kind.name()).collect();
+            let taking =
+                |kind: &&Kind| rows.iter().any(|case| self.cells.contains_key(&(**kind, case.title)));
+            let kinds: Vec<&Kind> = self.kinds.iter().filter(taking).collect();
+            let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
             let goals = rows.iter().any(|case| case.goal.is_some());
             let last = if goals { " goal, and what was reached |" } else { "" };
             let _ = writeln!(text, "| {what} | {} |{last}", names.join(" | "));
             let _ = writeln!(text, "|---|{}", "---|".repeat(names.len() + usize::from(goals)));
             for case in rows {
-                let cells: Vec<String> = self.kinds.iter().map(|kind| self.cell(*kind, case)).collect();
+                let cells: Vec<String> = kinds.iter().map(|kind| self.cell(**kind, case)).collect();
                 let last = if goals { format!(" {} |", self.goal(case)) } else { String::new() };
                 let _ = writeln!(text, "| {} | {} |{last}", case.title, cells.join(" | "));
             }
@@ -83,7 +97,10 @@ impl Figures {
         let Some(own) = self.kinds.first().and_then(middle) else { return "—".into() };
         let (mark, name) = match goal.of {
             Mark::Fixed => (Some(1.0), ""),
-            Mark::Peer => (middle(&Kind::Coturn), " × coturn"),
+            Mark::Peer => match middle(&Kind::Coturn) {
+                Some(coturn) => (Some(coturn), " × coturn"),
+                None => (middle(&Kind::KamailioFast), " × Kamailio -x fm"),
+            },
             Mark::Plain => (middle(&Kind::FloorPlain), " × recvfrom"),
             Mark::Gso => (middle(&Kind::FloorGso), " × GSO"),
             Mark::BestFloor => {
@@ -106,15 +123,18 @@ impl Figures {
 
     fn cell(&self, kind: Kind, case: &Case) -> String {
         let Some(figures) = self.cells.get(&(kind, case.title)) else { return "—".into() };
+        let failures: u64 = figures.iter().map(|figure| figure.failures).sum();
+        let units: u64 = figures.iter().map(|figure| figure.units).sum::<u64>() + failures;
+        if case.measure == Measure::Stall {
+            return format!("{failures} of {units}");
+        }
         let (low, middle, high) = spread(figures);
         let mut text = format!("{} [{}–{}]", digits(middle), digits(low), digits(high));
         if let Some(own) = self.cells.get(&(self.kinds[0], case.title)).filter(|_| kind != self.kinds[0]) {
             let _ = write!(text, ", ×{:.1}", middle / spread(own).1);
         }
-        let failures: u64 = figures.iter().map(|figure| figure.failures).sum();
         if failures > 0 {
-            let units: u64 = figures.iter().map(|figure| figure.units).sum();
-            let _ = write!(text, ", {failures} of {} failed", units + failures);
+            let _ = write!(text, ", {failures} of {units} failed");
         }
         text
     }

@@ -3,7 +3,7 @@
 use crate::options::Options;
 use crate::report::{Tally, measure};
 use crate::sip::message::Message;
-use crate::sip::{Exchange, Phone, Registrar, TRIES, Waiting};
+use crate::sip::{Exchange, Pace, Phone, Registrar, TRIES, Waiting};
 use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let (first, pairs) = (options.get("first", 0usize)?, (options.get("users", 200usize)? / 2).max(1));
     let limit = options.limit()?;
     let mut phone = Phone::new(options)?;
-    let registered = Registrar::new(&mut phone, first, pairs * 2).run(pairs * 2, 16, limit)?;
+    let mut registrar = Registrar::new(&mut phone, first, pairs * 2);
+    if options.flag("closed") {
+        registrar = registrar.with_closed_ports()?;
+    }
+    let registered = registrar.run(pairs * 2, 16, limit)?;
     ensure!(registered.failures == 0, "{} of the phones were not registered", registered.failures);
+    let pace = Pace::new(options)?;
     measure(|| {
         let calls = (0..units).map(|_| None).collect();
         let salt = std::process::id();
@@ -29,6 +34,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             calls,
             waiting: Waiting::new(),
             salt,
+            pace: pace.begin(),
+            trips: Vec::new(),
             tally: Tally::default(),
         }
         .run(window, limit)
@@ -38,6 +45,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// How far a call has come, on both sides.
 struct Call {
     exchange: Exchange,
+    /// When its last INVITE left first.
+    begun: Instant,
+    /// The called phone has had one.
+    rang: bool,
     /// The called side has seen the ACK.
     acknowledged: bool,
     /// The calling side has seen the end.
@@ -51,6 +62,9 @@ struct Calls<'a> {
     calls: Vec<Option<Call>>,
     waiting: Waiting,
     salt: u32,
+    pace: Pace,
+    /// How long each called phone waited for the first INVITE of its call, in nanoseconds.
+    trips: Vec<u64>,
     tally: Tally,
 }
 
@@ -59,11 +73,11 @@ impl Calls<'_> {
         let end = Instant::now() + limit;
         let (units, mut started) = (self.calls.len(), 0);
         while self.done() < units && Instant::now() < end {
-            while started < units && started - self.done() < window {
+            while started < units && started - self.done() < window && self.pace.lets(started) {
                 self.invite(started, 1, "")?;
                 started += 1;
             }
-            if let Some(text) = self.phone.receive() {
+            if let Some(text) = self.phone.receive()? {
                 let message = Message(&text);
                 let Some(number) = message.number().filter(|number| *number < units) else { continue };
                 match message.status() {
@@ -74,6 +88,7 @@ impl Calls<'_> {
             self.remind()?;
         }
         self.tally.failures += u64::try_from(units - self.done())?;
+        self.tally.trips(&mut self.trips);
         Ok(self.tally)
     }
 
@@ -89,7 +104,7 @@ impl Calls<'_> {
     /// Starts or goes on with a call; `extra` are further header fields.
     fn invite(&mut self, number: usize, cseq: u32, extra: &str) -> Result<()> {
         let (from, to) = self.names(number);
-        let Phone { here, domain, .. } = &self.phone;
+        let (here, domain) = (self.phone.here(0), &self.phone.domain);
         let (salt, length) = (self.salt, SDP.len());
         let request = format!(
             "INVITE sip:{to}@{domain} SIP/2.0\r\nVia: SIP/2.0/UDP {here};rport;branch=z9hG4bKi{salt}n{number}c{cseq}\r\n\
@@ -102,12 +117,15 @@ impl Calls<'_> {
     }
 
     fn start(&mut self, number: usize, cseq: u32, request: String) -> Result<()> {
-        self.phone.send(&request)?;
+        self.phone.send(0, &request)?;
         self.waiting.note(number);
-        let exchange = Exchange { request, sent: Instant::now(), tries: 1, cseq };
+        let begun = Instant::now();
+        let exchange = Exchange { request, sent: begun, tries: 1, cseq };
         match &mut self.calls[number] {
-            Some(call) => call.exchange = exchange,
-            none => *none = Some(Call { exchange, acknowledged: false, ended: false }),
+            Some(call) => (call.exchange, call.begun) = (exchange, begun),
+            none => {
+                *none = Some(Call { exchange, begun, rang: false, acknowledged: false, ended: false });
+            }
         }
         Ok(())
     }
@@ -145,7 +163,7 @@ impl Calls<'_> {
     /// Acknowledges a refusal (RFC 3261 §17.1.1.3).
     fn refused(&mut self, number: usize, message: Message<'_>) -> Result<()> {
         let (_, to) = self.names(number);
-        let Phone { domain, .. } = &self.phone;
+        let domain = &self.phone.domain;
         let ack = format!(
             "ACK sip:{to}@{domain} SIP/2.0\r\nVia: {}\r\nMax-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\n\
              CSeq: {} ACK\r\nContent-Length: 0\r\n\r\n",
@@ -155,7 +173,7 @@ impl Calls<'_> {
             message.header("Call-ID"),
             message.cseq().unwrap_or_default(),
         );
-        self.phone.send(&ack)
+        self.phone.send(0, &ack)
     }
 
     fn try_again(&mut self, number: usize, message: Message<'_>) -> Result<()> {
@@ -170,7 +188,7 @@ impl Calls<'_> {
     fn answered(&mut self, number: usize, message: Message<'_>) -> Result<()> {
         let cseq = message.cseq().unwrap_or_default();
         let ack = self.inside(number, message, "ACK", cseq);
-        self.phone.send(&ack)?;
+        self.phone.send(0, &ack)?;
         let bye = self.inside(number, message, "BYE", cseq + 1);
         self.start(number, cseq + 1, bye)
     }
@@ -180,7 +198,7 @@ impl Calls<'_> {
         let mut routes: Vec<&str> = message.headers("Record-Route").collect();
         routes.reverse();
         let routes: String = routes.iter().map(|route| format!("Route: {route}\r\n")).collect();
-        let (here, salt) = (self.phone.here, self.salt);
+        let (here, salt) = (self.phone.here(0), self.salt);
         format!(
             "{method} {} SIP/2.0\r\nVia: SIP/2.0/UDP {here};rport;branch=z9hG4bK{method}{salt}n{number}\r\n\
              Max-Forwards: 70\r\n{routes}From: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\n\
@@ -196,8 +214,11 @@ impl Calls<'_> {
     fn called(&mut self, number: usize, message: Message<'_>) -> Result<()> {
         match message.method() {
             "INVITE" => {
-                self.phone.send(&self.reply(message, "180 Ringing", ""))?;
-                self.phone.send(&self.reply(message, "200 OK", SDP))
+                self.note_ring(number);
+                let [ringing, answer] = [("180 Ringing", ""), ("200 OK", SDP)]
+                    .map(|(line, body)| self.reply(message, line, body));
+                self.phone.send(0, &ringing)?;
+                self.phone.send(0, &answer)
             }
             "ACK" => {
                 if let Some(call) = &mut self.calls[number] {
@@ -206,7 +227,17 @@ impl Calls<'_> {
                 self.settle(number);
                 Ok(())
             }
-            _ => self.phone.send(&self.reply(message, "200 OK", "")),
+            _ => {
+                let answer = self.reply(message, "200 OK", "");
+                self.phone.send(0, &answer)
+            }
+        }
+    }
+
+    fn note_ring(&mut self, number: usize) {
+        if let Some(call) = self.calls[number].as_mut().filter(|call| !call.rang) {
+            call.rang = true;
+            self.trips.push(u64::try_from(call.begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
         }
     }
 
@@ -225,7 +256,7 @@ impl Calls<'_> {
             "Call-ID: {}\r\nCSeq: {}\r\nContact: <sip:called@{}>\r\n{kind}Content-Length: {}\r\n\r\n{body}",
             message.header("Call-ID"),
             message.header("CSeq"),
-            self.phone.here,
+            self.phone.here(0),
             body.len(),
         )
     }
@@ -251,7 +282,7 @@ impl Calls<'_> {
             call.exchange.sent = Instant::now();
             if !call.ended {
                 self.tally.again += 1;
-                self.phone.send(&call.exchange.request)?;
+                self.phone.send(0, &call.exchange.request)?;
             }
             self.waiting.note(number);
         }

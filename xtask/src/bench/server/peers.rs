@@ -1,6 +1,6 @@
 //! How the peers are configured: as Debian packages them, with one worker, the benchmark's accounts and ports.
 
-use crate::bench::case::{Service, users};
+use crate::bench::case::{Service, Setting, users};
 use crate::bench::server::{DOMAIN, Place, accounts};
 use crate::shell;
 use anyhow::{Context, Result, ensure};
@@ -52,7 +52,8 @@ pub(super) fn kamailio(place: &Place, allocator: &str, db_mode: u8) -> Result<Ve
     );
     let script = script
         .replacen(start, &own, 1)
-        .replace("children=8", "children=1")
+        .replace("children=8", &format!("children={}", place.workers()))
+        .replace("/etc/kamailio/tls.cfg", &place.text("tls.cfg"))
         .replace("\"db_mode\", 2", &format!("\"db_mode\", {db_mode}"));
     let config = place.text("kamailio.cfg");
     std::fs::write(&config, script)?;
@@ -63,9 +64,25 @@ pub(super) fn kamailio(place: &Place, allocator: &str, db_mode: u8) -> Result<Ve
     }
     sqlite(&database, &list)?;
     let mut line = words(&format!(
-        "kamailio -DD -E -A WITH_AUTH -A WITH_USRLOCDB -m 512 -M 32 -x {allocator} -l udp:127.0.0.1:{}",
+        "kamailio -DD -E -A WITH_USRLOCDB -m 512 -M 32 -x {allocator} -l udp:127.0.0.1:{}",
         place.plain
     ));
+    if place.setting != Setting::Open {
+        line.extend(words("-A WITH_AUTH"));
+    }
+    if place.setting == Setting::Tls {
+        certificate(place)?;
+        std::fs::write(
+            place.file("tls.cfg"),
+            format!(
+                "[server:default]\nmethod = TLSv1.2+\nverify_certificate = no\nrequire_certificate = no\n\
+                 private_key = {}\ncertificate = {}\n",
+                place.text("key.pem"),
+                place.text("chain.pem")
+            ),
+        )?;
+        line.extend(words(&format!("-A WITH_TLS -N 1 -l tls:127.0.0.1:{}", place.tls)));
+    }
     let (run, pid) = (place.text(""), place.text("kamailio.pid"));
     line.extend(["-f".into(), config, "-Y".into(), run, "-P".into(), pid]);
     Ok(line)
