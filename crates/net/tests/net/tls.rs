@@ -3,6 +3,12 @@
 use crate::support::*;
 use net::tls::{ClientConfig, Identities};
 use net::{CloseReason, Full, Limits, Net, TlsVersion};
+use openssl::asn1::Asn1Time;
+use openssl::hash::MessageDigest;
+use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
+use openssl::x509::{X509, X509Builder, X509NameBuilder};
 use rustls::{ClientConnection, HandshakeKind, StreamOwned};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -435,4 +441,46 @@ fn a_greeting_in_pieces_or_broken_is_dealt_with_where_clients_are_asked() {
     let error = begin(&config, house.dial(0)).unwrap_err();
     assert!(error.to_string().contains("NoApplicationProtocol"), "it is told why: {error}");
     assert_eq!(failures(&house), 2);
+}
+
+/// A certificate as old telephones have it: of version 1, for an RSA key of so many bits.
+fn old_certificate(bits: u32) -> (X509, PKey<Private>) {
+    let key = PKey::from_rsa(Rsa::generate(bits).unwrap()).unwrap();
+    let mut name = X509NameBuilder::new().unwrap();
+    name.append_entry_by_text("CN", "000E08ABCDEF").unwrap();
+    let (name, mut builder) = (name.build(), X509Builder::new().unwrap());
+    builder.set_version(0).unwrap();
+    builder.set_subject_name(&name).unwrap();
+    builder.set_issuer_name(&name).unwrap();
+    builder.set_pubkey(&key).unwrap();
+    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+    builder.sign(&key, MessageDigest::sha1()).unwrap();
+    (builder.build(), key)
+}
+
+#[test]
+fn what_old_telephones_show_is_no_obstacle_but_has_to_be_theirs() {
+    let mut asking = spec(SHOW, tls(&[]), "127.0.0.1:0");
+    asking.asks = true;
+    let house = House::new(1, &[asking]);
+    for (bits, newest) in [(1024, SslVersion::TLS1_2), (1024, SslVersion::TLS1_3), (2048, SslVersion::TLS1_3)]
+    {
+        let (certificate, key) = old_certificate(bits);
+        let mut connector = SslConnector::builder(SslMethod::tls_client()).unwrap();
+        connector.set_security_level(0);
+        connector.set_max_proto_version(Some(newest)).unwrap();
+        connector.set_verify(SslVerifyMode::NONE);
+        connector.set_certificate(&certificate).unwrap();
+        connector.set_private_key(&key).unwrap();
+        let mut config = connector.build().configure().unwrap();
+        config.set_verify_hostname(false);
+        let mut stream = config.connect("falcot.com", house.dial(0)).unwrap();
+        stream.write_all(b"x").unwrap();
+        let chain = house.opened().1.chain.expect("it was asked");
+        assert_eq!(chain[0].to_vec(), certificate.to_der().unwrap());
+        assert!(matches!(house.next(), Seen::Received { .. }));
+        drop(stream);
+        house.find(|seen| matches!(seen, Seen::Closed { .. }).then_some(()));
+    }
 }
