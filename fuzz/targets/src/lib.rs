@@ -3,11 +3,14 @@
 //! `cargo xtask fuzz TARGET` explores; the tests here replay the committed corpora, so that what was once
 //! found stays mended.
 
+mod sip_stack_target;
 mod sip_target;
 mod stun_target;
+mod tape;
 mod turn_target;
 mod xml_target;
 
+pub use sip_stack_target::sip_stack;
 pub use sip_target::sip;
 pub use stun_target::stun;
 pub use turn_target::turn;
@@ -22,7 +25,8 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(name);
         let mut files = 0;
         for entry in std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
-            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            let path = entry.unwrap().path();
+            let bytes = std::fs::read(&path).unwrap();
             target(&bytes);
             target(&bytes[..bytes.len() / 2]);
             target(&bytes[bytes.len() / 3..]);
@@ -44,6 +48,11 @@ mod tests {
     #[test]
     fn sip_corpus() {
         replay("sip", super::sip);
+    }
+
+    #[test]
+    fn sip_stack_corpus() {
+        replay("sip-stack", super::sip_stack);
     }
 
     #[test]

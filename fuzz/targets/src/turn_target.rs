@@ -7,10 +7,9 @@ mod moves;
 mod people;
 mod rules;
 mod streams;
-mod tape;
 mod world;
 
-use tape::Tape;
+use crate::tape::Tape;
 use world::World;
 
 /// How many steps one run has at most.

@@ -2,7 +2,7 @@
 
 use super::house::at;
 use super::people::Person;
-use super::tape::Tape;
+use crate::tape::Tape;
 use std::net::SocketAddr;
 use stun::attribute::{
     Attribute, ChannelNumber, Data, EvenPort, Lifetime, MobilityTicket, Nonce, PeerConnection, Realm,

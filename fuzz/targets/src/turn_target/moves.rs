@@ -1,8 +1,8 @@
 //! Clients that go elsewhere and take their allocations along (RFC 8016), perhaps to another worker.
 
 use super::grammar;
-use super::tape::Tape;
 use super::world::{WORKERS, World};
+use crate::tape::Tape;
 use turn::Input;
 use turn::mobility::Cargo;
 use wire::{Flow, SocketId, WorkerId};

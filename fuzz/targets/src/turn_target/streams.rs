@@ -2,8 +2,8 @@
 
 use super::grammar;
 use super::rules::{is_allowed, known};
-use super::tape::Tape;
 use super::world::{WORKERS, World};
+use crate::tape::Tape;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use stun::attribute::{Icmp, XorPeerAddress};

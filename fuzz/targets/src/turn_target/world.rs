@@ -7,7 +7,7 @@ use super::moves::Mishap;
 use super::people::{Person, everybody};
 use super::rules::Rules;
 use super::streams::Streams;
-use super::tape::Tape;
+use crate::tape::Tape;
 use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
