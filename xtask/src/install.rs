@@ -55,10 +55,15 @@ const MODULES: &[(&str, &str)] = &[
 /// Where the packages for Node are, which the tests find by themselves.
 const NODE: &str = "target/node";
 
-/// What is there: JsSIP is a browser's SIP, stanza a browser's XMPP, ws gives Node the WebSockets that browsers have, esbuild makes one file of what a
+/// What is there: JsSIP is a browser's SIP, stanza and converse.js a browser's XMPP, ws gives Node the WebSockets that browsers have, esbuild makes one file of what a
 /// page loads.
-const SCRIPTS: &[(&str, &str)] =
-    &[("jssip", "3.13.8"), ("ws", "8.23.0"), ("esbuild", "0.28.2"), ("stanza", "12.22.1")];
+const SCRIPTS: &[(&str, &str)] = &[
+    ("jssip", "3.13.8"),
+    ("ws", "8.23.0"),
+    ("esbuild", "0.28.2"),
+    ("stanza", "12.22.1"),
+    ("converse.js", "14.0.0"),
+];
 
 /// What `cargo xtask run` needs.
 pub(crate) fn for_build() -> Result<()> {

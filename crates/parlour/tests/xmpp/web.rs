@@ -1,4 +1,4 @@
-//! XMPP over WebSockets (RFC 7395): stanza.io's client in Node, and a peer that speaks the frames itself.
+//! XMPP over WebSockets (RFC 7395): stanza.io's client in Node, converse.js in Chromium, and a peer that speaks the frames itself.
 
 use crate::house;
 use std::time::Duration;
@@ -24,6 +24,15 @@ fn play(house: &House, scenario: &str) {
 #[test]
 fn two_chat_over_websockets_and_a_session_outlives_one() {
     play(&house(), "chat");
+}
+
+#[test]
+fn converse_signs_in_and_chats_in_a_browser() {
+    let house = house();
+    let mut command = node("xmpp/web/chromium.js");
+    command.arg(house.port("xmpp.web").to_string()).arg(house.dir().join("data/certs/falcot.com.pem"));
+    let (code, output) = run(&mut command, PACKAGES, Duration::from_secs(60));
+    assert!(code == Some(0) && output.contains("done"), "{code:?}\n{output}");
 }
 
 #[test]

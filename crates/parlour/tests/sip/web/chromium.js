@@ -1,16 +1,12 @@
-// JsSIP in headless Chromium, which loads page.js from here; then its page and somebody in Node.
+// JsSIP in headless Chromium, which loads page.js; then its page and somebody in Node.
 
-const { spawn } = require('child_process');
-const crypto = require('crypto');
 const esbuild = require('esbuild');
-const fs = require('fs');
-const http = require('http');
-const os = require('os');
 const path = require('path');
-
-const [ws, wss, password, certificate] = process.argv.slice(2);
+const { browse, end } = require('../../clients/browser.js');
 require('./standin.js');
 const people = require('./people.js');
+
+const [ws, wss, password, certificate] = process.argv.slice(2);
 
 const script = esbuild.buildSync({
   entryPoints: [path.join(__dirname, 'page.js')],
@@ -20,9 +16,9 @@ const script = esbuild.buildSync({
   nodePaths: [process.env.NODE_PATH],
 }).outputFiles[0].text;
 
+const pages = { '/page.js': script, '/': '<!doctype html><title>test</title><script src="/page.js"></script>' };
 let offered;
 
-// What the page tells; it goes on when that is answered.
 async function hear({ kind, what }) {
   if (kind === 'error') return end(1, `in the page: ${what}`);
   if (kind === 'talked') return arrive();
@@ -43,49 +39,13 @@ async function arrive() {
   });
 }
 
-const server = http.createServer((request, response) => {
-  if (request.method === 'POST') {
-    let body = '';
-    request.on('data', (chunk) => { body += chunk; });
-    request.on('end', () => hear(JSON.parse(body)).then(() => response.end()).catch((error) => end(1, error.stack)));
-    return;
-  }
-  const is_script = request.url === '/page.js';
-  response.setHeader('Content-Type', is_script ? 'text/javascript; charset=utf-8' : 'text/html');
-  response.end(is_script ? script : '<!doctype html><title>test</title><script src="/page.js"></script>');
+browse({
+  query: { ws: `ws://falcot.com:${ws}/`, wss: `wss://falcot.com:${wss}/`, password },
+  certificate,
+  flags: [
+    '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--autoplay-policy=no-user-gesture-required',
+    '--allow-loopback-in-peer-connection',
+  ],
+  find: (at) => pages[at],
+  hear,
 });
-
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'parlour-chromium-'));
-let browser;
-
-function end(code, why) {
-  console.log(why);
-  if (browser) browser.kill('SIGKILL');
-  setTimeout(() => {
-    fs.rmSync(folder, { recursive: true, force: true });
-    process.exit(code);
-  }, 200);
-}
-
-function open(url) {
-  // The page knows no authority of ours: the key of the server's certificate is named instead.
-  const key = new crypto.X509Certificate(fs.readFileSync(certificate)).publicKey.export({ type: 'spki', format: 'der' });
-  const flags = [
-    '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync', `--user-data-dir=${folder}`,
-    `--ignore-certificate-errors-spki-list=${crypto.createHash('sha256').update(key).digest('base64')}`,
-    '--host-resolver-rules=MAP falcot.com 127.0.0.1', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
-    '--autoplay-policy=no-user-gesture-required', '--allow-loopback-in-peer-connection',
-  ];
-  browser = spawn('chromium', [...flags, url], { stdio: 'ignore' });
-  browser.on('error', (error) => end(1, `no chromium: ${error.message}`));
-}
-
-async function main() {
-  await new Promise((ready) => server.listen(0, '127.0.0.1', ready));
-  const urls = new URLSearchParams({ ws: `ws://falcot.com:${ws}/`, wss: `wss://falcot.com:${wss}/`, password });
-  open(`http://127.0.0.1:${server.address().port}/?${urls}`);
-}
-
-setTimeout(() => end(1, 'too late'), 50000);
-main().catch((error) => end(1, error.stack));

@@ -2,35 +2,14 @@
 
 const assert = require('assert');
 const dns = require('dns');
-const { createClient } = require('stanza');
 const WebSocket = require('ws');
+const { late, next, person } = require('./person.js');
 
 const [host, port, scenario] = process.argv.slice(2);
 
 // The server's certificate is for falcot.com.
 const { lookup } = dns;
 dns.lookup = (name, ...rest) => lookup(name === 'falcot.com' ? host : name, ...rest);
-
-const late = (what) => new Promise((_, reject) => setTimeout(() => reject(new Error(`no ${what} within 10 s`)), 10000).unref());
-const next = (emitter, name, wanted = () => true) => Promise.race([late(name), new Promise((resolve) => {
-  const listener = (event) => {
-    if (!wanted(event)) return;
-    emitter.off(name, listener);
-    resolve(event);
-  };
-  emitter.on(name, listener);
-})]);
-
-async function person(url, name) {
-  const client = createClient({
-    jid: `${name}@falcot.com`, resource: 'page', password: `secret-${name}`, transports: { websocket: url, bosh: false },
-  });
-  const started = next(client, 'session:started');
-  const refused = next(client, 'auth:failed').then(() => { throw new Error(`${name} did not sign in`); }, () => {});
-  client.connect();
-  await Promise.race([started, refused]);
-  return client;
-}
 
 // Two sign in, one of them inside TLS; they exchange presence and messages, one loses its connection and comes back.
 async function chat() {

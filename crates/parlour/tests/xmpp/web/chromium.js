@@ -1,0 +1,42 @@
+// converse.js in headless Chromium: it signs in over a WebSocket inside TLS and chats with somebody in Node.
+
+const fs = require('fs');
+const path = require('path');
+const { browse, end } = require('../../clients/browser.js');
+const { next, person } = require('./person.js');
+
+const [port, certificate] = process.argv.slice(2);
+const converse = path.join(process.env.NODE_PATH, 'converse.js/dist');
+const page = `<!doctype html><title>test</title><link rel="stylesheet" href="/dist/converse.min.css">
+  <body class="converse-fullscreen"><script type="module" src="/page.js"></script>`;
+
+let joe;
+
+async function hear({ kind, what }) {
+  if (kind === 'error') return end(1, `in the page: ${what}`);
+  if (kind === 'connected') {
+    joe.sendMessage({ to: 'roland@falcot.com', type: 'chat', body: 'Are you there?' });
+    const { body } = await next(joe, 'chat', ({ body }) => body);
+    if (body !== 'I am <here> & \u00fcberall') return end(1, body);
+    return joe.sendMessage({ to: 'roland@falcot.com', type: 'chat', body: 'So I see.' });
+  }
+  return end(0, 'done');
+}
+
+async function main() {
+  joe = await person(`ws://127.0.0.1:${port}/xmpp-websocket`, 'joe');
+  joe.sendPresence();
+  browse({
+    query: { url: `wss://falcot.com:${port}/xmpp-websocket`, password: 'secret-roland' },
+    certificate,
+    find: (at) => {
+      if (at === '/') return page;
+      if (at === '/page.js') return fs.readFileSync(path.join(__dirname, 'page.js'));
+      const file = path.join(converse, path.normalize(at).replace(/^\/dist\//, ''));
+      return at.startsWith('/dist/') && fs.existsSync(file) ? fs.readFileSync(file) : undefined;
+    },
+    hear,
+  });
+}
+
+main().catch((error) => end(1, error.stack));
