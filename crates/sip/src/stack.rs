@@ -281,8 +281,8 @@ pub enum Parcel {
         /// Whom it was for.
         peer: SocketAddr,
     },
-    /// What has become of a call whose home the other worker is.
-    Call(Event),
+    /// What has become of calls whose home the other worker is.
+    Calls(Vec<Event>),
     /// A stream that the other worker's requests left by has closed.
     Closed {
         /// Which.
@@ -318,6 +318,8 @@ pub struct Stack {
     tally: Tally,
     trace: Trace,
     calls: Book,
+    /// What other workers are to be told of calls at home there.
+    untold: Vec<(WorkerId, Event)>,
     draining: bool,
 }
 
@@ -342,6 +344,7 @@ impl Stack {
             tally: Tally::default(),
             trace: Trace::new(limits.trace),
             calls: Book::new(limits.calls),
+            untold: Vec::new(),
             draining: false,
             config,
             directory,
@@ -534,7 +537,7 @@ impl Stack {
             Parcel::Response { bytes } => self.response_bytes(now, &bytes),
             Parcel::Write { conn, peer, bytes, owner } => self.write_for(conn, peer, bytes, owner),
             Parcel::Unreachable { peer } => self.unreachable(now, peer),
-            Parcel::Call(event) => self.calls.take(now, event),
+            Parcel::Calls(events) => events.into_iter().for_each(|event| self.calls.take(now, event)),
             Parcel::Closed { conn } => self.stream_failed(now, conn),
             Parcel::Gone { owner } => self.path_failed(now, owner),
         }

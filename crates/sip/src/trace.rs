@@ -122,6 +122,8 @@ pub enum Note {
     NextGroup,
     /// The caller has given up.
     GaveUp,
+    /// The media of the call go by the relay.
+    Relayed,
     /// There was too much to do.
     Overload,
     /// Refused for what it is: the text is the answer.

@@ -102,6 +102,8 @@ pub enum Timer {
     Asked(Id),
     /// The disk did not take something: it is tried again.
     Storage,
+    /// Other workers are to be told what has become of calls at home there.
+    Calls,
     /// Transport: nobody took the call for a connection.
     Dialling(Id),
     /// Transport: a stream may have been silent for too long.

@@ -76,6 +76,7 @@ const RINGING: u32 = 1 << 31;
 pub(super) fn calls<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let (from, limit) = part(arguments)?;
+        tell_homes(house).await?;
         let (mut calls, next) =
             pages(house, from, limit, |worker, page| calls_on(house, worker, page)).await?;
         if let Some(user) = arguments.text("user") {
@@ -84,6 +85,14 @@ pub(super) fn calls<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Rep
         }
         reply(&SipCalls { calls, next: next.map(Place::name) })
     })
+}
+
+/// Lets every worker know of the calls at home there: what it is told comes before what it is asked next.
+async fn tell_homes(house: &dyn Backend) -> Result<(), Failure> {
+    for worker in (0..house.workers()).map(WorkerId) {
+        ask(house, worker, Order::TellHomes).await?;
+    }
+    Ok(())
 }
 
 /// A page of one worker's calls: those at home there that stand, then those that ring.
@@ -140,6 +149,7 @@ pub(super) fn hangup<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Re
     Box::pin(async move {
         let call_id = arguments.required("call-id");
         let mut ended = 0;
+        tell_homes(house).await?;
         for worker in (0..house.workers()).map(WorkerId) {
             ended += ask(house, worker, |sender| Order::HangUp(call_id.into(), sender)).await?;
         }

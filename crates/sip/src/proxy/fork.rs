@@ -253,6 +253,9 @@ impl Stack {
         if let Some(context) = self.table.context_mut(id) {
             context.branches[index].relayed = relayed;
         }
+        if relayed && request.method() == Method::Invite {
+            self.note_server(now, id, Note::Relayed, (0, b""));
+        }
         if relayed && self.mediate_request(now, (id, index), &request, hop) {
             if let Some(context) = self.table.context_mut(id) {
                 context.branches[index].state = State::Resolving;

@@ -10,11 +10,13 @@ use crate::proxy::context::State;
 use crate::proxy::{Refusal, validate};
 use crate::slab::Id;
 use crate::trace::{Note, Peer};
+use crate::transaction::Timer;
 use crate::transport::Arrival;
 use crate::uri::Uri;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Instant;
-use wire::{Flow, Transport};
+use std::time::{Duration, Instant};
+use wire::{Flow, Transport, WorkerId};
 
 /// A call that rings. Texts are as phones wrote them: any bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,10 @@ pub struct Ringing {
     /// When it began.
     pub began: Instant,
 }
+
+/// How long other workers are not told of calls at home there, and how many events may wait.
+const UNTOLD: Duration = Duration::from_millis(100);
+const MOST_UNTOLD: usize = 256;
 
 /// What the phones of a call are told that an administrator ends (RFC 3326).
 const REASON: &str = "Reason: Q.850;cause=16;text=\"Ended by the administrator\"\r\n";
@@ -70,13 +76,30 @@ impl Stack {
         })
     }
 
-    /// Tells the home of a call what has become of it.
+    /// Tells the home of a call what has become of it. Another worker hears of it a little later, together with what happens
+    /// meanwhile: each letter may have to wake it.
     pub(crate) fn tell_home(&mut self, now: Instant, call_id: &[u8], event: Event) {
         let to = home(call_id, self.config.workers);
         if to == self.config.me {
-            self.calls.take(now, event);
-        } else {
-            self.out.push_back(Output::HandOver { to, parcel: Parcel::Call(event) });
+            return self.calls.take(now, event);
+        }
+        self.untold.push((to, event));
+        if self.untold.len() >= MOST_UNTOLD {
+            self.tell_homes();
+        } else if self.timers.get(Timer::Calls).is_none() {
+            self.timers.set(Timer::Calls, now + UNTOLD);
+        }
+    }
+
+    /// Tells the other workers now what they have not been told of calls at home there.
+    pub fn tell_homes(&mut self) {
+        self.timers.cancel(Timer::Calls);
+        let mut letters: BTreeMap<WorkerId, Vec<Event>> = BTreeMap::new();
+        for (to, event) in self.untold.drain(..) {
+            letters.entry(to).or_default().push(event);
+        }
+        for (to, events) in letters {
+            self.out.push_back(Output::HandOver { to, parcel: Parcel::Calls(events) });
         }
     }
 

@@ -6,7 +6,7 @@ use crate::scene::{ALICE, BOB, BOB2, cancel, copy, lines, of_alice, says, within
 use crate::{answer, request};
 use sip::dialog::home;
 use sip::page::Page;
-use sip::stack::Ringing;
+use sip::stack::{Ringing, Stack};
 use std::time::Duration;
 use wire::Transport;
 
@@ -19,7 +19,9 @@ fn house(workers: u16, phones: &[&str]) -> House {
 }
 
 /// How many calls stand at each worker.
-fn standing(house: &House) -> Vec<usize> {
+fn standing(house: &mut House) -> Vec<usize> {
+    house.stacks.iter_mut().for_each(Stack::tell_homes);
+    house.settle_now();
     house.stacks.iter().map(|stack| stack.calls().page(house.now, ALL).found.len()).collect()
 }
 
@@ -34,6 +36,7 @@ fn call(house: &mut House, branch: &str) -> Sent {
 }
 
 fn hang_up(house: &mut House, call_id: &str) -> (usize, Vec<Sent>) {
+    standing(house);
     let before = house.sent.len();
     let now = house.now;
     let count = house.stacks.iter_mut().map(|stack| stack.hang_up(now, call_id.as_bytes())).sum();
@@ -55,13 +58,13 @@ fn calls_are_known_at_their_home_from_answer_to_bye() {
         let branch = format!("c{n}");
         homes[usize::from(home(format!("call-{branch}@{ALICE}").as_bytes(), 3).0)] += 1;
         let ok = call(&mut house, &branch);
-        assert_eq!(standing(&house).iter().sum::<usize>(), n + 1);
+        assert_eq!(standing(&mut house).iter().sum::<usize>(), n + 1);
         if n == 0 {
             // The BYE comes to a worker that is neither the INVITE's nor the call's home, and is told to that.
             house.datagram_at(2, ALICE, &within("INFO", "i", 2, &ok));
         }
     }
-    assert_eq!(standing(&house), homes);
+    assert_eq!(standing(&mut house), homes);
     assert!(homes.iter().filter(|count| **count > 0).count() > 1, "{homes:?}");
     let ok = house
         .sent
@@ -70,7 +73,7 @@ fn calls_are_known_at_their_home_from_answer_to_bye() {
         .unwrap()
         .clone();
     house.datagram_at(2, ALICE, &within("BYE", "y", 2, &ok));
-    assert_eq!(standing(&house).iter().sum::<usize>(), 8);
+    assert_eq!(standing(&mut house).iter().sum::<usize>(), 8);
     let begun: u64 = house.stacks.iter().map(|stack| stack.calls().begun()).sum();
     assert_eq!(begun, 9);
 }
@@ -103,7 +106,7 @@ fn both_sides_are_told_and_go() {
             "{bye:?}"
         );
     }
-    assert_eq!(standing(&house), [0, 0]);
+    assert_eq!(standing(&mut house), [0, 0]);
     assert_eq!(hang_up(&mut house, &call_id).0, 0);
     // Phones answer, and nobody is told; what is not answered is sent again.
     assert!(house.datagram(BOB, &answer(&to_bob.text, "200 OK", "", "")).is_empty());
@@ -187,7 +190,7 @@ fn what_rings_is_listed_and_cancelled() {
     house.datagram(BOB, &answer(&copy(&sent, BOB), "180 Ringing", "b", ""));
     assert_eq!(ringing(&house).len(), 1);
     house.datagram(ALICE, &cancel("2"));
-    assert_eq!(standing(&house), [0, 0]);
+    assert_eq!(standing(&mut house), [0, 0]);
 }
 
 #[test]
@@ -196,7 +199,7 @@ fn dialogs_that_phones_do_not_know_any_more_are_over() {
     let ok = call(&mut house, "1");
     let out = house.datagram(ALICE, &within("INFO", "2", 2, &ok));
     house.datagram(BOB, &answer(&copy(&out, BOB), "481 Call/Transaction Does Not Exist", "", ""));
-    assert_eq!(standing(&house), [0]);
+    assert_eq!(standing(&mut house), [0]);
     let sent = house.datagram(ALICE, &of_alice("INVITE", "3"));
     let timer = "Session-Expires: 90;refresher=uac\r\nContact: <sip:bob@198.51.100.2:5060>\r\n";
     let ok = house.datagram(BOB, &answer(&copy(&sent, BOB), "200 OK", "b", timer)).remove(0);
@@ -206,9 +209,9 @@ fn dialogs_that_phones_do_not_know_any_more_are_over() {
         &within("UPDATE", "4", 2, &ok).replace("Content-Length", "Session-Expires: 90\r\nContent-Length"),
     );
     house.wait(Duration::from_secs(150));
-    assert_eq!(standing(&house), [1]);
+    assert_eq!(standing(&mut house), [1]);
     house.wait(Duration::from_secs(10));
-    assert_eq!(standing(&house), [0], "nobody has refreshed it");
+    assert_eq!(standing(&mut house), [0], "nobody has refreshed it");
 }
 
 /// What was said before the answer (RFC 3262, RFC 3311) has used up numbers that nobody had a call for to count.
@@ -226,4 +229,22 @@ fn a_bye_has_a_number_above_all_that_were_used() {
     let (count, sent) = hang_up(&mut house, ok.header("Call-ID")[0]);
     let to_bob = sent.iter().find(|sent| sent.to == BOB).unwrap();
     assert!(count == 1 && number(to_bob) > 3, "{sent:?}");
+}
+
+/// What other workers are told waits for more of the same, but not for long.
+#[test]
+fn other_workers_hear_of_calls_a_little_later() {
+    let mut house = house(2, &[BOB]);
+    let elsewhere = (0..)
+        .map(|n| format!("e{n}"))
+        .filter(|branch| home(format!("call-{branch}@{ALICE}").as_bytes(), 2).0 == 1);
+    for branch in elsewhere.take(3) {
+        call(&mut house, &branch);
+    }
+    let known = |house: &House| house.stacks[1].calls().len();
+    assert_eq!(known(&house), 0);
+    house.wait(Duration::from_millis(99));
+    assert_eq!(known(&house), 0);
+    house.wait(Duration::from_millis(1));
+    assert_eq!(known(&house), 3);
 }

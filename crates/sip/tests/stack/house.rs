@@ -361,7 +361,7 @@ impl House {
             Output::HandOver { to, parcel } => {
                 let me = WorkerId(u16::try_from(worker).unwrap());
                 // What is told of calls changes nothing for anybody.
-                if !matches!(parcel, Parcel::Call(_)) {
+                if !matches!(parcel, Parcel::Calls(_)) {
                     self.hand_overs.push((me, to, kind(&parcel)));
                 }
                 if self.full_queues {
@@ -456,7 +456,7 @@ fn kind(parcel: &Parcel) -> &'static str {
         Parcel::Write { .. } => "write",
         Parcel::Closed { .. } => "closed",
         Parcel::Gone { .. } => "gone",
-        Parcel::Call(_) => "call",
+        Parcel::Calls(_) => "call",
         Parcel::Unreachable { .. } => "unreachable",
     }
 }

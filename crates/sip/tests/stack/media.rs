@@ -81,6 +81,25 @@ fn descriptions_go_on_in_the_relay_s_terms_and_the_bye_ends_it() {
     assert_eq!((&**call, &**by, &**to), (&first.call[..], &b"a"[..], &b"t1985110025060"[..]));
 }
 
+/// The end that an administrator makes is one for the relay, and the trace tells that there was one.
+#[test]
+fn a_call_that_is_hung_up_is_relayed_no_more() {
+    let mut house = house(Relaying::Needed, &[BOB]);
+    let ok = taken(&mut house);
+    let call_id = ok.header("Call-ID")[0].as_bytes().to_vec();
+    let before = house.sent.len();
+    let now = house.now;
+    assert_eq!(house.stacks[0].hang_up(now, &call_id), 1);
+    house.settle_now();
+    let byes: Vec<Sent> = house.sent[before..].to_vec();
+    assert_eq!(words(&byes), [(BOB, "BYE"), (ALICE, "BYE")]);
+    house.datagram(BOB, &answer(&byes[0].text, "200 OK", "", ""));
+    assert!(house.over.iter().any(|over| matches!(over, Over::Dialog { .. })), "{:?}", house.over);
+    let rows = house.stacks[0].trace(&[call_id.into()]).remove(0);
+    let story = sip::trace::Story::of(rows).expect("a call that was traced");
+    assert!(story.steps.iter().any(|step| step.text == "the media go by the relay"), "{:?}", story.steps);
+}
+
 #[test]
 fn who_can_reach_one_another_has_no_relay_nor_what_finds_its_own_way() {
     let ice = sdp(HOME) + "a=ice-ufrag:x\r\n";

@@ -168,6 +168,9 @@ impl Answer for SipRecent {
             let SipPast { call_id, began, from, to, outcome, reason } = call;
             [began, from, to, outcome, call_id, reason].map(String::clone)
         };
+        if self.calls.is_empty() {
+            return "nothing is known of such a call".into();
+        }
         table(&titles, &self.calls.iter().map(row).collect::<Vec<_>>()).trim_end().to_owned()
     }
 }

@@ -21,6 +21,8 @@ pub enum Order {
     Bindings(Page, oneshot::Sender<Found<Registered>>),
     /// The bindings of one address at home here.
     BindingsOf(Address, oneshot::Sender<Vec<Registered>>),
+    /// Tell the homes of calls now what they do not know yet.
+    TellHomes(oneshot::Sender<()>),
     /// A page of the calls that ring, of those that came here.
     Ringing(Page, oneshot::Sender<Found<Ringing>>),
     /// A page of the calls at home here that stand.
@@ -40,6 +42,13 @@ impl Sip {
         match order {
             Order::Bindings(page, reply) => drop(reply.send(self.stack.bindings(now, page))),
             Order::BindingsOf(address, reply) => drop(reply.send(self.stack.bindings_of(now, &address))),
+            Order::TellHomes(reply) => {
+                self.stack.tell_homes();
+                self.carry_out(desk);
+                if reply.send(()).is_err() {
+                    tracing::debug!("whoever wanted to know of calls has gone away");
+                }
+            }
             Order::Ringing(page, reply) => drop(reply.send(self.stack.ringing(page))),
             Order::Calls(page, reply) => drop(reply.send(self.stack.calls().page(now, page))),
             Order::HangUp(call_id, reply) => {

@@ -53,6 +53,7 @@ pub(super) fn note(note: Note, row: &Row) -> String {
         Note::RangTooLong => format!("{peer} has rung for too long"),
         Note::NextGroup => "nobody of this preference has answered: the next are called".into(),
         Note::GaveUp => "the caller gives up".into(),
+        Note::Relayed => "the media go by the relay".into(),
         Note::Overload => "the server has too much to do, or is about to end".into(),
         Note::Refused => format!("refused: {about}"),
         Note::HungUp => "an administrator ends the call".into(),
