@@ -307,7 +307,7 @@ pub struct Stack {
     pub(crate) timers: Timers<Timer>,
     pub(crate) table: Table,
     pub(crate) asked: Slab<Asked>,
-    connections: Connections,
+    pub(crate) connections: Connections,
     pub(crate) blocked: Blocked,
     registrar: Registrar,
     storage: Storage,

@@ -396,7 +396,7 @@ impl Stack {
         vec![first, uri(&far, hop.transport(), called)]
     }
 
-    /// What we are called on either side. Servers of other domains, reached by TLS, expect a certificate for the name by
+    /// What we are called on either side. Servers of other domains, found or proven by TLS, expect a certificate for the name by
     /// which they reach us, so that is the domain of ours that the dialog is about (RFC 5922 §4); its records lead here.
     fn names_of_ours(
         &self,
@@ -410,11 +410,11 @@ impl Stack {
         let from = request.from().uri().ok();
         let caller = domain(from.as_ref().and_then(Uri::sip));
         let asked = || domain(request.uri().and_then(Uri::sip));
-        let near = match (arrival.transport, &caller) {
-            (Transport::Tls, None) => asked(),
-            _ => None,
-        }
-        .unwrap_or_else(|| near.to_owned());
+        let proven = match arrival.flow {
+            Flow::Stream(conn) => self.connections.has_proven(conn),
+            Flow::Datagram { .. } => false,
+        };
+        let near = (proven && caller.is_none()).then(asked).flatten().unwrap_or_else(|| near.to_owned());
         let far = match hop {
             Hop::Address { transport: Transport::Tls, name, .. } if name.parse::<IpAddr>().is_err() => {
                 caller.or_else(asked)

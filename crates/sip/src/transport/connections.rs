@@ -133,6 +133,11 @@ impl Connections {
         self.open.get_mut(&id)
     }
 
+    /// Whether the other end has proven a domain.
+    pub fn has_proven(&self, id: ConnectionId) -> bool {
+        self.open.get(&id).is_some_and(|connection| !connection.domains.is_empty())
+    }
+
     /// Whether a way that a message came by still is what it was.
     pub fn is_open(&self, id: ConnectionId, peer: SocketAddr) -> bool {
         self.open.get(&id).is_some_and(|connection| connection.arrival.peer == peer)

@@ -282,11 +282,13 @@ fn servers_of_other_domains_find_us_by_our_own() {
     assert!(routes[1].ends_with("@192.0.2.1:5060;lr>"), "{}", routes[1]);
     // The other way round; and a phone of ours is no such server.
     house.datagram(ALICE, &register().replace("SIP/2.0/TCP", "SIP/2.0/UDP").replace(";transport=tcp", ""));
-    for (from, named) in [
-        ("sip:x@beta.test", "@falcot.com;transport=tls;lr>"),
-        ("sip:alice@falcot.com", "@192.0.2.1:5061;transport=tls;lr>"),
+    let (domain, address) = ("@falcot.com;transport=tls;lr>", "@192.0.2.1:5061;transport=tls;lr>");
+    for (from, proven, named) in [
+        ("sip:x@beta.test", &["beta.test"][..], domain),
+        ("sip:y@beta.test", &[], address),
+        ("sip:alice@falcot.com", &["falcot.com"], address),
     ] {
-        let conn = house.connect(0, Transport::Tls, "203.0.113.9:40000");
+        let conn = house.connect_as(0, Transport::Tls, "203.0.113.9:40000", proven);
         let parties = (&*format!("<{from}>;tag=a"), "<sip:bob@falcot.com>");
         let text = request(
             "INVITE",
