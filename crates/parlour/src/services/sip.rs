@@ -309,8 +309,13 @@ impl Service for Sip {
     }
 
     fn opened(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, info: &ConnectionInfo) {
-        self.open.insert(conn);
         let token = self.dialled.remove(&conn).map(|dialled| dialled.token);
+        // Some come in while none of them has said anything yet, or while their handshakes last.
+        if token.is_none() && !self.has_room(desk.shared) {
+            tracing::debug!(%conn, peer = %info.peer, "too many connections");
+            return desk.net.abort(conn);
+        }
+        self.open.insert(conn);
         let (transport, local, peer) = (info.transport, info.local, info.peer);
         let domains = proven(desk, info);
         self.handle(desk, Input::Opened { conn, transport, local, peer, token, domains });
