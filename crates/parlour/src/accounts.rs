@@ -92,6 +92,11 @@ fn list(addresses: &[Address]) -> String {
 }
 
 impl Accounts {
+    /// The store that they are kept in.
+    pub fn store(&self) -> &StoreHandle {
+        &self.store
+    }
+
     /// Reads every account. `publish` is told of each later snapshot, not of this first one.
     pub async fn load(store: StoreHandle, plan: &Plan, publish: Publish) -> Result<Self, Fault> {
         let accounts = Self {

@@ -19,6 +19,7 @@ pub mod socket;
 pub mod table;
 pub mod turn;
 pub mod users;
+mod xmpp;
 
 pub use backend::{Backend, Offline};
 pub use failure::Failure;

@@ -261,6 +261,13 @@ impl Backend for BackOffice {
         })
     }
 
+    fn order_xmpp(&self, worker: WorkerId, order: services::xmpp::overview::Order) -> Reply<'_, ()> {
+        Box::pin(async move {
+            let mail = Mail::Xmpp(services::xmpp::Mail::Order(order));
+            self.postbox.deliver(worker, mail).await.map_err(|_| gone(worker))
+        })
+    }
+
     /// All workers ban the same, so one is asked.
     fn bans(&self) -> Reply<'_, Listed> {
         Box::pin(async move {

@@ -73,6 +73,8 @@ pub struct Parcel {
     pub(crate) answer: bool,
     /// Whether nobody wants to hear that it could not be delivered.
     pub(crate) quiet: bool,
+    /// Whether it comes from a session that had no room for it or went away: its copies were made before.
+    pub(crate) again: bool,
     /// How many seconds ago it was first sent.
     pub(crate) age: u32,
 }

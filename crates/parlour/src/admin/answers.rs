@@ -5,6 +5,7 @@ mod ladder;
 pub mod sip;
 pub mod turn;
 mod words;
+pub mod xmpp;
 
 pub use bans::{Banned, Bans, LockedOut};
 

@@ -9,6 +9,7 @@ use crate::config::Plan;
 use crate::doorman::{Letter, Listed};
 use crate::services::sip::overview;
 use crate::services::turn::sessions::{Look, Seen};
+use crate::services::xmpp;
 use serde_json::Value;
 use std::sync::Arc;
 use store::Store;
@@ -36,6 +37,8 @@ pub trait Backend: Send + Sync {
     fn look(&self, worker: WorkerId, look: Look) -> Reply<'_, Seen>;
     /// Sends one worker an order about SIP. The order holds the way back.
     fn order_sip(&self, worker: WorkerId, order: overview::Order) -> Reply<'_, ()>;
+    /// Sends one worker an order about XMPP. The order holds the way back.
+    fn order_xmpp(&self, worker: WorkerId, order: xmpp::overview::Order) -> Reply<'_, ()>;
     /// Who is shut out.
     fn bans(&self) -> Reply<'_, Listed>;
     /// Lets every worker's doorman have this letter.
@@ -111,6 +114,10 @@ impl Backend for Offline {
     }
 
     fn order_sip(&self, _: WorkerId, _: overview::Order) -> Reply<'_, ()> {
+        Box::pin(async { Err(no_server(&self.plan)) })
+    }
+
+    fn order_xmpp(&self, _: WorkerId, _: xmpp::overview::Order) -> Reply<'_, ()> {
         Box::pin(async { Err(no_server(&self.plan)) })
     }
 

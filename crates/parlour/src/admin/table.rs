@@ -4,18 +4,20 @@ use super::answers::sip::{SipBindings, SipCalls, SipRecent, SipStory};
 use super::answers::turn::{
     TurnCredentials, TurnDisconnected, TurnDrain, TurnSessionDetails, TurnSessions, TurnTest,
 };
+use super::answers::xmpp::{XmppDisconnected, XmppSessions};
 use super::answers::{
     Bans, Checked, Document, Done, Imported, Made, PasswordSet, Reloaded, Removed, Status, Text, UserDetails,
     Users, Written,
 };
 use super::command::{Argument, Caller, Command, Kind, Returned, Run};
-use super::{bans, house, sip, turn, users};
+use super::{bans, house, sip, turn, users, xmpp};
 use crate::cli::{init, pages, relay_test, start};
 
 /// The first words of commands with two, and what they have in common.
 pub const GROUPS: &[(&str, &str)] = &[
     ("turn", "STUN and TURN: who is relayed for, and the end of it"),
     ("sip", "SIP: who is registered, who calls whom and why it failed, who is shut out"),
+    ("xmpp", "XMPP: who is connected, and the end of it"),
     ("user", "Accounts: add, change, look at, import"),
     ("dns", "What the DNS must say about the domains"),
 ];
@@ -160,6 +162,40 @@ pub const COMMANDS: &[Command] = &[
         reads: false,
         returns: Returned::of::<Reloaded>(),
         run: Run::Server(house::reload),
+        ..LOOK
+    },
+    Command {
+        path: &["xmpp", "sessions"],
+        summary: "List XMPP sessions, those too that wait to be resumed",
+        details: "What a client calls itself and its device is shown where it says so.",
+        arguments: &[
+            Argument {
+                name: "user",
+                kind: Kind::Address,
+                positional: false,
+                required: false,
+                help: "Only those of this account",
+            },
+            LIMIT,
+        ],
+        returns: Returned::of::<XmppSessions>(),
+        run: Run::Server(xmpp::sessions),
+        ..LOOK
+    },
+    Command {
+        path: &["xmpp", "disconnect"],
+        summary: "End an XMPP session, or all those of an account, and take away the tokens of their clients",
+        details: "A client that knows the password may come back: change it for that (`parlour user passwd`).",
+        arguments: &[Argument {
+            name: "who",
+            kind: Kind::Text,
+            positional: true,
+            required: true,
+            help: "user@domain/resource, or user@domain",
+        }],
+        reads: false,
+        returns: Returned::of::<XmppDisconnected>(),
+        run: Run::Server(xmpp::disconnect),
         ..LOOK
     },
     Command {

@@ -7,9 +7,10 @@ mod asking;
 mod binding;
 mod client;
 mod managed;
+pub mod overview;
 mod rows;
 mod setup;
-mod tokens;
+pub mod tokens;
 mod writing;
 
 use crate::desk::{Desk, Shared};
@@ -20,15 +21,16 @@ use binding::EndPoint;
 use client::{Client, Piece};
 use managed::Manageds;
 use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Subprotocol, Tag, Unwanted, WebRequest};
+use overview::Order;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use wire::{Address, ConnectionId, Epoch, Locks, Machine, SocketId, Timers, WorkerId};
-use xmpp::router::{self, Answer, Between, Eviction, Fault, Query, Router, SessionInfo, Token};
+use xmpp::router::{self, Answer, Between, Eviction, Fault, Query, Router, Token};
 use xmpp::sasl::plain::Derived;
 use xmpp::sasl::token::Tokens;
 use xmpp::sasl::{Channel, Failure};
@@ -50,10 +52,8 @@ pub enum Mail {
     Derived(ConnectionId, Derived),
     /// A client has signed in elsewhere and moves here, where its account is at home.
     Moved(Box<Moved>),
-    /// An administrator asks for the sessions here.
-    Sessions(oneshot::Sender<Vec<SessionInfo>>),
-    /// An administrator closes an account's sessions, or one of them.
-    Kick(Address, Option<String>),
+    /// An administrator asks something.
+    Order(Order),
 }
 
 /// A stream that goes on here.
@@ -144,11 +144,7 @@ impl Xmpp {
             Mail::Derived(conn, derived) => self.feed(desk, conn, stream::Input::Derived(&derived)),
             // A moved connection comes by `adopted`; its letter alone means nothing.
             Mail::Moved(_) => {}
-            // The administrator may have gone away meanwhile.
-            Mail::Sessions(reply) => drop(reply.send(self.router.sessions().collect())),
-            Mail::Kick(account, resource) => {
-                self.route(desk, router::Input::Kick { account: &account, resource: resource.as_deref() });
-            }
+            Mail::Order(order) => self.order(desk, order),
         }
         self.settle(desk);
     }

@@ -42,6 +42,7 @@ plays! {
     presence
     roster
     scram_and_bindings
+    sessions
     sign_in
     stream_management
 }

@@ -71,7 +71,9 @@ impl Router {
         };
         let best = self.accounts.get(account).and_then(|account| account.best());
         let verdict = verdict(parcel.stanza.message_type(), addressed, best.is_some());
-        self.copy_received(account, &parcel.stanza, verdict, connected, best);
+        if !parcel.again {
+            self.copy_received(account, &parcel.stanza, verdict, connected, best);
+        }
         match verdict {
             Verdict::Resource => {
                 if let Some(to) = connected {
@@ -128,7 +130,7 @@ impl Router {
         if receipt.is_none() && !given && stanza.kind() != Kind::Presence {
             let age = since.map(|since| self.now.saturating_duration_since(since).as_secs());
             let age = age.and_then(|age| u32::try_from(age).ok()).unwrap_or_default();
-            let parcel = Parcel { quiet: false, age, ..Parcel::own(stanza) };
+            let parcel = Parcel { quiet: false, again: true, age, ..Parcel::own(stanza) };
             self.later(Work::Arrived { parcel, debt: None });
         }
     }

@@ -4,6 +4,7 @@ use super::ledger::Debt;
 use crate::jid::Jid;
 use crate::stanza::Stanza;
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Instant;
 use wire::{ConnectionId, WorkerId};
 
 /// What the server says to a session about what it did.
@@ -97,6 +98,8 @@ pub(crate) struct Session {
     pub(crate) connection: ConnectionId,
     /// The full JID.
     pub(crate) jid: Jid,
+    /// When it began.
+    pub(crate) since: Instant,
     /// What was last broadcast, while the resource is available.
     pub(crate) presence: Option<Stanza>,
     /// Whether it asked for the roster and so hears of its changes (RFC 6121 §2.1.6).
@@ -112,10 +115,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(connection: ConnectionId, jid: Jid) -> Self {
+    pub(crate) fn new(connection: ConnectionId, jid: Jid, since: Instant) -> Self {
         Self {
             connection,
             jid,
+            since,
             presence: None,
             interested: false,
             directed: BTreeSet::new(),

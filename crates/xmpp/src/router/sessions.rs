@@ -6,6 +6,7 @@ use super::{Eviction, Output, Router, Work};
 use crate::jid::Jid;
 use crate::stanza::Condition;
 use std::sync::Arc;
+use std::time::Instant;
 use wire::{Address, ConnectionId, Directory, Machine};
 
 /// A session as an administrator sees it.
@@ -19,19 +20,33 @@ pub struct SessionInfo {
     pub priority: Option<i8>,
     /// Whether its connection was lost and may come back.
     pub away: bool,
+    /// When it began.
+    pub since: Instant,
 }
 
 impl Router {
     /// Every session here, in no order.
     pub fn sessions(&self) -> impl Iterator<Item = SessionInfo> {
-        self.sessions.values().map(|session| {
-            let account = session.jid.address().and_then(|address| self.accounts.get(address));
-            let seats = account.map(|account| &account.seats[..]).unwrap_or_default();
-            let seat = seats.iter().find(|seat| seat.connection == session.connection);
-            let priority = seat.and_then(|seat| seat.priority);
-            let away = seat.is_some_and(|seat| seat.away);
-            SessionInfo { connection: session.connection, jid: session.jid.clone(), priority, away }
-        })
+        self.sessions.values().map(|session| self.info(session))
+    }
+
+    /// The sessions of an account at home here.
+    pub fn sessions_at(&self, account: &Address) -> impl Iterator<Item = SessionInfo> {
+        let seats = self.accounts.get(account).map(|account| &account.seats[..]).unwrap_or_default();
+        seats.iter().filter_map(|seat| self.sessions.get(&seat.connection)).map(|session| self.info(session))
+    }
+
+    fn info(&self, session: &Session) -> SessionInfo {
+        let account = session.jid.address().and_then(|address| self.accounts.get(address));
+        let seats = account.map(|account| &account.seats[..]).unwrap_or_default();
+        let seat = seats.iter().find(|seat| seat.connection == session.connection);
+        SessionInfo {
+            connection: session.connection,
+            jid: session.jid.clone(),
+            priority: seat.and_then(|seat| seat.priority),
+            away: seat.is_some_and(|seat| seat.away),
+            since: session.since,
+        }
     }
 
     /// How many sessions an account at home here has.
@@ -88,7 +103,7 @@ impl Router {
             away: false,
         };
         self.accounts.entry(account).seats.push(seat);
-        self.sessions.insert(connection, Session::new(connection, jid.clone()));
+        self.sessions.insert(connection, Session::new(connection, jid.clone(), self.now));
         Ok(jid)
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use wire::{Address, ConnectionId};
 use xmpp::router::{self, Receipt};
 use xmpp::stream::unacknowledged::Most;
-use xmpp::stream::{self, Sent, Unacknowledged, inactive, management};
+use xmpp::stream::{self, Agent, Sent, Unacknowledged, inactive, management};
 use xmpp::{Jid, Stanza, StreamCondition, StreamError};
 
 /// After so many stanzas a client is asked at once what it has handled …
@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) struct Managed {
     account: Address,
     jid: Jid,
+    /// What the client said of itself.
+    agent: Option<Agent>,
     /// By which name it may be resumed, if it may.
     name: Option<Box<str>>,
     queue: Unacknowledged,
@@ -65,6 +67,16 @@ impl Manageds {
     /// The sessions that nobody carries.
     pub(super) fn away(&self) -> impl Iterator<Item = ConnectionId> {
         self.sessions.iter().filter(|(_, managed)| managed.carrier.is_none()).map(|(session, _)| *session)
+    }
+
+    /// What the client of a session said of itself.
+    pub(super) fn agent(&self, session: ConnectionId) -> Option<&Agent> {
+        self.sessions.get(&session)?.agent.as_ref()
+    }
+
+    /// How many stanzas the client of a session has not acknowledged, where it does that.
+    pub(super) fn unacknowledged(&self, session: ConnectionId) -> Option<usize> {
+        Some(self.sessions.get(&session)?.queue.len())
     }
 
     fn remove(&mut self, session: ConnectionId) -> Option<Managed> {
@@ -212,6 +224,7 @@ impl Xmpp {
         let managed = Managed {
             account,
             jid: jid.clone(),
+            agent: client.stream.agent().cloned(),
             name,
             queue: Unacknowledged::default(),
             carrier: Some(conn),

@@ -9,7 +9,7 @@ use wire::{Address, ConnectionId};
 use xmpp::sasl::token::{Holder, Tokens};
 
 /// The kind of these documents in the store.
-pub(crate) const KIND: i64 = 16;
+pub const KIND: i64 = 16;
 /// Octets of all of an account: some hundreds of installations.
 const MOST: u64 = 64 * 1024;
 
