@@ -5,17 +5,17 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 use testkit::House;
-use testkit::house::node;
+use testkit::house::{free_port, node};
 use testkit::process::run;
 
 const PACKAGES: &str = "cargo xtask test installs Node and its packages";
 
-fn people_talk(house: &House, scheme: &str, listener: &str) {
+fn people_talk(house: &House, scheme: &str, port: u16) {
     let mut command = node("sip/web/node.js");
-    command.args([scheme, &house.port(listener).to_string(), PASSWORD]);
+    command.args([scheme, &port.to_string(), PASSWORD]);
     command.env("NODE_EXTRA_CA_CERTS", house.dir().join("data/certs/authority.pem"));
     let (code, output) = run(&mut command, PACKAGES, Duration::from_secs(60));
-    assert!(code == Some(0) && output.contains("done"), "{scheme} at {listener}: {code:?}\n{output}");
+    assert!(code == Some(0) && output.contains("done"), "{scheme} at {port}: {code:?}\n{output}");
 }
 
 #[test]
@@ -59,6 +59,13 @@ fn pages_that_may_connect_are_listed_and_the_list_is_read_again() {
         assert_eq!(asked(port, good, "sip"), granted);
         assert_eq!(asked(port, "", "sip"), granted, "what is no browser may say what it likes");
     }
+    // A listener more, for plain and TLS at once.
+    let port = free_port();
+    house.set("sip", "ws", &format!("[\"127.0.0.1:{}\", \"127.0.0.1:{port}\"]", house.port("sip.ws")));
+    house.set("sip", "wss", &format!("[\"127.0.0.1:{port}\"]"));
+    assert!(house.cli(&["reload"], "").status.success());
+    assert_eq!(asked(port, good, "sip"), granted);
+    people_talk(&house, "wss", port);
     // TURN has no WebSockets.
     assert_ne!(asked(house.port("turn.tcp"), good, "sip"), granted);
 }
@@ -67,6 +74,6 @@ fn pages_that_may_connect_are_listed_and_the_list_is_read_again() {
 fn jssip_registers_writes_and_calls_over_websockets() {
     let house = house();
     for (scheme, listener) in [("ws", "sip.ws"), ("ws", "sip.tcp"), ("wss", "sip.wss"), ("wss", "sip.tls")] {
-        people_talk(&house, scheme, listener);
+        people_talk(&house, scheme, house.port(listener));
     }
 }

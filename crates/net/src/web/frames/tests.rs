@@ -127,3 +127,47 @@ fn where_only_text_is_spoken() {
     let mut reader = Reader::new(10, true);
     assert_eq!(reader.next(&mut &frame(0x82, b"x")[..]), Err(Fault::Unsupported));
 }
+
+/// Numbers that look random, the same in every run (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB) % sides
+    }
+}
+
+#[test]
+fn whatever_comes_the_bounds_hold() {
+    const LIMIT: usize = 300;
+    let mut dice = Dice(7395);
+    let (mut messages, mut faults) = (0, 0);
+    for _ in 0..20_000 {
+        let mut bytes = Vec::new();
+        for _ in 0..dice.roll(6) {
+            let first = [0x01, 0x81, 0x82, 0x00, 0x80, 0x89, 0x8a, 0x88, 0xff][dice.roll(9) as usize];
+            let payload: Vec<u8> = (0..dice.roll(140)).map(|n| b'a' + (n % 26) as u8).collect();
+            bytes.extend(frame(first, &payload));
+        }
+        // Now and then an octet is another.
+        if dice.roll(3) == 0 && !bytes.is_empty() {
+            let at = dice.roll(bytes.len() as u64) as usize;
+            bytes[at] = dice.roll(256) as u8;
+        }
+        let whole = read(&bytes, usize::MAX, LIMIT);
+        assert_eq!(whole, read(&bytes, 1 + dice.roll(20) as usize, LIMIT), "in pieces it means the same");
+        for item in whole {
+            match item {
+                Ok((Item::Message, message)) => {
+                    assert!(message.len() <= LIMIT);
+                    messages += 1;
+                }
+                Ok((_, control)) => assert!(control.len() <= 125),
+                Err(_) => faults += 1,
+            }
+        }
+    }
+    assert!(messages > 5_000 && faults > 5_000, "{messages} messages, {faults} faults");
+}
