@@ -14,7 +14,7 @@ pub use connections::Connections;
 pub use listeners::{Listener, Listeners};
 pub use wire::inside;
 
-use crate::message::Via;
+use crate::message::{Via, reply::ip_text};
 use crate::uri::{Host, SipUri};
 use inside::Depth;
 use std::net::{IpAddr, SocketAddr};
@@ -144,7 +144,7 @@ impl Hop {
         Some(match uri.maddr().unwrap_or(uri.host) {
             Host::Ip(ip) if !is_somebody(ip) => return None,
             Host::Ip(ip) => {
-                Self::Address { transport, to: SocketAddr::new(ip, port), name: ip.to_string().into() }
+                Self::Address { transport, to: SocketAddr::new(ip, port), name: ip_text(ip).into() }
             }
             Host::Name(name) => {
                 let name: Box<str> = std::str::from_utf8(name).ok()?.to_ascii_lowercase().into();
@@ -216,7 +216,10 @@ pub fn via_name(transport: Transport) -> &'static str {
 
 /// As URIs write an address: IPv6 in brackets, an IPv4 address in IPv6's clothes without them.
 pub fn host_text(ip: IpAddr) -> String {
-    Host::Ip(ip.to_canonical()).to_string()
+    match ip.to_canonical() {
+        v4 @ IpAddr::V4(_) => ip_text(v4),
+        v6 => Host::Ip(v6).to_string(),
+    }
 }
 
 /// Where the response to a request goes if not over the stream that it came by.

@@ -200,6 +200,13 @@ pub(crate) fn push_number(out: &mut Vec<u8>, mut number: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
+/// An address without brackets, with room for a port behind it.
+pub(crate) fn ip_text(ip: IpAddr) -> String {
+    let mut out = Vec::with_capacity(24);
+    push_ip(&mut out, ip);
+    String::from_utf8(out).expect("an address is written in ASCII")
+}
+
 /// Appends an address without brackets.
 fn push_ip(out: &mut Vec<u8>, ip: IpAddr) {
     match ip {

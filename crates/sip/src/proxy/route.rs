@@ -176,8 +176,8 @@ impl Place<'_> {
     /// The address of ours that a URI names, at its domain's main name; one at our bare address belongs to the
     /// first domain. `None` where the URI is not ours or has no user part.
     pub fn account(&self, uri: &SipUri<'_>, arrival: &Arrival) -> Option<Address> {
-        let address = uri.address().ok()?;
-        Some(address.at(self.realm(uri, arrival)?))
+        let (address, realm) = (uri.address().ok()?, self.realm(uri, arrival)?);
+        Some(if address.domain() == realm.as_str() { address } else { address.at(realm) })
     }
 
     /// The domain of ours that a URI belongs to: at our bare address, the first.
