@@ -3,6 +3,7 @@
 //! `cargo xtask fuzz TARGET` explores; the tests here replay the committed corpora, so that what was once
 //! found stays mended.
 
+mod sdp_target;
 mod sip_stack_target;
 mod sip_target;
 mod stun_target;
@@ -10,6 +11,7 @@ mod tape;
 mod turn_target;
 mod xml_target;
 
+pub use sdp_target::sdp;
 pub use sip_stack_target::sip_stack;
 pub use sip_target::sip;
 pub use stun_target::stun;
@@ -43,6 +45,11 @@ mod tests {
     #[test]
     fn turn_corpus() {
         replay("turn", super::turn);
+    }
+
+    #[test]
+    fn sdp_corpus() {
+        replay("sdp", super::sdp);
     }
 
     #[test]

@@ -1,0 +1,36 @@
+//! What `[media]` may say, and what is said of what it must not.
+
+use super::{DOMAIN, check, plan};
+use sip::proxy::media::Relaying;
+use std::time::Duration;
+
+#[test]
+fn what_absence_means_and_everything_that_can_be_written() {
+    let media = plan(DOMAIN).media;
+    assert_eq!((media.relaying, media.addresses.len(), media.account), (Relaying::Needed, 0, 32));
+    assert_eq!((media.rtp_ports, media.silence), (30_000..=39_999, Duration::from_secs(60)));
+    let text = "[media]\nrelay = \"always\"\naddresses = [\"127.0.0.1\"]\nrtp-ports = \"20000-20003\"\nsilence = \"5m\"\naccount = 0\n";
+    let media = plan(&format!("{DOMAIN}{text}")).media;
+    assert_eq!((media.relaying, media.addresses.len(), media.account), (Relaying::Always, 1, 0));
+    assert_eq!((media.rtp_ports, media.silence), (20_000..=20_003, Duration::from_secs(300)));
+}
+
+#[test]
+fn what_is_refused() {
+    let check = |line: &str, expected: &str| check(&format!("{DOMAIN}[media]\n{line}\n"), &[expected]);
+    check(
+        "relay = \"auto\"",
+        "4:9 media.relay: `auto` does not say which calls are relayed | write \"needed\", \"always\" or \"never\"",
+    );
+    check(
+        "rtp-ports = \"30001-30004\"",
+        "4:13 media.rtp-ports: `30001-30004` has no room for a call | a call takes four ports, the first an even one",
+    );
+}
+
+#[test]
+fn ports_that_two_relays_would_take_from_one_another() {
+    let plan = plan(&format!("{DOMAIN}[media]\nrtp-ports = \"49000-50000\"\n"));
+    let warning = "media.rtp-ports: 49000-50000 overlaps turn.relay-ports; each takes ports from the other";
+    assert_eq!(plan.warnings, [warning]);
+}
