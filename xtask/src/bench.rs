@@ -16,7 +16,7 @@ use std::time::Duration;
 use table::{Figure, Figures};
 
 const USAGE: &str =
-    "usage: cargo xtask bench turn|sip|xmpp|xdp [--quick] [--runs N] [--only SERVER] [--write]";
+    "usage: cargo xtask bench turn|sip|xmpp|media|xdp [--quick] [--runs N] [--only SERVER] [--write]";
 
 /// Some servers answer before they have done all that they do at their start.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -76,6 +76,7 @@ fn read(arguments: &[String]) -> Result<Wish> {
         Some("turn") => Service::Turn,
         Some("sip") => Service::Sip,
         Some("xmpp") => Service::Xmpp,
+        Some("media") => Service::Media,
         _ => bail!("{USAGE}"),
     };
     let mut wish = Wish { service, quick: false, runs: 3, only: None, write: false };

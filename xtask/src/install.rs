@@ -37,6 +37,7 @@ const PEERS: &[Need] = &[
     ("kamailio", "kamailio"),
     ("kamdbctl", "kamailio-sqlite-modules"),
     ("prosody", "prosody"),
+    ("rtpengine", "rtpengine-daemon"),
     ("sqlite3", "sqlite3"),
 ];
 

@@ -3,6 +3,7 @@
 
 mod gso;
 mod plain;
+mod rtp;
 mod sip;
 
 use crate::options::Options;
@@ -30,12 +31,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if how.starts_with("sip") {
         return sip::run(socket(options.server()?)?, how == "sip");
     }
+    if how == "rtp" {
+        return rtp::serve(options.server()?);
+    }
     let mut floor = Floor::new(options.server()?)?;
     let gather = Duration::from_micros(options.get("gather", 0)?);
     match how.as_str() {
         "plain" => floor.serve(gather, &mut plain::Plain::new()),
         "gso" => floor.serve(gather, &mut gso::Gso::new()),
-        other => bail!("--how plain, gso, sip or sip-open, not {other}"),
+        other => bail!("--how plain, gso, rtp, sip or sip-open, not {other}"),
     }
 }
 

@@ -10,6 +10,7 @@ mod digest;
 mod floor;
 mod options;
 mod report;
+mod rtp;
 mod sip;
 mod stun;
 mod tls;
@@ -29,6 +30,8 @@ usage: load COMMAND --server ADDRESS:PORT [--name value …]
   turn-setup     allocations made and released  --units N --window N
   turn-idle      allocations that stay          --clients N
   turn-strangers Allocates without credential   --units N --window N
+  rtp-relay      RTP to an end that echoes it   --units N --clients N --size OCTETS --window N [--rate PACKETS/S]
+                                                 [--how sip|ng|bare]
   sip-options    OPTIONS to the server itself   --units N --window N
   sip-register   registrations with digest      --units N --window N [--users N] [--first N] [--rate N]
                                                  [--before yes] [--tls yes [--clients N]]
@@ -39,7 +42,7 @@ usage: load COMMAND --server ADDRESS:PORT [--name value …]
   xmpp-chat      messages between pairs         --units N --clients N --window N
   xmpp-idle      logged-in connections          --clients N
 
-  floor          serves as the least that a server could do, at --server --how plain|gso|sip|sip-open [--gather MICROSECONDS]
+  floor          serves as the least that a server could do, at --server --how plain|gso|rtp|sip|sip-open [--gather MICROSECONDS]
   accounts       the accounts for a server      --users N --for parlour|kamailio|prosody --to FILE
 
 Accounts are load0@DOMAIN, load1@DOMAIN …, all with --password; --domain is bench.example unless given.
@@ -67,6 +70,7 @@ fn work() -> Result<()> {
         "turn-setup" => turn::setup::run(&options),
         "turn-strangers" => turn::setup::strangers(&options),
         "turn-idle" => turn::setup::idle(&options),
+        "rtp-relay" => rtp::run(&options),
         "sip-options" => sip::options(&options),
         "sip-register" => sip::register(&options),
         "sip-call" => sip::call::run(&options),

@@ -8,6 +8,7 @@ pub(crate) enum Service {
     Turn,
     Sip,
     Xmpp,
+    Media,
 }
 
 /// What a row is to reach: no more than so many times what a column of the same run shows.
@@ -147,7 +148,7 @@ const SIP_CALLERS: usize = 200;
 /// How many accounts each server has.
 pub(crate) const fn users(service: Service) -> usize {
     match service {
-        Service::Turn => 8,
+        Service::Turn | Service::Media => 8,
         Service::Sip => SIP_CONTACTS + SIP_CALLERS,
         Service::Xmpp => 2_000,
     }
@@ -160,6 +161,7 @@ pub(crate) fn of(service: Service, quick: bool) -> Vec<Case> {
         Service::Turn => turn(n),
         Service::Sip => sip(n),
         Service::Xmpp => xmpp(n),
+        Service::Media => media(n),
     }
 }
 
@@ -295,6 +297,26 @@ fn sip(n: impl Fn(usize, usize) -> usize) -> Vec<Case> {
         )
         .measuring(Measure::Stall)
         .goal(0.0, Mark::Fixed),
+    ]
+}
+
+/// Calls that stand, whose called ends send back all that they hear.
+fn media(n: impl Fn(usize, usize) -> usize) -> Vec<Case> {
+    let relay = |units: usize, rest: &str| format!("rtp-relay --clients 100 --units {units} {rest}");
+    let fast = |size: u16| relay(n(600_000, 60_000), &format!("--size {size} --window 100"));
+    vec![
+        Case::work("relayed RTP packet, 160 octets, as fast as it goes (packet)", fast(160))
+            .bare()
+            .goal(1.12, Mark::BestFloor),
+        Case::work("relayed RTP packet, 1200 octets, as fast as it goes (packet)", fast(1200))
+            .bare()
+            .goal(1.12, Mark::BestFloor),
+        Case::work(
+            "relayed RTP packet, 160 octets, 100 calls, 10 000 packets/s (packet)",
+            relay(n(60_000, 20_000), "--size 160 --rate 10000"),
+        )
+        .bare()
+        .goal(1.12, Mark::BestFloor),
     ]
 }
 

@@ -107,7 +107,7 @@ fn hold(database: &Path) -> Result<()> {
 }
 
 fn ready(server: &Server, case: &Case) -> Result<Load> {
-    let arguments: Vec<&str> = case.load.split(' ').collect();
+    let arguments: Vec<&str> = case.load.split(' ').chain(server.kind.words().iter().copied()).collect();
     let mut load = Load::start(server, &arguments, case.tls)?;
     load.expect_ready()?;
     Ok(load)

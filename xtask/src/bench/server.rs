@@ -29,6 +29,10 @@ pub(crate) enum Kind {
     FloorGso,
     /// A bare forwarder of SIP.
     FloorSip,
+    /// A bare relay for RTP, a port for each end.
+    FloorRtp,
+    /// In user space.
+    Rtpengine,
     /// As packaged.
     Kamailio,
     /// With its fast allocator.
@@ -59,6 +63,7 @@ impl Kind {
                 Self::KamailioThrough,
                 Self::FloorSip,
             ],
+            Service::Media => &[Self::Parlour(Service::Media), Self::Rtpengine, Self::FloorRtp],
             Service::Xmpp => &[Self::Parlour(Service::Xmpp), Self::Prosody, Self::ProsodyGenerational],
         }
     }
@@ -71,6 +76,8 @@ impl Kind {
             Self::FloorPlain => "bare recvfrom, sendto",
             Self::FloorGso => "bare recvmmsg, GSO",
             Self::FloorSip => "bare forwarder",
+            Self::FloorRtp => "bare RTP relay",
+            Self::Rtpengine => "rtpengine",
             Self::Kamailio => "Kamailio",
             Self::KamailioFast => "Kamailio -x fm",
             Self::KamailioThrough => "Kamailio -x fm, written through",
@@ -89,9 +96,18 @@ impl Kind {
                     || case.is_held() && !case.tls
             }
             Self::KamailioFast => case.measure != Measure::Wait,
-            Self::FloorPlain | Self::FloorGso | Self::FloorSip => case.bare,
+            Self::FloorPlain | Self::FloorGso | Self::FloorSip | Self::FloorRtp => case.bare,
             Self::ParlourGathering => case.load.contains("--rate"),
             _ => true,
+        }
+    }
+
+    /// How the generator makes calls with it, where that is not by SIP.
+    pub(crate) const fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Rtpengine => &["--how", "ng"],
+            Self::FloorRtp => &["--how", "bare"],
+            _ => &[],
         }
     }
 
@@ -100,6 +116,7 @@ impl Kind {
             Self::Parlour(service) => service,
             Self::ParlourGathering | Self::Coturn | Self::FloorPlain | Self::FloorGso => Service::Turn,
             Self::Kamailio | Self::KamailioFast | Self::KamailioThrough | Self::FloorSip => Service::Sip,
+            Self::Rtpengine | Self::FloorRtp => Service::Media,
             Self::Prosody | Self::ProsodyGenerational => Service::Xmpp,
         }
     }
@@ -156,6 +173,8 @@ impl Server {
             Kind::FloorGso => floor(&place, "gso")?,
             Kind::FloorSip if setting == Setting::Open => floor(&place, "sip-open")?,
             Kind::FloorSip => floor(&place, "sip")?,
+            Kind::FloorRtp => floor(&place, "rtp")?,
+            Kind::Rtpengine => peers::rtpengine(&place),
             Kind::Kamailio => peers::kamailio(&place, "qm", 2)?,
             Kind::KamailioFast => peers::kamailio(&place, "fm", 2)?,
             Kind::KamailioThrough => peers::kamailio(&place, "fm", 1)?,
@@ -233,12 +252,26 @@ impl Server {
             Service::Turn => "stun",
             Service::Sip => "sip-options",
             Service::Xmpp => return Ok(TcpStream::connect(self.tls).is_ok()),
+            Service::Media => return self.relays(),
         };
         let output = Command::new(binary("load")?)
             .args([command, "--units", "1", "--limit", "1", "--server", &self.plain.to_string()])
             .stdin(Stdio::null())
             .output()?;
         Ok(String::from_utf8_lossy(&output.stdout).contains("\"units\":1,"))
+    }
+}
+
+impl Server {
+    /// Whether it makes a call and carries its sound.
+    fn relays(&self) -> Result<bool> {
+        let output = Command::new(binary("load")?)
+            .args(["rtp-relay", "--units", "1", "--clients", "1", "--server", &self.plain.to_string()])
+            .args(self.kind.words())
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).contains("ready"))
     }
 }
 
@@ -287,13 +320,19 @@ fn parlour(place: &Place, service: Service, extra: &str) -> Result<Vec<String>> 
     Ok(vec![program, "--config".into(), config, "serve".into()])
 }
 
+/// Every call is relayed, and nobody is asked for a password.
+const CALLS: &str = "authenticate = false\n\n[media]\nrelay = \"always\"\naddresses = [\"127.0.0.1\"]\n\
+                     rtp-ports = \"21000-29999\"\naccount = 4096\n";
+
 /// One worker, and every service on, as an organisation has them; those that are not measured on any port.
 fn parlour_config(place: &Place, service: Service, extra: &str) -> Result<String> {
     let own = (place.plain, place.tls);
     let ports =
         |of| if of == service { Ok::<_, anyhow::Error>(own) } else { Ok((free_port()?, free_port()?)) };
     let (turn, turn_tls) = ports(Service::Turn)?;
-    let (sip, sip_tls) = ports(Service::Sip)?;
+    let (sip, sip_tls) = if service == Service::Media { own } else { ports(Service::Sip)? };
+    // Nobody registers or calls who would have to prove anything: only packets are measured there.
+    let calls = if service == Service::Media { CALLS } else { "" };
     let (xmpp, xmpp_tls) = ports(Service::Xmpp)?;
     let workers = place.workers();
     let open = if place.setting == Setting::Open { "authenticate = false\n" } else { "" };
@@ -304,7 +343,7 @@ fn parlour_config(place: &Place, service: Service, extra: &str) -> Result<String
          [turn]\nudp = [\"127.0.0.1:{turn}\"]\ntls = [\"127.0.0.1:{turn_tls}\"]\nrelay-ports = \"10000-20999\"\n\
          limits = {{ strangers = 0 }}\n\
          allow-peers = [\"127.0.0.0/8\"]\n{extra}\n\
-         [sip]\nudp = [\"127.0.0.1:{sip}\"]\ntls = [\"127.0.0.1:{sip_tls}\"]\n{open}\n\
+         [sip]\nudp = [\"127.0.0.1:{sip}\"]\ntls = [\"127.0.0.1:{sip_tls}\"]\n{open}{calls}\n\
          [xmpp]\nclient = [\"127.0.0.1:{xmpp}\"]\nclient-tls = [\"127.0.0.1:{xmpp_tls}\"]\n"
     ))
 }

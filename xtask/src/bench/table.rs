@@ -104,7 +104,7 @@ impl Figures {
             Mark::Plain => (middle(&Kind::FloorPlain), " × recvfrom"),
             Mark::Gso => (middle(&Kind::FloorGso), " × GSO"),
             Mark::BestFloor => {
-                let floors = [Kind::FloorPlain, Kind::FloorGso];
+                let floors = [Kind::FloorPlain, Kind::FloorGso, Kind::FloorRtp];
                 (floors.iter().filter_map(middle).min_by(f64::total_cmp), " × the best bare one")
             }
         };

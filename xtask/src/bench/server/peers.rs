@@ -40,6 +40,15 @@ pub(super) fn coturn(place: &Place) -> Result<Vec<String>> {
     Ok(line)
 }
 
+/// In user space, as its kernel module is not everywhere; one thread, which serves its protocol too.
+pub(super) fn rtpengine(place: &Place) -> Vec<String> {
+    words(&format!(
+        "rtpengine --foreground --table=-1 --interface=127.0.0.1 --listen-ng=127.0.0.1:{} --num-threads=1 --port-min=30000 \
+         --port-max=39999 --log-stderr --log-level=3 --no-log-timestamps",
+        place.plain
+    ))
+}
+
 /// It logs into a file: without a system log it would write to the console, which costs more than the calls.
 /// `db_mode` 2 writes contacts back once a minute, as packaged; 1 before the answer.
 pub(super) fn kamailio(place: &Place, allocator: &str, db_mode: u8) -> Result<Vec<String>> {
