@@ -34,7 +34,9 @@ impl Stack {
             _ => match first_hops(&plan, request) {
                 Some(hops) if is_long(request.bytes(), &plan) => with_streams(&hops),
                 Some(hops) => hops,
-                None if plan.secure => return self.refuse(now, &arrival, request, &Refusal::SipsNotAllowed),
+                None if plan.needs_tls() => {
+                    return self.refuse(now, &arrival, request, &Refusal::SipsNotAllowed);
+                }
                 None => return self.refuse(now, &arrival, request, &Refusal::Unreachable),
             },
         };
@@ -51,8 +53,7 @@ impl Stack {
     /// The flow to the other end of the dialog, where it still stands: a contact at a domain of ours is reached by it,
     /// not at whatever is registered there by now.
     pub(super) fn dialog_flow(&mut self, plan: &Plan) -> Option<Arrival> {
-        let fits = |flow: &Arrival| plan.in_dialog && (!plan.secure || flow.transport.is_secure());
-        let flow = plan.flow.filter(fits)?;
+        let flow = plan.flow.filter(|_| plan.in_dialog)?;
         self.path(&Hop::Flow(flow)).map(|_| flow)
     }
 
@@ -429,7 +430,7 @@ impl Stack {
 /// Where a request without an account as its target goes first.
 pub(super) fn first_hops(plan: &Plan, request: &Message<'_>) -> Option<VecDeque<Hop>> {
     let mut hops = ways(plan, request)?;
-    if plan.secure {
+    if plan.needs_tls() {
         hops.retain(|hop| hop.transport().is_secure());
     }
     (!hops.is_empty()).then_some(hops)
@@ -438,11 +439,11 @@ pub(super) fn first_hops(plan: &Plan, request: &Message<'_>) -> Option<VecDeque<
 /// The flow to the other end of the dialog, or, where it is a stream, to the next proxy on the way there (RFC 5626 §5.3,
 /// RFC 5923); and the address that the Route or Request-URI says.
 fn ways(plan: &Plan, request: &Message<'_>) -> Option<VecDeque<Hop>> {
-    let (next, flow) = match forward::next_route(b"", &plan.routes, plan.secure) {
+    let (next, flow) = match forward::next_route(b"", &plan.routes, plan.needs_tls()) {
         Some(hop) => (hop, plan.flow.filter(|flow| flow.transport.is_stream())),
         None => {
             let uri = plan.uri.as_deref().or(request.uri_bytes())?;
-            (forward::hop(uri, plan.secure), plan.flow)
+            (forward::hop(uri, plan.needs_tls()), plan.flow)
         }
     };
     match flow {

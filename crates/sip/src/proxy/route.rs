@@ -61,6 +61,12 @@ fn breadth(request: &Message<'_>) -> (usize, bool) {
 }
 
 impl Plan {
+    /// Whether no way but TLS is good enough. Dialogs go the way that they began: there are telephones that name themselves by
+    /// sips in dialogs that are not, and a call that cannot be ended is no more secure.
+    pub fn needs_tls(&self) -> bool {
+        self.secure && !self.in_dialog
+    }
+
     /// The Max-Breadth of each of so many copies (RFC 5393 §5.3.3); `None` where it stays as it came.
     pub fn share(&self, targets: usize) -> Option<usize> {
         let kept = targets <= 1 && self.has_breadth;

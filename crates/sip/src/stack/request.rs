@@ -95,7 +95,7 @@ impl Stack {
 
     fn judged(&mut self, now: Instant, arrival: Arrival, request: &Message<'_>, plan: Plan) {
         // Whoever gets it would take it for safe all the way (RFC 3261 §26.2.2).
-        if plan.secure && !arrival.transport.is_secure() {
+        if plan.needs_tls() && !arrival.transport.is_secure() {
             return self.refuse(now, &arrival, request, &Refusal::SipsNotAllowed);
         }
         // Calls that stand are still served; what is new goes elsewhere.

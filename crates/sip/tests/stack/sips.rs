@@ -1,7 +1,7 @@
 //! What sips promises: TLS all the way, neither given up nor made up on the way (RFC 3261 §26.2.2, RFC 5630).
 
 use crate::house::{House, Sent};
-use crate::request;
+use crate::{answer, request};
 use wire::{ConnectionId, Transport};
 
 const ALICE: &str = "198.51.100.1:5061";
@@ -133,4 +133,25 @@ fn the_uri_of_one_sips_phone_is_sips() {
     let contact = sent[0].header("Contact")[0];
     assert!(contact.contains(";pub-gruu=\"sips:bob@falcot.com;gr=urn:x\""), "{contact}");
     assert!(contact.contains(";temp-gruu=\"sips:tgruu."), "{contact}");
+}
+
+#[test]
+fn a_phone_that_names_itself_by_sips_in_a_plain_dialog_can_be_hung_up_on() {
+    let (mut house, _) = house("sips", "sips");
+    const CAROL: &str = "198.51.100.3:5060";
+    let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:bob@falcot.com>");
+    let contact = format!("Contact: <sip:alice@{CAROL}>\r\n");
+    let sent = house.datagram(CAROL, &request("INVITE", "sip:bob@falcot.com", CAROL, "1", parties, &contact));
+    let (invite, bob) = (sent[1].text.clone(), house.stream_to(BOB));
+    let contact = "Contact: <sips:bob@10.0.0.2:5061>\r\n";
+    let sent = house.stream(bob, &answer(&invite, "200 OK", "b", contact));
+    let routes: String =
+        sent[0].header("Record-Route").iter().rev().map(|route| format!("Route: {route}\r\n")).collect();
+    let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:bob@falcot.com>;tag=b");
+    for (method, branch) in [("ACK", "2"), ("BYE", "3")] {
+        let text = request(method, "sips:bob@10.0.0.2:5061", CAROL, branch, parties, &routes)
+            .replace(&format!("call-{branch}@"), "call-1@");
+        let sent = house.datagram(CAROL, &text);
+        assert_eq!(lines(&sent), [(BOB, &*format!("{method} sips:bob@10.0.0.2:5061 SIP/2.0"))]);
+    }
 }
