@@ -69,7 +69,13 @@ impl Stack {
 
     /// The user was found, or is nowhere.
     pub(crate) fn located(&mut self, now: Instant, asked: Id, contacts: Option<Vec<Contact>>) {
-        let Some(Asked::Locate(id)) = self.answered(asked) else { return };
+        let id = match self.answered(asked) {
+            Some(Asked::Locate(id)) => id,
+            Some(Asked::Acknowledge { arrival, bytes, plan }) => {
+                return self.acknowledge_at(now, arrival, &bytes, &plan, contacts.unwrap_or_default());
+            }
+            _ => return,
+        };
         let Some(context) = self.table.context_mut(id) else { return };
         // Cancelled, or given up, meanwhile.
         if !std::mem::take(&mut context.asking) {
@@ -356,6 +362,15 @@ impl Stack {
         self.place().realm(&from, arrival).map(|domain| domain.as_str().to_owned())
     }
 
+    /// Whether whoever sent this is not to be reached at the Contact it names: behind NAT, on a stream, or as an address of
+    /// ours, where others may be registered, too.
+    fn needs_flow(&self, request: &Message<'_>, arrival: &Arrival) -> bool {
+        let Some(Ok(crate::message::Contact::At(contact))) = request.contacts().next() else { return true };
+        let is_ours = matches!(contact.uri(), Ok(Uri::Sip(uri)) if self.place().is_us(&uri, arrival));
+        let hop = forward::hop(contact.uri_bytes(), false);
+        is_ours || transport::is_behind_nat(request.via(), hop.as_ref(), arrival)
+    }
+
     /// Our Record-Routes: the one for the caller's side, and above it the one for the called side where they
     /// differ (RFC 5658). Each names the flow to its side where a plain address would not do.
     fn record_routes(
@@ -373,7 +388,7 @@ impl Stack {
         };
         let near = self.config.listeners.sent_by(listener, Some(arrival.local.ip()));
         let (near, far) = self.names_of_ours(request, arrival, (&near, sent_by, hop));
-        let caller = needs_flow(request, arrival).then_some(arrival);
+        let caller = self.needs_flow(request, arrival).then_some(arrival);
         let called = match hop {
             Hop::Flow(flow) => Some(flow),
             _ => None,
@@ -464,7 +479,7 @@ const NOT_ANSWERED: &[u8] = b"Reason: SIP;cause=408;text=\"Request Timeout\"\r\n
 
 /// The branches of contacts, in groups of the same preference, the most preferred first (RFC 3261 §16.6). What has registered as
 /// sips is reached by TLS alone, and `secure` requests reach nobody else.
-fn groups(contacts: Vec<Contact>, secure: bool) -> VecDeque<Vec<Branch>> {
+pub(super) fn groups(contacts: Vec<Contact>, secure: bool) -> VecDeque<Vec<Branch>> {
     let mut groups: BTreeMap<Reverse<u16>, Vec<OfPhone>> = BTreeMap::new();
     for contact in contacts {
         let q = contact.q;
@@ -556,18 +571,6 @@ fn with_streams(hops: &VecDeque<Hop>) -> VecDeque<Hop> {
 
 /// The most ways of one branch.
 const MAX_WAYS: usize = 24;
-
-/// Whether whoever sent this is not to be reached at the Contact it names: behind NAT, or on a stream.
-fn needs_flow(request: &Message<'_>, arrival: &Arrival) -> bool {
-    match request.contacts().next() {
-        Some(Ok(crate::message::Contact::At(contact))) => transport::is_behind_nat(
-            request.via(),
-            forward::hop(contact.uri_bytes(), false).as_ref(),
-            arrival,
-        ),
-        _ => true,
-    }
-}
 
 /// How a URI of ours names a transport.
 pub(crate) fn transport_param(transport: Transport) -> &'static str {

@@ -1,10 +1,12 @@
 //! Forwarding without a transaction: the ACK of a 2xx (RFC 3261 §16.11).
 
-use super::fork::first_hops;
+use super::context;
+use super::fork::{first_hops, groups};
 use super::forward::Copy;
 use super::route::{Plan, Target};
 use crate::message::Message;
-use crate::stack::{Asked, Stack};
+use crate::registrar::Contact;
+use crate::stack::{Asked, Output, Stack};
 use crate::transport::{Arrival, Branch, Hop};
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -18,10 +20,16 @@ impl Stack {
         request: &Message<'_>,
         plan: Plan,
     ) {
-        // An ACK goes where its dialog's route leads; an address of record is no place to acknowledge.
+        // An ACK goes where its dialog's route leads; to a phone that has named itself by an address of ours, as a GRUU is,
+        // by what it has registered (RFC 5627 §5.1).
         let hops = match (&plan.target, self.dialog_flow(&plan)) {
             (Target::Next, _) => first_hops(&plan, request),
             (Target::Account(_), Some(flow)) => Some([Hop::Flow(flow)].into()),
+            (Target::Account(address), None) => {
+                let (address, bytes) = (address.clone(), request.bytes().to_vec());
+                let token = self.ask(now, Asked::Acknowledge { arrival, bytes, plan: Box::new(plan) });
+                return self.out.extend(token.map(|token| Output::Locate { token, address }));
+            }
             _ => None,
         };
         let Some(hops) = hops else { return };
@@ -44,9 +52,30 @@ impl Stack {
                 self.resolve(now, asked, question);
                 return;
             }
-            if self.send_stateless(now, arrival, request, &plan, &hop) {
+            if self.send_stateless(now, arrival, request, (&plan, None), &hop) {
                 return;
             }
+        }
+    }
+
+    /// Sends an ACK to whom it is meant for among a user's phones: to all of them where it does not say whom. Who is not in
+    /// the dialog passes it over (RFC 3261 §17.2.3).
+    pub(super) fn acknowledge_at(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        bytes: &[u8],
+        plan: &Plan,
+        mut contacts: Vec<Contact>,
+    ) {
+        let Ok(ack) = Message::parse(bytes) else { return };
+        if let Some(phone) = &plan.phone {
+            contacts.retain(|contact| phone.has(contact, &self.seal));
+        }
+        for target in groups(contacts, plan.secure).iter().flatten() {
+            let sends = |hop: &Hop| self.send_stateless(now, arrival, &ack, (plan, Some(target)), hop);
+            // The first way that there is.
+            let _ = target.hops.iter().any(sends);
         }
     }
 
@@ -55,18 +84,18 @@ impl Stack {
         now: Instant,
         arrival: Arrival,
         request: &Message<'_>,
-        plan: &Plan,
+        (plan, target): (&Plan, Option<&context::Branch>),
         hop: &Hop,
     ) -> bool {
-        if !self.may_go(hop, plan, &arrival, None) {
+        if !self.may_go(hop, plan, &arrival, target.and_then(|target| target.registered)) {
             return false;
         }
         let Some((path, sent_by)) = self.path(hop) else { return false };
         let bytes = Copy {
             plan,
             arrival: &arrival,
-            uri: None,
-            path: b"",
+            uri: target.and_then(|target| target.uri.as_deref()),
+            path: target.map_or(b"", |target| &target.path),
             hop,
             sent_by: &sent_by,
             branch: &Branch::stateless(&self.seal, plan.looped, request.via().as_bytes()),

@@ -24,7 +24,7 @@ impl Stack {
     /// Nobody has answered in time.
     pub(super) fn not_answered(&mut self, now: Instant, id: Id) {
         match self.asked.get(id) {
-            Some(Asked::Locate(_)) => self.located(now, id, None),
+            Some(Asked::Locate(_) | Asked::Acknowledge { .. }) => self.located(now, id, None),
             Some(Asked::Resolve { .. } | Asked::Stateless { .. }) => {
                 let nothing = Found::Addresses(Vec::new());
                 self.resolved(now, id, &nothing, 0);

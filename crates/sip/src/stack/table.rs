@@ -134,6 +134,8 @@ pub(crate) enum Asked {
     Resolve { server: Id, branch: usize, hop: Hop },
     /// The same for a request that is forwarded without a transaction.
     Stateless { arrival: Arrival, bytes: Vec<u8>, plan: Box<Plan>, hop: Hop },
+    /// Where the user is that this ACK is for.
+    Acknowledge { arrival: Arrival, bytes: Vec<u8>, plan: Box<Plan> },
     /// The session description that goes on in place of a message's own.
     Media(Box<Mediated>),
     /// Whether the bindings of this address are on the disk; the REGISTER that waits for that.

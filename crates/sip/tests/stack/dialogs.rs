@@ -228,3 +228,56 @@ fn what_strict_routers_do_is_undone_by_every_worker() {
         assert!(sent[0].header("Route").is_empty());
     }
 }
+
+/// A phone names itself in its dialogs by an address of ours: its GRUU (RFC 5627 §4.3), or its address of record. What belongs
+/// to the dialog reaches it where the dialog began, by datagrams too, and no other phone of its user.
+#[test]
+fn a_contact_at_our_domain_is_the_phone_that_named_it() {
+    let instance = "urn:uuid:00000000-0000-1000-8000-00000000000a";
+    for name in [format!("sip:bob@falcot.com;gr={instance}"), "sip:bob@falcot.com".to_owned()] {
+        let mut house = House::new(2);
+        let aor = "<sip:bob@falcot.com>";
+        let more = format!("Supported: gruu\r\nContact: <sip:bob@{BOB}>;+sip.instance=\"<{instance}>\"\r\n");
+        let register = request("REGISTER", "sip:falcot.com", BOB, "r", (&format!("{aor};tag=r"), aor), &more);
+        assert_eq!(words(&house.datagram(BOB, &register)), [(BOB, "200")]);
+        let out = copy(&house.datagram(ALICE, &of_alice("INVITE", "1")), BOB);
+        let ok = crate::answer(&out, "200 OK", "t1985110025060", &format!("Contact: <{name}>\r\n"));
+        let ok = house.datagram(BOB, &ok).remove(0);
+        crate::call::register(&mut house, "bob", BOB2);
+        for (method, cseq) in [("ACK", 1), ("INFO", 2), ("INVITE", 3), ("BYE", 4)] {
+            for worker in [0, 1] {
+                let sent = house.datagram_at(
+                    worker,
+                    ALICE,
+                    &within(method, &format!("{method}{worker}"), cseq, &ok),
+                );
+                let to_phones: Vec<_> = words(&sent).into_iter().filter(|(to, _)| *to != ALICE).collect();
+                // Which of the user's phones an address of record means nobody can tell: the others pass it over.
+                match name.contains(";gr=") {
+                    true => assert_eq!(to_phones, [(BOB, method)], "{name}"),
+                    false => assert_eq!(to_phones, [(BOB, method), (BOB2, method)], "{name}"),
+                }
+            }
+        }
+        // The other way round: alice is reached where her INVITE came from.
+        let mut house = house_of(BOB);
+        let caller = format!("Contact: <{}>\r\n", name.replace("bob@", "alice@"));
+        let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:bob@falcot.com>");
+        let out = copy(
+            &house.datagram(ALICE, &request("INVITE", "sip:bob@falcot.com", ALICE, "1", parties, &caller)),
+            BOB,
+        );
+        says(&mut house, BOB, &out, "200 OK");
+        crate::call::register(&mut house, "alice", BOB2);
+        for method in ["INFO", "INVITE", "ACK", "BYE"] {
+            let sent =
+                house.datagram(BOB, &of_bob(method, method, &out, "Contact: <sip:bob@198.51.100.2>\r\n"));
+            let to_phones: Vec<_> = words(&sent).into_iter().filter(|(to, _)| *to != BOB).collect();
+            assert_eq!(to_phones, [(ALICE, method)], "{name}");
+        }
+    }
+}
+
+fn house_of(phone: &str) -> House {
+    house(&[phone])
+}
