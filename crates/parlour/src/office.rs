@@ -17,11 +17,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
-use store::BindingRow;
+use store::{BindingRow, Document};
 use wire::{Address, ConnectionId, SocketId};
 
 /// What was kept for the addresses at home on one worker.
 pub type Kept = Vec<(Address, Vec<BindingRow>)>;
+
+/// XMPP sessions of addresses at home on one worker, from before the server's last end.
+pub type Suspended = Vec<(Address, Document)>;
 
 /// One worker's services and what they share.
 #[derive(Debug)]
@@ -38,14 +41,14 @@ pub struct Office {
 
 impl Office {
     /// An office with what was kept for its addresses.
-    pub fn new(shared: Shared, start: &Start<'_, Mail>, kept: Kept) -> Self {
+    pub fn new(shared: Shared, start: &Start<'_, Mail>, kept: Kept, suspended: Suspended) -> Self {
         Self {
             switchboard: Switchboard::default(),
             resolver: Resolver::default(),
             doorman: Doorman::new(shared.me, shared.workers, shared.plan.sip.bans.clone()),
             turn: Turn::new(&shared, start.now, start.epoch),
             sip: Sip::new(&shared, start.now, start.epoch, kept),
-            xmpp: Xmpp::new(&shared, start.now, start.epoch),
+            xmpp: Xmpp::new(&shared, start.now, start.epoch, suspended),
             media: Media::new(&shared),
             shared,
         }

@@ -9,7 +9,7 @@ use crate::desk::Shared;
 use crate::front::Front;
 use crate::listen;
 use crate::mail::Mail;
-use crate::office::{Kept, Office};
+use crate::office::{Office, Suspended};
 use crate::secret;
 use crate::services::media;
 use crate::services::turn::FastPath;
@@ -103,6 +103,7 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
     let directory = Arc::new(directory(plan, loaded));
     forget_old_bindings(&handle);
     let kept = share_out(store.load_bindings().context("the bindings")?, workers);
+    let suspended = share_out(suspended(&handle)?, workers);
     let setup = Setup { limits, identities: identities.clone() };
     let base = Base {
         plan: Arc::clone(plan),
@@ -117,11 +118,22 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
         secret,
     };
     let mut running = net::run(listeners, setup, move |start| {
-        let kept = kept[usize::from(start.me.0)].lock().map(|mut kept| std::mem::take(&mut *kept));
-        Office::new(base.shared(start), start, kept.unwrap_or_default())
+        let me = usize::from(start.me.0);
+        let kept = kept[me].lock().map(|mut kept| std::mem::take(&mut *kept));
+        let suspended = suspended[me].lock().map(|mut suspended| std::mem::take(&mut *suspended));
+        Office::new(base.shared(start), start, kept.unwrap_or_default(), suspended.unwrap_or_default())
     })?;
     let front = Front::new(running.reception().context("the listeners")?, identities);
     Ok((running, Opening { plan: Arc::clone(plan), store: handle, front }))
+}
+
+/// The XMPP sessions that wait for their clients since the last end.
+fn suspended(store: &StoreHandle) -> Result<Suspended> {
+    let query = Query::ListDocuments { account: None, kind: crate::services::xmpp::suspended::KIND };
+    match store.ask_wait(query).context("the sessions that wait for their clients")? {
+        store::Answer::Documents(documents) => Ok(documents),
+        other => unreachable!("documents were asked for, not {other:?}"),
+    }
 }
 
 /// Those that end while the server runs go by themselves; these ended while it did not.
@@ -316,10 +328,10 @@ async fn stop(running: Running<Mail>, plan: &Plan) {
 }
 
 /// Each worker's share of the bindings: those of the addresses at home there.
-fn share_out(bindings: Kept, workers: u16) -> Vec<Mutex<Kept>> {
-    let mut shares: Vec<Kept> = (0..workers).map(|_| Kept::new()).collect();
-    for (address, rows) in bindings {
-        shares[usize::from(address.home(workers).0)].push((address, rows));
+fn share_out<T>(kept: Vec<(Address, T)>, workers: u16) -> Vec<Mutex<Vec<(Address, T)>>> {
+    let mut shares: Vec<Vec<(Address, T)>> = (0..workers).map(|_| Vec::new()).collect();
+    for (address, one) in kept {
+        shares[usize::from(address.home(workers).0)].push((address, one));
     }
     shares.into_iter().map(Mutex::new).collect()
 }
@@ -360,7 +372,7 @@ mod tests {
     #[test]
     fn every_binding_goes_to_its_home() {
         let addresses: Vec<Address> = (0..50).map(|n| format!("u{n}@falcot.com").parse().unwrap()).collect();
-        let shares = share_out(addresses.iter().map(|a| (a.clone(), vec![])).collect(), 3);
+        let shares = share_out(addresses.iter().map(|a| (a.clone(), ())).collect(), 3);
         for address in &addresses {
             let share = shares[usize::from(address.home(3).0)].lock().unwrap();
             assert!(share.iter().any(|(own, _)| own == address));

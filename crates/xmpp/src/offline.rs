@@ -122,6 +122,12 @@ impl Router {
         }
     }
 
+    /// A session that is back was given kept messages before, and has not acknowledged them.
+    pub(crate) fn was_given(&mut self, account: &Address, to: ConnectionId, up_to: i64) {
+        let run = Run { to, stage: Stage::Given { up_to, more: true }, held: VecDeque::new() };
+        self.accounts.entry(account).delivery.0 = Some(Box::new(run));
+    }
+
     fn list(&mut self, account: &Address, after: i64) -> Token {
         self.accounts.entry(account).asks += 1;
         let query = Query::ListKept { account: account.clone(), after, limit: PAGE };

@@ -1,6 +1,6 @@
 //! Presence (RFC 6121 §3, §4): who sees whom, and when.
 
-mod broadcast;
+pub(crate) mod broadcast;
 mod probe;
 mod subscribe;
 pub mod subscription;

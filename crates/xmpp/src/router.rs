@@ -19,10 +19,12 @@ pub(crate) mod session;
 mod sessions;
 pub(crate) mod settings;
 pub(crate) mod stored;
+mod suspended;
 
 pub use ask::{Answer, DocumentKind, Fault, Query, Token};
 pub use limits::Limits;
 pub use sessions::SessionInfo;
+pub use suspended::Suspended;
 
 use crate::jid::Jid;
 use crate::stanza::{Condition, Stanza, StanzaError};
@@ -139,6 +141,13 @@ pub enum Input<'a> {
         connection: ConnectionId,
         /// How many.
         handled: u32,
+    },
+    /// A session from before the server's end is back, without its connection.
+    Restore {
+        /// By which name.
+        connection: ConnectionId,
+        /// What is known of it.
+        suspended: Box<Suspended>,
     },
     /// A session wants copies from its beginning (XEP-0386).
     Carbons(ConnectionId),
@@ -358,6 +367,7 @@ impl Router {
                 }
             }
             Input::Asked { connection, handled } => self.say(connection, Word::Handled(handled)),
+            Input::Restore { connection, suspended } => self.restore(connection, *suspended),
             Input::Carbons(connection) => self.begin_carbons(connection),
             Input::Away { connection, away } => self.away(connection, away),
             Input::HandedOver(what) => self.handed_over(what),

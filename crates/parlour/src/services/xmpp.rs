@@ -10,6 +10,7 @@ mod managed;
 pub mod overview;
 mod rows;
 mod setup;
+pub mod suspended;
 pub mod tokens;
 mod writing;
 
@@ -28,6 +29,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
+use store::Document;
 use tokio::sync::Semaphore;
 use wire::{Address, ConnectionId, Epoch, Locks, Machine, SocketId, Timers, WorkerId};
 use xmpp::router::{self, Answer, Between, Eviction, Fault, Query, Router, Token};
@@ -52,6 +54,10 @@ pub enum Mail {
     Derived(ConnectionId, Derived),
     /// A client has signed in elsewhere and moves here, where its account is at home.
     Moved(Box<Moved>),
+    /// Whether a session that waits for its client was written before the server's end.
+    Suspended(ConnectionId, bool),
+    /// The store has forgotten a session; it goes on, if its client is back.
+    Unsuspended(Option<ConnectionId>),
     /// An administrator asks something.
     Order(Order),
 }
@@ -71,6 +77,8 @@ enum Timer {
     Flush(ConnectionId),
     /// A session that nobody carries is over.
     Expire(ConnectionId),
+    /// Write the sessions that wait for their clients, once nothing else is under way.
+    Suspend,
     /// Ask a session's client what it has handled.
     Request(ConnectionId),
     /// The store had too much to do: ask again.
@@ -100,11 +108,15 @@ pub struct Xmpp {
     deriving: Arc<Semaphore>,
     failures: u64,
     draining: bool,
+    /// Whether sessions have still to be written before the end …
+    suspending: bool,
+    /// … and how many are being written.
+    writing: usize,
 }
 
 impl Xmpp {
-    /// A service with nothing under way.
-    pub fn new(shared: &Shared, _now: Instant, epoch: Epoch) -> Self {
+    /// A service with the sessions that wait for their clients since the server's last end.
+    pub fn new(shared: &Shared, now: Instant, epoch: Epoch, suspended: Vec<(Address, Document)>) -> Self {
         let router = Router::new(router::Setting {
             me: shared.me,
             workers: shared.workers,
@@ -114,7 +126,7 @@ impl Xmpp {
             epoch,
             entropy: Box::new(net::entropy::System),
         });
-        Self {
+        let mut xmpp = Self {
             router,
             policy: setup::policy(shared),
             locks: Arc::default(),
@@ -129,7 +141,11 @@ impl Xmpp {
             deriving: Arc::new(Semaphore::new(DERIVING)),
             failures: 0,
             draining: false,
-        }
+            suspending: false,
+            writing: 0,
+        };
+        xmpp.restore(now, epoch, shared.me, suspended);
+        xmpp
     }
 
     /// Mail for this service.
@@ -144,6 +160,12 @@ impl Xmpp {
             Mail::Derived(conn, derived) => self.feed(desk, conn, stream::Input::Derived(&derived)),
             // A moved connection comes by `adopted`; its letter alone means nothing.
             Mail::Moved(_) => {}
+            Mail::Suspended(session, kept) => self.suspended(desk, session, kept),
+            Mail::Unsuspended(session) => {
+                if let Some(session) = session {
+                    self.go_on(desk, session);
+                }
+            }
             Mail::Order(order) => self.order(desk, order),
         }
         self.settle(desk);
@@ -534,15 +556,14 @@ impl Service for Xmpp {
         for conn in self.clients.keys().copied().collect::<Vec<_>>() {
             self.end(desk, conn, StreamCondition::SystemShutdown.into());
         }
-        for session in self.managed.away().collect::<Vec<_>>() {
-            self.expire(desk, session);
-        }
+        self.suspending = true;
+        self.timers.set(Timer::Suspend, desk.net.now() + suspended::LOOK);
         self.settle(desk);
     }
 
     /// What was answered is durable already; what was not answered may still become so.
     fn drained(&self) -> bool {
-        self.clients.is_empty() && self.router.is_idle()
+        self.clients.is_empty() && self.router.is_idle() && !self.suspending && self.writing == 0
     }
 
     fn tick(&mut self, desk: &mut Desk<'_, '_>) {
@@ -554,6 +575,7 @@ impl Service for Xmpp {
                 }
                 Timer::Flush(conn) => self.flush(desk, conn),
                 Timer::Expire(session) => self.expire(desk, session),
+                Timer::Suspend => self.suspend(desk),
                 Timer::Request(session) => self.request(desk, session),
                 Timer::Ask => self.ask_again(desk),
             }

@@ -119,6 +119,9 @@ impl Actor {
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(_) => self.gone = true,
         }
+        if self.gone {
+            self.way = Way::Gone;
+        }
         Ok(())
     }
 

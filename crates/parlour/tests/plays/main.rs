@@ -45,4 +45,5 @@ plays! {
     sessions
     sign_in
     stream_management
+    suspended
 }

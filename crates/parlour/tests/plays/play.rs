@@ -68,6 +68,11 @@ impl Play {
             "is killed and comes back" => self.house.kill_and_restart(),
             "ends and comes back" => {
                 self.house.server().terminate();
+                // Everybody listens, and closes as the server does.
+                let end = Instant::now() + PATIENCE;
+                while self.cast.values().any(|actor| !actor.gone) && Instant::now() < end {
+                    self.cast.values_mut().try_for_each(Actor::listen)?;
+                }
                 if self.house.server().wait(PATIENCE) != Some(0) {
                     return Err("it does not end".into());
                 }

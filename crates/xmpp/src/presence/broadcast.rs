@@ -8,7 +8,7 @@ use crate::stanza::{Condition, Draft, Kind, PresenceType, Stanza};
 use wire::{Address, ConnectionId};
 
 /// RFC 6121 §4.7.2.3: 0 where it is missing, `None` where it is no number from -128 to 127.
-fn priority(presence: &Stanza) -> Option<i8> {
+pub(crate) fn priority(presence: &Stanza) -> Option<i8> {
     if presence.children() == 0 {
         return Some(0);
     }

@@ -22,30 +22,32 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// A session whose client acknowledges.
 #[derive(Debug)]
 pub(super) struct Managed {
-    account: Address,
-    jid: Jid,
+    pub(super) account: Address,
+    pub(super) jid: Jid,
     /// What the client said of itself.
-    agent: Option<Agent>,
+    pub(super) agent: Option<Agent>,
     /// By which name it may be resumed, if it may.
-    name: Option<Box<str>>,
-    queue: Unacknowledged,
+    pub(super) name: Option<Box<str>>,
+    pub(super) queue: Unacknowledged,
     /// The connection that carries it.
-    carrier: Option<ConnectionId>,
+    pub(super) carrier: Option<ConnectionId>,
     /// A connection that will, once it is known how much was handled.
-    next: Option<ConnectionId>,
+    pub(super) next: Option<ConnectionId>,
     /// While nobody carries it: how many stanzas of it were taken.
-    handled: u32,
+    pub(super) handled: u32,
     /// Whether the router wants no more of it for now.
-    paused: bool,
+    pub(super) paused: bool,
     /// Whether it was asked what it has handled, and has not said so yet.
-    asked: bool,
+    pub(super) asked: bool,
+    /// Whether the store has it from before the server's last end.
+    pub(super) stored: bool,
 }
 
 /// All of one worker.
 #[derive(Debug, Default)]
 pub(super) struct Manageds {
-    sessions: FxHashMap<ConnectionId, Managed>,
-    names: FxHashMap<Box<str>, ConnectionId>,
+    pub(super) sessions: FxHashMap<ConnectionId, Managed>,
+    pub(super) names: FxHashMap<Box<str>, ConnectionId>,
 }
 
 impl Manageds {
@@ -154,7 +156,11 @@ impl Xmpp {
         self.route(desk, router::Input::Closed(session));
         self.timers.cancel(Timer::Expire(session));
         self.timers.cancel(Timer::Request(session));
+        let document = self.managed.document(session);
         let Some(managed) = self.managed.remove(session) else { return };
+        if let Some(document) = document.filter(|_| managed.stored) {
+            self.forget_suspended(desk, document, None);
+        }
         if let Some(conn) = managed.next {
             self.feed(desk, conn, stream::Input::NotResumed);
         }
@@ -232,6 +238,7 @@ impl Xmpp {
             handled: 0,
             paused: client.paused,
             asked: false,
+            stored: false,
         };
         self.managed.sessions.insert(session, managed);
     }
@@ -256,7 +263,7 @@ impl Xmpp {
         managed.carrier = None;
         managed.handled = handled;
         managed.asked = false;
-        let waits = resumable && managed.name.is_some() && !self.draining;
+        let waits = resumable && managed.name.is_some();
         held.into_iter().for_each(|stanza| self.pass(desk, session, stanza, None));
         if waits {
             self.route(desk, router::Input::Away { connection: session, away: true });
@@ -300,6 +307,20 @@ impl Xmpp {
             self.supersede(desk, old);
         }
         self.timers.cancel(Timer::Expire(session));
+        let stored = self
+            .managed
+            .sessions
+            .get_mut(&session)
+            .is_some_and(|managed| std::mem::take(&mut managed.stored));
+        match stored.then(|| self.managed.document(session)).flatten() {
+            // From here on what the store has of it is not true any more.
+            Some(document) => self.forget_suspended(desk, document, Some(session)),
+            None => self.go_on(desk, session),
+        }
+    }
+
+    /// How much of a session was handled is to be told to its next connection, once that is durable.
+    pub(super) fn go_on(&mut self, desk: &Desk<'_, '_>, session: ConnectionId) {
         let handled = self.managed.sessions.get(&session).map_or(0, |managed| managed.handled);
         self.route(desk, router::Input::Asked { connection: session, handled });
     }

@@ -53,7 +53,7 @@ impl Xmpp {
     }
 
     /// Asks the store; what it says comes back as mail to this worker. A store that is busy has failed.
-    fn post_outcome(
+    pub(super) fn post_outcome(
         &self,
         desk: &Desk<'_, '_>,
         query: Query,
