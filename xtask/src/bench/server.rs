@@ -102,11 +102,13 @@ impl Kind {
         }
     }
 
-    /// How the generator makes calls with it, where that is not by SIP.
+    /// What the generator is told besides: how calls are made where that is not by SIP; less of what the disk decides how long
+    /// it takes.
     pub(crate) const fn words(self) -> &'static [&'static str] {
         match self {
             Self::Rtpengine => &["--how", "ng"],
             Self::FloorRtp => &["--how", "bare"],
+            Self::KamailioThrough => &["--units", "1000", "--users", "1000"],
             _ => &[],
         }
     }
