@@ -204,3 +204,32 @@ fn a_binding_is_small() {
         + row;
     assert!(std::mem::size_of::<Binding>() <= 56 && bytes <= 400, "{bytes} bytes");
 }
+
+#[test]
+fn bindings_end_at_their_time_however_they_were_moved() {
+    let mut book = Book::new();
+    let at = |book: &Book| book.registrar.next_end().map(|end| (end - book.now).as_secs());
+    for (cseq, expires, looked_at) in [(1, 600, 600), (2, 3600, 600), (3, 300, 300), (4, 900, 300)] {
+        book.register("c", cseq, &format!("Contact: <sip:a@x>;expires={expires}\r\n")).unwrap();
+        assert_eq!(at(&book), Some(looked_at), "{expires}");
+    }
+    let (start, address) = (book.now, book.address.clone());
+    book.now = start + Duration::from_secs(899);
+    assert_eq!((book.registrar.ended(book.now), at(&book)), (None, Some(1)));
+    assert_eq!(book.registrar.ended(start + Duration::from_secs(900)), Some(address));
+    assert!(book.registrar.is_empty() && book.registrar.next_end().is_none());
+}
+
+#[test]
+fn who_comes_and_goes_leaves_nothing_behind() {
+    let mut book = Book::new();
+    // One that stays, and ends first, hides the others from the front.
+    book.register("b", 1, "Contact: <sip:b@x>;expires=100\r\n").unwrap();
+    book.address = Address::new("c", "falcot.com").unwrap();
+    for turn in 0..1000 {
+        book.register("c", 2 * turn + 1, "Contact: <sip:c@x>\r\n").unwrap();
+        book.register("c", 2 * turn + 2, "Contact: *\r\nExpires: 0\r\n").unwrap();
+        assert!(book.registrar.ends.len() < 70, "{}", book.registrar.ends.len());
+    }
+    assert_eq!(book.registrar.next_end(), Some(book.now + Duration::from_secs(100)));
+}
