@@ -19,5 +19,6 @@ pub mod resolver;
 pub mod secret;
 pub mod serve;
 pub mod services;
+mod sweep;
 pub mod switchboard;
 pub mod trust;

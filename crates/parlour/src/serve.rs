@@ -14,6 +14,7 @@ use crate::secret;
 use crate::services::media;
 use crate::services::turn::FastPath;
 use crate::services::turn::ledger::Book;
+use crate::sweep;
 use crate::trust::Trust;
 use anyhow::{Context, Result, bail};
 use net::tls::{Identities, Identity};
@@ -193,6 +194,7 @@ async fn serve_open(
     mut signals: Signals,
 ) -> Result<Running<Mail>> {
     let Opening { plan, store, front } = opening;
+    let archives = store.clone();
     let (postbox, counting) = (running.postbox(), running.counting());
     let accounts = Accounts::load(store, &plan, publisher(postbox.clone())).await?;
     // Between the workers' first snapshot and this one an account may have been added by another process.
@@ -205,6 +207,7 @@ async fn serve_open(
     tokio::spawn(socket::serve(door, house, plan.admin.limits.clone()));
     announce(&office);
     let mut look = tokio::time::interval(LOOK);
+    let mut sweep = tokio::time::interval(sweep::OFTEN);
     let mut written = office.certificate_written();
     let mut last = None;
     loop {
@@ -215,6 +218,7 @@ async fn serve_open(
             },
             _ = signals.hangup.recv() => reload(&office).await,
             ended = running.ended() => bail!("worker {} has failed", ended.worker.0),
+            _ = sweep.tick() => sweep::archives(&archives, &office.plan()).await,
             _ = look.tick() => {
                 if has_ended(&office, last).await {
                     break;

@@ -69,6 +69,11 @@ fn every_mechanism_over_starttls_and_direct_tls() {
 }
 
 #[test]
+fn copies_archive_blocks_and_cards() {
+    play(&house(), "account");
+}
+
+#[test]
 fn contacts_are_kept_and_pushed() {
     play(&house(), "roster");
 }

@@ -313,6 +313,8 @@ pub struct ArchivedMessage {
     pub id: i64,
     /// Whom the account talked to.
     pub peer: String,
+    /// Their resource, or nothing.
+    pub resource: String,
     /// The message.
     pub payload: Vec<u8>,
 }
@@ -322,10 +324,14 @@ pub struct ArchivedMessage {
 pub struct Span {
     /// What was said with this one; `None`: with anybody.
     pub peer: Option<String>,
+    /// What was said with this resource of theirs; `None`: with any.
+    pub resource: Option<String>,
     /// Only greater ids.
     pub after: i64,
     /// Only smaller ids.
     pub before: i64,
+    /// Only these ids; `None`: any.
+    pub only: Option<Vec<i64>>,
 }
 
 impl Query {
@@ -363,7 +369,9 @@ impl Query {
             Self::PutRosterItem { item, .. } => check_item(item),
             Self::AddOffline { payload, .. } => check_payload(payload),
             Self::PutDocument { document, .. } => check_document(document),
-            Self::AddArchived { message, .. } if message.peer.len() > MAX_CONTACT => {
+            Self::AddArchived { message, .. }
+                if message.peer.len().max(message.resource.len()) > MAX_CONTACT =>
+            {
                 Err(Fault::Invalid("an address is too long"))
             }
             Self::AddArchived { message, .. } => check_payload(&message.payload),

@@ -429,11 +429,11 @@ fn documents_are_kept_by_title_up_to_a_limit_of_octets() {
 }
 
 fn archived(id: i64, peer: &str) -> ArchivedMessage {
-    ArchivedMessage { id, peer: peer.into(), payload: format!("m{id}").into_bytes() }
+    ArchivedMessage { id, peer: peer.into(), resource: "r".into(), payload: format!("m{id}").into_bytes() }
 }
 
 fn list_archived(store: &Store, peer: Option<&str>, after: i64, before: i64, last: bool) -> Vec<i64> {
-    let span = Span { peer: peer.map(str::to_owned), after, before };
+    let span = Span { peer: peer.map(str::to_owned), resource: None, after, before, only: None };
     let query = Query::ListArchived { account: address("roland@falcot.com"), span, last, limit: 3 };
     match ask(store, query) {
         Ok(Answer::Archived(messages)) => messages.iter().map(|message| message.id).collect(),
@@ -459,7 +459,13 @@ fn an_archive_is_read_by_span_peer_and_end() {
     assert_eq!(list_archived(&store, None, 2, 5, false), [3, 4]);
     assert_eq!(list_archived(&store, Some("even@x"), 0, i64::MAX, true), [2, 4]);
     let count = |after| {
-        let span = Span { peer: Some("odd@x".into()), after, before: i64::MAX };
+        let span = Span {
+            peer: Some("odd@x".into()),
+            resource: Some("r".into()),
+            after,
+            before: i64::MAX,
+            only: Some(vec![1, 3, 4, 5]),
+        };
         ask(&store, Query::CountArchived { account: address("roland@falcot.com"), span })
     };
     assert_eq!((count(0), count(3)), (Ok(Answer::Count(3)), Ok(Answer::Count(1))));

@@ -73,6 +73,14 @@ namespaces! {
     BLOCKING = "urn:xmpp:blocking";
     /// What blocking says of an error (XEP-0191 §3.3).
     BLOCKING_ERRORS = "urn:xmpp:blocking:errors";
+    /// Message archives (XEP-0313).
+    MAM = "urn:xmpp:mam:2";
+    /// Message archives with ids in filters, flipped pages, metadata (XEP-0313 §8).
+    MAM_EXTENDED = "urn:xmpp:mam:2#extended";
+    /// Pages of a long answer (XEP-0059).
+    RSM = "http://jabber.org/protocol/rsm";
+    /// Which encryption a message uses (XEP-0380).
+    ENCRYPTION = "urn:xmpp:eme:0";
     /// Message carbons (XEP-0280).
     CARBONS = "urn:xmpp:carbons:2";
     /// A forwarded stanza (XEP-0297).

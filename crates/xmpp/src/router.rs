@@ -21,7 +21,7 @@ pub(crate) mod settings;
 pub(crate) mod stored;
 mod suspended;
 
-pub use ask::{Answer, DocumentKind, Fault, Query, Token};
+pub use ask::{Answer, DocumentKind, Entry, Fault, Query, Span, Token};
 pub use limits::Limits;
 pub use sessions::SessionInfo;
 pub use suspended::Suspended;
@@ -79,6 +79,8 @@ pub struct Parcel {
     pub(crate) again: bool,
     /// How many seconds ago it was first sent.
     pub(crate) age: u32,
+    /// Whether its addressee's archive keeps it.
+    pub(crate) archived: bool,
 }
 
 /// What routers say to one another.
@@ -294,6 +296,8 @@ pub struct Router {
     pub(crate) cause: Option<(ConnectionId, u64)>,
     pub(crate) asks: Asks<Then>,
     pub(crate) pushes: u64,
+    /// The id that an archive was given last.
+    pub(crate) last_archived: i64,
     /// The session that was closed last, and the priority that it had: for what it was not delivered.
     pub(crate) gone: Option<(ConnectionId, i8)>,
     links: Links,
@@ -320,6 +324,7 @@ impl Router {
             cause: None,
             asks: Asks::default(),
             pushes: 0,
+            last_archived: 0,
             gone: None,
             links: Links::default(),
             work: VecDeque::new(),

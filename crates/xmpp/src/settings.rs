@@ -47,7 +47,6 @@ pub(crate) struct Preferences {
 }
 
 impl Preferences {
-    #[cfg_attr(not(test), expect(dead_code, reason = "read by the archive"))]
     /// Whether what is said with `peer` is kept; `contact`: whether it is in the roster.
     pub(crate) fn keeps(&self, peer: &Jid, contact: impl FnOnce() -> bool) -> bool {
         let listed = |list: &BTreeSet<Jid>| {

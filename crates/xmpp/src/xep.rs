@@ -37,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) target: Target,
     /// The time, since 1970-01-01 00:00 UTC.
     pub(crate) now: Duration,
+    /// Whether there are archives.
+    pub(crate) archive: bool,
 }
 
 /// The payload of the answer (`None`: an empty one), or the condition of the error.
@@ -75,7 +77,7 @@ mod tests {
     #[track_caller]
     fn check(target: Target, payload: &str, expected: &str) {
         let payload = Element::parse(payload, ns::CLIENT).unwrap();
-        let context = Context { target, now: Duration::from_secs(1_166_551_115) };
+        let context = Context { target, now: Duration::from_secs(1_166_551_115), archive: false };
         let answer = match get(&context, &payload) {
             Ok(Some(payload)) => payload.to_xml(ns::CLIENT),
             Ok(None) => String::new(),
@@ -148,7 +150,7 @@ mod tests {
     #[test]
     fn old_session() {
         let payload = Element::new("session", ns::SESSION);
-        let context = |target| Context { target, now: Duration::ZERO };
+        let context = |target| Context { target, now: Duration::ZERO, archive: false };
         assert_eq!(set(&context(Target::Server), &payload), Ok(None));
         assert_eq!(set(&context(OWN), &payload), Ok(None));
         assert_eq!(set(&context(OTHER), &payload), Err(Condition::ServiceUnavailable));

@@ -220,6 +220,8 @@ impl<'a> Judge<'a> {
             client_tls: self.listeners("xmpp", "client-tls", Transport::Tls, &mut places),
             web: self.listeners("xmpp", "web", Transport::Ws, &mut places),
             origins: self.each(self.file.section("xmpp").texts("origins"), listener::origin),
+            archive: self.file.section("xmpp").flag("archive", true),
+            archive_for: self.archive_for(self.file.section("xmpp")),
             limits: self.xmpp_limits(self.file.section("xmpp").fields("limits")),
         };
         let metrics = self.listeners("admin", "metrics", Transport::Tcp, &mut places);

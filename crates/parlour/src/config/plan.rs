@@ -211,6 +211,10 @@ pub struct XmppPlan {
     pub web: Vec<Listener>,
     /// The pages that may open them; none: all.
     pub origins: Vec<String>,
+    /// Whether what accounts say and hear is kept for their clients (XEP-0313).
+    pub archive: bool,
+    /// How long; zero is for ever.
+    pub archive_for: Duration,
     /// What clients may cost.
     pub limits: XmppLimits,
 }

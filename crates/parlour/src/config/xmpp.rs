@@ -10,6 +10,11 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl<'a> Judge<'a> {
+    /// How long archives keep what they have.
+    pub(super) fn archive_for(&mut self, table: &'a Table) -> Duration {
+        self.duration(table, "archive-for", 365 * DAY, Duration::ZERO..=36_500 * DAY)
+    }
+
     /// What XMPP's clients may cost.
     pub(super) fn xmpp_limits(&mut self, table: &'a Table) -> XmppLimits {
         let usual = XmppLimits::default();

@@ -338,8 +338,66 @@ async def after_load(house):
     await roland.leave()
 
 
+async def account(house):
+    """Carbons, archive, blocking, private storage and vCards, as slixmpp's plugins have them."""
+    desk = Client(house, "roland", resource="desk")
+    phone = Client(house, "roland", resource="phone")
+    joe = Client(house, "joe", resource="test")
+    for client in (desk, phone, joe):
+        for plugin in ("xep_0049", "xep_0054", "xep_0059", "xep_0191", "xep_0280", "xep_0297", "xep_0313", "xep_0359",
+                       "xep_0441"):
+            client.register_plugin(plugin)
+        await client.log_in()
+    copies = []
+    phone.add_event_handler("carbon_sent", copies.append)
+    phone.add_event_handler("carbon_received", copies.append)
+    await phone.plugin["xep_0280"].enable()
+    desk.say(house.address("joe"), "to joe")
+    await joe.until(lambda: "to joe" in joe.bodies(), "does not hear")
+    joe.send_message(mto=desk.boundjid.full, mbody="to the desk", mtype="chat")
+    await desk.until(lambda: "to the desk" in desk.bodies(), "does not hear")
+    await phone.until(lambda: len(copies) == 2, "has no copies")
+    heard = [copies[0]["carbon_sent"]["body"], copies[1]["carbon_received"]["body"]]
+    expect(heard == ["to joe", "to the desk"], f"copies {heard}")
+
+    info = await phone.plugin["xep_0030"].get_info(jid=house.address("roland"))
+    features = info["disco_info"]["features"]
+    expect({"urn:xmpp:mam:2", "urn:xmpp:mam:2#extended"} <= features, f"features {features}")
+    found = []
+    async for result in phone.plugin["xep_0313"].iterate(with_jid=house.address("joe"), rsm={"max": 1}):
+        found.append((result["mam_result"]["id"], result["mam_result"]["forwarded"]["stanza"]["body"]))
+    expect([body for _, body in found] == ["to joe", "to the desk"], f"archive {found}")
+    ids = [m["stanza_id"]["id"] for m in desk.messages if m["body"] == "to the desk"]
+    expect(ids == [found[1][0]], f"ids {ids} {found}")
+    ends = (await phone.plugin["xep_0313"].get_archive_metadata())["mam_metadata"]
+    expect([ends["start"]["id"], ends["end"]["id"]] == [found[0][0], found[1][0]], f"ends {ends}")
+    preferences = phone.plugin["xep_0441"]
+    expect((await preferences.get_preferences())[0] == "always", "what it keeps")
+    await preferences.set_preferences("never", [], [])
+    expect((await preferences.get_preferences())[0] == "never", "what it keeps now")
+
+    blocked = phone.plugin["xep_0191"]
+    await blocked.block(house.address("joe"))
+    expect({str(jid) for jid in await blocked.get_blocked_jids()} == {house.address("joe")}, "the list")
+    joe.say(desk.boundjid.full, "not heard")
+    await joe.ping()
+    await blocked.unblock(house.address("joe"))
+    joe.say(desk.boundjid.full, "heard again")
+    await desk.until(lambda: "heard again" in desk.bodies(), "does not hear")
+    expect("not heard" not in desk.bodies(), "heard who was blocked")
+
+    card = phone.plugin["xep_0054"].make_vcard()
+    card["FN"] = "Roland"
+    await phone.plugin["xep_0054"].publish_vcard(card)
+    seen = await joe.plugin["xep_0054"].get_vcard(house.address("roland"), cached=False)
+    expect(seen["vcard_temp"]["FN"] == "Roland", f"vCard {seen}")
+    for client in (desk, phone, joe):
+        await client.leave()
+
+
 SCENARIOS = {scenario.__name__.replace("_", "-"): scenario for scenario in (
-    chat, mechanisms, wrong_password, away_send, away_receive, friends, roster, stay, load, after_load)}
+    chat, mechanisms, wrong_password, away_send, away_receive, friends, roster, stay, load, after_load, account,
+)}
 
 
 def main():

@@ -35,6 +35,7 @@ macro_rules! plays {
 
 plays! {
     account
+    archive
     client_state
     fast
     messages

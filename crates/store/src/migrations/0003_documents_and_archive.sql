@@ -13,6 +13,7 @@ CREATE TABLE archived_messages (
     account {name} NOT NULL,
     id {integer} NOT NULL,
     peer {name} NOT NULL,
+    resource {name} NOT NULL,
     payload {bytes} NOT NULL,
     PRIMARY KEY (account, id),
     FOREIGN KEY (account) REFERENCES accounts (address) ON DELETE CASCADE

@@ -11,10 +11,12 @@ pub(crate) async fn add(
     rows: &[(&Address, &ArchivedMessage)],
 ) -> sqlx::Result<()> {
     for piece in pieces(rows) {
-        let mut statement = Statement::new("INSERT INTO archived_messages (account, id, peer, payload) ");
+        let mut statement =
+            Statement::new("INSERT INTO archived_messages (account, id, peer, resource, payload) ");
         statement.push_values(piece, |mut values, (account, message)| {
             values.push_bind(account.as_str()).push_bind(message.id);
-            values.push_bind(message.peer.as_str()).push_bind(&message.payload[..]);
+            values.push_bind(message.peer.as_str()).push_bind(message.resource.as_str());
+            values.push_bind(&message.payload[..]);
         });
         statement.build().execute(&mut *connection).await?;
     }
@@ -27,6 +29,17 @@ fn within(statement: &mut Statement, account: &Address, span: &Span) {
     if let Some(peer) = &span.peer {
         statement.push(" AND peer = ").push_bind(peer.clone());
     }
+    if let Some(resource) = &span.resource {
+        statement.push(" AND resource = ").push_bind(resource.clone());
+    }
+    if let Some(only) = &span.only {
+        // No id is 0: where none is named, none is found.
+        statement.push(" AND id IN (0");
+        for id in only {
+            statement.push(", ").push_bind(*id);
+        }
+        statement.push(")");
+    }
 }
 
 /// An account's messages of a span, the oldest first; where `last`, the newest of them.
@@ -37,7 +50,7 @@ pub(crate) async fn list(
     last: bool,
     limit: u32,
 ) -> sqlx::Result<Vec<ArchivedMessage>> {
-    let mut statement = Statement::new("SELECT id, peer, payload");
+    let mut statement = Statement::new("SELECT id, peer, resource, payload");
     within(&mut statement, account, span);
     statement.push(if last { " ORDER BY id DESC LIMIT " } else { " ORDER BY id LIMIT " });
     statement.push_bind(i64::from(limit));
@@ -46,7 +59,8 @@ pub(crate) async fn list(
         Ok(ArchivedMessage {
             id: row.try_get_unchecked(0)?,
             peer: row.try_get_unchecked(1)?,
-            payload: row.try_get_unchecked(2)?,
+            resource: row.try_get_unchecked(2)?,
+            payload: row.try_get_unchecked(3)?,
         })
     };
     let mut messages = rows.iter().map(message).collect::<sqlx::Result<Vec<_>>>()?;

@@ -71,6 +71,31 @@ pub enum Query {
         /// Octets.
         limit: u64,
     },
+    /// Put a message into an account's archive.
+    Archive {
+        /// Whose.
+        account: Address,
+        /// What.
+        entry: Entry,
+    },
+    /// An account's messages of a span, oldest first: [`Answer::Archived`].
+    ListArchive {
+        /// Whose.
+        account: Address,
+        /// Which.
+        span: Span,
+        /// Whether those at its end are meant where there are more than `limit`.
+        last: bool,
+        /// How many at most.
+        limit: u32,
+    },
+    /// How many messages there are in a span: [`Answer::Count`].
+    CountArchive {
+        /// Whose.
+        account: Address,
+        /// Which.
+        span: Span,
+    },
     /// A document: [`Answer::Document`].
     LoadDocument {
         /// Whose.
@@ -80,6 +105,34 @@ pub enum Query {
         /// Under which name.
         title: Arc<str>,
     },
+}
+
+/// A message for an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its id there: greater than that of every earlier one.
+    pub id: i64,
+    /// With whom it was said: the bare JID.
+    pub peer: String,
+    /// Their resource, if one was named.
+    pub resource: String,
+    /// The message.
+    pub message: Arc<str>,
+}
+
+/// A part of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// What was said with this one.
+    pub peer: Option<String>,
+    /// What was said with this resource of theirs.
+    pub resource: Option<String>,
+    /// Only greater ids.
+    pub after: i64,
+    /// Only smaller ids.
+    pub before: i64,
+    /// Only these ids.
+    pub only: Option<Vec<i64>>,
 }
 
 /// What a document is for.
@@ -109,6 +162,10 @@ pub enum Answer {
     Kept(Vec<(i64, Arc<str>)>),
     /// A document, if there is one.
     Document(Option<Arc<str>>),
+    /// Messages of an archive with their ids.
+    Archived(Vec<(i64, Arc<str>)>),
+    /// How many there are.
+    Count(u64),
 }
 
 /// Why a [`Query`] was not carried out; nothing of it was kept.

@@ -71,6 +71,7 @@ impl Router {
         };
         let best = self.accounts.get(account).and_then(|account| account.best());
         let verdict = verdict(parcel.stanza.message_type(), addressed, best.is_some());
+        let parcel = if parcel.again { parcel } else { self.filed(account, parcel, verdict) };
         if !parcel.again {
             self.copy_received(account, &parcel.stanza, verdict, connected, best);
         }
@@ -85,6 +86,18 @@ impl Router {
             Verdict::Keep => self.keep(account, parcel),
             Verdict::Refuse => self.bounce(parcel, Condition::ServiceUnavailable),
             Verdict::Drop => {}
+        }
+    }
+
+    /// The message with its id in the account's archive, where it is kept there; without ids of somebody else's making.
+    fn filed(&mut self, account: &Address, parcel: Parcel, verdict: Verdict) -> Parcel {
+        if matches!(verdict, Verdict::Refuse | Verdict::Drop) || parcel.answer {
+            return parcel;
+        }
+        let archived = self.archive(account, &parcel.stanza, parcel.from(), parcel.origin);
+        match archived {
+            Some(stanza) => Parcel { stanza, archived: true, ..parcel },
+            None => Parcel { stanza: self.without_forged_ids(account, parcel.stanza), ..parcel },
         }
     }
 
@@ -130,7 +143,7 @@ impl Router {
         if receipt.is_none() && !given && stanza.kind() != Kind::Presence {
             let age = since.map(|since| self.now.saturating_duration_since(since).as_secs());
             let age = age.and_then(|age| u32::try_from(age).ok()).unwrap_or_default();
-            let parcel = Parcel { quiet: false, again: true, age, ..Parcel::own(stanza) };
+            let parcel = Parcel { quiet: false, age, again: true, ..Parcel::own(stanza) };
             self.later(Work::Arrived { parcel, debt: None });
         }
     }

@@ -19,6 +19,10 @@ pub struct Limits {
     pub waiting: usize,
     /// Messages kept for one account that is away.
     pub offline: u32,
+    /// Whether what accounts say and hear is archived.
+    pub archive: bool,
+    /// Messages of an archive that a client is given at a time.
+    pub archive_page: u32,
     /// Addresses that one account blocks.
     pub blocked: usize,
     /// Octets of one account's settings.
@@ -44,6 +48,8 @@ impl Default for Limits {
             pending: 64,
             waiting: 1_000,
             offline: 1_000,
+            archive: true,
+            archive_page: 100,
             blocked: 1_000,
             settings: 512 * 1024,
             documents: 1024 * 1024,

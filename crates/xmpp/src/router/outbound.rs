@@ -78,7 +78,8 @@ impl Router {
         match stanza.kind() {
             Kind::Message => {
                 let stanza = with_addressee(stanza);
-                self.copy_sent(connection, &stanza);
+                let archived = self.archive_sent(connection, &stanza);
+                self.copy_sent(connection, archived.as_ref().unwrap_or(&stanza));
                 self.route(Parcel::of(stanza, connection));
             }
             Kind::Iq => self.sent_iq(connection, stanza),
@@ -135,7 +136,7 @@ impl Router {
         get: bool,
         payload: &crate::Element,
     ) -> Stanza {
-        let context = xep::Context { target, now: self.unix() };
+        let context = xep::Context { target, now: self.unix(), archive: self.limits.archive };
         let answer = if get { xep::get(&context, payload) } else { xep::set(&context, payload) };
         match answer {
             Ok(payload) => request.result(payload.as_ref()),
@@ -217,7 +218,7 @@ fn sent_needs_state(stanza: &Stanza, sender: &Address) -> bool {
 }
 
 /// What a session asks of its own account and that stands in its roster or settings.
-const OWN: [&str; 2] = [ns::ROSTER, ns::BLOCKING];
+const OWN: [&str; 3] = [ns::ROSTER, ns::BLOCKING, ns::MAM];
 
 fn payload_in(stanza: &Stanza, namespace: &str) -> bool {
     stanza.payload().is_some_and(|(_, found)| found == namespace)

@@ -24,12 +24,20 @@ pub(crate) enum Class {
 impl Parcel {
     /// A stanza of the server's own making.
     pub(crate) fn own(stanza: Stanza) -> Self {
-        Self { stanza, origin: None, answer: false, quiet: true, again: false, age: 0 }
+        Self { stanza, origin: None, answer: false, quiet: true, age: 0, again: false, archived: false }
     }
 
     /// What a session sent.
     pub(crate) fn of(stanza: Stanza, origin: ConnectionId) -> Self {
-        Self { stanza, origin: Some(origin), answer: false, quiet: false, again: false, age: 0 }
+        Self {
+            stanza,
+            origin: Some(origin),
+            answer: false,
+            quiet: false,
+            age: 0,
+            again: false,
+            archived: false,
+        }
     }
 
     /// Who sent it.

@@ -5,6 +5,7 @@ use super::ask::{Answer, Fault, Query, Token};
 use super::ledger::Debt;
 use super::settings::{NewSettings, Reader};
 use super::{Output, Parcel, Router, Work};
+use crate::archive::Fetch;
 use crate::jid::{Bare, Jid};
 use crate::roster::{Item, Roster};
 use crate::settings::Settings;
@@ -23,6 +24,10 @@ pub(crate) enum Then {
     DocumentKept { connection: ConnectionId, stanza: Stanza, debt: Option<Debt> },
     /// Somebody has asked for a document.
     Document(Box<Reader>),
+    /// A message is in an archive.
+    Archived(Option<Debt>),
+    /// Somebody reads an archive.
+    Fetched(Box<Fetch>),
     /// A contact's item is durable: all that may be seen of the change now.
     Changed(Box<Changed>),
     /// A message is kept.
@@ -174,10 +179,16 @@ impl Router {
                 self.document_kept(connection, &stanza, debt, outcome);
             }
             Then::Document(reader) => self.document_read(*reader, outcome),
+            // Where it could not be kept, it was delivered all the same; the store has told the administrator.
+            Then::Archived(debt) => self.settle(debt),
+            Then::Fetched(fetch) => self.fetched(*fetch, outcome),
             Then::Changed(changed) => self.changed(token, *changed, outcome),
             Then::Kept { parcel, debt } => self.through(debt, |router| {
-                if let Err(fault) = outcome {
-                    router.bounce(*parcel, condition(fault));
+                match outcome {
+                    Ok(_) => {}
+                    // The archive has it.
+                    Err(Fault::Full) if parcel.archived => {}
+                    Err(fault) => router.bounce(*parcel, condition(fault)),
                 }
             }),
             Then::Listed(account) => {
@@ -266,7 +277,7 @@ impl Router {
 }
 
 /// What the sender is told of a fault of the store.
-pub(super) const fn condition(fault: Fault) -> Condition {
+pub(crate) const fn condition(fault: Fault) -> Condition {
     match fault {
         // XEP-0160 §3: as if nothing were kept at all.
         Fault::Full | Fault::NoAccount => Condition::ServiceUnavailable,

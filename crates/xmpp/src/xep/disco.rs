@@ -28,13 +28,19 @@ pub(super) fn info(context: &Context, query: &Element) -> Answer {
     let identity = |category, kind| {
         Element::new("identity", ns::DISCO_INFO).attr("category", category).attr("type", kind)
     };
+    let archive: &[&str] = match context.target {
+        Target::Account { .. } if context.archive => &[ns::MAM, ns::MAM_EXTENDED, ns::STANZA_ID],
+        _ => &[],
+    };
     let (identity, features) = match context.target {
         Target::Server => (identity("server", "im").attr("name", "Parlour"), SERVER),
         Target::Account { .. } => (identity("account", "registered"), ACCOUNT),
     };
     let feature = |var: &&str| Element::new("feature", ns::DISCO_INFO).attr("var", *var);
     Ok(Some(
-        Element::new("query", ns::DISCO_INFO).child(identity).children_from(features.iter().map(feature)),
+        Element::new("query", ns::DISCO_INFO)
+            .child(identity)
+            .children_from(features.iter().chain(archive).map(feature)),
     ))
 }
 

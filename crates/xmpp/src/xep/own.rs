@@ -21,6 +21,11 @@ impl Router {
             ("disable", ns::CARBONS) => self.set_carbons(connection, stanza, false),
             (_, ns::BLOCKING) => self.blocking(connection, stanza, get, payload),
             ("query", ns::PRIVATE) => self.private_storage(connection, stanza, get, payload),
+            ("query", ns::MAM) if self.limits.archive => self.ask_archive(connection, stanza, get, payload),
+            ("metadata", ns::MAM) if self.limits.archive => self.ask_metadata(connection, stanza, get),
+            ("prefs", ns::MAM) if self.limits.archive => {
+                self.archive_preferences(connection, stanza, get, payload);
+            }
             ("vCard", ns::VCARD) => self.own_card(connection, stanza, get, payload),
             _ => return false,
         }

@@ -44,6 +44,7 @@ macro_rules! plays {
 
 plays! {
     accounts
+    archive
     blocking
     carbons
     delivery

@@ -66,7 +66,7 @@ pub(crate) fn play(file: &str, scene: &Scene, workers: u16) {
 }
 
 fn limits(scene: &Scene) -> Limits {
-    let mut limits = Limits::default();
+    let mut limits = Limits { archive: false, ..Limits::default() };
     for line in scene.lines.iter().filter_map(|(_, line)| line.strip_prefix("limits ")) {
         for (name, value) in line.split_whitespace().map(|word| word.split_once('=').expect("name=value")) {
             let value: u32 = value.parse().expect("a number");
@@ -83,6 +83,14 @@ fn limits(scene: &Scene) -> Limits {
                 "cached" => &mut limits.cached,
                 "offline" => {
                     limits.offline = value;
+                    continue;
+                }
+                "archive" => {
+                    limits.archive = value > 0;
+                    continue;
+                }
+                "archive-page" => {
+                    limits.archive_page = value;
                     continue;
                 }
                 "documents" => {

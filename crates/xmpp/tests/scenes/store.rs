@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wire::{Address, WorkerId};
 use xmpp::Bare;
 use xmpp::roster::Item;
-use xmpp::router::{Answer, DocumentKind, Fault, Query, Token};
+use xmpp::router::{Answer, DocumentKind, Entry, Fault, Query, Span, Token};
 
 /// A question and who asked it.
 pub(crate) type Asked = (WorkerId, Token, Query);
@@ -15,6 +15,7 @@ pub(crate) type Asked = (WorkerId, Token, Query);
 pub(crate) struct Store {
     rosters: BTreeMap<Address, BTreeMap<Bare, Item>>,
     kept: BTreeMap<Address, Vec<(i64, Arc<str>)>>,
+    archives: BTreeMap<Address, BTreeMap<i64, Entry>>,
     documents: BTreeMap<(Address, DocumentKind), BTreeMap<Arc<str>, Arc<str>>>,
     last: i64,
     waiting: VecDeque<Asked>,
@@ -71,6 +72,18 @@ impl Store {
         self.rosters.get(account).map_or(0, BTreeMap::len)
     }
 
+    fn archived(&self, account: &Address, span: &Span) -> Vec<(i64, Arc<str>)> {
+        let entries = self.archives.get(account).into_iter().flat_map(BTreeMap::values);
+        let entries = entries.filter(|entry| {
+            entry.id > span.after
+                && entry.id < span.before
+                && span.peer.as_ref().is_none_or(|peer| *peer == entry.peer)
+                && span.resource.as_ref().is_none_or(|resource| *resource == entry.resource)
+                && span.only.as_ref().is_none_or(|only| only.contains(&entry.id))
+        });
+        entries.map(|entry| (entry.id, Arc::clone(&entry.message))).collect()
+    }
+
     fn carry_out(&mut self, query: Query) -> Result<Answer, Fault> {
         match query {
             Query::LoadRoster(account) => {
@@ -118,6 +131,20 @@ impl Store {
             Query::LoadDocument { account, kind, title } => {
                 let documents = self.documents.get(&(account, kind));
                 Ok(Answer::Document(documents.and_then(|documents| documents.get(&title)).cloned()))
+            }
+            Query::Archive { account, entry } => {
+                self.archives.entry(account).or_default().insert(entry.id, entry);
+                Ok(Answer::Done)
+            }
+            Query::ListArchive { account, span, last, limit } => {
+                let mut found = self.archived(&account, &span);
+                let most = found.len().min(limit as usize);
+                let rest = found.len() - most;
+                found = if last { found.split_off(rest) } else { found.into_iter().take(most).collect() };
+                Ok(Answer::Archived(found))
+            }
+            Query::CountArchive { account, span } => {
+                Ok(Answer::Count(self.archived(&account, &span).len() as u64))
             }
             Query::Forget { account, up_to } => {
                 self.kept.entry(account).or_default().retain(|(id, _)| *id > up_to);

@@ -22,6 +22,14 @@ pub(super) const SECTION: Section = Section {
             example: "[\"https://falcot.com\"]",
         },
         Key {
+            name: "archive",
+            kind: Kind::Flag,
+            comment: "Keep what accounts say and hear, for their own clients (XEP-0313); each account may choose less.",
+            absent: Absent::Same("true"),
+            example: "true",
+        },
+        text("archive-for", "How long it is kept; \"0s\" is for ever.", "\"365d\""),
+        Key {
             name: "limits",
             kind: Kind::Fields(LIMITS),
             comment: "What one account and one connection may have, and how long they may take.",

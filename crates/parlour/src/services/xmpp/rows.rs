@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Document, OfflineMessage, RosterItem, Subscription};
+use store::{ArchivedMessage, Document, OfflineMessage, RosterItem, Subscription};
 use xmpp::Bare;
 use xmpp::presence::subscription::{Side, State};
 use xmpp::roster::Item;
-use xmpp::router::{Answer, DocumentKind, Fault, Query};
+use xmpp::router::{Answer, DocumentKind, Entry, Fault, Query, Span};
 
 /// A question, asked at `now` (since 1970).
 pub(super) fn query(query: Query, now: Duration) -> store::Query {
@@ -31,6 +31,15 @@ pub(super) fn query(query: Query, now: Duration) -> store::Query {
             let document = Document { kind: number(kind), title: title.to_string(), payload };
             store::Query::PutDocument { account, document, limit }
         }
+        Query::Archive { account, entry } => {
+            let Entry { id, peer, resource, message } = entry;
+            let payload = message.as_bytes().to_vec();
+            store::Query::AddArchived { account, message: ArchivedMessage { id, peer, resource, payload } }
+        }
+        Query::ListArchive { account, span, last, limit } => {
+            store::Query::ListArchived { account, span: part(span), last, limit }
+        }
+        Query::CountArchive { account, span } => store::Query::CountArchived { account, span: part(span) },
         Query::LoadDocument { account, kind, title } => {
             store::Query::LoadDocument { account, kind: number(kind), title: title.to_string() }
         }
@@ -49,6 +58,8 @@ pub(super) fn answer(outcome: store::Outcome) -> Result<Answer, Fault> {
             let text = payload.and_then(|payload| String::from_utf8(payload).ok());
             Ok(Answer::Document(text.map(Arc::from)))
         }
+        Ok(store::Answer::Archived(rows)) => Ok(Answer::Archived(rows.into_iter().map(archived).collect())),
+        Ok(store::Answer::Count(count)) => Ok(Answer::Count(count)),
         Ok(_) => Ok(Answer::Done),
         Err(store::Fault::Full) => Err(Fault::Full),
         Err(store::Fault::NoAccount) => Err(Fault::NoAccount),
@@ -109,6 +120,15 @@ fn item(row: RosterItem) -> Option<(Bare, Item)> {
         request: request.filter(|request| !request.is_empty()).map(Arc::from),
     };
     Some((row.contact.parse().ok()?, item))
+}
+
+fn part(span: Span) -> store::Span {
+    let Span { peer, resource, after, before, only } = span;
+    store::Span { peer, resource, after, before, only }
+}
+
+fn archived(row: ArchivedMessage) -> (i64, Arc<str>) {
+    (row.id, String::from_utf8(row.payload).unwrap_or_default().into())
 }
 
 fn kept(row: OfflineMessage) -> (i64, Arc<str>) {

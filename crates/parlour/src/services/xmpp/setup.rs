@@ -39,6 +39,7 @@ pub(super) fn policy(shared: &Shared) -> Policy {
 pub(super) fn limits(plan: &Plan) -> router::Limits {
     let limits = &plan.xmpp.limits;
     router::Limits {
+        archive: plan.xmpp.archive,
         sessions: limits.sessions,
         roster: limits.contacts,
         roster_octets: limits.contacts_octets,
