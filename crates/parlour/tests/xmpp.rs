@@ -74,6 +74,11 @@ fn copies_archive_blocks_and_cards() {
 }
 
 #[test]
+fn a_session_is_resumed_by_slixmpp() {
+    play(&house(), "resume");
+}
+
+#[test]
 fn contacts_are_kept_and_pushed() {
     play(&house(), "roster");
 }

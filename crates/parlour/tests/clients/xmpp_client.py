@@ -194,7 +194,7 @@ async def ask_server(house, client):
 async def mechanisms(house):
     """Each mechanism, over STARTTLS and over direct TLS; with a resource, and with one that the server makes."""
     for direct in (False, True):
-        for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"):
+        for mechanism in ("SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"):
             client = Client(house, "nina", resource=mechanism, mechanism=mechanism, direct=direct)
             await client.log_in()
             expect(client.mechanism_used == mechanism, f"signed in by {client.mechanism_used}")
@@ -203,6 +203,46 @@ async def mechanisms(house):
     client = await Client(house, "nina", resource=None).log_in()
     expect(client.boundjid.resource, "no resource was made")
     await client.leave()
+
+
+async def resume(house):
+    """Roland's connection is lost twice: his session goes on, every message arrives once and in order (XEP-0198, XEP-0352)."""
+    joe = await Client(house, "joe").log_in()
+    roland = Client(house, "roland", direct=True)
+    for plugin in ("xep_0198", "xep_0352"):
+        roland.register_plugin(plugin)
+    for name in ("sm_enabled", "session_resumed", "sm_failed"):
+        roland.add_event_handler(name, lambda _, name=name: roland.remember(roland.events_seen, name))
+    await roland.log_in()
+    await roland.until(lambda: "sm_enabled" in roland.events_seen, "stream management is not enabled")
+    roland.plugin["xep_0352"].send_inactive()
+    expected = []
+    for round in range(2):
+        for n in range(7):
+            expected.append(f"{round}.{n}")
+            joe.say(house.address("roland"), expected[-1])
+        await roland.until(lambda: roland.bodies() == expected, f"before {round}: not {expected}")
+        roland.events_seen.clear()
+        roland.transport.abort()
+        await roland.until(lambda: "disconnected" in roland.events_seen, "the connection is not lost")
+        for n in range(7):
+            expected.append(f"{round}.away.{n}")
+            joe.say(house.address("roland"), expected[-1])
+        await joe.ping()
+        roland.cancel_connection_attempt()
+        roland.connect("127.0.0.1", house.tls_port)
+        await roland.until(lambda: "session_resumed" in roland.events_seen, "the session is not resumed")
+        await roland.until(lambda: roland.bodies() == expected, f"after {round}: not {expected}")
+        expect("session_start" not in roland.events_seen, "a new session began")
+    expect(not joe.seen("unavailable", roland.boundjid.bare), "roland was seen to go")
+    expect(not [m for m in joe.messages if m["type"] == "error"], "a message was refused")
+    await asyncio.sleep(0.3)
+    await roland.ping()
+    expect(roland.bodies() == expected, f"something came twice: {roland.bodies()}")
+    roland.say(joe.boundjid.full, "back")
+    await joe.until(lambda: joe.bodies() == ["back"], "roland is not heard")
+    await roland.leave()
+    await joe.leave()
 
 
 async def wrong_password(house):
@@ -396,7 +436,8 @@ async def account(house):
 
 
 SCENARIOS = {scenario.__name__.replace("_", "-"): scenario for scenario in (
-    chat, mechanisms, wrong_password, away_send, away_receive, friends, roster, stay, load, after_load, account,
+    chat, mechanisms, resume, wrong_password, away_send, away_receive, friends, roster, stay, load, after_load,
+    account,
 )}
 
 
