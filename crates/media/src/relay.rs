@@ -168,18 +168,21 @@ impl Relay {
         from: SocketAddr,
         bytes: &[u8],
     ) -> Option<(SocketId, SocketAddr)> {
-        let way = self.ways.get_mut(&socket)?;
-        if way.latch.knows(now, from) || self.learn(now, socket, from, bytes) {
-            let way = self.ways.get_mut(&socket)?;
-            if let Some(onward) = way.onward() {
-                way.packets += 1;
-                self.counts.packets += 1;
-                self.counts.octets += bytes.len() as u64;
-                return Some(onward);
-            }
+        let mut way = self.ways.get_mut(&socket)?;
+        let mut onward = way.onward();
+        if !way.latch.knows(now, from) {
+            let known = self.learn(now, socket, from, bytes);
+            way = self.ways.get_mut(&socket)?;
+            onward = if known { way.onward() } else { None };
         }
-        self.counts.dropped += 1;
-        None
+        let Some(onward) = onward else {
+            self.counts.dropped += 1;
+            return None;
+        };
+        way.packets += 1;
+        self.counts.packets += 1;
+        self.counts.octets += bytes.len() as u64;
+        Some(onward)
     }
 
     /// Whether somebody who is not known yet is the end that this socket is for. Its twin then sends there.
