@@ -295,7 +295,7 @@ impl Xmpp {
             stream::Output::KeepTokens(holder, tokens) => self.keep_tokens(desk, conn, holder, tokens),
             stream::Output::Failed(failure) => {
                 self.failures += 1;
-                if failure == Failure::NotAuthorized {
+                if matches!(failure, Failure::NotAuthorized | Failure::CredentialsExpired) {
                     desk.doorman.failed(desk.net.now(), client.source, None);
                 }
                 tracing::debug!(%conn, ?failure, "a sign-in failed");
