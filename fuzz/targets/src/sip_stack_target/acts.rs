@@ -226,6 +226,9 @@ impl World {
 
     fn answer(&mut self, who: usize, which: usize, status: usize, more: &str, fork: usize) {
         let Letter { bytes: request, conn } = self.people[who].inbox[which].clone();
+        if conn.is_some_and(|conn| !self.is_good(conn)) {
+            return;
+        }
         let Ok(message) = Message::parse(&request) else { return };
         // An ACK is not answered.
         if message.method() == Method::Ack {
@@ -267,7 +270,7 @@ impl World {
         self.bring(who, conn, bytes);
         // What follows on this stream may be read as the end of this: mostly nothing follows.
         match conn {
-            Some(_) if bytes.len() % 4 == 3 => self.books.is_lossy = true,
+            Some(conn) if bytes.len() % 4 == 3 => self.spoil(conn),
             Some(conn) => self.stream_is_gone(conn),
             None => {}
         }

@@ -135,7 +135,8 @@ impl World {
         if !self.takes_connections || is_us(to) {
             return self.input(worker, Input::Refused { token, why: "refused".into() });
         }
-        let conn = self.next_stream(worker, Stream { who: self.at(to, transport), peer: to });
+        let conn =
+            self.next_stream(worker, Stream { who: self.at(to, transport), peer: to, is_spoilt: false });
         let local =
             SocketAddr::new(house::ip(if to.is_ipv4() { "192.0.2.1" } else { "2001:db8::1" }), 40_000);
         let (token, domains) = (Some(token), Box::default());
@@ -151,13 +152,12 @@ impl World {
 
     /// Somebody's stream, opened where there is none.
     pub(super) fn stream_of(&mut self, who: usize) -> ConnectionId {
-        if let Some(conn) = self.people[who].conn.filter(|conn| self.streams.contains_key(&stream_key(*conn)))
-        {
+        if let Some(conn) = self.people[who].conn.filter(|conn| self.is_good(*conn)) {
             return conn;
         }
         let (worker, peer, transport) =
             (self.people[who].worker, self.people[who].peer, self.people[who].transport);
-        let conn = self.next_stream(worker, Stream { who: Some(who), peer });
+        let conn = self.next_stream(worker, Stream { who: Some(who), peer, is_spoilt: false });
         self.people[who].conn = Some(conn);
         let port = match transport {
             Transport::Tls => 5061,

@@ -57,6 +57,8 @@ pub(super) enum Debt {
 pub(super) struct Stream {
     pub(super) who: Option<usize>,
     pub(super) peer: SocketAddr,
+    /// Something was begun on it that does not end.
+    pub(super) is_spoilt: bool,
 }
 
 pub(super) struct World {
@@ -284,7 +286,7 @@ impl World {
     pub(super) fn bring(&mut self, who: usize, conn: Option<ConnectionId>, bytes: &[u8]) {
         self.books.has_insider |= self.people[who].peer.ip() == house::ip("10.0.0.5");
         match conn {
-            Some(conn) if self.streams.contains_key(&stream_key(conn)) => {
+            Some(conn) if self.is_good(conn) => {
                 self.input(conn.worker.0.into(), Input::Received { conn, bytes });
             }
             Some(_) => {}
@@ -292,6 +294,18 @@ impl World {
                 let Person { worker, peer, .. } = self.people[who];
                 self.datagram(worker, peer, bytes);
             }
+        }
+    }
+
+    /// Whether what somebody writes to a stream is read as it is.
+    pub(super) fn is_good(&self, conn: ConnectionId) -> bool {
+        self.streams.get(&stream_key(conn)).is_some_and(|stream| !stream.is_spoilt)
+    }
+
+    /// Nobody writes to a stream any more.
+    pub(super) fn spoil(&mut self, conn: ConnectionId) {
+        if let Some(stream) = self.streams.get_mut(&stream_key(conn)) {
+            stream.is_spoilt = true;
         }
     }
 
