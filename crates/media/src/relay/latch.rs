@@ -72,7 +72,12 @@ impl Latch {
         let taken = match &self.peer {
             None => rank > Rank::Stranger || self.is_patient_stranger(now, from, bytes),
             Some(peer) if now < peer.learning => rank > peer.rank,
-            Some(peer) => peer.address.ip() == from.ip() && now > peer.heard + GONE,
+            Some(peer) => {
+                let back = peer.address.ip() == from.ip() && now > peer.heard + GONE;
+                // A stranger is never settled: one who came while it rang would keep the place from a phone that speaks
+                // when it answers.
+                back || (rank > peer.rank && self.rank(peer.address) == Rank::Stranger)
+            }
         };
         if taken {
             self.stranger = None;
@@ -210,6 +215,21 @@ mod tests {
         let mut late = Case::new("192.168.1.5:4000", "203.0.113.9");
         for at in (10_000..20_000).step_by(50) {
             assert!(!late.after(at).heard(stranger), "too late");
+        }
+    }
+
+    #[test]
+    fn who_came_while_it_rang_gives_way_to_the_phone_that_answers() {
+        for named in ["192.168.1.5:4000", "198.51.100.7:4000"] {
+            let mut case = Case::new(named, "198.51.100.7");
+            let stranger = "203.0.113.66:50000";
+            for n in 0..1000 {
+                case.after(n * 20).heard(stranger);
+            }
+            assert!(case.heard(stranger), "{named}: nobody better has come");
+            assert!(case.after(20_000).heard("198.51.100.7:4000"), "{named}");
+            assert_eq!(case.latch.target(), Some(at("198.51.100.7:4000")));
+            assert!(!case.after(20_020).heard(stranger), "{named}");
         }
     }
 

@@ -14,6 +14,8 @@ const MAX_STREAMS: usize = 8;
 const MAX_TAGS: usize = 16;
 /// Branches of one Call-ID.
 const MAX_BRANCHES: usize = 64;
+/// Of those, how many begin in mid-call, with whatever tags the request names.
+const MAX_ANEW: usize = 4;
 /// Pairs that are tried where somebody else has one.
 const TRIES: usize = 32;
 
@@ -94,6 +96,8 @@ impl Session {
     /// How long nothing may come of it.
     pub(super) fn patience(&self, config: &Config) -> Duration {
         match (self.is_taken, self.held.contains(&true)) {
+            // What begins in mid-call is answered at once, or nobody is there.
+            (false, _) if self.branch.is_none() => config.silence,
             (false, _) => config.ringing,
             (true, true) => config.hold,
             (true, false) => config.silence,
@@ -154,8 +158,16 @@ impl Relay {
         numbers.iter().copied().find(|number| self.sessions.get(number).is_some_and(fits))
     }
 
+    /// Whether a call may have one more session.
+    fn may_begin(&self, message: &Message) -> bool {
+        let Some(numbers) = self.calls.get(&message.call) else { return true };
+        let is_anew = |number: &&Number| self.sessions.get(number).is_some_and(|one| one.branch.is_none());
+        let anew = numbers.iter().filter(is_anew).count();
+        numbers.len() < MAX_BRANCHES && (message.branch.is_some() || anew < MAX_ANEW)
+    }
+
     fn begin(&mut self, now: Instant, message: &Message, hands: &mut dyn Hands) -> Option<Number> {
-        if self.calls.get(&message.call).is_some_and(|numbers| numbers.len() >= MAX_BRANCHES) {
+        if !self.may_begin(message) {
             return None;
         }
         // What is not to be relayed takes no place; without a description, it is said later.
@@ -180,7 +192,7 @@ impl Relay {
             tags: [tag(&message.by), tag(&message.to)],
             ends,
             streams: Vec::new(),
-            is_taken: message.branch.is_none(),
+            is_taken: false,
             held: [false; 2],
             account: message.account.clone(),
             began: now,

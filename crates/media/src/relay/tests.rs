@@ -418,6 +418,25 @@ fn after_a_restart_a_call_is_relayed_anew() {
 }
 
 #[test]
+fn who_invents_dialogs_of_a_call_holds_few_ports_and_not_for_long() {
+    let mut scene = Scene::new();
+    scene.call("x");
+    let held = sdp("192.168.1.5", &[4000]) + "a=inactive\r\n";
+    for n in 0..50 {
+        let (by, to) = (end(&format!("m{n}"), CALLER), end(&format!("n{n}"), CALLED));
+        let message = Scene::message("x", 0, by, to, Kind::Request, &held);
+        scene.pass(&Message { branch: None, account: None, ..message });
+    }
+    assert_eq!(scene.relay.len(), 5);
+    scene.wait(60);
+    assert!(scene.relay.is_empty() && scene.fake.bound.is_empty(), "nobody has answered");
+    scene.within(true, Kind::Request, &held).expect("relayed");
+    scene.within(false, Kind::Answer, &held).expect("relayed");
+    scene.wait(3000);
+    assert_eq!(scene.relay.len(), 1, "somebody has: it is on hold");
+}
+
+#[test]
 fn other_ports_are_for_new_calls() {
     let mut scene = Scene::new();
     let [_, before] = scene.call("x");
