@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// nothing but the BYE tells that they have ended.
 const BELIEVED: Duration = Duration::from_secs(24 * 3600);
 
+/// The longest texts of one call together; with longer ones it is left out. Phones need a few hundred octets.
+const MOST_OCTETS: usize = 4096;
+
 /// How often a full book is searched for what has ended.
 const SEARCH: Duration = Duration::from_secs(60);
 
@@ -85,6 +88,12 @@ impl Party {
 }
 
 impl Call {
+    fn is_long(&self) -> bool {
+        let of = |party: &Party| party.name.len() + party.tag.len() + party.target.len();
+        let parties: usize = self.parties.iter().map(of).sum();
+        self.call_id.len() + self.called.len() + self.routes.len() + parties > MOST_OCTETS
+    }
+
     fn is_over(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.heard) > self.lasts
     }
@@ -114,7 +123,7 @@ pub struct Book {
     /// In the order in which they began; those that have ended stay until they come first.
     order: VecDeque<Id>,
     searched: Option<Instant>,
-    /// How many have begun, and how many were left out, as there were too many.
+    /// How many have begun, and how many were left out, as there were too many or their texts are too long.
     begun: u64,
     dropped: u64,
 }
@@ -148,7 +157,7 @@ impl Book {
         self.begun
     }
 
-    /// How many of them are missing here, as there were too many.
+    /// How many of them are missing here, as there were too many or their texts are too long.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -172,7 +181,8 @@ impl Book {
             self.remove(old);
         }
         self.make_room(now);
-        let Some(id) = self.rows.insert(call) else {
+        let Some(id) = Some(call).filter(|call| !call.is_long()).and_then(|call| self.rows.insert(call))
+        else {
             self.dropped += 1;
             return;
         };
@@ -216,6 +226,10 @@ impl Book {
         party.cseq = party.cseq.max(sign.cseq.unwrap_or_default());
         if let Some(target) = sign.target {
             party.target = target;
+        }
+        if call.is_long() {
+            self.dropped += 1;
+            self.remove(id);
         }
     }
 
@@ -305,6 +319,21 @@ mod tests {
         book.take(now, sign(1, ["a", "b"], true));
         assert_eq!((book.len(), all(&book, now).len(), book.begun()), (1, 1, 2));
         assert_eq!((book.take_out(b"2").len(), book.take_out(b"2").len(), book.len()), (1, 0, 0));
+    }
+
+    #[test]
+    fn a_call_keeps_few_octets_whatever_its_phones_write() {
+        let (mut book, now) = (Book::new(10), start());
+        let long = || vec![b'x'; 30_000].into_boxed_slice();
+        let Event::Began(mut wordy) = call(1, now, 100) else { panic!("a call") };
+        wordy.routes = long();
+        book.take(now, Event::Began(wordy));
+        assert_eq!((book.len(), book.begun(), book.dropped()), (0, 1, 1));
+        book.take(now, call(2, now, 100));
+        let Event::Heard(mut wordy) = sign(2, ["a", "b"], false) else { panic!("a sign") };
+        wordy.target = Some(long());
+        book.take(now, Event::Heard(wordy));
+        assert_eq!((book.len(), book.dropped(), book.by_name.len()), (0, 2, 0));
     }
 
     #[test]
