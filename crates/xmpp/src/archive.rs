@@ -63,7 +63,8 @@ pub(crate) fn stamped(stanza: &Stanza, account: &Address, id: i64) -> Stanza {
 
 /// The message without the ids that somebody else made up for this account; `None`: there are none.
 fn cleaned(stanza: &Stanza, account: &Address) -> Option<Stanza> {
-    if !stanza.as_str().contains(ns::STANZA_ID) {
+    // The namespace may be written with references; a name cannot be.
+    if !stanza.as_str().contains("stanza-id") {
         return None;
     }
     let forged = |child: &Element| {
@@ -173,6 +174,16 @@ mod tests {
              <stanza-id xmlns='urn:xmpp:sid:0' by='b' id='8'/>\
              <stanza-id xmlns='urn:xmpp:sid:0' by='d@e' id='7'/></message>"
         );
+    }
+
+    #[test]
+    fn references_hide_no_made_up_id() {
+        let account: Address = "d@e".parse().unwrap();
+        let stanza = Stanza::parse(
+            "<message from='a@b/c' to='d@e'><stanza-id xmlns='urn:xmpp:si&#100;:0' by='d@e' id='9'/></message>",
+        );
+        let clean = cleaned(&stanza.unwrap(), &account);
+        assert_eq!(clean.unwrap().as_str(), "<message from='a@b/c' to='d@e'/>");
     }
 
     #[test]

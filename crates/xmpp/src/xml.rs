@@ -35,8 +35,9 @@ impl Limits {
     pub const STRANGER: Self = Self { size: 10_000, depth: 16, attributes: 32, name: 256 };
     /// What an account may send.
     pub const MEMBER: Self = Self { size: 256 * 1024, depth: 64, attributes: 64, name: 512 };
-    /// For what came through a reader already, or was written here, wrapped in whatever else.
-    pub(crate) const OWN: Self = Self { size: u32::MAX, depth: 1024, attributes: 4096, name: u16::MAX };
+    /// For what came through a reader already, or was written here, wrapped in whatever else. An element that is written
+    /// anew declares a prefix for each foreign attribute, and all that enclose it do.
+    pub(crate) const OWN: Self = Self { size: u32::MAX, depth: 1024, attributes: u16::MAX, name: u16::MAX };
 }
 
 /// Why XML is refused.

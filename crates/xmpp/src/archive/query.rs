@@ -46,7 +46,8 @@ pub(crate) fn read(query: &Element, most: u32) -> Result<Asked, Condition> {
     if let Some(set) = query.find("set", ns::RSM) {
         read_page(set, &mut asked, most)?;
     }
-    Ok(asked)
+    // Those that are asked for, and the ends of a page.
+    if asked.named.len() > MOST_IDS + 2 { Err(Condition::PolicyViolation) } else { Ok(asked) }
 }
 
 fn values<'a>(field: &'a Element) -> impl Iterator<Item = String> + 'a {
@@ -80,9 +81,6 @@ fn read_form(form: &Element, asked: &mut Asked) -> Result<(), Condition> {
             "before-id" => before(&value, asked)?,
             "ids" => {
                 let ids = values(field).map(|id| number(&id)).collect::<Result<Vec<i64>, _>>()?;
-                if ids.len() > MOST_IDS {
-                    return Err(Condition::PolicyViolation);
-                }
                 asked.named.extend(&ids);
                 asked.span.only = Some(ids);
             }
@@ -203,6 +201,9 @@ mod tests {
         assert_eq!(form(&field("FORM_TYPE", "urn:xmpp:mam:1")), Err(Condition::BadRequest));
         assert_eq!(form(&field("start", "yesterday")), Err(Condition::BadRequest));
         assert_eq!(form(&field("with", "a b@c")), Err(Condition::JidMalformed));
+        let ids = "<field var='ids'><value>1</value><value>2</value></field>";
+        assert!(form(&ids.repeat(50)).is_ok());
+        assert_eq!(form(&ids.repeat(52)), Err(Condition::PolicyViolation));
         assert_eq!(form(&field("fulltext", "x")), Err(Condition::FeatureNotImplemented));
         assert_eq!(asked("<x xmlns='jabber:x:data' type='cancel'/>"), Err(Condition::BadRequest));
         let node = Element::parse("<query xmlns='urn:xmpp:mam:2' node='n'/>", ns::CLIENT).unwrap();

@@ -83,7 +83,8 @@ impl Router {
             Stage::First => Query::ListArchive { account, span: all(), last: false, limit: 1 },
             Stage::Last(_) => Query::ListArchive { account, span: all(), last: true, limit: 1 },
         };
-        self.ask(query, Then::Fetched(Box::new(fetch)));
+        let debt = self.owe(Some(fetch.connection));
+        self.ask(query, Then::Fetched(Box::new(fetch), debt));
     }
 
     /// The store has answered a step.

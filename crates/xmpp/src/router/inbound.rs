@@ -140,7 +140,9 @@ impl Router {
         let news = stanza.kind() == Kind::Message && stanza.message_type() == MessageType::Headline;
         let as_good = |priority: Option<i8>| priority.is_some() && priority == own;
         let given = to.is_bare() && (news || seats.iter().any(|seat| as_good(seat.priority)));
-        if receipt.is_none() && !given && stanza.kind() != Kind::Presence {
+        // Copies and pages of the archive are what the account itself says to one resource: nobody else misses them.
+        let to_itself = stanza.from().is_some_and(|from| from.is_bare() && from.bare() == to.bare());
+        if receipt.is_none() && !given && !to_itself && stanza.kind() != Kind::Presence {
             let age = since.map(|since| self.now.saturating_duration_since(since).as_secs());
             let age = age.and_then(|age| u32::try_from(age).ok()).unwrap_or_default();
             let parcel = Parcel { quiet: false, age, again: true, ..Parcel::own(stanza) };

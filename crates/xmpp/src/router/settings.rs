@@ -116,7 +116,7 @@ impl Router {
         });
     }
 
-    /// Reads a document for somebody.
+    /// Reads a document for somebody. Who asks for much at a time is slowed down as if it wrote.
     pub(crate) fn read_document(
         &mut self,
         account: &Address,
@@ -125,7 +125,11 @@ impl Router {
         reader: Reader,
     ) {
         let query = Query::LoadDocument { account: account.clone(), kind, title: title.into() };
-        self.ask(query, Then::Document(Box::new(reader)));
+        let debt = self.owe(match &reader {
+            Reader::Own { connection, .. } => Some(*connection),
+            Reader::Other(parcel) => parcel.origin,
+        });
+        self.ask(query, Then::Document(Box::new(reader), debt));
     }
 
     pub(super) fn document_read(&mut self, reader: Reader, outcome: Result<Answer, Fault>) {

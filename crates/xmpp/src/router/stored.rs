@@ -23,11 +23,11 @@ pub(crate) enum Then {
     /// A document that a session wants kept is durable.
     DocumentKept { connection: ConnectionId, stanza: Stanza, debt: Option<Debt> },
     /// Somebody has asked for a document.
-    Document(Box<Reader>),
+    Document(Box<Reader>, Option<Debt>),
     /// A message is in an archive.
     Archived(Option<Debt>),
     /// Somebody reads an archive.
-    Fetched(Box<Fetch>),
+    Fetched(Box<Fetch>, Option<Debt>),
     /// A contact's item is durable: all that may be seen of the change now.
     Changed(Box<Changed>),
     /// A message is kept.
@@ -178,10 +178,12 @@ impl Router {
             Then::DocumentKept { connection, stanza, debt } => {
                 self.document_kept(connection, &stanza, debt, outcome);
             }
-            Then::Document(reader) => self.document_read(*reader, outcome),
+            Then::Document(reader, debt) => {
+                self.through(debt, |router| router.document_read(*reader, outcome));
+            }
             // Where it could not be kept, it was delivered all the same; the store has told the administrator.
             Then::Archived(debt) => self.settle(debt),
-            Then::Fetched(fetch) => self.fetched(*fetch, outcome),
+            Then::Fetched(fetch, debt) => self.through(debt, |router| router.fetched(*fetch, outcome)),
             Then::Changed(changed) => self.changed(token, *changed, outcome),
             Then::Kept { parcel, debt } => self.through(debt, |router| {
                 match outcome {

@@ -167,6 +167,9 @@ fn show(
     context: &mut Context<'_>,
     out: &mut Vec<Output>,
 ) -> Next {
+    if hashed.data(&common.offer.channel).is_none() {
+        return fail(Failure::InvalidMechanism, Profile::OneGo, common, out);
+    }
     let domain = common.domain.clone().ok_or(StreamCondition::InternalServerError)?;
     let (directory, entropy, secret) = (context.directory, &mut *context.entropy, &context.policy.secret);
     let house = House { directory, domain: &domain, entropy, secret, offer: &common.offer };
@@ -198,7 +201,8 @@ pub(super) fn checked(
         return fail(Failure::TemporaryAuthFailure, Profile::OneGo, common, out);
     };
     let account = context.directory.get(&shown.holder.account);
-    let checked = account.ok_or(Failure::NotAuthorized).and_then(|account| {
+    // As an account that has given this client no token: nobody learns whether there is one.
+    let checked = account.ok_or(Failure::CredentialsExpired).and_then(|account| {
         let (channel, secret) = (&common.offer.channel, &context.policy.secret);
         shown.check(tokens, context.unix, &account.keys, channel, secret)
     });

@@ -709,3 +709,25 @@ fn whoever_signs_in_is_who_the_header_says() {
         assert_eq!(said.contains("<invalid-authzid"), !right, "{from}: {said}");
     }
 }
+
+/// XEP-0484: by tokens, too, nobody learns which accounts there are.
+#[test]
+fn whose_token_nobody_has_hears_the_same_whether_there_is_such_an_account() {
+    for (name, mechanism, expected) in [
+        ("roland", "HT-SHA-256-NONE", "credentials-expired"),
+        ("nobody", "HT-SHA-256-NONE", "credentials-expired"),
+        ("roland", "HT-SHA-256-EXPR", "invalid-mechanism"),
+        ("nobody", "HT-SHA-256-EXPR", "invalid-mechanism"),
+    ] {
+        let mut play = Play::new(true);
+        play.send(OPEN);
+        let shown = [name.as_bytes(), &[0; 33]].concat();
+        let shown = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, shown);
+        let said = play.send(&format!(
+            "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='{mechanism}'><initial-response>{shown}</initial-response>\
+             <user-agent id='d4565fa7'/><fast xmlns='urn:xmpp:fast:0'/></authenticate>"
+        ));
+        let said = said + &play.give(Input::Tokens(Some(&Tokens::default())));
+        assert!(said.contains(&format!("{{Failed {expected}}}")), "{name} {mechanism}: {said}");
+    }
+}

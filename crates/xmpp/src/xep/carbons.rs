@@ -167,6 +167,17 @@ mod tests {
     }
 
     #[test]
+    fn however_many_foreign_attributes_a_message_has_it_can_be_written_anew_and_copied() {
+        let attributes: String = (0..64).map(|n| format!(" p:a{n}=''")).collect();
+        let open: String = (1..64).map(|n| format!("<{}:e{attributes}>", ["p", "q"][n % 2])).collect();
+        let close: String = (1..64).rev().map(|n| format!("</{}:e>", ["p", "q"][n % 2])).collect();
+        let text = format!("<message from='a@b/c' xmlns:p='p' xmlns:q='q'>{open}{close}</message>");
+        let message = Element::parse(&text, ns::CLIENT).unwrap();
+        let anew = Draft::new(Kind::Message).child(message.children().next().unwrap()).build();
+        assert!(copy(&anew, Way::Received, &"d@e/f".parse().unwrap()).element().is_ok());
+    }
+
+    #[test]
     fn a_copy_carries_the_message_as_it_was() {
         let stanza = Stanza::parse(
             "<message from='a@b/c' to='d@e' id=\" xmlns='x'\" type='chat'><p:x xmlns:p='urn:p'/><body>&lt;</body></message>",

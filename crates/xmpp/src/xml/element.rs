@@ -297,6 +297,9 @@ mod tests {
         check("<a xmlns:p='u' xmlns:q='u' p:x='1' q:x='2'/>", Err(Fault::NotWellFormed));
         check("<a xmlns:xml='u'/>", Err(Fault::NotWellFormed));
         check("<a xmlns:b=''/>", Err(Fault::NotWellFormed));
+        // Nobody may write with references what could not be written anew.
+        check("<a xmlns='http://www.w3.org/XML/1998/namespac&#101;'/>", Err(Fault::NotWellFormed));
+        check("<p:a xmlns:p='http://www.w3.org/2000/xmlns&#x2f;'/>", Err(Fault::NotWellFormed));
         check("<a><!-- --></a>", Err(Fault::Restricted));
         check("<a>&b;</a>", Err(Fault::Restricted));
         check(&"<a>".repeat(1025), Err(Fault::TooDeep));

@@ -221,10 +221,12 @@ fn declares<'a>(bytes: &'a [u8], attribute: &Attribute) -> Result<Option<&'a [u8
         _ => return Ok(None),
     };
     // Namespaces in XML §3: the two reserved prefixes and their namespaces, and no prefix for nothing.
-    let uri = attribute.value.of(bytes);
-    let reserved = uri == ns::XML.as_bytes() || uri == ns::XMLNS.as_bytes();
+    // What counts is what the value means: a reference in it would be gone as soon as it is written anew.
+    let raw = std::str::from_utf8(attribute.value.of(bytes)).map_err(|_| Fault::Encoding)?;
+    let uri = unescape_attribute(raw);
+    let reserved = uri == ns::XML || uri == ns::XMLNS;
     let right = match prefix {
-        b"xml" => uri == ns::XML.as_bytes(),
+        b"xml" => uri == ns::XML,
         b"xmlns" => false,
         b"" => !reserved,
         _ => !reserved && !uri.is_empty(),

@@ -263,6 +263,10 @@ impl Play {
                 self.world.client(connection).deaf = true;
                 return;
             }
+            "read no further" => {
+                let connection = self.connection(who);
+                return assert!(self.world.client(connection).is_paused(), "{}", self.place);
+            }
             _ => {}
         }
         let connection = self.connection(who);

@@ -32,6 +32,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// Whether the router wants no more of it for now.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
     /// Whether it has said something that nobody reads. Who was thrown out waits for nothing.
     fn is_waiting(&self) -> bool {
         self.evicted.is_none() && !self.given_up && (self.paused || !self.unread.is_empty())
