@@ -169,7 +169,7 @@ pub enum CloseReason {
     /// [`Limits::read_buffer`](crate::Limits::read_buffer) bytes waited and the handler took none.
     ReadOverflow,
     /// No plaintext byte came within [`Limits::first_byte`](crate::Limits::first_byte), none of a DTLS session within
-    /// [`Limits::session_idle`](crate::Limits::session_idle), or no sign of life of a WebSocket
+    /// [`Limits::session_idle`](crate::Limits::session_idle), or no sign of life, or no end of a message, of a WebSocket
     /// ([`Limits::web_silence`](crate::Limits::web_silence)).
     Silent,
     /// TLS was not up within [`Limits::handshake`](crate::Limits::handshake) (after `start_tls`).

@@ -25,7 +25,7 @@ pub struct Limits {
     /// The longest message of a WebSocket, whatever it comes in.
     pub web_message: usize,
     /// How long a WebSocket may be silent before its client is asked whether it is still there, and how long that may take
-    /// to say so.
+    /// to say so; a message may take twice as long from its beginning to its end.
     pub web_silence: Duration,
     /// How long a closed connection may take to flush and to be acknowledged by the peer.
     pub linger: Duration,

@@ -87,6 +87,11 @@ impl Reader {
         Self { limit, text_only, frame: None, begun: None, message: Vec::new(), control: Vec::new() }
     }
 
+    /// Whether a message or a frame has begun that has not ended.
+    pub(crate) fn is_amid(&self) -> bool {
+        self.begun.is_some() || self.frame.is_some()
+    }
+
     /// Takes what comes next off `input`. `None`: more has to come; what is left then is the beginning of a frame.
     pub(crate) fn next(&mut self, input: &mut &[u8]) -> Result<Option<Item>, Fault> {
         loop {

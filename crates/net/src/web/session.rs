@@ -11,6 +11,8 @@ pub(crate) struct Session {
     pub(crate) reader: Reader,
     /// When anything last came.
     pub(crate) heard: Instant,
+    /// Since when a message has begun that has not ended.
+    partial: Option<Instant>,
     /// It was asked whether it is still there, and has not said so.
     pinged: bool,
     /// We have said that we close.
@@ -32,7 +34,7 @@ pub(crate) enum Beat {
 
 impl Session {
     pub(crate) fn new(facts: WebFacts, reader: Reader, now: Instant) -> Self {
-        Self { facts, reader, heard: now, pinged: false, closed: false, code: None }
+        Self { facts, reader, heard: now, partial: None, pinged: false, closed: false, code: None }
     }
 
     /// Something came.
@@ -40,8 +42,17 @@ impl Session {
         (self.heard, self.pinged) = (now, false);
     }
 
-    /// What to do now about a client that may be silent for no longer than `interval` without being asked.
+    /// More has to come, or a message is whole: whoever sends a little of a long one now and then holds room for nothing.
+    pub(crate) fn note_partial(&mut self, now: Instant) {
+        self.partial = self.reader.is_amid().then(|| self.partial.unwrap_or(now));
+    }
+
+    /// What to do now about a client that may be silent for no longer than `interval` without being asked, and may take
+    /// twice that for a message.
     pub(crate) fn beat(&mut self, now: Instant, interval: Duration) -> Beat {
+        if self.partial.is_some_and(|since| since + 2 * interval <= now) {
+            return Beat::Over;
+        }
         match self.heard + interval {
             due if due > now => Beat::Wait(due),
             _ if std::mem::replace(&mut self.pinged, true) => Beat::Over,

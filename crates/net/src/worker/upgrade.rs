@@ -116,7 +116,9 @@ impl<H: Handler> Worker<H> {
         let Some(web) = open.and_then(|stream| stream.web.as_deref_mut()) else { return Step::Rest };
         web.hear(core.now);
         core.spare.lend(&mut web.reader.message);
-        match web.reader.next(rest) {
+        let read = web.reader.next(rest);
+        web.note_partial(core.now);
+        match read {
             Ok(None) => return Step::Rest,
             Ok(Some(Item::Message)) => self.message(id),
             Ok(Some(Item::Ping)) => {

@@ -217,6 +217,31 @@ fn who_says_nothing_is_asked_and_then_gone() {
 }
 
 #[test]
+fn a_message_has_its_time_whatever_comes_between() {
+    let limits = Limits { web_silence: Duration::from_millis(150), ..Limits::default() };
+    let house = House::with(1, &listeners(SHOW), limits, ignore);
+    let mut client = open(house.dial(ONLY), "/chat");
+    for turn in 0..40 {
+        // Fifteen that end, then one that does not.
+        let first = if turn < 15 { 0x81 } else { u8::from(turn == 15) };
+        if client.write_all(&[frame(first, b"x"), frame(0x89, b"")].concat()).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(40));
+    }
+    let mut whole = 0;
+    let reason = house.find(|seen| match seen {
+        Seen::Closed { reason, .. } => Some(reason),
+        Seen::Received { .. } => {
+            whole += 1;
+            None
+        }
+        _ => None,
+    });
+    assert_eq!((whole, reason), (15, CloseReason::Silent));
+}
+
+#[test]
 fn a_request_has_its_time() {
     let limits = Limits { first_byte: Duration::from_millis(150), ..Limits::default() };
     let house = House::with(1, &listeners(SHOW), limits, ignore);
