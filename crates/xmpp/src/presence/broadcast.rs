@@ -34,12 +34,16 @@ impl Router {
         let Some(priority) = priority(&stanza) else {
             return self.answer_error(connection, &stanza, Condition::BadRequest);
         };
+        let now = self.now;
         let Some(session) = self.sessions.get_mut(&connection) else { return };
         let initial = session.presence.replace(stanza.clone()).is_none();
         let account = session.jid.address().expect("a session is an account's").clone();
         let entry = self.accounts.entry(&account);
         let reachable = entry.best().is_some();
         if let Some(seat) = entry.seat_of(connection) {
+            if initial {
+                seat.since = Some(now);
+            }
             seat.priority = Some(priority);
         }
         self.broadcast(&account, &stanza);

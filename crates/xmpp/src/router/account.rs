@@ -8,6 +8,7 @@ use crate::roster::Roster;
 use crate::settings::Settings;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
 use wire::{Address, ConnectionId};
 
 /// A connected resource in the eyes of whoever delivers.
@@ -17,6 +18,8 @@ pub(crate) struct Seat {
     pub(crate) resource: Box<str>,
     /// Its priority, once it is available.
     pub(crate) priority: Option<i8>,
+    /// Since when it is available; `None`: nobody knows, for longer than the server runs perhaps.
+    pub(crate) since: Option<Instant>,
     /// Whether it wants copies of what the others say and hear (XEP-0280).
     pub(crate) carbons: bool,
     /// Whether it has read the list of whom the account blocks (XEP-0191), and hears of its changes.

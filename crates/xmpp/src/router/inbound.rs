@@ -1,5 +1,6 @@
 //! What arrives for an account at home here: RFC 6121 §8.5.
 
+use super::account::Seat;
 use super::deliver::{Addressed, Verdict, verdict};
 use super::outbound::request;
 use super::stored::Effect;
@@ -122,8 +123,8 @@ impl Router {
         }
     }
 
-    /// A connection had no room for a stanza. What the store still keeps, and what another resource of the same
-    /// priority was given as well, is not given twice.
+    /// A connection had no room for a stanza, or its session was over before it was acknowledged. What the store still
+    /// keeps, and what another resource of the same priority was given as well, is not given twice.
     pub(super) fn undelivered(
         &mut self,
         connection: ConnectionId,
@@ -138,8 +139,11 @@ impl Router {
         let own = self.gone.filter(|(gone, _)| *gone == connection).map(|(_, priority)| priority);
         // News goes to all at once, whatever their priority.
         let news = stanza.kind() == Kind::Message && stanza.message_type() == MessageType::Headline;
-        let as_good = |priority: Option<i8>| priority.is_some() && priority == own;
-        let given = to.is_bare() && (news || seats.iter().any(|seat| as_good(seat.priority)));
+        // Who came later was not given it.
+        let sent = since.unwrap_or(self.now);
+        let was_there = |seat: &Seat| seat.since.is_none_or(|since| since <= sent);
+        let as_good = |seat: &Seat| seat.priority.is_some() && seat.priority == own && was_there(seat);
+        let given = to.is_bare() && (news || seats.iter().any(as_good));
         // Copies and pages of the archive are what the account itself says to one resource: nobody else misses them.
         let to_itself = stanza.from().is_some_and(|from| from.is_bare() && from.bare() == to.bare());
         if receipt.is_none() && !given && !to_itself && stanza.kind() != Kind::Presence {

@@ -98,6 +98,7 @@ impl Router {
             connection,
             resource: resource.into(),
             priority: None,
+            since: None,
             carbons: false,
             blocklist: false,
             away: false,

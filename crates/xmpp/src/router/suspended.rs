@@ -60,6 +60,7 @@ impl Router {
             connection,
             resource: resource.into(),
             priority: suspended.presence.as_ref().and_then(priority),
+            since: None,
             carbons: suspended.carbons,
             blocklist: suspended.blocklist,
             away: true,

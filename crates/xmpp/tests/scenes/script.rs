@@ -180,6 +180,12 @@ impl Play {
                 self.world.send(connection, xml);
             }
             ("sends,", times) => self.send_many(who, times),
+            ("returns", xml) => {
+                // What it was given so many seconds ago and has never acknowledged.
+                let (age, xml) = xml.split_once(" s old: ").expect("N s old: a stanza");
+                let connection = self.connection(who);
+                self.world.give_back(connection, xml, Duration::from_secs(age.parse().expect("a number")));
+            }
             ("receives", "nothing") => self.receives_nothing(who),
             ("receives", xml) => self.receives(who, xml),
             ("hears", xml) => self.hears(who, xml),

@@ -275,6 +275,14 @@ impl World {
         connection
     }
 
+    /// Somebody's session is over, and this it has never acknowledged.
+    pub(crate) fn give_back(&mut self, connection: ConnectionId, xml: &str, age: Duration) {
+        let stanza = Stanza::parse(xml).expect("a stanza");
+        let since = self.now.checked_sub(age);
+        self.handle(connection.worker, Input::Undelivered { connection, stanza, receipt: None, since });
+        self.settle();
+    }
+
     /// Somebody's connection is gone.
     pub(crate) fn disconnect(&mut self, connection: ConnectionId) {
         let client = self.clients.remove(&connection);
