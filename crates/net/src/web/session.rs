@@ -42,6 +42,12 @@ impl Session {
         (self.heard, self.pinged) = (now, false);
     }
 
+    /// Nobody has read what it may have sent.
+    pub(crate) fn excuse(&mut self, now: Instant) {
+        self.hear(now);
+        self.partial = self.partial.map(|_| now);
+    }
+
     /// More has to come, or a message is whole: whoever sends a little of a long one now and then holds room for nothing.
     pub(crate) fn note_partial(&mut self, now: Instant) {
         self.partial = self.reader.is_amid().then(|| self.partial.unwrap_or(now));

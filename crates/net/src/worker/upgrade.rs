@@ -164,7 +164,13 @@ impl<M> Core<M> {
     /// A WebSocket may have been silent for too long (RFC 6455 §5.5.2).
     pub(super) fn beat(&mut self, id: ConnectionId) {
         let (now, interval) = (self.now, self.shared.limits.web_silence);
-        let Some(web) = self.web_mut(id) else { return };
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        let paused = stream.paused;
+        let Some(web) = stream.web.as_deref_mut() else { return };
+        if paused {
+            // Its pong may lie unread.
+            web.excuse(now);
+        }
         match web.beat(now, interval) {
             Beat::Wait(due) => self.timers.set(Due::Stream(id.slot), due),
             Beat::Ask(due) => {

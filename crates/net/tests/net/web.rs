@@ -217,6 +217,24 @@ fn who_says_nothing_is_asked_and_then_gone() {
 }
 
 #[test]
+fn who_is_not_read_is_not_taken_for_silent() {
+    let limits = Limits { web_silence: Duration::from_millis(50), ..Limits::default() };
+    let house = House::with(1, &listeners(SHOW), limits, ignore);
+    let mut client = open(house.dial(ONLY), "/chat");
+    let (conn, _) = house.opened();
+    house.ask(0, move |_, net| net.pause(conn));
+    client.write_all(&frame(0x81, b"later")).unwrap();
+    std::thread::sleep(Duration::from_millis(400));
+    house.ask(0, move |_, net| net.resume(conn));
+    let first = house.find(|seen| match seen {
+        Seen::Received { data, .. } => Some(Ok(data)),
+        Seen::Closed { reason, .. } => Some(Err(reason)),
+        _ => None,
+    });
+    assert_eq!(first, Ok(b"later".to_vec()));
+}
+
+#[test]
 fn a_message_has_its_time_whatever_comes_between() {
     let limits = Limits { web_silence: Duration::from_millis(150), ..Limits::default() };
     let house = House::with(1, &listeners(SHOW), limits, ignore);
