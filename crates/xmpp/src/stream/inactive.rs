@@ -15,6 +15,8 @@ pub struct Held(VecDeque<Stanza>);
 
 /// How many stanzas wait at most.
 const MOST: usize = 200;
+/// How many octets they have at most, all together.
+const MOST_OCTETS: usize = 256 * 1024;
 
 /// Whether a client that nobody looks at must hear it now.
 pub fn is_urgent(stanza: &Stanza) -> bool {
@@ -46,7 +48,8 @@ impl Held {
             self.0.retain(|held| held.kind() != Kind::Presence || held.from() != from);
         }
         self.0.push_back(stanza);
-        if self.0.len() > MOST { self.take() } else { Vec::new() }
+        let octets: usize = self.0.iter().map(|held| held.as_str().len()).sum();
+        if self.0.len() > MOST || octets > MOST_OCTETS { self.take() } else { Vec::new() }
     }
 
     /// All that waited, in order.
@@ -115,5 +118,10 @@ mod tests {
             out.extend(held.push(stanza(&format!("<presence from='a@b/{n}'/>"))));
         }
         assert_eq!(out.len(), MOST + 1);
+        let thread = "x".repeat(MOST_OCTETS / 4);
+        for expected in [0, 0, 0, 4] {
+            let composing = format!("<message><thread>{thread}</thread></message>");
+            assert_eq!(held.push(stanza(&composing)).len(), expected);
+        }
     }
 }
