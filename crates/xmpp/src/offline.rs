@@ -95,9 +95,16 @@ impl Router {
         self.ask(query, Then::Kept { parcel: Box::new(parcel), debt });
     }
 
-    /// Whether kept messages are on their way, so that live ones must wait.
+    /// Whether kept messages are on their way, so that live ones must wait. What is behind the last of them need not for a
+    /// session that acknowledges: nothing that it was given is lost, and whoever says something to it would wait for it.
     pub(crate) fn is_delivering(&self, account: &Address) -> bool {
-        self.accounts.get(account).is_some_and(|account| !account.delivery.is_idle())
+        let run = self.accounts.get(account).and_then(|account| account.delivery.0.as_deref());
+        run.is_some_and(|run| !self.may_pass(run))
+    }
+
+    fn may_pass(&self, run: &Run) -> bool {
+        let acknowledges = self.sessions.get(&run.to).is_some_and(|session| session.acknowledges);
+        acknowledges && matches!(run.stage, Stage::Given { more: false, .. })
     }
 
     /// Lets a live message wait until those that were kept are delivered.
@@ -115,7 +122,7 @@ impl Router {
 
     /// Begins to deliver what was kept to a session, unless another gets it already.
     pub(crate) fn deliver_kept(&mut self, account: &Address, to: ConnectionId) {
-        if !self.is_delivering(account) {
+        if self.accounts.get(account).is_none_or(|account| account.delivery.is_idle()) {
             let stage = Stage::Asked(self.list(account, 0));
             let run = Run { to, stage, held: VecDeque::new() };
             self.accounts.entry(account).delivery.0 = Some(Box::new(run));
@@ -160,6 +167,16 @@ impl Router {
             let receipt = Some(Receipt { connection, up_to });
             self.output(Output::Deliver { connection, stanza, receipt });
         }
+        if !self.is_delivering(account) {
+            self.release_held(account);
+        }
+    }
+
+    /// Live messages go on behind the last that was kept.
+    fn release_held(&mut self, account: &Address) {
+        let run = self.accounts.get_mut(account).and_then(|account| account.delivery.0.as_deref_mut());
+        let held = run.map(|run| std::mem::take(&mut run.held)).unwrap_or_default();
+        self.first(held.into_iter().map(|(parcel, debt)| Work::Arrived { parcel, debt }));
     }
 
     fn run_of(&mut self, account: &Address, connection: ConnectionId) -> Option<&mut Run> {

@@ -151,6 +151,8 @@ pub enum Input<'a> {
         /// What is known of it.
         suspended: Box<Suspended>,
     },
+    /// What a session is given comes back where its client does not acknowledge it (XEP-0198).
+    Acknowledges(ConnectionId),
     /// A session wants copies from its beginning (XEP-0386).
     Carbons(ConnectionId),
     /// The connection of a session was lost, and the session waits for another; or has it.
@@ -373,6 +375,11 @@ impl Router {
             }
             Input::Asked { connection, handled } => self.say(connection, Word::Handled(handled)),
             Input::Restore { connection, suspended } => self.restore(connection, *suspended),
+            Input::Acknowledges(connection) => {
+                if let Some(session) = self.sessions.get_mut(&connection) {
+                    session.acknowledges = true;
+                }
+            }
             Input::Carbons(connection) => self.begin_carbons(connection),
             Input::Away { connection, away } => self.away(connection, away),
             Input::HandedOver(what) => self.handed_over(what),

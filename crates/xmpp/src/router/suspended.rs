@@ -68,6 +68,7 @@ impl Router {
         let mut session = Session::new(connection, suspended.jid, self.now);
         session.presence = suspended.presence;
         session.interested = suspended.interested;
+        session.acknowledges = true;
         session.directed = suspended.directed.into_iter().collect();
         self.sessions.insert(connection, session);
         if let Some(up_to) = suspended.given {

@@ -180,6 +180,10 @@ impl Play {
                 self.world.send(connection, xml);
             }
             ("sends,", times) => self.send_many(who, times),
+            ("acknowledges", "what it is given") => {
+                let connection = self.connection(who);
+                self.world.acknowledges(connection);
+            }
             ("returns", xml) => {
                 // What it was given so many seconds ago and has never acknowledged.
                 let (age, xml) = xml.split_once(" s old: ").expect("N s old: a stanza");

@@ -275,6 +275,11 @@ impl World {
         connection
     }
 
+    /// Somebody's client acknowledges.
+    pub(crate) fn acknowledges(&mut self, connection: ConnectionId) {
+        self.handle(connection.worker, Input::Acknowledges(connection));
+    }
+
     /// Somebody's session is over, and this it has never acknowledged.
     pub(crate) fn give_back(&mut self, connection: ConnectionId, xml: &str, age: Duration) {
         let stanza = Stanza::parse(xml).expect("a stanza");

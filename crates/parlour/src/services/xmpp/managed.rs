@@ -241,6 +241,7 @@ impl Xmpp {
             stored: false,
         };
         self.managed.sessions.insert(session, managed);
+        self.route(desk, router::Input::Acknowledges(session));
     }
 
     /// A connection carries its session no more. Where that may be resumed it waits; else it is over, and `unsent`
