@@ -262,16 +262,31 @@ pub fn scratch() -> PathBuf {
 /// # Panics
 /// When none is found.
 pub fn free_port() -> u16 {
+    free_ports(1)
+}
+
+/// The first of so many ports in a row, an even one where there are several: for programs that take ports beside the
+/// one that they are told.
+///
+/// # Panics
+/// When they are not found.
+pub fn free_ports(count: u16) -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let begin = std::process::id().wrapping_mul(131) % 20_000;
+    let taken = if count == 1 { 1 } else { count + 1 };
     for _ in 0..20_000 {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = 10_000 + ((begin + step) % 20_000) as u16;
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let step = NEXT.fetch_add(u32::from(taken), Ordering::Relaxed);
+        let port = 10_000 + ((begin + step) % (20_000 - u32::from(taken))) as u16;
+        let port = if count == 1 { port } else { port.next_multiple_of(2) };
+        if (port..port + count).all(is_free) {
             return port;
         }
     }
-    panic!("no free port between 10000 and 30000");
+    panic!("no {count} free ports between 10000 and 30000");
+}
+
+fn is_free(port: u16) -> bool {
+    UdpSocket::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok()
 }
 
 /// The configuration with `key` of `table` set to `value`: in place of the line that sets it, or commented sets it,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use testkit::House;
-use testkit::house::{free_port, scratch};
+use testkit::house::{free_ports, scratch};
 use testkit::process::Program;
 
 /// Samples a second of everything that is played and recorded.
@@ -34,7 +34,7 @@ impl Place {
     fn here(house: &House, transport: &str) -> Self {
         let server =
             format!("sip:127.0.0.1:{};transport={transport}", house.port(&format!("sip.{transport}")));
-        Self { netns: None, host: "127.0.0.1", port: free_port(), server }
+        Self { netns: None, host: "127.0.0.1", port: free_ports(2), server }
     }
 
     fn command(&self) -> Command {
@@ -131,7 +131,7 @@ impl Drop for Phone {
 
 /// baresip takes its port for TLS beside the one it is given.
 fn config(place: &Place, dir: &str) -> String {
-    let (Place { host, port, .. }, rtp) = (place, free_port() & !1);
+    let (Place { host, port, .. }, rtp) = (place, free_ports(42));
     let interface = host.trim_matches(['[', ']']);
     format!(
         "sip_listen {host}:{port}\nnet_interface {interface}\nrtp_ports {rtp}-{}\n\
