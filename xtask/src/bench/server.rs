@@ -346,6 +346,8 @@ fn parlour_config(place: &Place, service: Service, extra: &str) -> Result<String
          limits = {{ strangers = 0 }}\n\
          allow-peers = [\"127.0.0.0/8\"]\n{extra}\n\
          [sip]\nudp = [\"127.0.0.1:{sip}\"]\ntls = [\"127.0.0.1:{sip_tls}\"]\n{open}{calls}\n\
-         [xmpp]\nclient = [\"127.0.0.1:{xmpp}\"]\nclient-tls = [\"127.0.0.1:{xmpp_tls}\"]\n"
+         [xmpp]\nclient = [\"127.0.0.1:{xmpp}\"]\nclient-tls = [\"127.0.0.1:{xmpp_tls}\"]\n\
+         # As Prosody's, which is packaged without.\n\
+         archive = false\n"
     ))
 }

@@ -140,17 +140,17 @@ fn a_listener_that_cannot_be_bound_is_named_and_nothing_changes() {
 fn tls_comes_to_a_house_that_had_none() {
     let mut house = prepare();
     let text = std::fs::read_to_string(house.config()).unwrap();
-    let without: Vec<&str> =
-        text.lines()
-            .filter(|line| !["certificate = ", "key = "].iter().any(|key| line.starts_with(key)))
-            .map(|line| {
-                if ["tls = ", "dtls = ", "client"].iter().any(|key| line.starts_with(key)) {
-                    ""
-                } else {
-                    line
-                }
-            })
-            .collect();
+    let without: Vec<&str> = text
+        .lines()
+        .filter(|line| !["certificate = ", "key = "].iter().any(|key| line.starts_with(key)))
+        .map(|line| {
+            if ["tls = ", "dtls = ", "wss = ", "client"].iter().any(|key| line.starts_with(key)) {
+                ""
+            } else {
+                line
+            }
+        })
+        .collect();
     std::fs::write(house.config(), without.join("\n")).unwrap();
     house.start();
     assert!(shown(&house, "tls").is_empty());
