@@ -57,6 +57,14 @@ impl Neighbour {
     }
 }
 
+impl Drop for Neighbour {
+    /// Its many processes end with the first one alone when that is asked to; killed, it leaves them behind.
+    fn drop(&mut self) {
+        self.program.terminate();
+        self.program.wait(Duration::from_secs(5));
+    }
+}
+
 /// What follows a 200 in both directions, until the called one hangs up.
 fn talk(caller: &mut Agent, called: &mut Agent, invite: &Heard) {
     called.reply(invite, "180 Ringing", "");
