@@ -254,6 +254,16 @@ pub const SECTIONS: &[Section] = &[
     },
 ];
 
+/// A number, and what it is unless it is set.
+const fn number(name: &'static str, comment: &'static str, usual: &'static str) -> Key {
+    Key { name, kind: Kind::Number, comment, absent: Absent::Same(usual), example: usual }
+}
+
+/// A text, and what it is unless it is set.
+const fn text(name: &'static str, comment: &'static str, usual: &'static str) -> Key {
+    Key { name, kind: Kind::Text, comment, absent: Absent::Same(usual), example: usual }
+}
+
 const fn listeners(name: &'static str, comment: &'static str, example: &'static str) -> Key {
     Key { name, kind: Kind::Texts, comment, absent: Absent::Off, example }
 }

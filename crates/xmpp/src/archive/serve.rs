@@ -50,7 +50,7 @@ impl Router {
         }
         match query::read(query, self.limits.archive_page) {
             Ok(asked) => {
-                let stage = if asked.named.is_empty() { list(asked) } else { Stage::Check(asked) };
+                let stage = if asked.named.is_empty() { Stage::List(asked) } else { Stage::Check(asked) };
                 self.fetch(Fetch { account, connection, stanza: stanza.clone(), stage });
             }
             Err(condition) => self.answer_error(connection, stanza, condition),
@@ -93,7 +93,7 @@ impl Router {
         match (stage, outcome) {
             (Stage::Check(asked), Ok(Answer::Archived(found))) => {
                 if asked.named.iter().all(|id| found.iter().any(|(other, _)| other == id)) {
-                    self.fetch(Fetch { account, connection, stanza, stage: list(asked) });
+                    self.fetch(Fetch { account, connection, stanza, stage: Stage::List(asked) });
                 } else {
                     self.answer_error(connection, &stanza, Condition::ItemNotFound);
                 }
@@ -152,10 +152,6 @@ impl Router {
         let fin = Element::new("fin", ns::MAM).attr_opt("complete", complete.then_some("true")).child(set);
         self.answer(connection, stanza.result(Some(&fin)));
     }
-}
-
-fn list(asked: Asked) -> Stage {
-    Stage::List(asked)
 }
 
 fn text(name: &'static str, text: String) -> Element {

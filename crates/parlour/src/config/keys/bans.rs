@@ -1,6 +1,6 @@
 //! The keys of `sip.bans`.
 
-use super::{Absent, Key, Kind};
+use super::{Absent, Key, Kind, text};
 
 pub(super) const KEY: Key = Key {
     name: "bans",
@@ -39,7 +39,3 @@ const KEYS: &[Key] = &[
         example: "[]",
     },
 ];
-
-const fn text(name: &'static str, comment: &'static str, usual: &'static str) -> Key {
-    Key { name, kind: Kind::Text, comment, absent: Absent::Same(usual), example: usual }
-}

@@ -1,6 +1,6 @@
 //! Keys of `[sip]`: who must prove who they are, and what clients may cost.
 
-use super::{Absent, Key, Kind};
+use super::{Absent, Key, Kind, number, text};
 
 pub(super) const AUTHENTICATE: Key = Key {
     name: "authenticate",
@@ -46,11 +46,3 @@ const KEYS: &[Key] = &[
         "100000",
     ),
 ];
-
-const fn number(name: &'static str, comment: &'static str, value: &'static str) -> Key {
-    Key { name, kind: Kind::Number, comment, absent: Absent::Same(value), example: value }
-}
-
-const fn text(name: &'static str, comment: &'static str, usual: &'static str) -> Key {
-    Key { name, kind: Kind::Text, comment, absent: Absent::Same(usual), example: usual }
-}

@@ -1,6 +1,6 @@
 //! The keys of `[turn]`.
 
-use super::{Absent, Key, Kind, Section, listeners};
+use super::{Absent, Key, Kind, Section, listeners, number};
 
 pub(super) const SECTION: Section =
     Section { name: "turn", many: false, comment: "STUN and TURN.", keys: KEYS };
@@ -172,10 +172,6 @@ const LIMITS: &[Key] = &[
 
 const fn texts(name: &'static str, comment: &'static str) -> Key {
     Key { name, kind: Kind::Texts, comment, absent: Absent::Same("[]"), example: "[]" }
-}
-
-const fn number(name: &'static str, comment: &'static str, value: &'static str) -> Key {
-    Key { name, kind: Kind::Number, comment, absent: Absent::Same(value), example: value }
 }
 
 const fn rate(name: &'static str, comment: &'static str) -> Key {

@@ -1,6 +1,6 @@
 //! The table `xmpp`.
 
-use super::{Absent, Key, Kind, Section, listeners};
+use super::{Absent, Key, Kind, Section, listeners, number, text};
 
 pub(super) const SECTION: Section = Section {
     name: "xmpp",
@@ -54,11 +54,3 @@ const LIMITS: &[Key] = &[
         "1000",
     ),
 ];
-
-const fn text(name: &'static str, comment: &'static str, usual: &'static str) -> Key {
-    Key { name, kind: Kind::Text, comment, absent: Absent::Same(usual), example: usual }
-}
-
-const fn number(name: &'static str, comment: &'static str, usual: &'static str) -> Key {
-    Key { name, kind: Kind::Number, comment, absent: Absent::Same(usual), example: usual }
-}
