@@ -115,13 +115,13 @@ fn a_panic_in_a_handler_is_told() {
 
 #[test]
 fn stopping_accepts_nothing_more_waits_for_the_last_connection_and_ends() {
-    let house = House::new(2, &[spec(ECHO, tcp(), "127.0.0.1:0")]);
+    let house = House::new(2, &[spec(ECHO, tcp(), &own())]);
     let mut last = house.dial(0);
     let (conn, _) = house.opened();
     let (address, postbox) = (house.address(0), house.running.postbox());
     let running = house.running;
     let stopper = std::thread::spawn(move || running.stop(Duration::from_secs(30)));
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Instant::now() + Duration::from_secs(20);
     while std::net::TcpStream::connect(address).is_ok() && Instant::now() < until {}
     assert!(std::net::TcpStream::connect(address).is_err(), "nothing is accepted");
     assert!(!stopper.is_finished());

@@ -39,7 +39,7 @@ fn what_a_gate_accepts_says_which_one_it_was() {
 #[test]
 fn nobody_else_gets_the_port_of_a_gate_and_a_closed_one_is_free() {
     let house = House::new(2, &[]);
-    let (socket, address) = gate(&house, 0, local(0), ECHO);
+    let (socket, address) = gate(&house, 0, (own_ip(), 0).into(), ECHO);
     for worker in [0, 1] {
         let refused = house.ask(worker, move |_, net| net.bind_stream(address, ECHO).map_err(|e| e.kind()));
         assert_eq!(refused, Err(ErrorKind::AddrInUse));

@@ -1,7 +1,7 @@
 //! Listeners that come and go while workers run: what stays is not touched, what goes serves its clients to the end.
 
 use crate::dtls::{connect_to, echoes};
-use crate::support::{ECHO, House, SHOW, Seen, dtls, spec, tcp, tls, udp};
+use crate::support::{ECHO, House, SHOW, Seen, dtls, own, own_ip, spec, tcp, tls, udp};
 use net::{Reception, Spec};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -44,8 +44,7 @@ impl Desk {
 
 /// An address that is free for streams and datagrams.
 fn free() -> String {
-    let socket = UdpSocket::bind(LOCAL).unwrap();
-    socket.local_addr().unwrap().to_string()
+    format!("{}:{}", own_ip(), testkit::house::free_port())
 }
 
 fn talks(stream: &mut TcpStream) {
@@ -62,7 +61,7 @@ impl Caller {
     fn to(server: SocketAddr) -> Self {
         let socket = UdpSocket::bind(LOCAL).unwrap();
         socket.connect(server).unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         Self(socket)
     }
 
@@ -74,7 +73,7 @@ impl Caller {
 }
 
 fn is_free_soon(address: SocketAddr) -> bool {
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Instant::now() + Duration::from_secs(20);
     while UdpSocket::bind(address).is_err() {
         if Instant::now() > until {
             return false;
@@ -86,7 +85,7 @@ fn is_free_soon(address: SocketAddr) -> bool {
 
 #[test]
 fn stream_listeners_come_and_go_and_connections_stay() {
-    let old = spec(ECHO, tcp(), LOCAL);
+    let old = spec(ECHO, tcp(), &own());
     let mut desk = Desk::new(2, std::slice::from_ref(&old));
     let before = desk.address(0);
     let mut standing = TcpStream::connect(before).unwrap();
@@ -110,7 +109,7 @@ fn stream_listeners_come_and_go_and_connections_stay() {
 
 #[test]
 fn one_that_cannot_be_bound_leaves_everything_as_it_was() {
-    let old = spec(ECHO, tcp(), LOCAL);
+    let old = spec(ECHO, tcp(), &own());
     let mut desk = Desk::new(2, std::slice::from_ref(&old));
     let foreign = UdpSocket::bind(LOCAL).unwrap();
     let (good, taken) = (free(), foreign.local_addr().unwrap().to_string());
@@ -167,13 +166,14 @@ fn an_address_that_is_just_being_left_is_had_again() {
 
 #[test]
 fn a_dtls_session_survives_its_listener() {
-    let mut desk = Desk::new(1, &[spec(ECHO, dtls(&["stun.turn"]), LOCAL)]);
+    let mut desk = Desk::new(1, &[spec(ECHO, dtls(&["stun.turn"]), &own())]);
     let address = desk.address(0);
     let mut client = connect_to(address);
     desk.change(&[]).unwrap();
     std::thread::sleep(Duration::from_millis(700));
     echoes(&mut client, b"still");
     let stranger = Caller::to(address);
+    stranger.0.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     stranger.0.send(&hello()).unwrap();
     assert!(stranger.0.recv(&mut [0; 64]).is_err(), "nobody new");
     client.shutdown().unwrap();

@@ -12,6 +12,7 @@ use rustls::{ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVers
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -242,6 +243,21 @@ pub(crate) fn spec(tag: Tag, kind: Kind, at: &str) -> Spec {
         None => Endpoint::At(at.parse().unwrap()),
     };
     Spec { name: format!("test {at:?}"), tag, kind, at, web: false, asks: false }
+}
+
+/// An address of loopback that nobody else has: what this test closes there stays closed, and what it found free stays
+/// free. On 127.0.0.1 another test may be given the port in the meantime.
+pub(crate) fn own_ip() -> std::net::Ipv4Addr {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [.., third, fourth] = std::process::id().to_be_bytes();
+    let of_this_test = NEXT.fetch_add(1, Ordering::Relaxed);
+    assert_ne!(of_this_test, 0, "no more than 255 tests have one");
+    [127, 1 + third % 250, fourth, of_this_test].into()
+}
+
+/// As [`own_ip`], with any port.
+pub(crate) fn own() -> String {
+    format!("{}:0", own_ip())
 }
 
 pub(crate) fn ignore(_: &mut Probe, _: &mut Net<'_, Mail>, _: ConnectionId, data: &[u8]) -> usize {
