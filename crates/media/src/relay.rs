@@ -11,7 +11,7 @@ mod session;
 mod tests;
 mod way;
 
-pub use message::{Branch, End, Kind, Message};
+pub use message::{Branch, End, Kind, Message, Seat};
 pub use session::{Ended, Reason};
 
 use latch::Latch;
@@ -23,7 +23,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use way::Way;
-use wire::{Address, SocketId, Timers};
+use wire::{SocketId, Timers};
 
 /// How one worker's relay is to work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,9 +63,9 @@ pub trait Hands {
     /// Closes one.
     fn close(&mut self, socket: SocketId);
     /// Takes one of the calls that an account may have relayed at a time; `false` where it has them all.
-    fn take_seat(&mut self, account: &Address) -> bool;
+    fn take_seat(&mut self, seat: Seat) -> bool;
     /// Gives it back.
-    fn give_seat(&mut self, account: &Address);
+    fn give_seat(&mut self, seat: Seat);
 }
 
 /// Why a socket was not bound.

@@ -47,6 +47,8 @@ pub struct Origin<'a> {
     pub path: &'a [u8],
     /// The way it came by.
     pub arrival: Arrival,
+    /// When, as time since 1970-01-01 00:00 UTC.
+    pub unix: Duration,
 }
 
 /// Where a phone is reached: what the proxy needs of a binding, also on another worker.
@@ -64,6 +66,8 @@ pub struct Contact {
     pub q: u16,
     /// The `+sip.instance` of its phone, as written: contacts of the same phone are ways to one target.
     pub instance: Option<Box<[u8]>>,
+    /// Since when that has been registered without a break under its Call-ID, in microseconds since 1970.
+    pub since: u64,
     /// It is one flow of perhaps several of its phone, and reached by nothing else (RFC 5626).
     pub outbound: bool,
 }
@@ -306,13 +310,21 @@ fn apply_one(
     if place.is_some_and(|place| is_late(&bindings[place], origin)) {
         return Err(Refusal::OutOfOrder);
     }
+    let since =
+        bindings.iter().filter(|binding| is_of_same(binding, change, origin)).map(Binding::since).min();
     if let Some(place) = place {
         bindings.remove(place);
     }
     if !change.expires.is_zero() {
-        bindings.push(Binding::new(change, origin, now));
+        bindings.push(Binding::new(change, origin, since, now));
     }
     Ok(())
+}
+
+/// Whether a binding is of the same phone and registration, by whichever of its flows.
+fn is_of_same(binding: &Binding, change: &Change<'_>, origin: &Origin<'_>) -> bool {
+    let phone = change.phone();
+    phone.is_some() && binding.phone() == phone && binding.call_id() == origin.call_id
 }
 
 /// Whether a change is about this binding: the same URI, or the same flow of the same phone (RFC 5626 §6).

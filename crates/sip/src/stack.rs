@@ -44,7 +44,6 @@ use crate::registrar::{self, Binding, Contact, Registrar};
 use crate::slab::{Id, Slab};
 use crate::trace::{Note, Trace};
 use crate::transaction::{Alarm, Keyring, Timer};
-use crate::transport::inside::{self, Depth};
 use crate::transport::lookup::{Found, Question};
 use crate::transport::{Arrival, Blocked, Connections, Seal};
 use std::collections::VecDeque;
@@ -478,11 +477,8 @@ impl Stack {
         let Some(((transport, to, name), waiting)) = self.connections.refused(dial) else { return };
         self.blocked.add(now, (true, to), None);
         let text = format!("{name} ({transport} {to}): {why}");
-        // What lies inside is not told port by port to whoever names it within a dialog.
-        let telling =
-            Depth::of(to.ip()) == Depth::Outside || inside::is_within(to.ip(), &self.config.targets);
         for owner in waiting.into_iter().filter_map(|waiting| waiting.owner) {
-            if telling {
+            if self.asker(owner).is_some_and(|asker| self.may_hear_of(asker, to.ip())) {
                 self.note_failure(owner, &text);
             }
             self.note_client(now, owner, Note::Closed, why.as_bytes());

@@ -1,7 +1,10 @@
 //! What the signalling tells of a call.
 
 use std::net::IpAddr;
-use wire::{Address, WorkerId};
+use wire::WorkerId;
+
+/// Whoever answers for a call, as a number: each may have so many at a time.
+pub type Seat = u64;
 
 /// A message of a call that is to be relayed, from one end to the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +19,8 @@ pub struct Message {
     pub to: End,
     /// What it is.
     pub kind: Kind,
-    /// The account whose call it is, where it is known.
-    pub account: Option<Address>,
+    /// Whose seat it takes, where it begins.
+    pub seat: Option<Seat>,
     /// The session description, or nothing.
     pub body: Vec<u8>,
 }

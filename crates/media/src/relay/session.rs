@@ -1,12 +1,12 @@
 //! One call that is relayed: its two ends, its media, and what a message that passes changes of them.
 
-use super::message::{Branch, Kind};
+use super::message::{Branch, Kind, Seat};
 use super::{Config, Counts, End, Hands, Latch, Message, Number, Place, Relay, Unbound, Way};
 use crate::sdp::{Carrier, Description, Medium};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
+use wire::SocketId;
 use wire::inside::Depth;
-use wire::{Address, SocketId};
 
 /// Media of one call that are relayed; further ones are left as they are.
 const MAX_STREAMS: usize = 8;
@@ -35,7 +35,7 @@ pub(super) struct Session {
     streams: Vec<Stream>,
     is_taken: bool,
     held: [bool; 2],
-    account: Option<Address>,
+    seat: Option<Seat>,
     pub(super) began: Instant,
     /// When its signalling was heard last.
     pub(super) touched: Instant,
@@ -177,8 +177,8 @@ impl Relay {
             return None;
         }
         let ends = [(message.by.source?, message.by.local), (message.to.source?, message.to.local)];
-        if let Some(account) = &message.account
-            && !hands.take_seat(account)
+        if let Some(seat) = message.seat
+            && !hands.take_seat(seat)
         {
             self.counts.no_seat += 1;
             return None;
@@ -194,7 +194,7 @@ impl Relay {
             streams: Vec::new(),
             is_taken: false,
             held: [false; 2],
-            account: message.account.clone(),
+            seat: message.seat,
             began: now,
             touched: now,
         };
@@ -361,8 +361,8 @@ impl Relay {
                 self.close(face, hands);
             }
         }
-        if let Some(account) = &session.account {
-            hands.give_seat(account);
+        if let Some(seat) = session.seat {
+            hands.give_seat(seat);
         }
         if let Some(numbers) = self.calls.get_mut(&session.call) {
             numbers.retain(|other| *other != number);

@@ -9,6 +9,8 @@ const OUR6: &str = "2001:db8::1";
 /// The caller, behind a NAT; the called one, who is not.
 const CALLER: &str = "198.51.100.7";
 const CALLED: &str = "198.51.100.9";
+/// Whose calls they are.
+const JOE: Seat = 7;
 
 /// Sockets that are numbers.
 #[derive(Default)]
@@ -16,7 +18,7 @@ struct Fake {
     bound: BTreeMap<u32, SocketAddr>,
     next: u32,
     taken: BTreeSet<u16>,
-    seats: BTreeMap<String, u32>,
+    seats: BTreeMap<Seat, u32>,
     most_seats: u32,
 }
 
@@ -38,15 +40,15 @@ impl Hands for Fake {
         self.bound.remove(&socket.0).expect("closed once");
     }
 
-    fn take_seat(&mut self, account: &Address) -> bool {
-        let seats = self.seats.entry(account.to_string()).or_default();
+    fn take_seat(&mut self, seat: Seat) -> bool {
+        let seats = self.seats.entry(seat).or_default();
         let has = *seats < self.most_seats;
         *seats += u32::from(has);
         has
     }
 
-    fn give_seat(&mut self, account: &Address) {
-        *self.seats.get_mut(account.as_str()).expect("taken") -= 1;
+    fn give_seat(&mut self, seat: Seat) {
+        *self.seats.get_mut(&seat).expect("taken") -= 1;
     }
 }
 
@@ -117,8 +119,8 @@ impl Scene {
     }
 
     fn message(call: &str, index: u32, by: End, to: End, kind: Kind, body: &str) -> Message {
-        let (branch, account) = (Some(branch(index)), Some("joe@falcot.com".parse().expect("valid")));
-        Message { call: call.as_bytes().into(), branch, by, to, kind, account, body: body.into() }
+        let (branch, seat) = (Some(branch(index)), Some(JOE));
+        Message { call: call.as_bytes().into(), branch, by, to, kind, seat, body: body.into() }
     }
 
     fn offer(&mut self, call: &str, index: u32, body: &str) -> Option<Vec<u8>> {
@@ -137,7 +139,7 @@ impl Scene {
         if !from_caller {
             std::mem::swap(&mut by, &mut to);
         }
-        let message = Message { branch: None, account: None, ..Self::message("x", 0, by, to, kind, body) };
+        let message = Message { branch: None, seat: None, ..Self::message("x", 0, by, to, kind, body) };
         self.pass(&message)
     }
 
@@ -175,10 +177,7 @@ fn a_call_from_its_offer_to_its_end() {
     let ended = Ended { call, reason, was_taken: true, lasted, packets: [1, 1] };
     assert_eq!(scene.relay.next_ended(), Some(ended));
     assert!(scene.fake.bound.is_empty() && scene.relay.is_empty() && scene.relay.deadline().is_none());
-    assert_eq!(
-        (scene.fake.seats["joe@falcot.com"], scene.relay.calls.len(), scene.relay.ways.len()),
-        (0, 0, 0)
-    );
+    assert_eq!((scene.fake.seats[&JOE], scene.relay.calls.len(), scene.relay.ways.len()), (0, 0, 0));
     assert_eq!(
         scene.relay.counts(),
         Counts { calls: 1, packets: 3, octets: 12, dropped: 2, ..Counts::default() }
@@ -425,7 +424,7 @@ fn who_invents_dialogs_of_a_call_holds_few_ports_and_not_for_long() {
     for n in 0..50 {
         let (by, to) = (end(&format!("m{n}"), CALLER), end(&format!("n{n}"), CALLED));
         let message = Scene::message("x", 0, by, to, Kind::Request, &held);
-        scene.pass(&Message { branch: None, account: None, ..message });
+        scene.pass(&Message { branch: None, seat: None, ..message });
     }
     assert_eq!(scene.relay.len(), 5);
     scene.wait(60);

@@ -12,14 +12,14 @@ use crate::mail;
 use crate::report::Report;
 use crate::services::Service;
 use ::media::Relay;
-use ::media::relay::{Hands, Reason, Unbound};
+use ::media::relay::{Hands, Reason, Seat, Unbound};
 use ::sip::proxy::media::{Over, Passage};
 use book::Book;
 use net::{Batch, CloseReason, ConnectionInfo, HEADROOM, IcmpError, Net, Tag};
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use wire::{Address, ConnectionId, SocketId};
+use wire::{ConnectionId, SocketId};
 
 /// The mark of the sockets that relay.
 const RELAY: Tag = listen::tag(plan::Service::Media, 1);
@@ -59,12 +59,12 @@ impl Hands for Worker<'_, '_> {
         self.net.unbind(socket);
     }
 
-    fn take_seat(&mut self, account: &Address) -> bool {
-        self.book.take(account, self.most)
+    fn take_seat(&mut self, seat: Seat) -> bool {
+        self.book.take(seat, self.most)
     }
 
-    fn give_seat(&mut self, account: &Address) {
-        self.book.give(account);
+    fn give_seat(&mut self, seat: Seat) {
+        self.book.give(seat);
     }
 }
 

@@ -5,6 +5,7 @@ use crate::message::{Edit, HeaderName, Message};
 use crate::slab::Id;
 use crate::transport::Hop;
 use crate::transport::inside::Depth;
+use crate::transport::token::Seat;
 use std::collections::VecDeque;
 
 /// Where one branch stands.
@@ -48,8 +49,8 @@ pub struct Branch {
     pub registered: Option<Depth>,
     /// It was told to stop ringing, as its time was over: whatever it answers to that is a time-out.
     pub is_late: bool,
-    /// It is of a call whose media are relayed.
-    pub relayed: bool,
+    /// It is of a call whose media are relayed: whose seat that takes.
+    pub seat: Option<Seat>,
 }
 
 impl Branch {
@@ -118,6 +119,8 @@ pub struct Context {
     pub answered: bool,
     /// The caller gave up, or a 6xx came: no new branch starts.
     pub closing: bool,
+    /// A way was tried by which the media are relayed, be it that another was taken after it.
+    pub was_relayed: bool,
     /// How the request was judged.
     pub plan: super::route::Plan,
     /// Why the last way to what the request names has failed; empty where nothing is known.
@@ -140,6 +143,7 @@ impl Context {
             asking: false,
             answered: false,
             closing: false,
+            was_relayed: false,
             plan,
             why: String::new(),
             best: Best::None,
@@ -313,7 +317,7 @@ mod tests {
                 state,
                 registered: Some(Depth::Outside),
                 is_late: false,
-                relayed: false,
+                seat: None,
             });
         }
         context

@@ -6,14 +6,16 @@ use super::forward::{self, Copy};
 use super::route::{Plan, Target, begins_dialog};
 use super::{Context, Refusal};
 use crate::message::body::with_session;
-use crate::message::{HeaderName, Message, Method};
-use crate::registrar::Contact;
+use crate::message::{Contact, HeaderName, Message, Method, NameAddr};
+use crate::registrar;
 use crate::slab::Id;
 use crate::stack::{Asked, Client, Output, Path, ServerKind, Stack};
 use crate::trace::Note;
 use crate::transaction::Timer;
+use crate::transport::inside::Depth;
 use crate::transport::lookup::{self, Found, Question};
-use crate::transport::{self, Arrival, Blocked, Branch as Via, Hop, token};
+use crate::transport::token::{self, Sealed, Seat, Side};
+use crate::transport::{self, Arrival, Blocked, Branch as Via, Hop};
 use crate::uri::{SipUri, Uri, is_sips, plain};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
@@ -53,7 +55,7 @@ impl Stack {
     /// The flow to the other end of the dialog, where it still stands: a contact at a domain of ours is reached by it,
     /// not at whatever is registered there by now.
     pub(super) fn dialog_flow(&mut self, plan: &Plan) -> Option<Arrival> {
-        let flow = plan.flow.filter(|_| plan.in_dialog)?;
+        let flow = plan.side.flow().filter(|_| plan.in_dialog)?;
         self.path(&Hop::Flow(flow)).map(|_| flow)
     }
 
@@ -68,7 +70,7 @@ impl Stack {
     }
 
     /// The user was found, or is nowhere.
-    pub(crate) fn located(&mut self, now: Instant, asked: Id, contacts: Option<Vec<Contact>>) {
+    pub(crate) fn located(&mut self, now: Instant, asked: Id, contacts: Option<Vec<registrar::Contact>>) {
         let id = match self.answered(asked) {
             Some(Asked::Locate(id)) => id,
             Some(Asked::Acknowledge { arrival, bytes, plan }) => {
@@ -256,9 +258,11 @@ impl Stack {
         }
         let bytes = server.request.clone();
         let Ok(request) = Message::parse(&bytes) else { return false };
-        let relayed = self.is_relayed(id, index, &request, hop);
+        let seat = self.is_relayed(id, index, &request, hop).then(|| self.seat_of(id, &request)).flatten();
+        let relayed = seat.is_some();
         if let Some(context) = self.table.context_mut(id) {
-            context.branches[index].relayed = relayed;
+            context.branches[index].seat = seat;
+            context.was_relayed |= relayed;
         }
         if relayed && request.method() == Method::Invite {
             self.note_server(now, id, Note::Relayed, (0, b""));
@@ -344,7 +348,7 @@ impl Stack {
             hop,
             sent_by,
             branch: &(via.write(&self.seal) + &voucher),
-            record_routes: &self.record_routes(request, arrival, (hop, sent_by), target.relayed),
+            record_routes: &self.record_routes(request, arrival, (hop, sent_by), target.seat),
             max_forwards: self.config.limits.max_forwards,
             breadth: context.plan.share(context.targets()),
             consumed: self.realm_of(request, arrival).as_deref(),
@@ -365,20 +369,39 @@ impl Stack {
     /// Whether whoever sent this is not to be reached at the Contact it names: behind NAT, on a stream, or as an address of
     /// ours, where others may be registered, too.
     fn needs_flow(&self, request: &Message<'_>, arrival: &Arrival) -> bool {
-        let Some(Ok(crate::message::Contact::At(contact))) = request.contacts().next() else { return true };
+        let Some(Ok(Contact::At(contact))) = request.contacts().next() else { return true };
         let is_ours = matches!(contact.uri(), Ok(Uri::Sip(uri)) if self.place().is_us(&uri, arrival));
         let hop = forward::hop(contact.uri_bytes(), false);
         is_ours || transport::is_behind_nat(request.via(), hop.as_ref(), arrival)
     }
 
+    /// Who stands on the caller's side: what within the dialog is for it goes to the proxy it came through, or to the Contact.
+    fn caller_side(&self, request: &Message<'_>, arrival: &Arrival) -> Side {
+        if self.needs_flow(request, arrival) {
+            return Side::Flow(*arrival);
+        }
+        let next = match request.list(HeaderName::RecordRoute).next() {
+            Some(route) => {
+                NameAddr::parse(route).ok().and_then(|route| forward::hop(route.uri_bytes(), false))
+            }
+            None => match request.contacts().next() {
+                Some(Ok(Contact::At(contact))) => forward::hop(contact.uri_bytes(), false),
+                _ => None,
+            },
+        };
+        let own = arrival.peer.ip();
+        let named = next.and_then(|hop| hop.peer()).map(|peer| peer.ip());
+        host_side(named.filter(|ip| Depth::of(*ip) <= Depth::of(own)).unwrap_or(own))
+    }
+
     /// Our Record-Routes: the one for the caller's side, and above it the one for the called side where they
-    /// differ (RFC 5658). Each names the flow to its side where a plain address would not do.
+    /// differ (RFC 5658). Each names the flow to its side, or the host there, where a plain address would not do.
     fn record_routes(
         &self,
         request: &Message<'_>,
         arrival: &Arrival,
         (hop, sent_by): (&Hop, &str),
-        relayed: bool,
+        seat: Option<Seat>,
     ) -> Vec<String> {
         if !begins_dialog(request) {
             return Vec::new();
@@ -388,15 +411,16 @@ impl Stack {
         };
         let near = self.config.listeners.sent_by(listener, Some(arrival.local.ip()));
         let (near, far) = self.names_of_ours(request, arrival, (&near, sent_by, hop));
-        let caller = self.needs_flow(request, arrival).then_some(arrival);
+        let caller = self.caller_side(request, arrival);
         let called = match hop {
-            Hop::Flow(flow) => Some(flow),
-            _ => None,
+            Hop::Flow(flow) => Side::Flow(*flow),
+            Hop::Address { to, .. } => host_side(to.ip()),
+            _ => Side::Open,
         };
         let call_id = request.call_id();
         let secure = request.uri().and_then(Uri::sip).is_some_and(|uri| uri.secure);
-        let uri = |host: &str, transport, flow: Option<&Arrival>| {
-            let user = token::write(&self.seal, call_id, flow, relayed);
+        let uri = |host: &str, transport, side| {
+            let user = token::write(&self.seal, call_id, &Sealed { side, seat });
             // What came for a sips URI is recorded as sips (RFC 3261 §16.6 step 4), on the sides where that is true.
             match transport {
                 Transport::Tls if secure => format!("<sips:{user}@{host};lr>"),
@@ -406,7 +430,7 @@ impl Stack {
         };
         let first = uri(&near, arrival.transport, caller);
         let same = near == far && arrival.transport == hop.transport();
-        if same && caller.is_none() && called.is_none() {
+        if same && [caller, called] == [Side::Open; 2] {
             return vec![first];
         }
         vec![first, uri(&far, hop.transport(), called)]
@@ -442,6 +466,11 @@ impl Stack {
     }
 }
 
+/// Whoever is at an address, where that lies inside.
+fn host_side(ip: IpAddr) -> Side {
+    Side::Host(ip).host().map_or(Side::Open, Side::Host)
+}
+
 /// Where a request without an account as its target goes first.
 pub(super) fn first_hops(plan: &Plan, request: &Message<'_>) -> Option<VecDeque<Hop>> {
     let mut hops = ways(plan, request)?;
@@ -455,10 +484,10 @@ pub(super) fn first_hops(plan: &Plan, request: &Message<'_>) -> Option<VecDeque<
 /// RFC 5923); and the address that the Route or Request-URI says.
 fn ways(plan: &Plan, request: &Message<'_>) -> Option<VecDeque<Hop>> {
     let (next, flow) = match forward::next_route(b"", &plan.routes, plan.needs_tls()) {
-        Some(hop) => (hop, plan.flow.filter(|flow| flow.transport.is_stream())),
+        Some(hop) => (hop, plan.side.flow().filter(|flow| flow.transport.is_stream())),
         None => {
             let uri = plan.uri.as_deref().or(request.uri_bytes())?;
-            (forward::hop(uri, plan.needs_tls()), plan.flow)
+            (forward::hop(uri, plan.needs_tls()), plan.side.flow())
         }
     };
     match flow {
@@ -479,7 +508,7 @@ const NOT_ANSWERED: &[u8] = b"Reason: SIP;cause=408;text=\"Request Timeout\"\r\n
 
 /// The branches of contacts, in groups of the same preference, the most preferred first (RFC 3261 §16.6). What has registered as
 /// sips is reached by TLS alone, and `secure` requests reach nobody else.
-pub(super) fn groups(contacts: Vec<Contact>, secure: bool) -> VecDeque<Vec<Branch>> {
+pub(super) fn groups(contacts: Vec<registrar::Contact>, secure: bool) -> VecDeque<Vec<Branch>> {
     let mut groups: BTreeMap<Reverse<u16>, Vec<OfPhone>> = BTreeMap::new();
     for contact in contacts {
         let q = contact.q;
@@ -515,7 +544,7 @@ fn add(group: &mut Vec<OfPhone>, instance: Option<Box<[u8]>>, branch: Branch) {
 
 /// The branch of a contact; `None` where its URI leads nowhere. A sip request stays one: whoever has registered as sips gets it by
 /// TLS, under the plain scheme (RFC 5630 §5.3).
-fn contact_branch(contact: Contact, secure: bool) -> Option<Branch> {
+fn contact_branch(contact: registrar::Contact, secure: bool) -> Option<Branch> {
     let uri = forward::hop(&contact.uri, secure);
     let hops = match (forward::next_route(&contact.path, b"", secure), contact.arrival) {
         (Some(first), _) => VecDeque::from([first?]),
@@ -527,14 +556,14 @@ fn contact_branch(contact: Contact, secure: bool) -> Option<Branch> {
     let flow = contact.outbound && begins_with_stream(&hops);
     let others = VecDeque::new();
     let registered = Some(contact.depth);
-    Some(Branch { uri, path, hops, others, flow, state, registered, is_late: false, relayed: false })
+    Some(Branch { uri, path, hops, others, flow, state, registered, is_late: false, seat: None })
 }
 
 /// The branch of a request that says itself where to go.
 fn named(hops: VecDeque<Hop>) -> Branch {
     let (uri, path, state) = (None, Box::default(), State::Resolving);
     let (others, flow) = (VecDeque::new(), begins_with_stream(&hops));
-    Branch { uri, path, hops, others, flow, state, registered: None, is_late: false, relayed: false }
+    Branch { uri, path, hops, others, flow, state, registered: None, is_late: false, seat: None }
 }
 
 fn begins_with_stream(hops: &VecDeque<Hop>) -> bool {

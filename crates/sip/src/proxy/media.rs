@@ -9,6 +9,7 @@ use crate::message::{Contact, Message, Method};
 use crate::slab::Id;
 use crate::stack::{Asked, Output, Stack, token_of};
 use crate::transport::inside::Depth;
+use crate::transport::token::Seat;
 use crate::transport::{Arrival, Hop};
 use std::net::IpAddr;
 use std::time::Instant;
@@ -39,8 +40,8 @@ pub struct Passage {
     pub to: End,
     /// What it is.
     pub kind: Kind,
-    /// The account whose call it is, where there is one.
-    pub account: Option<Address>,
+    /// Whose call it is: the number of the account that has proved it, or that is called.
+    pub seat: Option<Seat>,
     /// The session description; empty where there is none.
     pub body: Vec<u8>,
 }
@@ -223,7 +224,7 @@ impl Stack {
         let sdp = session(request);
         if context.plan.in_dialog {
             // An INVITE without a description gets an offer in its answer.
-            return context.plan.relayed && (sdp.is_some() || request.method() == Method::Invite);
+            return context.plan.seat.is_some() && (sdp.is_some() || request.method() == Method::Invite);
         }
         let is_other = sdp.is_none() && !request.body().is_empty();
         if request.method() != Method::Invite || is_other || sdp.is_some_and(has_ice) {
@@ -263,7 +264,7 @@ impl Stack {
             by: end_at(&server.arrival, request.from().tag()),
             to: End { tag: tag(request.to().tag()), source, local },
             kind: Kind::Request,
-            account: self.account_of(request, &server.arrival, &context.plan),
+            seat: context.branches[branch].seat,
             body: session(request).unwrap_or_default().to_vec(),
         };
         self.mediate(now, Mediated::Request { server: id, branch, hop: hop.clone() }, passage)
@@ -281,7 +282,7 @@ impl Stack {
         let (code, invite) = of;
         let Some(server) = self.table.server(id) else { return false };
         let Some(context) = server.context.as_deref() else { return false };
-        if !context.branches[branch].relayed || !(101..300).contains(&code) {
+        if context.branches[branch].seat.is_none() || !(101..300).contains(&code) {
             return false;
         }
         let source = self.table.client(client).map(|client| client.path.target().1.ip().to_canonical());
@@ -292,7 +293,7 @@ impl Stack {
             by: End { tag: tag(response.to().tag()), source, local: None },
             to: end_at(&server.arrival, response.from().tag()),
             kind: if invite && code >= 200 { Kind::Answer } else { Kind::Response },
-            account: None,
+            seat: None,
             body: session(response).unwrap_or_default().to_vec(),
         };
         let bytes = response.bytes().to_vec();
@@ -307,14 +308,14 @@ impl Stack {
         ack: &Message<'_>,
         plan: &Plan,
     ) -> bool {
-        let Some(body) = session(ack).filter(|_| plan.relayed) else { return false };
+        let Some(body) = session(ack).filter(|_| plan.seat.is_some()) else { return false };
         let passage = Passage {
             call: ack.call_id().into(),
             fork: None,
             by: end_at(&arrival, ack.from().tag()),
             to: End { tag: tag(ack.to().tag()), source: None, local: None },
             kind: Kind::Request,
-            account: None,
+            seat: None,
             body: body.to_vec(),
         };
         let bytes = ack.bytes().to_vec();
@@ -332,7 +333,18 @@ impl Stack {
         Fork { worker: self.config.me, request: token_of(server) }
     }
 
-    /// Whose call it is: the caller's, who has proved it, or else the one who is called.
+    /// Whose seat a relayed call takes: within a dialog, of whoever has proved it when that began; From says nothing there.
+    pub(super) fn seat_of(&self, server: Id, request: &Message<'_>) -> Option<Seat> {
+        let server = self.table.server(server)?;
+        let plan = &server.context.as_deref()?.plan;
+        if plan.in_dialog {
+            return plan.seat;
+        }
+        let account = self.account_of(request, &server.arrival, plan)?;
+        Some(self.seal.hash("seat", [account.as_str().as_bytes()]))
+    }
+
+    /// Whose call begins: the caller's, who has proved it, or else the one who is called.
     fn account_of(&self, request: &Message<'_>, arrival: &Arrival, plan: &Plan) -> Option<Address> {
         let caller = request.from().uri().ok().and_then(|uri| match uri {
             crate::uri::Uri::Sip(uri) => self.place().account(&uri, arrival),
@@ -371,10 +383,12 @@ impl Stack {
     pub(super) fn media_settled(&mut self, server: Id, winner: Option<usize>) {
         let Some(row) = self.table.server(server) else { return };
         let Some(context) = row.context.as_deref() else { return };
-        if context.plan.in_dialog || !context.branches.iter().any(|branch| branch.relayed) {
+        if context.plan.in_dialog || !context.was_relayed {
             return;
         }
         let Ok(request) = Message::parse(&row.request) else { return };
+        // The way that was taken may have come after one that needed a relay.
+        let winner = winner.filter(|index| context.branches[*index].seat.is_some());
         let winner = winner.and_then(|index| u32::try_from(index).ok());
         let (call, fork) = (request.call_id().into(), self.fork_of(server));
         self.out.push_back(Output::MediaOver(Over::Fork { call, fork, winner }));
@@ -383,7 +397,7 @@ impl Stack {
     /// A BYE was answered: its dialog is over, unless it was asked for credentials.
     pub(super) fn media_over(&mut self, server: Id, code: u16, response: &Message<'_>) {
         let over = response.method() == Method::Bye && code >= 200 && !matches!(code, 401 | 407);
-        let relayed = |context: &super::Context| context.plan.relayed;
+        let relayed = |context: &super::Context| context.plan.seat.is_some();
         if over && self.table.server(server).and_then(|row| row.context.as_deref()).is_some_and(relayed) {
             let (by, to) = (tag(response.from().tag()), tag(response.to().tag()));
             let call = response.call_id().into();

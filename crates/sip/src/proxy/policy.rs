@@ -10,6 +10,7 @@ use crate::trace::Note;
 use crate::transport::inside::{self, Depth};
 use crate::transport::{Arrival, Hop};
 use crate::uri::Uri;
+use std::net::IpAddr;
 use std::time::Instant;
 use wire::{Address, Domain};
 
@@ -39,8 +40,8 @@ impl Stack {
     }
 
     /// Whether a request may be sent there. `registered`: how far inside whoever registered the target is; what lies
-    /// further inside is not reached. A request that names its target itself reaches what lies inside by its dialog,
-    /// which began with leave, this host and its link not even so, but from this host itself. The configuration may
+    /// further inside is not reached. A request that names its target itself reaches nothing inside, within a dialog what lies no
+    /// further inside than its sender, and the one host there that the other end of the dialog is. The configuration may
     /// allow more.
     pub(super) fn may_go(
         &self,
@@ -50,12 +51,21 @@ impl Stack {
         registered: Option<Depth>,
     ) -> bool {
         let Hop::Address { to, .. } = hop else { return true };
+        let ip = to.ip().to_canonical();
+        let of_dialog = plan.in_dialog && registered.is_none();
         let reach = registered.unwrap_or(match plan.in_dialog {
-            true if arrival.peer.ip().to_canonical().is_loopback() => Depth::Host,
-            true => Depth::Inside,
+            true => reach_of(arrival.peer.ip()),
             false => Depth::Outside,
         });
-        Depth::of(to.ip()) <= reach || inside::is_within(to.ip(), &self.config.targets)
+        Depth::of(ip) <= reach
+            || (of_dialog && plan.side.host() == Some(ip))
+            || inside::is_within(ip, &self.config.targets)
+    }
+
+    /// Whether whoever asks may hear why an address was not reached: of what lies further inside than it does itself, that would
+    /// tell it port by port who listens there.
+    pub(crate) fn may_hear_of(&self, asker: IpAddr, ip: IpAddr) -> bool {
+        Depth::of(ip) <= reach_of(asker) || inside::is_within(ip, &self.config.targets)
     }
 
     /// The account that a request claims to come from, where its domain is ours; nobody speaks for the domain itself.
@@ -129,5 +139,13 @@ impl Stack {
         };
         let whose = whose.map_or_else(String::new, Address::to_string);
         self.note_request(now, arrival, request, note, whose.as_bytes());
+    }
+}
+
+/// How far inside whoever is at an address reaches by itself. Links are not told apart: one's neighbours are not another's.
+fn reach_of(ip: IpAddr) -> Depth {
+    match Depth::of(ip) {
+        Depth::Link => Depth::Inside,
+        depth => depth,
     }
 }

@@ -4,7 +4,8 @@
 use super::Refusal;
 use crate::message::{HeaderName, Message, lex};
 use crate::registrar::gruu::{self, Phone};
-use crate::transport::{Arrival, Listeners, Seal, token};
+use crate::transport::token::{self, Sealed, Seat, Side};
+use crate::transport::{Arrival, Listeners, Seal};
 use crate::uri::{SipUri, Uri};
 use wire::{Address, Directory, Transport};
 
@@ -31,13 +32,13 @@ pub struct Plan {
     pub uri: Option<Box<[u8]>>,
     /// The Routes that remain, comma-separated, without the last one if that became `uri`.
     pub routes: Box<[u8]>,
-    /// The flow that our own Route names: the other end of the dialog is reached by it.
-    pub flow: Option<Arrival>,
+    /// What our own Route says of the other end of the dialog: the flow or the host inside by which it is reached.
+    pub side: Side,
     /// A Route of ours, sealed for this dialog, led here, and it names both ends' tags: the dialog was let through
     /// when it began. What would begin another dialog along the same Route has no To tag.
     pub in_dialog: bool,
-    /// The dialog's media go by a relay.
-    pub relayed: bool,
+    /// The dialog's media go by a relay: who has proved, when it began, whose seat that takes.
+    pub seat: Option<Seat>,
     /// Which of its target's phones alone it is for (RFC 5627).
     pub phone: Option<Phone>,
     /// It must travel by TLS to its very end: the Request-URI is sips (RFC 5630 §3.2).
@@ -87,9 +88,8 @@ pub struct Place<'a> {
 
 /// A URI that leads to this server itself.
 struct Own {
-    sealed: bool,
-    flow: Option<Arrival>,
-    relayed: bool,
+    /// What it says, where it was sealed for this dialog.
+    sealed: Option<Sealed>,
 }
 
 impl Place<'_> {
@@ -106,19 +106,19 @@ impl Place<'_> {
         let mut plan = Plan { looped, breadth, has_breadth, ..Plan::default() };
         let mut request_uri = *request.uri().and_then(Uri::sip).ok_or(Refusal::Scheme)?;
         // RFC 3261 §16.4: a strict router put our Record-Route into the Request-URI and the target last.
-        if let Some(own) = self.sealed(&request_uri, request.call_id())
+        if let Some(sealed) = self.sealed(&request_uri, request.call_id())
             && let Some((bytes, uri)) = routes.pop()
         {
-            (plan.uri, plan.flow, plan.in_dialog) = (Some(bytes.into()), own.flow, true);
-            plan.relayed = own.relayed;
+            (plan.uri, plan.side, plan.in_dialog) = (Some(bytes.into()), sealed.side, true);
+            plan.seat = sealed.seat;
             request_uri = uri;
         }
         let own = routes.iter().map_while(|(_, uri)| self.own(uri, request.call_id(), arrival));
         for own in own {
             plan.popped += 1;
-            plan.in_dialog |= own.sealed;
-            plan.relayed |= own.relayed;
-            plan.flow = own.flow;
+            plan.in_dialog |= own.sealed.is_some();
+            let sealed = own.sealed.unwrap_or_default();
+            (plan.side, plan.seat) = (sealed.side, plan.seat.or(sealed.seat));
         }
         plan.in_dialog &= request.to().tag().is_some();
         plan.secure = request_uri.secure;
@@ -196,12 +196,12 @@ impl Place<'_> {
 
     /// Whether a Route leads to us.
     fn own(&self, uri: &SipUri<'_>, call_id: &[u8], arrival: &Arrival) -> Option<Own> {
-        if let Some(own) = self.sealed(uri, call_id) {
-            return Some(own);
+        if let Some(sealed) = self.sealed(uri, call_id) {
+            return Some(Own { sealed: Some(sealed) });
         }
         let port = uri.port.unwrap_or(crate::transport::default_port(Transport::Udp));
         let here = self.is_us(uri, arrival) && (uri.port.is_none() || self.listeners.has_port(port));
-        here.then_some(Own { sealed: false, flow: None, relayed: false })
+        here.then_some(Own { sealed: None })
     }
 
     /// Whether a URI is one that we put into this dialog's Record-Route.
@@ -209,10 +209,9 @@ impl Place<'_> {
         self.sealed(uri, call_id).is_some()
     }
 
-    /// The same, with the flow that it names.
-    fn sealed(&self, uri: &SipUri<'_>, call_id: &[u8]) -> Option<Own> {
-        let (flow, relayed) = token::read(self.seal, call_id, uri.user?)?;
-        Some(Own { sealed: true, flow, relayed })
+    /// The same, with what it says.
+    fn sealed(&self, uri: &SipUri<'_>, call_id: &[u8]) -> Option<Sealed> {
+        token::read(self.seal, call_id, uri.user?)
     }
 }
 

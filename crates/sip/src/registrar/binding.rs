@@ -22,6 +22,9 @@ pub struct Binding {
     pub q: u16,
     /// How far inside whoever registered it is.
     depth: Depth,
+    /// Since when its phone has been registered without a break under this Call-ID, in microseconds since 1970: temporary URIs
+    /// that are older are not its own any more (RFC 5627).
+    since: u64,
     /// When it ends.
     pub expires: Instant,
 }
@@ -36,17 +39,22 @@ pub struct Row {
 }
 
 /// What [`Row::data`] begins with.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// The same of rows that do not say since when their phones have been registered.
+const VERSION_1: u8 = 1;
 
 /// Where the depth begins in what has the preference below it.
 const DEPTH: u32 = 14;
 
 impl Binding {
-    pub(super) fn new(change: &Change<'_>, origin: &Origin<'_>, now: Instant) -> Self {
+    /// A binding of a phone that has been registered since then, or, where that is not said, begins to be.
+    pub(super) fn new(change: &Change<'_>, origin: &Origin<'_>, since: Option<u64>, now: Instant) -> Self {
         let parts = [change.uri, change.params, origin.path, origin.call_id];
         let (text, ends) = join(parts, change.by_flow.then_some(&origin.arrival));
         let depth = Depth::of(origin.arrival.peer.ip());
-        Self { text, ends, cseq: origin.cseq, q: change.q, depth, expires: now + change.expires }
+        let since = since.unwrap_or_else(|| micros(origin.unix));
+        Self { text, ends, cseq: origin.cseq, q: change.q, depth, since, expires: now + change.expires }
     }
 
     /// The contact URI.
@@ -84,6 +92,11 @@ impl Binding {
         Params(self.params()).get("+sip.instance")
     }
 
+    /// Since when its phone has been registered without a break under this Call-ID.
+    pub(super) fn since(&self) -> u64 {
+        self.since
+    }
+
     /// What the proxy needs to know.
     pub fn contact(&self) -> Contact {
         // Header fields in a contact's URI have no place in a Request-URI (RFC 3261 §19.1.1, §16.6 step 2).
@@ -95,6 +108,7 @@ impl Binding {
             depth: self.depth,
             q: self.q,
             instance: self.phone().map(Into::into),
+            since: self.since,
             outbound: self.instance().is_some(),
         }
     }
@@ -120,6 +134,7 @@ impl Binding {
             data.extend_from_slice(&end.to_be_bytes());
         }
         data.extend_from_slice(&u32::from(self.ends[3]).to_be_bytes());
+        data.extend_from_slice(&self.since.to_be_bytes());
         data.extend_from_slice(&self.text);
         Row { expires: epoch.unix(self.expires), data }
     }
@@ -131,9 +146,13 @@ impl Binding {
         let number = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
         let length = u32::from_be_bytes(head[13..].try_into().expect("four bytes"));
         let ends = [number(7), number(9), number(11), u16::try_from(length).ok()?];
+        let (since, rest) = match head[0] {
+            VERSION => rest.split_first_chunk().map(|(since, rest)| (u64::from_be_bytes(*since), rest))?,
+            VERSION_1 => (0, rest),
+            _ => return None,
+        };
         let (text, arrival) = rest.split_at_checked(usize::from(ends[3]))?;
-        let ordered = ends.is_sorted();
-        if head[0] != VERSION || !ordered {
+        if !ends.is_sorted() {
             return None;
         }
         let arrival = token::read_arrival(arrival);
@@ -148,9 +167,15 @@ impl Binding {
             cseq: u32::from_be_bytes(head[1..5].try_into().expect("four bytes")),
             q: number(5) & ((1 << DEPTH) - 1),
             depth: Depth::of_bits(number(5) >> DEPTH),
+            since,
             expires: epoch.instant(row.expires),
         })
     }
+}
+
+/// A moment in microseconds since 1970.
+pub(super) fn micros(unix: Duration) -> u64 {
+    u64::try_from(unix.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn renewed(arrival: Arrival, listeners: &Listeners) -> Option<Arrival> {

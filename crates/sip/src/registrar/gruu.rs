@@ -1,6 +1,6 @@
 //! URIs of one phone among those of its user (RFC 5627): a public one that names the phone, and temporary ones that hide
-//! user and phone. What a temporary one stands for is sealed into itself: nothing is kept. They end with the phone's
-//! registration, not already with its Call-ID.
+//! user and phone. What a temporary one stands for is sealed into itself, and when it was made: nothing is kept of it. All of
+//! a phone end with its registration, and when that goes on under another Call-ID.
 
 use super::Contact;
 use crate::message::lex;
@@ -21,8 +21,9 @@ const MAX_USER: usize = 128;
 pub enum Phone {
     /// The one of that instance, without quotes and brackets.
     Public(Box<[u8]>),
-    /// The one whose instance has that hash.
-    Temporary(u64),
+    /// The one whose instance has that hash, if it has been registered without a break since that moment, in microseconds since
+    /// 1970.
+    Temporary(u64, u64),
 }
 
 impl Phone {
@@ -31,7 +32,7 @@ impl Phone {
         let Some(instance) = contact.instance.as_deref().map(bare) else { return false };
         match self {
             Self::Public(name) => name.eq_ignore_ascii_case(instance),
-            Self::Temporary(hash) => *hash == hash_of(seal, instance),
+            Self::Temporary(hash, made) => contact.since <= *made && *hash == hash_of(seal, instance),
         }
     }
 }
@@ -77,7 +78,7 @@ fn escaped(user: &str) -> String {
 /// The user part of a new temporary one.
 fn temporary(seal: &Seal, address: &Address, instance: &[u8], unix: Duration) -> String {
     let mut bytes = hash_of(seal, instance).to_be_bytes().to_vec();
-    bytes.extend(unix.as_micros().to_be_bytes().split_at(8).1);
+    bytes.extend(super::binding::micros(unix).to_be_bytes());
     bytes.extend(address.user().bytes());
     let mac = seal.hash("gruu", [address.domain().as_bytes(), &bytes]);
     veil(seal, mac, &mut bytes);
@@ -120,7 +121,7 @@ fn open(seal: &Seal, user: &[u8], domain: &Domain) -> Option<(Address, Phone)> {
         return None;
     }
     let (head, user) = bytes.split_at_checked(16)?;
-    let hash = u64::from_be_bytes(head[..8].try_into().expect("eight bytes"));
+    let number = |part: &[u8]| u64::from_be_bytes(part.try_into().expect("eight bytes"));
     let address = Address::new(std::str::from_utf8(user).ok()?, domain.as_str()).ok()?;
-    Some((address, Phone::Temporary(hash)))
+    Some((address, Phone::Temporary(number(&head[..8]), number(&head[8..]))))
 }

@@ -1,7 +1,7 @@
 //! What a REGISTER asks for: its Contacts with their lives (RFC 3261 §10.2, §10.3 step 6).
 
 use super::{Rules, binding};
-use crate::message::{self, HeaderName, Message, NameAddr};
+use crate::message::{self, HeaderName, Message, NameAddr, Params};
 use crate::proxy::Refusal;
 use crate::transport::{Arrival, Hop, is_behind_nat};
 use crate::uri::Uri;
@@ -29,6 +29,11 @@ impl Change<'_> {
     /// `+sip.instance` and `reg-id`, where both are there (RFC 5626 §4.1).
     pub fn instance(&self) -> Option<(&[u8], &[u8])> {
         binding::instance(self.params)
+    }
+
+    /// `+sip.instance`, as written.
+    pub fn phone(&self) -> Option<&[u8]> {
+        Params(self.params).get("+sip.instance")
     }
 }
 

@@ -10,6 +10,7 @@ use crate::transaction::Received;
 use crate::transaction::client_invite::ClientInvite;
 use crate::transaction::client_request::ClientRequest;
 use crate::transport::Branch;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 impl Stack {
@@ -60,6 +61,12 @@ impl Stack {
         let Some(client) = self.table.client(id).filter(|client| !client.is_accepted()) else { return };
         let over = client.is_answered();
         self.client_ended(now, id, (!over).then_some(Refusal::Unreachable.code()));
+    }
+
+    /// Whose request a client transaction forwards: where that came from.
+    pub(super) fn asker(&self, id: Id) -> Option<IpAddr> {
+        let (server, _) = self.table.client(id)?.owner?;
+        self.table.server(server).map(|server| server.arrival.peer.ip())
     }
 
     /// Keeps why a way failed, for the answer; not of ways to phones that have registered, which are nobody else's affair.

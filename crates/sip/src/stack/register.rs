@@ -74,7 +74,9 @@ impl Stack {
             return Err(Refusal::NoOutbound);
         }
         let path = request.list(HeaderName::Path).collect::<Vec<_>>().join(&b", "[..]);
-        let origin = Origin { call_id: request.call_id(), cseq: request.cseq().number, path: &path, arrival };
+        let unix = self.epoch.unix(now);
+        let cseq = request.cseq().number;
+        let origin = Origin { call_id: request.call_id(), cseq, path: &path, arrival, unix };
         if !self.table.takes(arrival.peer.ip(), request.bytes().len()) {
             return Err(Refusal::Overload);
         }

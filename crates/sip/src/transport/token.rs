@@ -1,22 +1,78 @@
 //! What our Record-Route says in its user part: the flow to whoever stands on that side of the dialog (as RFC 5626
-//! §5.2 does it), sealed with the Call-ID, so that a Route of ours opens only the dialog it was made for.
+//! §5.2 does it), or the one host inside that it leads to, and who pays for the relay of its media; sealed with the
+//! Call-ID, so that a Route of ours opens only the dialog it was made for.
 
+use super::inside::Depth;
 use super::{Arrival, Seal};
 use std::net::{IpAddr, SocketAddr};
 use wire::{ConnectionId, Flow, SocketId, Transport, WorkerId};
 
-/// What a user part is sealed for: it costs no octet to say that the media are relayed.
+/// What a user part is sealed for: it costs no octet to say that the media are not relayed.
 const PLAIN: &str = "route";
 const RELAYED: &str = "route of a relayed call";
 
-/// The user part of a Record-Route URI for this dialog. `flow`: how to reach whoever stands on that side, where
-/// a plain address would not do. `relayed`: whether the dialog's media go by a relay.
-pub fn write(seal: &Seal, call_id: &[u8], flow: Option<&Arrival>, relayed: bool) -> String {
-    let mut bytes = Vec::with_capacity(64);
-    if let Some(arrival) = flow {
-        write_arrival(&mut bytes, arrival);
+/// Marks a host in the place of a flow.
+const HOST: u8 = 5;
+
+/// Who stands on one side of a dialog, as far as a plain address would not do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Side {
+    /// Whoever the other side names, on the Internet.
+    #[default]
+    Open,
+    /// Whoever is at the other end of this flow.
+    Flow(Arrival),
+    /// Whoever the other side names at this host, which lies inside.
+    Host(IpAddr),
+}
+
+impl Side {
+    /// The flow to it.
+    pub fn flow(self) -> Option<Arrival> {
+        match self {
+            Self::Flow(arrival) => Some(arrival),
+            _ => None,
+        }
     }
-    let purpose = if relayed { RELAYED } else { PLAIN };
+
+    /// The host inside that it is; what else lies inside is not reached by its Route from outside.
+    pub fn host(self) -> Option<IpAddr> {
+        let host = match self {
+            Self::Open => None,
+            Self::Flow(arrival) => Some(arrival.peer.ip()),
+            Self::Host(ip) => Some(ip),
+        };
+        host.map(|ip| ip.to_canonical()).filter(|ip| Depth::of(*ip) == Depth::Inside)
+    }
+}
+
+/// What a Record-Route of ours says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sealed {
+    /// Who stands on that side.
+    pub side: Side,
+    /// The dialog's media go by a relay, of which somebody who has proved it has a seat: whose.
+    pub seat: Option<Seat>,
+}
+
+/// An account, as a number that names it nowhere else.
+pub type Seat = u64;
+
+/// The user part of a Record-Route URI for this dialog.
+pub fn write(seal: &Seal, call_id: &[u8], sealed: &Sealed) -> String {
+    let mut bytes = Vec::with_capacity(64);
+    if let Some(seat) = sealed.seat {
+        bytes.extend_from_slice(&seat.to_be_bytes());
+    }
+    match sealed.side {
+        Side::Open => {}
+        Side::Flow(arrival) => write_arrival(&mut bytes, &arrival),
+        Side::Host(ip) => {
+            bytes.push(HOST);
+            write_ip(&mut bytes, ip);
+        }
+    }
+    let purpose = if sealed.seat.is_some() { RELAYED } else { PLAIN };
     let mac = seal.hash(purpose, [call_id, &bytes[..]]);
     bytes.extend_from_slice(&mac.to_be_bytes());
     let mut text = String::with_capacity(bytes.len() * 2);
@@ -33,17 +89,28 @@ pub(crate) fn push_hex(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Reads a user part back, and whether the media are relayed: `None` where it is not of our making or not for this dialog.
-pub fn read(seal: &Seal, call_id: &[u8], user: &[u8]) -> Option<(Option<Arrival>, bool)> {
+/// Reads a user part back: `None` where it is not of our making or not for this dialog.
+pub fn read(seal: &Seal, call_id: &[u8], user: &[u8]) -> Option<Sealed> {
     let bytes = unhex(user)?;
-    let (flow, mac) = bytes.split_at_checked(bytes.len().checked_sub(8)?)?;
-    let is_for = |purpose| seal.hash(purpose, [call_id, flow]).to_be_bytes() == mac;
-    let relayed = !is_for(PLAIN);
-    if relayed && !is_for(RELAYED) {
-        return None;
+    let (said, mac) = bytes.split_at_checked(bytes.len().checked_sub(8)?)?;
+    let is_for = |purpose| seal.hash(purpose, [call_id, said]).to_be_bytes() == mac;
+    if is_for(PLAIN) {
+        return Some(Sealed { side: read_side(said)?, seat: None });
     }
-    let flow = if flow.is_empty() { None } else { Some(read_arrival(flow)?) };
-    Some((flow, relayed))
+    let (seat, side) = said.split_first_chunk().filter(|_| is_for(RELAYED))?;
+    Some(Sealed { side: read_side(side)?, seat: Some(Seat::from_be_bytes(*seat)) })
+}
+
+fn read_side(bytes: &[u8]) -> Option<Side> {
+    match bytes {
+        [] => Some(Side::Open),
+        [HOST, rest @ ..] => {
+            let rest = &mut { rest };
+            let ip = read_ip(rest)?;
+            rest.is_empty().then_some(Side::Host(ip))
+        }
+        flow => read_arrival(flow).map(Side::Flow),
+    }
 }
 
 fn unhex(text: &[u8]) -> Option<Vec<u8>> {
@@ -78,7 +145,12 @@ pub fn write_arrival(out: &mut Vec<u8>, arrival: &Arrival) {
 }
 
 fn write_address(out: &mut Vec<u8>, address: SocketAddr) {
-    match address.ip() {
+    write_ip(out, address.ip());
+    out.extend_from_slice(&address.port().to_be_bytes());
+}
+
+fn write_ip(out: &mut Vec<u8>, ip: IpAddr) {
+    match ip {
         IpAddr::V4(ip) => {
             out.push(4);
             out.extend_from_slice(&ip.octets());
@@ -88,7 +160,6 @@ fn write_address(out: &mut Vec<u8>, address: SocketAddr) {
             out.extend_from_slice(&ip.octets());
         }
     }
-    out.extend_from_slice(&address.port().to_be_bytes());
 }
 
 /// Reads what [`write_arrival`] wrote.
@@ -120,12 +191,15 @@ fn connection(rest: &mut &[u8]) -> Option<ConnectionId> {
 }
 
 fn read_address(rest: &mut &[u8]) -> Option<SocketAddr> {
-    let ip = match take::<1>(rest)? {
-        [4] => IpAddr::from(take::<4>(rest)?),
-        [6] => IpAddr::from(take::<16>(rest)?),
-        _ => return None,
-    };
-    Some(SocketAddr::new(ip, u16::from_be_bytes(take(rest)?)))
+    Some(SocketAddr::new(read_ip(rest)?, u16::from_be_bytes(take(rest)?)))
+}
+
+fn read_ip(rest: &mut &[u8]) -> Option<IpAddr> {
+    match take::<1>(rest)? {
+        [4] => Some(IpAddr::from(take::<4>(rest)?)),
+        [6] => Some(IpAddr::from(take::<16>(rest)?)),
+        _ => None,
+    }
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
@@ -150,18 +224,33 @@ mod tests {
         let streams = streams.into_iter().map(|transport| (stream, transport));
         for (flow, transport) in streams.chain([(datagram, Transport::Udp)]) {
             let arrival = Arrival { flow, transport, local, peer };
-            let relayed = transport == Transport::Tcp;
-            let text = write(&seal, b"call-1", Some(&arrival), relayed);
-            assert_eq!(read(&seal, b"call-1", text.as_bytes()), Some((Some(arrival), relayed)));
+            let seat = (transport == Transport::Tcp).then_some(u64::MAX - 7);
+            let sealed = Sealed { side: Side::Flow(arrival), seat };
+            let text = write(&seal, b"call-1", &sealed);
+            assert_eq!(read(&seal, b"call-1", text.as_bytes()), Some(sealed));
             assert_eq!(read(&seal, b"call-2", text.as_bytes()), None);
             assert_eq!(read(&seal, b"call-1", &text.as_bytes()[2..]), None);
         }
-        for relayed in [false, true] {
-            let text = write(&seal, b"call-1", None, relayed);
-            assert_eq!(read(&seal, b"call-1", text.as_bytes()), Some((None, relayed)));
+        let host = |text: &str| Side::Host(text.parse().expect("valid"));
+        for side in [Side::Open, host("10.0.0.5"), host("fd00::5")] {
+            for seat in [None, Some(9)] {
+                let sealed = Sealed { side, seat };
+                let text = write(&seal, b"call-1", &sealed);
+                assert_eq!(read(&seal, b"call-1", text.as_bytes()), Some(sealed));
+            }
         }
         for bad in ["", "0", "roland", "é", &"0".repeat(300)] {
             assert_eq!(read(&seal, b"call-1", bad.as_bytes()), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn the_host_of_a_side_is_told_where_it_lies_inside_alone() {
+        let host = |text: &str| Side::Host(text.parse().expect("valid")).host().map(|ip| ip.to_string());
+        assert_eq!(host("::ffff:10.0.0.5").as_deref(), Some("10.0.0.5"));
+        for other in ["198.51.100.7", "127.0.0.1", "169.254.169.254", "fe80::1"] {
+            assert_eq!(host(other), None);
+        }
+        assert_eq!(Side::Open.host(), None);
     }
 }

@@ -10,6 +10,7 @@ mod forks;
 mod gruu;
 mod hangup;
 mod house;
+mod inside;
 mod media;
 mod memory;
 mod network;

@@ -3,7 +3,7 @@
 
 use crate::house::{House, Sent};
 use crate::scene::{ALICE, BOB, BOB2, cancel, copy, of_alice, says, within, words};
-use crate::{answer, call};
+use crate::{answer, call, request};
 use sip::proxy::media::{Kind, Over, Relaying};
 use sip::stack::Input;
 use std::time::Duration;
@@ -70,7 +70,7 @@ fn descriptions_go_on_in_the_relay_s_terms_and_the_bye_ends_it() {
     assert_eq!(first.by.source, "198.51.100.1".parse().ok());
     assert_eq!(first.to.source, "198.51.100.2".parse().ok());
     assert_eq!(last.by.source, "198.51.100.2".parse().ok());
-    assert_eq!(first.account.as_ref().map(ToString::to_string).as_deref(), Some("alice@falcot.com"));
+    assert!(first.seat.is_some() && last.seat.is_none());
     assert!(first.fork.is_some() && first.fork == last.fork);
     let [Over::Fork { winner: Some(0), .. }] = &house.over[..] else { panic!("{:?}", house.over) };
     house.datagram(ALICE, &within("ACK", "2", 1, &heard[0]));
@@ -270,4 +270,51 @@ fn a_bye_that_is_asked_for_credentials_ends_nothing() {
     let bye = copy(&house.datagram(ALICE, &within("BYE", "4", 3, &heard)), BOB);
     says(&mut house, BOB, &bye, "481 Call/Transaction Does Not Exist");
     assert_eq!(house.over.len(), 2);
+}
+
+/// Whose seat a call takes was proved when it began. What is said in it proves nothing, and takes nobody else's.
+#[test]
+fn within_a_call_nobody_takes_the_seat_of_another() {
+    let mut house = house(Relaying::Needed, &[BOB]);
+    let heard = taken(&mut house);
+    let seat = house.passages[0].seat;
+    house.datagram(ALICE, &within("ACK", "2", 1, &heard));
+    house.passages.clear();
+    for (n, from) in ["carol@falcot.com", "nobody@falcot.com", "x@example.org"].into_iter().enumerate() {
+        let again = with_body(&within("INVITE", &format!("m{n}"), 2, &heard), &sdp(HOME));
+        house.datagram(ALICE, &again.replace("From: <sip:alice@falcot.com>", &format!("From: <sip:{from}>")));
+        let asked = house.passages.pop().expect("relayed");
+        assert!(asked.fork.is_none() && asked.seat == seat, "{from}");
+    }
+    let mut other = self::house(Relaying::Needed, &[BOB]);
+    other.datagram(ALICE, &offers("1", HOME).replace("alice@falcot.com", "carol@falcot.com"));
+    assert!(other.passages[0].seat.is_some_and(|carols| Some(carols) != seat));
+}
+
+/// Bob's phone has two flows: one behind a NAT, which needs a relay and is gone, and one that needs none.
+#[test]
+fn a_relay_that_was_asked_in_vain_is_told_so() {
+    const NAT: &str = "203.0.113.77:5060";
+    for (status, expected) in [("200 OK", "200"), ("486 Busy Here", "486")] {
+        let mut house = house(Relaying::Needed, &[]);
+        for (reg, at, contact) in [(1, BOB, BOB), (2, NAT, "192.168.9.9:5060")] {
+            let bob = "<sip:bob@falcot.com>";
+            let more = format!(
+                "Supported: outbound\r\nContact: <sip:bob@{contact}>;reg-id={reg};+sip.instance=\"<urn:uuid:1>\"\r\n"
+            );
+            let parties = (&*format!("{bob};tag=r"), bob);
+            let text = request("REGISTER", "sip:falcot.com", contact, &format!("r{reg}"), parties, &more);
+            assert_eq!(words(&house.datagram(at, &text)), [(at, "200")]);
+            house.wait(Duration::from_secs(40));
+        }
+        let out = copy(&house.datagram(ALICE, &offers("1", "198.51.100.1")), NAT);
+        assert_eq!(house.passages.len(), 1, "the flow behind the NAT is relayed");
+        let sent = house.datagram(NAT, &answer(&out, "430 Flow Failed", "x", ""));
+        let out = copy(&sent, BOB);
+        assert!(body(&out).contains("c=IN IP4 198.51.100.1\r\n"), "the other is not: {out}");
+        assert!(house.over.is_empty());
+        let heard = answers(&mut house, BOB, &out, status, "198.51.100.2");
+        assert!(words(&heard).contains(&(ALICE, expected)), "{:?}", words(&heard));
+        assert!(matches!(&house.over[..], [Over::Fork { winner: None, .. }]), "{:?}", house.over);
+    }
 }
