@@ -14,9 +14,9 @@ use crate::ns;
 use crate::router::Router;
 use crate::router::ask::{Entry, Query};
 use crate::router::stored::Then;
+use crate::stanza::marks::Marks;
 use crate::stanza::{MessageType, Stanza};
-use crate::xml::{Element, Writer};
-use std::sync::Arc;
+use crate::xml::Writer;
 use std::time::Duration;
 use wire::{Address, ConnectionId};
 
@@ -36,17 +36,19 @@ fn time_of(id: i64) -> Duration {
 /// Whether a message is worth keeping: a person's words, and what belongs to them (XEP-0313 §5.1.1); hints have the last
 /// word (XEP-0334).
 fn is_worth_keeping(stanza: &Stanza) -> bool {
-    matches!(stanza.message_type(), MessageType::Normal | MessageType::Chat)
-        && stanza.element().is_ok_and(|message| has_substance(&message))
+    matches!(stanza.message_type(), MessageType::Normal | MessageType::Chat) && has_substance(stanza.marks())
 }
 
-fn has_substance(message: &Element) -> bool {
-    let hint = |name| message.find(name, ns::HINTS).is_some();
-    let said = |child: &Element| {
-        child.is("body", ns::CLIENT)
-            || matches!(child.namespace(), ns::RECEIPTS | ns::MARKERS | ns::CONFERENCE | ns::ENCRYPTION)
-    };
-    !hint("no-store") && !hint("no-permanent-store") && (hint("store") || message.children().any(said))
+fn has_substance(message: Marks) -> bool {
+    const SAID: Marks = Marks::all(&[
+        Marks::BODY,
+        Marks::RECEIPT,
+        Marks::MARKER,
+        Marks::CONFERENCE,
+        Marks::ENCRYPTION,
+        Marks::STORE,
+    ]);
+    message.any(SAID) && !message.any(Marks::NO_STORE | Marks::NO_PERMANENT_STORE)
 }
 
 /// The message with the id that it has in `account`'s archive, and with no other that says to be of it (XEP-0359 §4).
@@ -55,33 +57,15 @@ pub(crate) fn stamped(stanza: &Stanza, account: &Address, id: i64) -> Stanza {
     w.open("stanza-id").attr("xmlns", ns::STANZA_ID).attr("by", account.as_str()).attr("id", &id.to_string());
     let stamp = w.finish();
     let clean = cleaned(stanza, account);
-    let text = clean.as_ref().map_or(stanza.as_str(), |clean| clean.as_str());
-    let end = text.rfind("</").unwrap_or(text.len());
-    let text = [&text[..end], &stamp, &text[end..]].concat();
-    Stanza::parse(&text).unwrap_or_else(|_| stanza.clone())
+    clean.as_ref().unwrap_or(stanza).with(&stamp, Marks::STANZA_ID)
 }
 
 /// The message without the ids that somebody else made up for this account; `None`: there are none.
 fn cleaned(stanza: &Stanza, account: &Address) -> Option<Stanza> {
-    // The namespace may be written with references; a name cannot be.
-    if !stanza.as_str().contains("stanza-id") {
-        return None;
-    }
-    let forged = |child: &Element| {
-        let by = child.get("by").and_then(|by| by.parse::<Jid>().ok());
-        child.is("stanza-id", ns::STANZA_ID) && by.is_none_or(|by| by.is_account(account) && by.is_bare())
-    };
-    let message = stanza.element().ok()?;
-    if !message.children().any(forged) {
-        return None;
-    }
-    let kept: String =
-        message.children().filter(|child| !forged(child)).map(|child| child.to_xml(ns::CLIENT)).collect();
-    let id = stanza.id();
-    let draft =
-        crate::stanza::Draft::new(stanza.kind()).from(stanza.from()).to(stanza.to()).id(id.as_deref());
-    let draft = draft.lang(stanza.lang().as_deref()).raw(&kept);
-    Some(stanza.type_attr().map_or(draft.clone(), |kind| draft.type_(kind)).build())
+    stanza.without(Marks::STANZA_ID, |id| {
+        let by = id.by.as_ref().and_then(|by| by.parse::<Jid>().ok());
+        by.is_none_or(|by| by.is_account(account))
+    })
 }
 
 impl Router {
@@ -103,7 +87,7 @@ impl Router {
             id,
             peer: peer.bare().as_str().to_owned(),
             resource: peer.resource().unwrap_or_default().to_owned(),
-            message: Arc::from(stanza.as_str()),
+            message: stanza.shared(),
         };
         let debt = self.owe(origin);
         self.ask(Query::Archive { account: account.clone(), entry }, Then::Archived(debt));
@@ -183,7 +167,7 @@ mod tests {
             "<message from='a@b/c' to='d@e'><stanza-id xmlns='urn:xmpp:si&#100;:0' by='d@e' id='9'/></message>",
         );
         let clean = cleaned(&stanza.unwrap(), &account);
-        assert_eq!(clean.unwrap().as_str(), "<message from='a@b/c' to='d@e'/>");
+        assert_eq!(clean.unwrap().as_str(), "<message from='a@b/c' to='d@e'></message>");
     }
 
     #[test]

@@ -4,14 +4,13 @@
 //! They are forgotten only once a connection has taken them. While they are being delivered, live messages for
 //! the account wait, so that nothing overtakes them.
 
-use crate::ns;
 use crate::router::ask::{Answer, Fault, Query, Token};
 use crate::router::ledger::Debt;
 use crate::router::stored::Then;
 use crate::router::{Output, Parcel, Receipt, Router, Work};
+use crate::stanza::marks::Marks;
 use crate::stanza::{Condition, Stanza};
 use crate::xep::delay;
-use crate::xml::Element;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,27 +68,19 @@ fn page(messages: &[(i64, Arc<str>)], octets: usize) -> &[(i64, Arc<str>)] {
 
 /// Whether a message says something that is worth keeping. Without a body it is a state of typing, a receipt
 /// or a marker, which nobody misses (XEP-0160 §3); hints have the last word (XEP-0334).
-fn is_worth_keeping(message: &Element) -> bool {
-    let hint = |name| message.find(name, ns::HINTS).is_some();
-    let body = message.children().any(|child| child.is("body", ns::CLIENT));
-    !hint("no-store") && (body || hint("store"))
-}
-
-/// The message as it will be delivered: with a note of when it came (XEP-0203).
-fn stamped(message: &Stanza, delay: &str) -> Arc<str> {
-    let text = message.as_str();
-    let end = text.rfind("</").unwrap_or(text.len());
-    [&text[..end], delay, &text[end..]].concat().into()
+fn is_worth_keeping(message: Marks) -> bool {
+    message.any(Marks::BODY | Marks::STORE) && !message.any(Marks::NO_STORE)
 }
 
 impl Router {
     /// Keeps a message for an account that is away, if it is worth it.
     pub(crate) fn keep(&mut self, account: &Address, parcel: Parcel) {
-        if !parcel.stanza.element().is_ok_and(|message| is_worth_keeping(&message)) {
+        if !is_worth_keeping(parcel.stanza.marks()) {
             return;
         }
         let when = self.unix().saturating_sub(Duration::from_secs(parcel.age.into()));
-        let message = stamped(&parcel.stanza, &delay::element(account.domain(), when));
+        // With a note of when it came (XEP-0203).
+        let message = parcel.stanza.text_with(&delay::element(account.domain(), when)).into();
         let query = Query::Keep { account: account.clone(), message, limit: self.limits.offline };
         let debt = self.owe(parcel.origin);
         self.ask(query, Then::Kept { parcel: Box::new(parcel), debt });
@@ -240,8 +231,8 @@ mod tests {
 
     #[track_caller]
     fn check(inner: &str, expected: bool) {
-        let message = Element::parse(&format!("<message type='chat'>{inner}</message>"), ns::CLIENT);
-        assert_eq!(is_worth_keeping(&message.unwrap()), expected, "{inner}");
+        let message = Stanza::parse(&format!("<message type='chat'>{inner}</message>"));
+        assert_eq!(is_worth_keeping(message.unwrap().marks()), expected, "{inner}");
     }
 
     #[test]
@@ -263,14 +254,5 @@ mod tests {
             assert_eq!(page(&messages, octets).len(), expected, "{octets}");
         }
         assert!(page(&[], 100).is_empty());
-    }
-
-    #[test]
-    fn a_kept_message_says_when_it_came() {
-        let message = Stanza::parse("<message from='a@b/c' to='d@e'><body>x</body></message>").unwrap();
-        assert_eq!(
-            &*stamped(&message, "<delay/>"),
-            "<message from='a@b/c' to='d@e'><body>x</body><delay/></message>"
-        );
     }
 }

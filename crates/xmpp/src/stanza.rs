@@ -6,6 +6,7 @@
 pub mod draft;
 pub mod error;
 
+pub(crate) mod marks;
 mod receive;
 
 pub use draft::Draft;
@@ -16,6 +17,7 @@ use crate::jid::Jid;
 use crate::ns;
 use crate::xml::text::unescape_attribute;
 use crate::xml::{Element, Fault, Span};
+use marks::Marks;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -152,12 +154,13 @@ pub struct Stanza {
     tail: u32,
     /// Behind the opening tag.
     inner: u32,
-    empty: bool,
-    id: Option<Span>,
-    type_: Option<Span>,
-    lang: Option<Span>,
+    /// These three where they are; else at 0.
+    id: Span,
+    type_: Span,
+    lang: Span,
     payload: Payload,
     children: u32,
+    marks: Marks,
 }
 
 impl Stanza {
@@ -178,17 +181,17 @@ impl Stanza {
 
     /// The `id` attribute.
     pub fn id(&self) -> Option<Cow<'_, str>> {
-        self.id.map(|span| unescape_attribute(span.str(&self.text)))
+        self.id.somewhere().map(|span| unescape_attribute(span.str(&self.text)))
     }
 
     /// The `xml:lang` attribute.
     pub fn lang(&self) -> Option<Cow<'_, str>> {
-        self.lang.map(|span| unescape_attribute(span.str(&self.text)))
+        self.lang.somewhere().map(|span| unescape_attribute(span.str(&self.text)))
     }
 
     /// The `type` attribute, as it stands.
     pub fn type_attr(&self) -> Option<&str> {
-        self.type_.map(|span| span.str(&self.text))
+        self.type_.somewhere().map(|span| span.str(&self.text))
     }
 
     /// The type of a message.
@@ -259,13 +262,27 @@ impl Stanza {
         &self.text
     }
 
+    /// The same text, shared.
+    pub fn shared(&self) -> Arc<str> {
+        self.text.clone()
+    }
+
     /// What stands between opening and closing tag, as it came.
     pub fn inner(&self) -> &str {
-        if self.empty {
+        if self.is_empty() {
             return "";
         }
-        let end = self.text.rfind("</").expect("a stanza that is not empty has a closing tag");
-        &self.text[self.inner as usize..end]
+        &self.text[self.inner as usize..self.end()]
+    }
+
+    /// Whether the opening tag is all there is: `<message/>`.
+    fn is_empty(&self) -> bool {
+        self.inner as usize == self.text.len()
+    }
+
+    /// Where the closing tag begins; ask only where there is one.
+    fn end(&self) -> usize {
+        memchr::memrchr(b'<', self.text.as_bytes()).expect("a stanza has a tag")
     }
 
     /// Appends the stanza under other addresses.
@@ -281,10 +298,12 @@ impl Stanza {
         open_tag(self.kind, from.as_ref(), to.as_ref(), &mut text);
         let tail = Span::new(0, text.len()).end;
         text.push_str(&self.text[self.tail as usize..]);
-        let moved =
-            |span: Span| Span { start: span.start - self.tail + tail, end: span.end - self.tail + tail };
-        // An empty namespace may stand nowhere.
-        let moved_namespace = |span: Span| if span.start == 0 { span } else { moved(span) };
+        let moved = |span: Span| match span.somewhere() {
+            Some(Span { start, end }) => {
+                Span { start: start - self.tail + tail, end: end - self.tail + tail }
+            }
+            None => span,
+        };
         Self {
             kind: self.kind,
             from,
@@ -292,16 +311,16 @@ impl Stanza {
             text: text.into(),
             tail,
             inner: self.inner - self.tail + tail,
-            empty: self.empty,
-            id: self.id.map(moved),
-            type_: self.type_.map(moved),
-            lang: self.lang.map(moved),
+            id: moved(self.id),
+            type_: moved(self.type_),
+            lang: moved(self.lang),
             payload: match self.payload {
                 Payload::None => Payload::None,
                 Payload::Content(name) => Payload::Content(moved(name)),
-                Payload::Of(name, namespace) => Payload::Of(moved(name), moved_namespace(namespace)),
+                Payload::Of(name, namespace) => Payload::Of(moved(name), moved(namespace)),
             },
             children: self.children,
+            marks: self.marks,
         }
     }
 

@@ -91,6 +91,11 @@ impl Span {
         Self { start: short(start), end: short(end) }
     }
 
+    /// For a piece that is nowhere where it is at 0.
+    pub(crate) fn somewhere(self) -> Option<Self> {
+        (self.start != 0).then_some(self)
+    }
+
     pub(crate) fn range(self) -> std::ops::Range<usize> {
         self.start as usize..self.end as usize
     }

@@ -120,18 +120,19 @@ impl Stanza {
             (Some(name), NsRef::Here(span)) => Payload::Of(name, moves.anywhere(span)),
             (Some(name), _) => Payload::Of(name, Span::default()),
         };
+        let place = |part: Option<Part>| part.map(|part| moves.anywhere(part.value));
         Self {
             kind,
             from,
             to,
             tail: Span::new(0, tail).end,
             inner: moves.content(Span { start: head.tag_end, end: head.tag_end }).start,
-            empty: head.empty,
-            id: head.id.map(|part| moves.anywhere(part.value)),
-            type_: head.kind.map(|part| moves.anywhere(part.value)),
-            lang: head.lang.map(|part| moves.anywhere(part.value)).or(lang),
+            id: place(head.id).unwrap_or_default(),
+            type_: place(head.kind).unwrap_or_default(),
+            lang: place(head.lang).or(lang).unwrap_or_default(),
             payload,
             children: head.children,
+            marks: head.marks,
             text: text.into(),
         }
     }
@@ -143,7 +144,7 @@ impl Stanza {
             Kind::Presence => self.presence_type().is_some(),
             Kind::Iq => match self.iq_type() {
                 None => false,
-                Some(_) if self.id.is_none() => false,
+                Some(_) if self.id.somewhere().is_none() => false,
                 Some(type_) => !type_.is_request() || self.children == 1,
             },
         };

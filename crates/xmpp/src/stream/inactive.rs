@@ -4,9 +4,8 @@
 //! behind what waited: the order of what a sender says stays as it was.
 
 use crate::jid::Jid;
-use crate::ns;
+use crate::stanza::marks::Marks;
 use crate::stanza::{Kind, MessageType, PresenceType, Stanza};
-use crate::xml::Element;
 use std::collections::VecDeque;
 
 /// What waits until the client is looked at again.
@@ -31,13 +30,7 @@ pub fn is_urgent(stanza: &Stanza) -> bool {
 
 /// A message with nothing but states of typing in it says nothing to somebody who does not look.
 fn says_something(message: &Stanza) -> bool {
-    let Ok(message) = message.element() else { return true };
-    let idle = |child: &Element| {
-        child.namespace() == ns::CHAT_STATES
-            || child.namespace() == ns::HINTS
-            || child.is("thread", ns::CLIENT)
-    };
-    !message.children().all(idle)
+    !message.marks().only(Marks::CHAT_STATE | Marks::THREAD | Marks::HINTS)
 }
 
 impl Held {

@@ -7,8 +7,8 @@
 use crate::jid::Jid;
 use crate::ns;
 use crate::router::Router;
+use crate::stanza::marks::Marks;
 use crate::stanza::{Condition, Draft, Kind, MessageType, Stanza};
-use crate::xml::Element;
 use wire::{Address, ConnectionId};
 
 /// Which way a copied message went, seen from the account.
@@ -29,35 +29,31 @@ impl Way {
     }
 }
 
+/// What makes a message part of a conversation.
+const TALK: Marks = Marks::all(&[
+    Marks::BODY,
+    Marks::RECEIPT,
+    Marks::MARKER,
+    Marks::CHAT_STATE,
+    Marks::CONFERENCE,
+    Marks::INVITE,
+]);
+
 /// Whether the account's other resources are to see a message (§6.1).
 fn is_eligible(stanza: &Stanza, way: Way) -> bool {
     let kind = stanza.message_type();
     if matches!(kind, MessageType::Groupchat | MessageType::Headline) {
         return false;
     }
-    stanza.element().is_ok_and(|message| is_eligible_content(&message, kind, way))
-}
-
-fn is_eligible_content(message: &Element, kind: MessageType, way: Way) -> bool {
-    let has = |name, namespace| message.find(name, namespace).is_some();
-    if has("private", ns::CARBONS) || has("no-copy", ns::HINTS) {
+    let marks = stanza.marks();
+    if marks.any(Marks::PRIVATE | Marks::NO_COPY) {
         return false;
     }
-    let room = message.find("x", ns::MUC_USER);
-    let invitation = room.is_some_and(|x| x.find("invite", ns::MUC_USER).is_some());
-    if room.is_some() && !invitation && way == Way::Received {
+    if marks.any(Marks::ROOM) && !marks.any(Marks::INVITE) && way == Way::Received {
         // What an occupant says in private: the room gives it to each of the account's resources that is there.
         return false;
     }
-    matches!(kind, MessageType::Chat | MessageType::Error) || invitation || is_talk(message)
-}
-
-/// Whether a message belongs to a conversation by what stands in it.
-fn is_talk(message: &Element) -> bool {
-    message.children().any(|child| {
-        matches!(child.namespace(), ns::RECEIPTS | ns::MARKERS | ns::CHAT_STATES | ns::CONFERENCE)
-            || child.is("body", ns::CLIENT)
-    })
+    matches!(kind, MessageType::Chat | MessageType::Error) || marks.any(TALK)
 }
 
 /// The copy for one resource.
@@ -127,6 +123,7 @@ impl Router {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::xml::Element;
 
     #[track_caller]
     fn check(attributes: &str, inner: &str, way: Way, expected: bool) {

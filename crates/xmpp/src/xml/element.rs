@@ -240,7 +240,7 @@ impl Visitor for Tree {
         }
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, _: usize, _: usize) {
         let Some(element) = self.open.pop() else { return };
         match self.open.last_mut() {
             Some(parent) => parent.children.push(Node::Element(element)),

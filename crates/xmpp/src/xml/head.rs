@@ -4,6 +4,7 @@ use super::Span;
 use super::lex::Attribute;
 use super::scope::NsRef;
 use super::walk::{Opened, Visitor};
+use crate::stanza::marks::Marks;
 
 /// An attribute of the opening tag that means something to a server.
 #[derive(Clone, Copy, Debug)]
@@ -42,10 +43,13 @@ pub(crate) struct Head {
     pub(crate) lang: Option<Part>,
     /// Behind the opening tag.
     pub(crate) tag_end: u32,
-    pub(crate) empty: bool,
     pub(crate) child: Option<Child>,
     /// How many elements stand directly in it.
     pub(crate) children: u32,
+    /// What stands directly in it.
+    pub(crate) marks: Marks,
+    /// What the last of these is.
+    last: Marks,
 }
 
 impl Default for Head {
@@ -61,9 +65,10 @@ impl Default for Head {
             id: None,
             lang: None,
             tag_end: 0,
-            empty: false,
             child: None,
             children: 0,
+            marks: Marks::NONE,
+            last: Marks::NONE,
         }
     }
 }
@@ -77,7 +82,6 @@ impl Head {
             has_prefix: name.has_prefix(),
             namespace: opened.namespace(),
             tag_end: Span::new(0, opened.tag.end).end,
-            empty: opened.tag.empty,
             ..Self::default()
         };
         for attribute in opened.attributes {
@@ -102,12 +106,15 @@ impl Visitor for Head {
                 self.children += 1;
                 let name = opened.tag.name.local_span();
                 self.child.get_or_insert_with(|| Child { name, namespace: opened.namespace() });
+                self.last = Marks::of_child(opened);
+                self.marks = self.marks | self.last;
             }
+            2 => self.marks = self.marks | Marks::of_grandchild(self.last, opened),
             _ => {}
         }
     }
 
     fn text(&mut self, _: &[u8], _: Span, _: bool) {}
 
-    fn close(&mut self) {}
+    fn close(&mut self, _: usize, _: usize) {}
 }

@@ -186,7 +186,7 @@ impl Scope {
     }
 
     /// The same for bytes of which nobody knows yet that they are UTF-8.
-    fn uri_bytes<'a>(&'a self, bytes: &'a [u8], namespace: NsRef) -> Cow<'a, [u8]> {
+    pub(crate) fn uri_bytes<'a>(&'a self, bytes: &'a [u8], namespace: NsRef) -> Cow<'a, [u8]> {
         match namespace {
             NsRef::Here(span) => match std::str::from_utf8(span.of(bytes)).map(unescape_attribute) {
                 Ok(Cow::Owned(uri)) => uri.into_bytes().into(),

@@ -13,8 +13,8 @@ pub(crate) trait Visitor {
     fn open(&mut self, opened: &Opened<'_>);
     /// Text of the element that was opened last; `literal` where it stood in a CDATA section.
     fn text(&mut self, bytes: &[u8], at: Span, literal: bool);
-    /// The element that was opened last ends.
-    fn close(&mut self);
+    /// The element that was opened last, at this depth, ends; its bytes end before `end`.
+    fn close(&mut self, depth: usize, end: usize);
 }
 
 /// An element that begins.
@@ -191,7 +191,7 @@ impl Walk {
         self.scope.enter(bytes, &tag.name, &self.attributes, self.limits.attributes)?;
         visitor.open(&Opened { bytes, depth, tag, attributes: &self.attributes, scope: &self.scope });
         if tag.empty {
-            visitor.close();
+            visitor.close(depth, tag.end);
             self.scope.leave(mark);
         } else {
             self.open.push(Element { name: tag.name.span(), mark });
@@ -222,7 +222,7 @@ impl Walk {
         match self.open.pop() {
             Some(element) if element.name.of(bytes) == name.whole(bytes) => {
                 self.scope.leave(element.mark);
-                visitor.close();
+                visitor.close(self.open.len(), end);
                 Ok(step)
             }
             _ => Err(Fault::NotWellFormed),
