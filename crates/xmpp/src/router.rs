@@ -1,8 +1,7 @@
 //! Who gets which stanza (RFC 6120 §10, RFC 6121): one router per worker, home of its share of the accounts.
 //!
 //! It owns the sessions, rosters in use and presence of the accounts whose home is its worker; a stanza for
-//! anybody else is handed over to that account's home. Federation and rooms are classes of addressees that
-//! nobody serves yet (`router::route::Class`).
+//! anybody else is handed over to that account's home. Which host is whose, `router::places` knows.
 
 pub mod ask;
 pub mod limits;
@@ -14,6 +13,7 @@ mod inbound;
 pub(crate) mod ledger;
 mod links;
 mod outbound;
+pub mod places;
 pub(crate) mod route;
 pub(crate) mod session;
 mod sessions;
@@ -23,6 +23,7 @@ mod suspended;
 
 pub use ask::{Answer, DocumentKind, Entry, Fault, Query, Span, Token};
 pub use limits::Limits;
+pub use places::{Neighbour, Place};
 pub use sessions::SessionInfo;
 pub use suspended::Suspended;
 
@@ -32,13 +33,14 @@ use account::Accounts;
 use ask::Asks;
 use ledger::{Debt, Ledger};
 use links::Links;
-use rustc_hash::{FxHashMap, FxHashSet};
+use places::Places;
+use rustc_hash::FxHashMap;
 use session::{Session, Word};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stored::Then;
-use wire::{Address, ConnectionId, Directory, Domain, Entropy, Epoch, Machine, WorkerId};
+use wire::{Address, ConnectionId, Directory, Entropy, Epoch, Machine, WorkerId};
 
 /// What a router is made of.
 pub struct Setting {
@@ -50,8 +52,8 @@ pub struct Setting {
     pub limits: Limits,
     /// Domains and accounts.
     pub directory: Arc<Directory>,
-    /// The domains of room services.
-    pub rooms: Vec<Domain>,
+    /// The room services.
+    pub rooms: Vec<Neighbour>,
     /// Ties the clocks.
     pub epoch: Epoch,
     /// For resources that a client leaves to us.
@@ -188,8 +190,8 @@ pub enum Input<'a> {
     Plan {
         /// The new bounds.
         limits: Limits,
-        /// The domains of room services.
-        rooms: Vec<Domain>,
+        /// The room services.
+        rooms: Vec<Neighbour>,
     },
     /// An administrator wants sessions closed: all of an account, or one.
     Kick {
@@ -287,7 +289,7 @@ pub struct Router {
     pub(crate) workers: u16,
     pub(crate) limits: Limits,
     pub(crate) directory: Arc<Directory>,
-    pub(crate) rooms: FxHashSet<Domain>,
+    pub(crate) places: Places,
     pub(crate) epoch: Epoch,
     pub(crate) now: Instant,
     pub(crate) entropy: Box<dyn Entropy>,
@@ -311,13 +313,15 @@ impl Router {
     /// A router without sessions.
     pub fn new(setting: Setting) -> Self {
         let Setting { me, workers, limits, directory, rooms, epoch, entropy } = setting;
+        let mut places = Places::default();
+        places.set(Place::Rooms, rooms);
         Self {
             me,
             workers,
             ledger: Ledger::new(limits.pending),
             limits,
             directory,
-            rooms: rooms.into_iter().collect(),
+            places,
             now: epoch.instant,
             epoch,
             entropy,
@@ -391,7 +395,7 @@ impl Router {
             Input::Plan { limits, rooms } => {
                 self.ledger.set_limit(limits.pending);
                 self.limits = limits;
-                self.rooms = rooms.into_iter().collect();
+                self.places.set(Place::Rooms, rooms);
             }
             Input::Kick { account, resource } => self.kick(account, resource),
         }

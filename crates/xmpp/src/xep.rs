@@ -14,6 +14,7 @@ mod vcard;
 mod version;
 
 use crate::ns;
+use crate::router::Neighbour;
 use crate::stanza::Condition;
 use crate::xml::Element;
 use std::time::Duration;
@@ -31,21 +32,23 @@ pub(crate) enum Target {
 }
 
 /// What an answer may depend on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Context {
+#[derive(Clone, Debug)]
+pub(crate) struct Context<'a> {
     /// In whose place the server answers.
     pub(crate) target: Target,
     /// The time, since 1970-01-01 00:00 UTC.
     pub(crate) now: Duration,
     /// Whether there are archives.
     pub(crate) archive: bool,
+    /// The services that the domain lists which was asked.
+    pub(crate) below: Vec<&'a Neighbour>,
 }
 
 /// The payload of the answer (`None`: an empty one), or the condition of the error.
 pub(crate) type Answer = Result<Option<Element>, Condition>;
 
 /// Answers the payload of an IQ of type `get`.
-pub(crate) fn get(context: &Context, payload: &Element) -> Answer {
+pub(crate) fn get(context: &Context<'_>, payload: &Element) -> Answer {
     // A stranger must not learn whether an account exists: the answer is that of an account that does not.
     if context.target == (Target::Account { trusted: false }) {
         return Err(Condition::ServiceUnavailable);
@@ -53,7 +56,7 @@ pub(crate) fn get(context: &Context, payload: &Element) -> Answer {
     match (payload.name(), payload.namespace()) {
         ("ping", ns::PING) => ping::answer(),
         ("query", ns::DISCO_INFO) => disco::info(context, payload),
-        ("query", ns::DISCO_ITEMS) => disco::items(payload),
+        ("query", ns::DISCO_ITEMS) => disco::items(context, payload),
         ("query", ns::VERSION) => version::answer(context),
         ("time", ns::TIME) => time::answer(context),
         _ => Err(Condition::ServiceUnavailable),
@@ -61,7 +64,7 @@ pub(crate) fn get(context: &Context, payload: &Element) -> Answer {
 }
 
 /// Answers the payload of an IQ of type `set`.
-pub(crate) fn set(context: &Context, payload: &Element) -> Answer {
+pub(crate) fn set(context: &Context<'_>, payload: &Element) -> Answer {
     match (payload.name(), payload.namespace(), context.target) {
         // RFC 3921 §3: clients of old ask for a session, which binding has opened already.
         ("session", ns::SESSION, Target::Server | Target::Account { trusted: true }) => Ok(None),
@@ -77,7 +80,8 @@ mod tests {
     #[track_caller]
     fn check(target: Target, payload: &str, expected: &str) {
         let payload = Element::parse(payload, ns::CLIENT).unwrap();
-        let context = Context { target, now: Duration::from_secs(1_166_551_115), archive: false };
+        let context =
+            Context { target, now: Duration::from_secs(1_166_551_115), archive: false, below: vec![] };
         let answer = match get(&context, &payload) {
             Ok(Some(payload)) => payload.to_xml(ns::CLIENT),
             Ok(None) => String::new(),
@@ -150,7 +154,7 @@ mod tests {
     #[test]
     fn old_session() {
         let payload = Element::new("session", ns::SESSION);
-        let context = |target| Context { target, now: Duration::ZERO, archive: false };
+        let context = |target| Context { target, now: Duration::ZERO, archive: false, below: vec![] };
         assert_eq!(set(&context(Target::Server), &payload), Ok(None));
         assert_eq!(set(&context(OWN), &payload), Ok(None));
         assert_eq!(set(&context(OTHER), &payload), Err(Condition::ServiceUnavailable));

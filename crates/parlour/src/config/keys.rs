@@ -116,7 +116,7 @@ pub const SECTIONS: &[Section] = &[
             Key {
                 name: "rooms",
                 kind: Kind::Text,
-                comment: "The name of the multi-user chat service; absent is off.",
+                comment: "The name of the domain's rooms; absent: `xmpp.rooms` says it.",
                 absent: Absent::Off,
                 example: "\"conference.falcot.com\"",
             },

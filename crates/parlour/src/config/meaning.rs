@@ -88,7 +88,28 @@ impl<'a> Judge<'a> {
         for (table, domain) in self.file.domains.iter().zip(&mut domains) {
             domain.admins = self.admins(table, &taken);
         }
+        self.rooms(&mut domains, &taken);
         domains
+    }
+
+    /// A domain that does not name its rooms has them below a label, unless that name is somebody's already.
+    fn rooms(&mut self, domains: &mut [DomainPlan], taken: &BTreeMap<Domain, (usize, Domain)>) {
+        let typed = self.file.section("xmpp").text("rooms");
+        let label = typed.map_or("rooms", |typed| typed.value.as_str());
+        if label.is_empty() {
+            return;
+        }
+        for domain in domains.iter_mut().filter(|domain| domain.rooms.is_none()) {
+            match Domain::new(&format!("{label}.{}", domain.name)) {
+                Ok(rooms) => domain.rooms = Some(rooms).filter(|rooms| !taken.contains_key(rooms)),
+                Err(_) => {
+                    let fault = typed.map(|typed| typed.fault(format!("`{label}` is no label of a name")));
+                    let fault =
+                        fault.map(|fault| fault.help("one like `rooms` or `conference`; \"\" is off"));
+                    return self.faults.extend(fault);
+                }
+            }
+        }
     }
 
     fn domain(

@@ -5,7 +5,7 @@ mod sip;
 mod turn;
 
 use parlour::authority::Authority;
-use parlour::config::plan::{Host, Plan};
+use parlour::config::plan::{DomainPlan, Host, Plan};
 use parlour::config::{Refusal, keys, parse, template};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -61,6 +61,20 @@ fn the_least_that_is_needed_and_what_it_means() {
     assert!(plan.network.workers >= 1 && !plan.network.listed && plan.tls.is_none());
     assert_eq!(plan.storage.url, format!("sqlite:{}", plan.data.join("parlour.db").display()));
     assert_eq!(plan.admin.socket, plan.dir.join("data/admin.sock"));
+}
+
+#[test]
+fn rooms_are_below_each_domain_unless_it_names_them() {
+    let rooms = |text: &str| -> Vec<String> {
+        let name = |domain: &DomainPlan| domain.rooms.as_ref().map_or("-".to_owned(), ToString::to_string);
+        plan(text).domains.iter().map(name).collect()
+    };
+    let domains = "[[domains]]\nname = \"a.org\"\n[[domains]]\nname = \"b.org\"\nrooms = \"talk.b.org\"\n";
+    assert_eq!(rooms(domains), ["rooms.a.org", "talk.b.org"]);
+    assert_eq!(rooms(&format!("{domains}[xmpp]\nrooms = \"muc\"\n")), ["muc.a.org", "talk.b.org"]);
+    assert_eq!(rooms(&format!("{domains}[xmpp]\nrooms = \"\"\n")), ["-", "talk.b.org"]);
+    // A name that somebody has stays theirs.
+    assert_eq!(rooms("[[domains]]\nname = \"a.org\"\naliases = [\"rooms.a.org\"]\n"), ["-"]);
 }
 
 #[test]

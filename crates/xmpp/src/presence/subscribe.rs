@@ -88,7 +88,7 @@ impl Router {
         }
         match self.class(to) {
             Class::Elsewhere => Err(Condition::RemoteServerNotFound),
-            Class::Room | Class::Server => Err(Condition::ServiceUnavailable),
+            Class::Rooms(_) | Class::Component | Class::Server => Err(Condition::ServiceUnavailable),
             _ => self.has_room(account, to.bare(), item),
         }
     }

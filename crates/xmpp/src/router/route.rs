@@ -1,5 +1,6 @@
 //! To whom a stanza goes: the classes of addressees, and the way back for what finds nobody.
 
+use super::places::Place;
 use super::{Between, Parcel, Router, Work};
 use crate::jid::{Bare, Jid};
 use crate::presence::subscription;
@@ -15,8 +16,10 @@ pub(crate) enum Class {
     Nobody,
     /// The server itself.
     Server,
-    /// The room service.
-    Room,
+    /// A room, or the room service itself; at home on this worker.
+    Rooms(WorkerId),
+    /// A component.
+    Component,
     /// Another server's business.
     Elsewhere,
 }
@@ -67,18 +70,14 @@ impl Router {
             Bare::User(address) if self.directory.get(address).is_some() => {
                 Class::Account(address.home(self.workers))
             }
-            Bare::User(address) => self.class_of_domain(address.domain(), Class::Nobody),
-            Bare::Domain(domain) => self.class_of_domain(domain.as_str(), Class::Server),
-        }
-    }
-
-    fn class_of_domain(&self, domain: &str, ours: Class) -> Class {
-        if self.directory.domain(domain).is_some() {
-            ours
-        } else if self.rooms.iter().any(|room| room.as_str() == domain) {
-            Class::Room
-        } else {
-            Class::Elsewhere
+            bare => match (self.places.of(bare.domain(), &self.directory), bare) {
+                (Place::House, Bare::User(_)) => Class::Nobody,
+                (Place::House, Bare::Domain(_)) => Class::Server,
+                (Place::Rooms, Bare::User(room)) => Class::Rooms(room.home(self.workers)),
+                (Place::Rooms, Bare::Domain(_)) => Class::Rooms(self.me),
+                (Place::Component, _) => Class::Component,
+                (Place::Elsewhere, _) => Class::Elsewhere,
+            },
         }
     }
 
@@ -106,7 +105,7 @@ impl Router {
             }
             Class::Nobody => self.nobody(parcel),
             Class::Server => self.server(parcel),
-            Class::Room => self.bounce(parcel, Condition::ServiceUnavailable),
+            Class::Rooms(_) | Class::Component => self.bounce(parcel, Condition::ServiceUnavailable),
             Class::Elsewhere => self.bounce(parcel, Condition::RemoteServerNotFound),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{Answer, Context, Target};
 use crate::ns;
+use crate::router::Neighbour;
 use crate::stanza::Condition;
 use crate::xml::Element;
 
@@ -23,7 +24,7 @@ const ACCOUNT: &[&str] =
     &[ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PRIVATE, ns::BLOCKING, ns::CARBONS, ns::PING, ns::VCARD];
 
 /// `disco#info` (§3). There are no nodes.
-pub(super) fn info(context: &Context, query: &Element) -> Answer {
+pub(super) fn info(context: &Context<'_>, query: &Element) -> Answer {
     no_node(query)?;
     let identity = |category, kind| {
         Element::new("identity", ns::DISCO_INFO).attr("category", category).attr("type", kind)
@@ -44,10 +45,14 @@ pub(super) fn info(context: &Context, query: &Element) -> Answer {
     ))
 }
 
-/// `disco#items` (§4). There is nothing below a server or an account yet.
-pub(super) fn items(query: &Element) -> Answer {
+/// `disco#items` (§4): a domain lists its services. There is nothing below an account yet.
+pub(super) fn items(context: &Context<'_>, query: &Element) -> Answer {
     no_node(query)?;
-    Ok(Some(Element::new("query", ns::DISCO_ITEMS)))
+    let item = |service: &&Neighbour| {
+        let item = Element::new("item", ns::DISCO_ITEMS).attr("jid", service.host.as_str());
+        item.attr_opt("name", service.name.as_deref())
+    };
+    Ok(Some(Element::new("query", ns::DISCO_ITEMS).children_from(context.below.iter().map(item))))
 }
 
 fn no_node(query: &Element) -> Result<(), Condition> {

@@ -5,7 +5,7 @@ use crate::ns;
 use crate::stanza::Condition;
 use crate::xml::Element;
 
-pub(super) fn answer(context: &Context) -> Answer {
+pub(super) fn answer(context: &Context<'_>) -> Answer {
     if context.target != Target::Server {
         return Err(Condition::ServiceUnavailable);
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::{Account, Address, ConnectionId, Directory, Domain, Keys, Machine, WorkerId};
-use xmpp::router::{Between, Eviction, Input, Limits, Output, Receipt, Router, Setting};
+use xmpp::router::{Between, Eviction, Input, Limits, Neighbour, Output, Receipt, Router, Setting};
 use xmpp::stanza::Refused;
 use xmpp::xml::{Event, Reader};
 use xmpp::{Condition, Jid, Stanza, ns};
@@ -133,7 +133,11 @@ impl World {
                 workers,
                 limits: self.limits.clone(),
                 directory: Arc::clone(&self.directory),
-                rooms: vec![Domain::new("rooms.verona.example").unwrap()],
+                rooms: vec![Neighbour {
+                    host: Domain::new("rooms.verona.example").unwrap(),
+                    domain: Domain::new("verona.example").unwrap(),
+                    name: None,
+                }],
                 epoch: testkit::epoch(self.now),
                 entropy: Box::new(testkit::Seeded::new(u64::from(me))),
             })

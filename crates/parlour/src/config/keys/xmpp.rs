@@ -29,6 +29,11 @@ pub(super) const SECTION: Section = Section {
             example: "true",
         },
         text("archive-for", "How long it is kept; \"0s\" is for ever.", "\"365d\""),
+        text(
+            "rooms",
+            "The label before each domain at which its rooms are, where the domain itself names no `rooms`; \"\" is off.",
+            "\"rooms\"",
+        ),
         Key {
             name: "limits",
             kind: Kind::Fields(LIMITS),

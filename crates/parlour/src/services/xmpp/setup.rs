@@ -1,9 +1,10 @@
 //! What the plan means for streams and for the router.
 
 use crate::config::Plan;
+use crate::config::plan::DomainPlan;
 use crate::desk::Shared;
-use wire::{Domain, Secret};
-use xmpp::router;
+use wire::Secret;
+use xmpp::router::{self, Neighbour};
 use xmpp::sasl::Mechanism;
 use xmpp::stream::Policy;
 use xmpp::xml;
@@ -50,7 +51,11 @@ pub(super) fn limits(plan: &Plan) -> router::Limits {
     }
 }
 
-/// The domains of room services.
-pub(super) fn rooms(plan: &Plan) -> Vec<Domain> {
-    plan.domains.iter().filter_map(|domain| domain.rooms.clone()).collect()
+/// The room services.
+pub(super) fn rooms(plan: &Plan) -> Vec<Neighbour> {
+    let service = |domain: &DomainPlan| {
+        let host = domain.rooms.clone()?;
+        Some(Neighbour { host, domain: domain.name.clone(), name: Some("Rooms".to_owned()) })
+    };
+    plan.domains.iter().filter_map(service).collect()
 }
