@@ -3,6 +3,7 @@
 pub mod item;
 pub(crate) mod request;
 mod serve;
+pub(crate) mod version;
 
 pub use item::Item;
 
@@ -16,6 +17,7 @@ pub struct Roster {
     /// In order, not hashed: users choose the names, and no choice of theirs may make this slow.
     items: BTreeMap<Bare, Item>,
     octets: usize,
+    version: u64,
 }
 
 /// About how many octets an item takes with its contact's address.
@@ -39,11 +41,19 @@ impl Roster {
         let new = if item.is_empty() { 0 } else { weight(&contact, &item) };
         let old = self.items.get(&contact).map_or(0, |item| weight(&contact, item));
         self.octets = self.octets + new - old;
+        let before = self.items.get(&contact).map_or(0, |item| version::number(&contact, item));
+        let after = version::number(&contact, &item);
+        self.version = self.version.wrapping_sub(before).wrapping_add(after);
         if item.is_empty() {
             self.items.remove(&contact);
         } else {
             self.items.insert(contact, item);
         }
+    }
+
+    /// Its version, as clients know it.
+    pub fn version(&self) -> String {
+        version::name(self.version)
     }
 
     /// About how many octets there would be if a contact had this item.

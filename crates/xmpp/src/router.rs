@@ -27,8 +27,9 @@ pub use places::{Neighbour, Place};
 pub use sessions::SessionInfo;
 pub use suspended::Suspended;
 
-use crate::jid::Jid;
-use crate::stanza::{Condition, Stanza, StanzaError};
+use crate::jid::{Bare, Jid};
+use crate::stanza::{Condition, Draft, Kind, Stanza, StanzaError};
+use crate::xml::Element;
 use account::Accounts;
 use ask::Asks;
 use ledger::{Debt, Ledger};
@@ -278,6 +279,8 @@ pub(crate) enum Work {
     Arrived { parcel: Parcel, debt: Option<Debt> },
     /// A session is gone whose presence was known.
     Gone(Box<Session>),
+    /// A change of what is said of a contact came to nothing.
+    Unchanged { account: Address, contact: Bare },
 }
 
 /// How long to wait before another worker's full queue is tried again.
@@ -350,6 +353,15 @@ impl Router {
     /// Sends a stanza to a session.
     pub(crate) fn deliver(&mut self, connection: ConnectionId, stanza: Stanza) {
         self.output(Output::Deliver { connection, stanza, receipt: None });
+    }
+
+    /// Tells a session something on the server's own accord, which its client confirms.
+    pub(crate) fn push_to(&mut self, connection: ConnectionId, payload: &Element) {
+        let Some(session) = self.sessions.get(&connection) else { return };
+        self.pushes += 1;
+        let id = format!("push-{}", self.pushes);
+        let push = Draft::new(Kind::Iq).to(Some(&session.jid)).id(Some(&id)).type_("set").child(payload);
+        self.deliver(connection, push.build());
     }
 
     /// Puts work at the end of what this input has caused.

@@ -42,6 +42,7 @@ plays! {
     one_go
     presence
     roster
+    roster_versions
     scram_and_bindings
     sessions
     sign_in

@@ -1,5 +1,5 @@
 //! How a client reads and changes its roster (RFC 6121 §2.1, §2.3, §2.5): the IQ's payload in both directions.
-//! Roster versions (§2.6) are not here.
+//! Roster versions (§2.6) are in `version`.
 
 use super::{Item, Roster};
 use crate::jid::{Bare, Jid};

@@ -37,6 +37,7 @@ impl Router {
                 (account, arrived_needs_state(parcel, seated))
             }
             Work::Gone(session) => (session.jid.address().cloned(), session.presence.is_some()),
+            Work::Unchanged { account, .. } => (Some(account.clone()), true),
         }
     }
 
@@ -66,6 +67,7 @@ impl Router {
             }
             Work::Arrived { parcel, debt } => self.through(debt, |router| router.perform_arrived(parcel)),
             Work::Gone(session) => self.leave(&session),
+            Work::Unchanged { account, contact } => self.push_truth(&account, &contact),
         }
     }
 
@@ -166,7 +168,7 @@ impl Router {
                 self.through(debt, |router| router.answer_error(connection, &stanza, condition));
             }
             Work::Arrived { parcel, debt } => self.through(debt, |router| router.bounce(parcel, condition)),
-            Work::Gone(_) => {}
+            Work::Gone(_) | Work::Unchanged { .. } => {}
         }
     }
 

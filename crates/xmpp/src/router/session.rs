@@ -104,6 +104,8 @@ pub(crate) struct Session {
     pub(crate) presence: Option<Stanza>,
     /// Whether it asked for the roster and so hears of its changes (RFC 6121 §2.1.6).
     pub(crate) interested: bool,
+    /// Whether it knows versions of the roster (RFC 6121 §2.6).
+    pub(crate) versions: bool,
     /// Whether its client acknowledges what it is given, so that nothing of that is lost (XEP-0198).
     pub(crate) acknowledges: bool,
     /// Whom it sent directed presence and must tell when it goes (RFC 6121 §4.6.3).
@@ -124,6 +126,7 @@ impl Session {
             since,
             presence: None,
             interested: false,
+            versions: false,
             acknowledges: false,
             directed: BTreeSet::new(),
             held: VecDeque::new(),

@@ -98,7 +98,8 @@ impl Router {
     /// Lets work wait until the roster is at hand, which is asked for.
     pub(super) fn wait(&mut self, address: &Address, work: Work) {
         let account = self.accounts.entry(address);
-        let full = account.waiting.len() >= self.limits.waiting && !matches!(work, Work::Gone(_));
+        let full = account.waiting.len() >= self.limits.waiting
+            && !matches!(work, Work::Gone(_) | Work::Unchanged { .. });
         let unread = matches!(account.contacts, Contacts::Unread);
         if full {
             return self.refuse(work, Condition::ResourceConstraint);
@@ -241,7 +242,7 @@ impl Router {
         }
         self.through(debt, |router| match outcome {
             Ok(_) => effects.into_iter().for_each(|effect| router.effect(&account, effect)),
-            Err(fault) => router.unchanged(&account, asked, fault),
+            Err(fault) => router.unchanged(&account, contact, asked, fault),
         });
         self.accounts.rest(&account, self.limits.cached);
     }
@@ -256,12 +257,13 @@ impl Router {
     }
 
     /// A change came to nothing: what the store has is what holds.
-    fn unchanged(&mut self, account: &Address, asked: Asked, fault: Fault) {
+    fn unchanged(&mut self, account: &Address, contact: Bare, asked: Asked, fault: Fault) {
         self.forget_state(account);
         match asked {
             Asked::Session(connection, stanza) => self.answer_error(connection, &stanza, condition(fault)),
             Asked::Contact(parcel) => self.bounce(parcel, condition(fault)),
         }
+        self.later(Work::Unchanged { account: account.clone(), contact });
     }
 
     pub(crate) fn effect(&mut self, account: &Address, effect: Effect) {

@@ -18,6 +18,8 @@ pub struct Suspended {
     pub presence: Option<Stanza>,
     /// Whether it hears of changes of the roster.
     pub interested: bool,
+    /// Whether it knows versions of the roster.
+    pub versions: bool,
     /// Whether it wants copies of what others say and hear (XEP-0280).
     pub carbons: bool,
     /// Whether it hears of changes of the list of whom the account blocks (XEP-0191).
@@ -38,6 +40,7 @@ impl Router {
             jid: session.jid.clone(),
             presence: session.presence.clone(),
             interested: session.interested,
+            versions: session.versions,
             carbons: seat.carbons,
             blocklist: seat.blocklist,
             directed: session.directed.iter().cloned().collect(),
@@ -68,6 +71,7 @@ impl Router {
         let mut session = Session::new(connection, suspended.jid, self.now);
         session.presence = suspended.presence;
         session.interested = suspended.interested;
+        session.versions = suspended.versions;
         session.acknowledges = true;
         session.directed = suspended.directed.into_iter().collect();
         self.sessions.insert(connection, session);

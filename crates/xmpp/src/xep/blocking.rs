@@ -7,7 +7,7 @@ use crate::ns;
 use crate::router::Router;
 use crate::router::stored::Effect;
 use crate::settings::Settings;
-use crate::stanza::{Condition, Draft, Kind, Stanza};
+use crate::stanza::{Condition, Stanza};
 use crate::xml::Element;
 use std::collections::BTreeSet;
 use wire::{Address, ConnectionId};
@@ -121,11 +121,7 @@ impl Router {
         let told: Vec<ConnectionId> =
             seats.iter().filter(|seat| seat.blocklist).map(|seat| seat.connection).collect();
         for connection in told {
-            let Some(session) = self.sessions.get(&connection) else { continue };
-            self.pushes += 1;
-            let id = format!("push-{}", self.pushes);
-            let push = Draft::new(Kind::Iq).to(Some(&session.jid)).id(Some(&id)).type_("set").child(change);
-            self.deliver(connection, push.build());
+            self.push_to(connection, change);
         }
     }
 }

@@ -56,6 +56,7 @@ plays! {
     offline
     presence
     roster
+    roster_versions
     sessions
     subscriptions
 }

@@ -9,6 +9,9 @@ use xmpp::sasl::Mechanism;
 use xmpp::stream::Policy;
 use xmpp::xml;
 
+/// What sessions may use on their streams beside what the streams themselves offer: roster versions (RFC 6121 §2.6).
+const FEATURES: &str = "<ver xmlns='urn:xmpp:features:rosterver'/>";
+
 /// What the house allows on its streams.
 pub(super) fn policy(shared: &Shared) -> Policy {
     let limits = &shared.plan.xmpp.limits;
@@ -31,7 +34,7 @@ pub(super) fn policy(shared: &Shared) -> Policy {
         idle: limits.idle,
         pong: limits.pong,
         resume: limits.resume,
-        features: String::new(),
+        features: FEATURES.to_owned(),
         secret: Secret::new(shared.key("xmpp salts of accounts that do not exist")),
     }
 }
