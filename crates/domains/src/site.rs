@@ -10,23 +10,37 @@ pub struct Site {
     pub name: Domain,
     /// Further names of the same accounts.
     pub aliases: Vec<Domain>,
-    /// The name of the chat rooms. `None`: no rooms.
-    pub rooms: Option<Domain>,
+    /// XMPP services under names of their own: rooms, components. Other servers look for them; clients do not.
+    pub components: Vec<Domain>,
     /// Where STUN and TURN are reached.
     pub turn: Host,
-    /// Where SIP is reached.
+    /// Where SIP is reached. `web` is WebSockets inside TLS.
     pub sip: Host,
-    /// Where XMPP is reached. `tcp` is STARTTLS, `tls` is TLS at once; `udp` stays empty.
+    /// Where clients reach XMPP. `tcp` is STARTTLS, `tls` is TLS at once; `udp` stays empty.
     pub xmpp: Host,
+    /// Where other servers reach XMPP, in the same way. Its addresses are those of `xmpp`, if it has the same name.
+    pub federation: Host,
+    /// What clients find pinned to every port that speaks TLS, where they ask for that: SHA-256 of the public key.
+    pub key: Option<[u8; 32]>,
+    /// The authorities that may issue certificates for the domain; none: whichever.
+    pub issuers: Vec<String>,
+    /// How long others may remember a record, in seconds.
+    pub ttl: u32,
 }
 
 /// Where a service is reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
+    /// By which name, in full: `turn.falcot.com`.
+    pub name: String,
     /// At which addresses, as the world sees them.
     pub addresses: Vec<IpAddr>,
     /// At which ports; none is "off".
     pub ports: Ports,
+    /// The priority of the first of several ports of one transport; the others follow.
+    pub priority: u16,
+    /// The weight of each.
+    pub weight: u16,
 }
 
 /// The ports of a service by transport, the preferred first.
@@ -40,25 +54,25 @@ pub struct Ports {
     pub tls: Vec<u16>,
     /// DTLS.
     pub dtls: Vec<u16>,
+    /// HTTP inside TLS.
+    pub web: Vec<u16>,
 }
 
 impl Host {
     /// Whether anything is offered.
     pub fn is_on(&self) -> bool {
-        let Ports { udp, tcp, tls, dtls } = &self.ports;
-        !(udp.is_empty() && tcp.is_empty() && tls.is_empty() && dtls.is_empty())
+        let Ports { udp, tcp, tls, dtls, web } = &self.ports;
+        [udp, tcp, tls, dtls, web].iter().any(|ports| !ports.is_empty())
     }
 }
 
-impl Site {
-    /// The services by the label of their host name: `turn` is reached at `turn.falcot.com`.
-    pub fn hosts(&self) -> [(&'static str, &Host); 3] {
-        [("turn", &self.turn), ("sip", &self.sip), ("xmpp", &self.xmpp)]
-    }
+/// The services whose host names begin with these unless it is said.
+pub const LABELS: [&str; 3] = ["turn", "sip", "xmpp"];
 
-    /// The host name of a service: `turn.falcot.com`.
-    pub fn host_name(&self, label: &str) -> String {
-        format!("{label}.{}", self.name)
+impl Site {
+    /// The services with what they are called.
+    pub fn hosts(&self) -> [(&'static str, &Host); 4] {
+        [("turn", &self.turn), ("sip", &self.sip), ("xmpp", &self.xmpp), ("federation", &self.federation)]
     }
 
     /// The main name and its aliases: what stands behind the `@` of addresses.
@@ -69,16 +83,20 @@ impl Site {
     /// Every name that the domain's certificate needs (RFC 6125: clients compare what the user typed, and the host
     /// name where they followed no secure pointer).
     pub fn certificate_names(&self) -> Vec<String> {
-        certificate_names(&self.name, &self.aliases, self.rooms.as_ref())
+        let typed = self.account_domains().chain(&self.components).map(Domain::to_string);
+        unique(typed.chain(self.hosts().into_iter().map(|(_, host)| host.name.clone())))
     }
 }
 
 /// [`Site::certificate_names`] of a domain that does not offer anything yet.
-pub fn certificate_names(name: &Domain, aliases: &[Domain], rooms: Option<&Domain>) -> Vec<String> {
-    let typed = std::iter::once(name).chain(aliases).chain(rooms).map(Domain::to_string);
-    let hosts = ["turn", "sip", "xmpp"].map(|label| format!("{label}.{name}"));
+pub fn certificate_names(name: &Domain, aliases: &[Domain], components: &[Domain]) -> Vec<String> {
+    let typed = std::iter::once(name).chain(aliases).chain(components).map(Domain::to_string);
+    unique(typed.chain(LABELS.iter().map(|label| format!("{label}.{name}"))))
+}
+
+fn unique(all: impl Iterator<Item = String>) -> Vec<String> {
     let mut names: Vec<String> = vec![];
-    for name in typed.chain(hosts) {
+    for name in all.filter(|name| !name.is_empty()) {
         if !names.contains(&name) {
             names.push(name);
         }

@@ -3,6 +3,7 @@
 use crate::record::{Data, NameTooLong, Record};
 use crate::site::{Host, Site};
 use std::fmt::Write;
+use std::net::IpAddr;
 use wire::Domain;
 
 /// The records of one zone, its own first.
@@ -12,115 +13,185 @@ pub struct Zone {
     pub apex: Domain,
     /// Its records; SOA and NS are not among them.
     pub records: Vec<Record>,
+    /// How long others may remember them, in seconds.
+    pub ttl: u32,
 }
 
 /// Who serves a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
-    /// The name servers; empty = `ns.` in the zone, at the addresses of the SIP host.
+    /// The name servers; empty = `ns.` in the zone, at the addresses of a service.
     pub servers: Vec<Domain>,
     /// The version of the zone.
     pub serial: u32,
 }
 
-/// The zones that a domain needs records in: its own, and one for each alias or rooms name that does not lie below it.
+/// The zones that a domain needs records in: its own, and one for each alias or component that does not lie below it.
 pub fn zones(site: &Site) -> Vec<Zone> {
-    let mut zones = vec![Zone { apex: site.name.clone(), records: hosts(site) }];
+    let mut zones = vec![];
     for name in site.account_domains() {
-        zone_of(&mut zones, name).extend(services(site, name));
+        zone_of(site, &mut zones, name);
     }
-    if let Some(rooms) = &site.rooms {
-        zone_of(&mut zones, rooms).extend(servers_off(rooms));
+    hosts(site, &mut zones);
+    for name in site.account_domains() {
+        zone_of(site, &mut zones, name).extend(services(site, name));
+    }
+    for name in &site.components {
+        zone_of(site, &mut zones, name).extend(servers(site, name));
+    }
+    for zone in &mut zones {
+        let issuers = site.issuers.iter().map(|issuer| Data::Caa(issuer.clone()));
+        zone.records.extend(issuers.map(|data| Record { owner: zone.apex.to_string(), data }));
     }
     zones
 }
 
 /// Where the records of `name` go.
-fn zone_of<'a>(zones: &'a mut Vec<Zone>, name: &Domain) -> &'a mut Vec<Record> {
-    let lies_in = |apex: &Domain| {
-        let before = name.as_str().strip_suffix(apex.as_str());
-        before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
-    };
-    let place = zones.iter().position(|zone| lies_in(&zone.apex)).unwrap_or_else(|| {
-        zones.push(Zone { apex: name.clone(), records: vec![] });
+fn zone_of<'a>(site: &Site, zones: &'a mut Vec<Zone>, name: &Domain) -> &'a mut Vec<Record> {
+    let place = zones.iter().position(|zone| lies_in(name.as_str(), &zone.apex)).unwrap_or_else(|| {
+        zones.push(Zone { apex: name.clone(), records: vec![], ttl: site.ttl });
         zones.len() - 1
     });
     &mut zones[place].records
 }
 
-/// The addresses of the host names.
-fn hosts(site: &Site) -> Vec<Record> {
-    let on = site.hosts().into_iter().filter(|(_, host)| host.is_on());
-    let addresses = on.flat_map(|(label, host)| {
-        let owner = site.host_name(label);
-        host.addresses.iter().map(move |a| Record { owner: owner.clone(), data: Data::Address(*a) })
-    });
-    addresses.collect()
+/// Whether a name is `apex`, or lies below it.
+pub fn lies_in(name: &str, apex: &Domain) -> bool {
+    let before = name.strip_suffix(apex.as_str());
+    before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+}
+
+/// Addresses of the host names, the web servers there and the keys that they show; of those names alone that lie in
+/// the domain. Others are somebody else's business, or another domain's.
+fn hosts(site: &Site, zones: &mut [Zone]) {
+    let mut done: Vec<&str> = vec![];
+    for (service, host) in site.hosts().into_iter().filter(|(_, host)| host.is_on()) {
+        let Some(zone) = zones.iter_mut().find(|zone| lies_in(&host.name, &zone.apex)) else { continue };
+        let own = |data| Record { owner: host.name.clone(), data };
+        if !done.contains(&host.name.as_str()) {
+            done.push(&host.name);
+            zone.records.extend(addresses_of(site, &host.name).into_iter().map(|a| own(Data::Address(a))));
+        }
+        for record in web(host).into_iter().chain(keys(site, service, host)) {
+            if !zone.records.contains(&record) {
+                zone.records.push(record);
+            }
+        }
+    }
+}
+
+/// Those of all services under this name.
+fn addresses_of(site: &Site, name: &str) -> Vec<IpAddr> {
+    let mut all = vec![];
+    for (_, host) in site.hosts().into_iter().filter(|(_, host)| host.is_on() && host.name == name) {
+        for address in &host.addresses {
+            if !all.contains(address) {
+                all.push(*address);
+            }
+        }
+    }
+    all.sort_by_key(IpAddr::is_ipv6);
+    all
+}
+
+/// What tells browsers that there is nothing but TLS at a port (RFC 9460 §2.3, §9).
+fn web(host: &Host) -> Vec<Record> {
+    let record = |port: &u16| {
+        let owner = if *port == 443 { host.name.clone() } else { format!("_{port}._https.{}", host.name) };
+        Record { owner, data: Data::Https(host.name.clone()) }
+    };
+    if host.addresses.is_empty() { vec![] } else { host.ports.web.iter().map(record).collect() }
+}
+
+/// The key that each port shows (RFC 7671, RFC 7673 §3).
+fn keys(site: &Site, service: &str, host: &Host) -> Vec<Record> {
+    let Some(key) = site.key.filter(|_| !host.addresses.is_empty()) else { return vec![] };
+    let ports = &host.ports;
+    // XMPP's plain ports speak TLS after STARTTLS.
+    let plain = if matches!(service, "xmpp" | "federation") { &ports.tcp[..] } else { &[] };
+    let streams = plain.iter().chain(&ports.tls).chain(&ports.web).map(|port| ("tcp", port));
+    let all = streams.chain(ports.dtls.iter().map(|port| ("udp", port)));
+    all.map(|(protocol, port)| Record {
+        owner: format!("_{port}._{protocol}.{}", host.name),
+        data: Data::Tlsa(key),
+    })
+    .collect()
 }
 
 /// The pointers of one name behind the `@`.
 fn services(site: &Site, name: &Domain) -> Vec<Record> {
     let Site { turn, sip, xmpp, .. } = site;
+    let rows: [(&str, &str, &Host, &[u16]); 13] = [
+        // RFC 8489 §8, RFC 8656 §4; over DTLS RFC 7350 §3 …
+        ("stun", "udp", turn, &turn.ports.udp),
+        ("stun", "tcp", turn, &turn.ports.tcp),
+        ("stuns", "tcp", turn, &turn.ports.tls),
+        ("stuns", "udp", turn, &turn.ports.dtls),
+        ("turn", "udp", turn, &turn.ports.udp),
+        ("turn", "tcp", turn, &turn.ports.tcp),
+        ("turns", "tcp", turn, &turn.ports.tls),
+        ("turns", "udp", turn, &turn.ports.dtls),
+        // RFC 3263 §4 …
+        ("sip", "udp", sip, &sip.ports.udp),
+        ("sip", "tcp", sip, &sip.ports.tcp),
+        ("sips", "tcp", sip, &sip.ports.tls),
+        // RFC 6120 §3.2.1, XEP-0368.
+        ("xmpp-client", "tcp", xmpp, &xmpp.ports.tcp),
+        ("xmpps-client", "tcp", xmpp, &xmpp.ports.tls),
+    ];
     let mut records = pointers(site, name);
-    let mut add = |service: &str, protocol: &str, label: &str, host: &Host, ports: &[u16]| {
-        let owner = format!("_{service}._{protocol}.{name}");
-        records.extend(srv(&owner, &site.host_name(label), host, ports));
-    };
-    // RFC 8489 §8, RFC 8656 §4; over DTLS RFC 7350 §3 …
-    add("stun", "udp", "turn", turn, &turn.ports.udp);
-    add("stun", "tcp", "turn", turn, &turn.ports.tcp);
-    add("stuns", "tcp", "turn", turn, &turn.ports.tls);
-    add("stuns", "udp", "turn", turn, &turn.ports.dtls);
-    add("turn", "udp", "turn", turn, &turn.ports.udp);
-    add("turn", "tcp", "turn", turn, &turn.ports.tcp);
-    add("turns", "tcp", "turn", turn, &turn.ports.tls);
-    add("turns", "udp", "turn", turn, &turn.ports.dtls);
-    // RFC 3263 §4 …
-    add("sip", "udp", "sip", sip, &sip.ports.udp);
-    add("sip", "tcp", "sip", sip, &sip.ports.tcp);
-    add("sips", "tcp", "sip", sip, &sip.ports.tls);
-    // RFC 6120 §3.2.1, XEP-0368.
-    add("xmpp-client", "tcp", "xmpp", xmpp, &xmpp.ports.tcp);
-    add("xmpps-client", "tcp", "xmpp", xmpp, &xmpp.ports.tls);
-    records.extend(servers_off(name));
+    for (service, protocol, host, ports) in rows {
+        records.extend(srv(&format!("_{service}._{protocol}.{name}"), host, ports));
+    }
+    records.extend(servers(site, name));
+    records
+}
+
+/// Where other servers find XMPP (RFC 6120 §3.2.1, XEP-0368).
+fn servers(site: &Site, name: &Domain) -> Vec<Record> {
+    let host = &site.federation;
+    let mut records = srv(&format!("_xmpp-server._tcp.{name}"), host, &host.ports.tcp);
+    records.extend(srv(&format!("_xmpps-server._tcp.{name}"), host, &host.ports.tls));
     records
 }
 
 /// One record for each port, or the one that says "not offered" (RFC 2782).
-fn srv(owner: &str, target: &str, host: &Host, ports: &[u16]) -> Vec<Record> {
-    let record =
-        |priority, port, target| Record { owner: owner.into(), data: Data::Srv { priority, port, target } };
+fn srv(owner: &str, host: &Host, ports: &[u16]) -> Vec<Record> {
+    let record = |data| Record { owner: owner.into(), data };
     if ports.is_empty() || host.addresses.is_empty() {
-        return vec![record(0, 0, None)];
+        return vec![record(Data::Srv { priority: 0, weight: 0, port: 0, target: None })];
     }
-    (0..).zip(ports).map(|(priority, port)| record(priority, *port, Some(target.to_owned()))).collect()
-}
-
-/// XMPP between servers is not offered yet.
-fn servers_off(name: &Domain) -> Vec<Record> {
-    let off = |service: &str| Record {
-        owner: format!("_{service}._tcp.{name}"),
-        data: Data::Srv { priority: 0, port: 0, target: None },
+    let one = |(n, port): (u16, &u16)| Data::Srv {
+        priority: host.priority.saturating_add(n),
+        weight: host.weight,
+        port: *port,
+        target: Some(host.name.clone()),
     };
-    vec![off("xmpp-server"), off("xmpps-server")]
+    (0..).zip(ports).map(one).map(record).collect()
 }
 
-/// NAPTR for what is offered, TLS first: SIP (RFC 3263 §4.1), TURN (RFC 5928 §3, RFC 7350).
+/// NAPTR for what is offered: SIP, where a lower order rules out a higher one, TLS first (RFC 3263 §4.1); TURN, where
+/// all of one order are tried by preference (RFC 5928 §3, RFC 7350).
 fn pointers(site: &Site, name: &Domain) -> Vec<Record> {
-    let (turn, sip) = (&site.turn.ports, &site.sip.ports);
+    let (turn, sip) = (&site.turn, &site.sip);
     let rows = [
-        (10, "SIPS+D2T", "_sips._tcp", &sip.tls),
-        (20, "SIP+D2T", "_sip._tcp", &sip.tcp),
-        (30, "SIP+D2U", "_sip._udp", &sip.udp),
-        (100, "RELAY:turn.udp", "_turn._udp", &turn.udp),
-        (110, "RELAY:turn.tls", "_turns._tcp", &turn.tls),
-        (115, "RELAY:turn.dtls", "_turns._udp", &turn.dtls),
-        (120, "RELAY:turn.tcp", "_turn._tcp", &turn.tcp),
+        (10, 0, "SIPS+D2T", "_sips._tcp", sip, &sip.ports.tls),
+        (20, 0, "SIP+D2T", "_sip._tcp", sip, &sip.ports.tcp),
+        (30, 0, "SIP+D2U", "_sip._udp", sip, &sip.ports.udp),
+        (10, 0, "RELAY:turn.udp", "_turn._udp", turn, &turn.ports.udp),
+        (10, 10, "RELAY:turn.dtls", "_turns._udp", turn, &turn.ports.dtls),
+        (10, 20, "RELAY:turn.tls", "_turns._tcp", turn, &turn.ports.tls),
+        (10, 30, "RELAY:turn.tcp", "_turn._tcp", turn, &turn.ports.tcp),
     ];
-    let on = rows.into_iter().filter(|(.., ports)| !ports.is_empty());
-    on.map(|(order, service, label, _)| Record {
+    let on = rows.into_iter().filter(|(.., host, ports)| !ports.is_empty() && !host.addresses.is_empty());
+    on.map(|(order, preference, service, label, ..)| Record {
         owner: name.to_string(),
-        data: Data::Naptr { order, service, replacement: format!("{label}.{name}") },
+        data: Data::Naptr {
+            order,
+            preference,
+            service: service.into(),
+            replacement: format!("{label}.{name}"),
+        },
     })
     .collect()
 }
@@ -128,14 +199,14 @@ fn pointers(site: &Site, name: &Domain) -> Vec<Record> {
 impl Zone {
     /// The lines alone, to be pasted into a zone that somebody keeps already.
     pub fn fragment(&self) -> Result<String, NameTooLong> {
-        lines(&self.records)
+        lines(&self.records, self.ttl)
     }
 
     /// A whole zone file, with SOA and NS.
     pub fn text(&self, site: &Site, authority: &Authority) -> Result<String, NameTooLong> {
         let mut records = self.authority(site, authority);
         records.extend(self.records.iter().cloned());
-        lines(&records)
+        lines(&records, self.ttl)
     }
 
     fn authority(&self, site: &Site, authority: &Authority) -> Vec<Record> {
@@ -145,21 +216,27 @@ impl Zone {
             [] => vec![own.clone()],
             servers => servers.iter().map(Domain::to_string).collect(),
         };
-        let mut data = vec![Data::Soa { server: servers[0].clone(), serial: authority.serial }];
+        let soa = Data::Soa {
+            server: servers[0].clone(),
+            contact: format!("hostmaster.{apex}"),
+            serial: authority.serial,
+        };
+        let mut data = vec![soa];
         data.extend(servers.into_iter().map(Data::Ns));
         let mut records: Vec<_> = data.into_iter().map(|data| Record { owner: apex.clone(), data }).collect();
         if authority.servers.is_empty() {
-            let addresses = site.sip.addresses.iter();
-            records.extend(addresses.map(|a| Record { owner: own.clone(), data: Data::Address(*a) }));
+            let somewhere = site.hosts().into_iter().find(|(_, host)| !host.addresses.is_empty());
+            let addresses = somewhere.map_or(&[][..], |(_, host)| &host.addresses);
+            records.extend(addresses.iter().map(|a| Record { owner: own.clone(), data: Data::Address(*a) }));
         }
         records
     }
 }
 
-fn lines(records: &[Record]) -> Result<String, NameTooLong> {
+fn lines(records: &[Record], ttl: u32) -> Result<String, NameTooLong> {
     let mut text = String::new();
     for record in records {
-        writeln!(text, "{}", record.to_line()?).expect("writing to a String does not fail");
+        writeln!(text, "{}", record.to_line(ttl)?).expect("writing to a String does not fail");
     }
     Ok(text)
 }

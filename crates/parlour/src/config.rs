@@ -3,6 +3,7 @@
 //! Only `meaning` declares a configuration valid, and nothing binds, opens or starts before it did.
 
 mod bans;
+mod dns;
 pub mod fault;
 pub mod file;
 pub mod host;

@@ -9,6 +9,7 @@ pub mod back_office;
 pub mod cli;
 pub mod config;
 pub mod desk;
+pub mod dns;
 pub mod doorman;
 pub mod front;
 pub mod listen;

@@ -401,30 +401,6 @@ fn a_database_is_made_where_there_is_none_but_not_a_folder() {
 }
 
 #[test]
-fn the_zone_is_one_that_bind_loads() {
-    let house = House::new();
-    let zone = house.run(&["dns", "zone"], "").done();
-    house.write("zone", &zone);
-    let checked = Command::new("named-checkzone")
-        .args(["-S", "fail", "falcot.com"])
-        .arg(house.path("zone"))
-        .output()
-        .expect("named-checkzone is installed (cargo xtask test does; Debian: bind9-utils)");
-    assert!(checked.status.success(), "{}\n{zone}", String::from_utf8_lossy(&checked.stdout));
-    assert!(zone.contains("_sip._udp.falcot.com. 3600 IN SRV 0 0 5060 sip.falcot.com."), "{zone}");
-    let records = house.run(&["dns", "zone", "falcot.com", "--records"], "").done();
-    assert!(!records.contains(" SOA ") && !records.contains(" NS "), "{records}");
-    let other = house.run(&["dns", "zone", "--name-server", "ns1.example.net"], "").done();
-    assert!(
-        other.contains("falcot.com. 3600 IN NS ns1.example.net.") && !other.contains("ns.falcot.com"),
-        "{other}"
-    );
-    assert!(house.json(&["dns", "zone"], "")["text"].as_str().is_some_and(|text| text.contains(" SOA ")));
-    house.run(&["dns", "zone", "example.org"], "").refused(2, "example.org is not a domain of this house");
-    house.run(&["dns", "zone", "--name-server", "a b"], "").refused(2, "`a b` is not a name server's name");
-}
-
-#[test]
 fn completions_and_man_pages_name_every_command() {
     let dir = tempfile::tempdir().expect("a folder");
     for shell in ["bash", "zsh", "fish"] {

@@ -11,6 +11,7 @@ pub mod network;
 pub mod process;
 pub mod simulation;
 pub mod spaces;
+pub mod zone;
 
 pub use entropy::Seeded;
 pub use house::House;

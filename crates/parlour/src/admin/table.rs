@@ -12,6 +12,7 @@ use super::answers::{
 use super::command::{Argument, Caller, Command, Kind, Returned, Run};
 use super::{bans, house, sip, turn, users, xmpp};
 use crate::cli::{init, pages, relay_test, start};
+use crate::dns;
 
 /// The first words of commands with two, and what they have in common.
 pub const GROUPS: &[(&str, &str)] = &[
@@ -91,7 +92,7 @@ const LOOK: Command = Command {
     reads: true,
     hidden: false,
     returns: Returned::of::<Text>(),
-    run: Run::Plan(house::dns_zone),
+    run: Run::Plan(dns::zone),
 };
 
 /// Every command, in the order of the help.
@@ -532,7 +533,8 @@ pub const COMMANDS: &[Command] = &[
     Command {
         path: &["dns", "zone"],
         summary: "Print the zone text for the domains",
-        details: "Addresses, SRV and NAPTR records for what is offered, and SRV records that deny what is not.",
+        details: "Addresses, SRV, NAPTR and HTTPS records for what is offered, SRV records that deny what is not, and where `[dns]` says \
+                  so TLSA and CAA records.",
         arguments: &[
             Argument {
                 name: "domain",
@@ -558,7 +560,7 @@ pub const COMMANDS: &[Command] = &[
         ],
         caller: Caller::DomainAdministrator,
         returns: Returned::of::<Text>(),
-        run: Run::Plan(house::dns_zone),
+        run: Run::Plan(dns::zone),
         ..LOOK
     },
     Command {

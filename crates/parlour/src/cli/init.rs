@@ -105,8 +105,8 @@ impl House {
     }
 
     fn names(&self) -> Vec<String> {
-        let aliases = [self.alias.clone()];
-        let mut names = domains::site::certificate_names(&self.domain, &aliases, Some(&self.rooms));
+        let (aliases, rooms) = ([self.alias.clone()], [self.rooms.clone()]);
+        let mut names = domains::site::certificate_names(&self.domain, &aliases, &rooms);
         names.extend((self.domain.as_str() != "localhost").then(|| "localhost".to_owned()));
         names
     }

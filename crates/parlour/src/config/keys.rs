@@ -2,6 +2,7 @@
 //! refusal of anything else, and the administrator's page on configuration.
 
 mod bans;
+mod dns;
 mod media;
 mod sip;
 mod turn;
@@ -239,6 +240,7 @@ pub const SECTIONS: &[Section] = &[
     },
     media::SECTION,
     xmpp::SECTION,
+    dns::SECTION,
     Section {
         name: "admin",
         many: false,

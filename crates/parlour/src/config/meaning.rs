@@ -29,6 +29,7 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
     let wanted = [&turn.tls, &turn.dtls, &sip.tls, &sip.wss, &xmpp.client, &xmpp.client_tls];
     let tls = judge.tls(&domains, wanted.iter().any(|listeners| !listeners.is_empty()));
     let roots = judge.roots();
+    let dns = judge.dns();
     judge.warn_about_wildcards(&domains, &sip, tls.as_ref());
     let Judge { faults, warnings, .. } = judge;
     if !faults.is_empty() {
@@ -49,6 +50,7 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
         sip,
         media,
         xmpp,
+        dns,
         admin,
         warnings,
     })

@@ -3,6 +3,7 @@
 //! A `Plan` is made by [`super::load`] alone. Where an `Option` stands here, `None` means "off", never "default".
 
 mod bans;
+mod dns;
 pub mod limits;
 mod media;
 mod turn;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use wire::{Address, Domain, Secret, Transport};
 
 pub use bans::BansPlan;
+pub use dns::{DnsPlan, HostName, HostPlan};
 pub use limits::{AdminLimits, MediaLimits, NetworkLimits, SipLimits, TurnLimits, XmppLimits};
 pub use media::MediaPlan;
 pub use turn::{OauthKey, TurnBandwidth, TurnPlan, TurnQuota};
@@ -46,6 +48,8 @@ pub struct Plan {
     pub media: MediaPlan,
     /// XMPP.
     pub xmpp: XmppPlan,
+    /// What the DNS is to say.
+    pub dns: DnsPlan,
     /// The administrator's door.
     pub admin: AdminPlan,
     /// What is valid but deserves a look; `check` and `serve` say it.

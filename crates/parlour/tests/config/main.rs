@@ -1,5 +1,6 @@
 //! Configurations and what is said of them: each fault with its line, column, key and the nearest right spelling.
 
+mod dns;
 mod media;
 mod sip;
 mod turn;

@@ -1,0 +1,56 @@
+//! The table `dns`.
+
+use super::{Absent, Key, Kind, Section, number, text};
+
+pub(super) const SECTION: Section = Section {
+    name: "dns",
+    many: false,
+    comment: "What `parlour dns` writes into, looks for in and puts into the DNS.",
+    keys: &[
+        service("turn", "Where STUN and TURN are reached.", TURN, "{ host = \"turn\" }"),
+        service("sip", "Where SIP is reached.", SIP, "{ host = \"sip\" }"),
+        service("xmpp", "Where XMPP is reached.", XMPP, "{ host = \"xmpp\" }"),
+        text("ttl", "How long others may remember our records.", "\"1h\""),
+        Key {
+            name: "caa",
+            kind: Kind::Texts,
+            comment: "The authorities that may issue certificates for the domains (CAA, RFC 8659), as they call themselves\n\
+                      there, with their parameters; none listed: no such record.",
+            absent: Absent::Same("[]"),
+            example: "[]",
+        },
+        Key {
+            name: "tlsa",
+            kind: Kind::Flag,
+            comment: "Whether the key of the certificate is published for each port with TLS (TLSA 3 1 1, RFC 7671). It helps\n\
+                      only where the zone is signed (DNSSEC), and harms where records lag behind a new key.",
+            absent: Absent::Same("false"),
+            example: "false",
+        },
+    ],
+};
+
+const fn service(
+    name: &'static str,
+    comment: &'static str,
+    keys: &'static [Key],
+    example: &'static str,
+) -> Key {
+    Key { name, kind: Kind::Fields(keys), comment, absent: Absent::Same("{}"), example }
+}
+
+const TURN: &[Key] = &[host("\"turn\""), PRIORITY, WEIGHT];
+const SIP: &[Key] = &[host("\"sip\""), PRIORITY, WEIGHT];
+const XMPP: &[Key] = &[host("\"xmpp\""), PRIORITY, WEIGHT];
+
+const fn host(usual: &'static str) -> Key {
+    text(
+        "host",
+        "The name in front of each domain; one with a dot is whole, and the same for every domain.",
+        usual,
+    )
+}
+
+const PRIORITY: Key =
+    number("priority", "The priority of the first port in SRV records; further ones follow it.", "0");
+const WEIGHT: Key = number("weight", "The weight of each in SRV records.", "0");

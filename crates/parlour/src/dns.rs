@@ -1,0 +1,81 @@
+//! What the DNS must say about the domains of a plan, and `parlour dns zone`, which prints it.
+
+pub mod site;
+
+use crate::admin::Failure;
+use crate::admin::answers::Text;
+use crate::admin::arguments::Arguments;
+use crate::admin::command::reply;
+use crate::config::Plan;
+use crate::config::plan::DomainPlan;
+use domains::{Authority, Site};
+use serde_json::Value;
+use std::fmt::Write;
+use time::OffsetDateTime;
+use wire::Domain;
+
+/// `parlour dns zone`
+pub fn zone(plan: &Plan, arguments: &Arguments) -> Result<Value, Failure> {
+    let servers = arguments.texts("name-server").into_iter().map(|name| {
+        Domain::new(name).map_err(|_| Failure::usage(format!("`{name}` is not a name server's name")))
+    });
+    let authority = Authority { servers: servers.collect::<Result<_, _>>()?, serial: serial() };
+    let mut text = String::new();
+    for domain in wanted(plan, arguments)? {
+        let site = site::of(plan, domain);
+        zone_texts(&mut text, &site, &authority, arguments.flag("records"))
+            .map_err(|e| Failure::failed(e.to_string()))?;
+    }
+    reply(&Text { text: text.trim_end().to_owned() })
+}
+
+/// The domain that was named, or all of them.
+fn wanted<'a>(plan: &'a Plan, arguments: &Arguments) -> Result<Vec<&'a DomainPlan>, Failure> {
+    let Some(name) = arguments.text("domain") else { return Ok(plan.domains.iter().collect()) };
+    let domain = Domain::new(name).ok();
+    let ours = plan.domains.iter().find(|plan| Some(&plan.name) == domain.as_ref());
+    ours.map(|ours| vec![ours]).ok_or_else(|| Failure::usage(format!("{name} is not a domain of this house")))
+}
+
+fn zone_texts(
+    text: &mut String,
+    site: &Site,
+    authority: &Authority,
+    records: bool,
+) -> Result<(), domains::record::NameTooLong> {
+    for zone in domains::zones(site) {
+        let body = if records { zone.fragment()? } else { zone.text(site, authority)? };
+        let _ = writeln!(text, "; {}", zone.apex);
+        for note in notes(site) {
+            let _ = writeln!(text, "; {note}");
+        }
+        let _ = writeln!(text, "{body}");
+    }
+    Ok(())
+}
+
+/// What a reader of the zone should know.
+fn notes(site: &Site) -> Vec<String> {
+    let mut notes = vec![];
+    for (label, host) in site.hosts().into_iter().filter(|(_, host)| host.is_on()) {
+        if host.addresses.is_empty() {
+            notes.push(format!("no address is known for {label}: set network.addresses or network.external"));
+        }
+        for address in host.addresses.iter().filter(|address| !site::is_public(**address)) {
+            notes.push(format!(
+                "{label}: the world does not reach {address}; behind NAT set network.external"
+            ));
+        }
+    }
+    if site.key.is_some() {
+        notes.push("TLSA records help only where this zone is signed (DNSSEC)".into());
+    }
+    notes
+}
+
+/// The date with two digits to count a day's versions, as zones have it (RFC 1912 §2.2).
+fn serial() -> u32 {
+    let today = OffsetDateTime::now_utc().date();
+    let date = today.year() * 10_000 + i32::from(u8::from(today.month())) * 100 + i32::from(today.day());
+    u32::try_from(date).unwrap_or(0).saturating_mul(100)
+}

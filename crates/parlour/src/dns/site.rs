@@ -1,0 +1,95 @@
+//! What a domain of the plan offers to the world, and where.
+
+use crate::config::Plan;
+use crate::config::plan::{self, DomainPlan, HostPlan, Listener, Service, TlsPlan};
+use domains::{Host, Ports, Site};
+use net::tls::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use sha2::{Digest, Sha256};
+use std::net::IpAddr;
+use wire::Transport;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// What a domain of the plan offers to the world.
+pub fn of(plan: &Plan, domain: &DomainPlan) -> Site {
+    let host = |service, how: &HostPlan| Host {
+        name: how.name_for(&domain.name),
+        priority: how.priority,
+        weight: how.weight,
+        ..offered(plan, service)
+    };
+    let xmpp = host(Service::Xmpp, &plan.dns.xmpp);
+    Site {
+        name: domain.name.clone(),
+        aliases: domain.aliases.clone(),
+        components: domain.rooms.iter().cloned().collect(),
+        turn: host(Service::Turn, &plan.dns.turn),
+        sip: host(Service::Sip, &plan.dns.sip),
+        // There are no listeners for other servers yet.
+        federation: Host { name: xmpp.name.clone(), ..Host::default() },
+        xmpp,
+        key: plan.tls.as_ref().filter(|_| plan.dns.tlsa).and_then(key),
+        issuers: plan.dns.caa.clone(),
+        ttl: plan.dns.ttl,
+    }
+}
+
+/// Where a service listens.
+fn offered(plan: &Plan, service: Service) -> Host {
+    let listeners = || plan.listeners().filter(|(whose, ..)| *whose == service);
+    let mut addresses: Vec<IpAddr> = vec![];
+    for (_, _, listener) in listeners() {
+        for address in reached_at(plan, listener) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+    }
+    let ports = |wanted: Transport| {
+        let mut ports: Vec<u16> = vec![];
+        for (.., listener) in listeners().filter(|(_, transport, l)| *transport == wanted && l.port != 0) {
+            if !ports.contains(&listener.port) {
+                ports.push(listener.port);
+            }
+        }
+        ports
+    };
+    let ports = Ports {
+        udp: ports(Transport::Udp),
+        tcp: ports(Transport::Tcp),
+        tls: ports(Transport::Tls),
+        dtls: ports(Transport::Dtls),
+        web: ports(Transport::Wss),
+    };
+    Host { addresses, ports, ..Host::default() }
+}
+
+/// What is published of the key that TLS listeners show.
+fn key(tls: &TlsPlan) -> Option<[u8; 32]> {
+    let certificate = CertificateDer::from_pem_slice(&tls.chain_pem).ok()?;
+    let (_, certificate) = X509Certificate::from_der(&certificate).ok()?;
+    Some(Sha256::digest(certificate.public_key().raw).into())
+}
+
+/// The addresses at which the world reaches a listener.
+pub(crate) fn reached_at(plan: &Plan, listener: &Listener) -> Vec<IpAddr> {
+    match listener.host {
+        plan::Host::One(address) if !address.is_unspecified() => vec![plan.network.public(address)],
+        plan::Host::One(any) => {
+            let mut all = plan.network.public_addresses();
+            all.retain(|address| address.is_ipv6() == any.is_ipv6());
+            all
+        }
+        plan::Host::All => plan.network.public_addresses(),
+    }
+}
+
+pub(crate) fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
+            !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || shared)
+        }
+        IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()),
+    }
+}

@@ -1,0 +1,92 @@
+//! `parlour dns zone`: what follows from a configuration, loaded by BIND, NSD and Knot.
+
+use crate::command::House;
+use testkit::zone::check;
+
+/// Section 11.8.1 of the Debian Administrator's Handbook: an address for each service, names of its own for each.
+const HANDBOOK: &str = r#"
+[[domains]]
+name = "falcot.com"
+
+[network]
+addresses = ["198.51.100.19", "2001:db8:1000:2000::19"]
+
+[turn]
+udp = ["198.51.100.19:3478"]
+
+[sip]
+udp = ["198.51.100.20:5060"]
+tcp = ["198.51.100.20:5060", "[2001:db8:1000:2000::20]:5060"]
+
+[xmpp]
+web = ["198.51.100.21:5280"]
+
+[dns]
+turn = { host = "turn-server", weight = 1 }
+sip = { host = "sip-proxy", priority = 3, weight = 2 }
+xmpp = { host = "xmpp-gw.falcot.com", priority = 5 }
+ttl = "10m"
+caa = ["letsencrypt.org; validationmethods=dns-01"]
+"#;
+
+#[test]
+fn the_handbooks_zone() {
+    let house = House::new(HANDBOOK);
+    let zone = house.run(&["dns", "zone"]).done();
+    check("falcot.com", &zone);
+    for line in [
+        "turn-server.falcot.com. 600 IN A 198.51.100.19",
+        "sip-proxy.falcot.com. 600 IN A 198.51.100.20",
+        "sip-proxy.falcot.com. 600 IN AAAA 2001:db8:1000:2000::20",
+        "_stun._udp.falcot.com. 600 IN SRV 0 1 3478 turn-server.falcot.com.",
+        "_turn._udp.falcot.com. 600 IN SRV 0 1 3478 turn-server.falcot.com.",
+        "falcot.com. 600 IN NAPTR 10 0 \"s\" \"RELAY:turn.udp\" \"\" _turn._udp.falcot.com.",
+        "_sip._tcp.falcot.com. 600 IN SRV 3 2 5060 sip-proxy.falcot.com.",
+        "_sips._tcp.falcot.com. 600 IN SRV 0 0 0 .",
+        "_xmpp-client._tcp.falcot.com. 600 IN SRV 0 0 0 .",
+        "falcot.com. 600 IN CAA 0 issue \"letsencrypt.org; validationmethods=dns-01\"",
+    ] {
+        assert!(zone.lines().any(|found| found == line), "{line} is missing in\n{zone}");
+    }
+}
+
+#[test]
+fn the_zone_of_a_new_house() {
+    let house = House::init("falcot.com");
+    let zone = house.run(&["dns", "zone"]).done();
+    check("falcot.com", &zone);
+    assert!(zone.contains("_sip._udp.falcot.com. 3600 IN SRV 0 0 5060 sip.falcot.com."), "{zone}");
+    assert!(zone.contains("; turn: the world does not reach 127.0.0.1"), "{zone}");
+    let records = house.run(&["dns", "zone", "falcot.com", "--records"]).done();
+    assert!(!records.contains(" SOA ") && !records.contains(" NS "), "{records}");
+    let other = house.run(&["dns", "zone", "--name-server", "ns1.example.net"]).done();
+    assert!(
+        other.contains("falcot.com. 3600 IN NS ns1.example.net.") && !other.contains("ns.falcot.com"),
+        "{other}"
+    );
+    let json = house.run(&["dns", "zone", "--json"]).json();
+    assert!(json["text"].as_str().is_some_and(|text| text.contains(" SOA ")));
+    house.run(&["dns", "zone", "example.org"]).refused(2, "example.org is not a domain of this house");
+    house.run(&["dns", "zone", "--name-server", "a b"]).refused(2, "`a b` is not a name server's name");
+}
+
+#[test]
+fn the_key_of_the_certificate_is_published_where_it_is_wanted() {
+    let house = House::init("falcot.com");
+    let config = std::fs::read_to_string(house.path().join("parlour.toml")).expect("there");
+    house.write("parlour.toml", &config.replace("tlsa = false", "tlsa = true"));
+    let zone = house.run(&["dns", "zone"]).done();
+    check("falcot.com", &zone);
+    let script = "openssl x509 -in data/certs/falcot.com.pem -noout -pubkey | openssl pkey -pubin -outform DER | \
+                  openssl dgst -sha256 -hex | sed 's/.*= //'";
+    let output = std::process::Command::new("sh").args(["-c", script]).current_dir(house.path()).output();
+    let digest =
+        String::from_utf8(output.expect("a shell").stdout).expect("hexadecimal").trim().to_uppercase();
+    for owner in
+        ["_5061._tcp.sip", "_5222._tcp.xmpp", "_5223._tcp.xmpp", "_5349._tcp.turn", "_5349._udp.turn"]
+    {
+        let line = format!("{owner}.falcot.com. 3600 IN TLSA 3 1 1 {digest}");
+        assert!(zone.lines().any(|found| found == line), "{line} is missing in\n{zone}");
+    }
+    assert!(zone.contains("_5280._https.xmpp.falcot.com. 3600 IN HTTPS 1 xmpp.falcot.com."), "{zone}");
+}
