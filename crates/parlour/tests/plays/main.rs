@@ -40,6 +40,7 @@ plays! {
     fast
     messages
     one_go
+    pre_approval
     presence
     roster
     roster_versions

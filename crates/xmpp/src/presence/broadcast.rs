@@ -63,7 +63,9 @@ impl Router {
             news.extend(session.presence.as_ref().map(|presence| addressed(presence, bare.clone())));
         }
         if let Some(roster) = self.roster(account) {
-            let requests = roster.requests().filter_map(|(_, item)| item.request.as_deref());
+            let requests =
+                roster.requests().filter(|(who, _)| !self.is_blocked(account, &Jid::from((*who).clone())));
+            let requests = requests.filter_map(|(_, item)| item.request.as_deref());
             news.extend(requests.filter_map(|request| Stanza::parse(request).ok()));
         }
         news.into_iter().for_each(|stanza| self.deliver(connection, stanza));
@@ -101,25 +103,55 @@ impl Router {
         if was {
             self.broadcast(&account, stanza);
         }
-        self.tell_directed(&account, directed, stanza);
+        self.tell_directed(&account, directed, stanza, was);
     }
 
     /// A session is gone without a word: the server says it (§4.5.2).
     pub(crate) fn leave(&mut self, session: &Session) {
         let Some(account) = session.jid.address() else { return };
         let stanza = gone(&session.jid);
-        if session.presence.is_some() {
+        let was = session.presence.is_some();
+        if was {
             self.broadcast(account, &stanza);
         }
-        self.tell_directed(account, session.directed.iter().cloned(), &stanza);
+        self.tell_directed(account, session.directed.iter().cloned(), &stanza, was);
     }
 
-    /// Those who were sent directed presence and do not hear it as subscribers.
-    fn tell_directed(&mut self, account: &Address, to: impl IntoIterator<Item = Jid>, stanza: &Stanza) {
+    /// Those who were sent directed presence and do not hear it as subscribers; `broadcast`: subscribers do. Who is
+    /// blocked saw the resource go when that began.
+    fn tell_directed(
+        &mut self,
+        account: &Address,
+        to: impl IntoIterator<Item = Jid>,
+        stanza: &Stanza,
+        broadcast: bool,
+    ) {
         for to in to {
-            let hears = self.roster(account).is_some_and(|roster| roster.is_watched_by(to.bare()));
-            if !hears && to.address() != Some(account) {
+            let watches = self.roster(account).is_some_and(|roster| roster.is_watched_by(to.bare()));
+            let own = to.address() == Some(account);
+            if !(broadcast && (watches || own)) && !self.is_blocked(account, &to) {
                 self.route(Parcel::own(addressed(stanza, to)));
+            }
+        }
+    }
+
+    /// Addresses were blocked just now: those of them that were sent directed presence see it go, and are forgotten.
+    pub(crate) fn hide_directed(&mut self, account: &Address) {
+        let seats = self.accounts.get(account).map(|account| &account.seats[..]).unwrap_or_default();
+        for connection in seats.iter().map(|seat| seat.connection).collect::<Vec<_>>() {
+            let Some(session) = self.sessions.get(&connection) else { continue };
+            let blocked = |to: &&Jid| self.is_blocked(account, to);
+            let hidden: Vec<Jid> = session.directed.iter().filter(blocked).cloned().collect();
+            let (stanza, broadcast) = (gone(&session.jid), session.presence.is_some());
+            for to in hidden {
+                // Subscribers have been told what they see of each available resource.
+                if !(broadcast && self.roster(account).is_some_and(|roster| roster.is_watched_by(to.bare())))
+                {
+                    self.route(Parcel::own(addressed(&stanza, to.clone())));
+                }
+                if let Some(session) = self.sessions.get_mut(&connection) {
+                    session.directed.remove(&to);
+                }
             }
         }
     }

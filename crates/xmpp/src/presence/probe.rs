@@ -12,8 +12,8 @@ impl Router {
     pub(super) fn probe_contacts(&mut self, account: &Address, connection: ConnectionId) {
         let Some(session) = self.sessions.get(&connection) else { return };
         let from = session.jid.clone();
-        let watched: Vec<Jid> =
-            self.roster(account).into_iter().flat_map(|r| r.watched().cloned()).map(Jid::from).collect();
+        let watched = self.roster(account).into_iter().flat_map(|r| r.watched().cloned()).map(Jid::from);
+        let watched: Vec<Jid> = watched.filter(|contact| !self.is_blocked(account, contact)).collect();
         for contact in watched {
             let probe = Draft::new(Kind::Presence).from(Some(&from)).to(Some(&contact)).type_("probe");
             self.route(Parcel::own(probe.build()));

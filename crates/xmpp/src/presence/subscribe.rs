@@ -1,6 +1,6 @@
 //! Subscriptions from stanza to roster and back (RFC 6121 §3): the states are in `subscription`.
 
-use super::subscription::{Kind, Side, Step};
+use super::subscription::{Kind, Side, State, Step};
 use crate::jid::{Bare, Jid};
 use crate::roster::Item;
 use crate::router::route::Class;
@@ -17,7 +17,8 @@ fn stanza(kind: Kind, from: &Jid, to: &Jid) -> Stanza {
 
 /// The contact's item after a step of the user's own.
 fn after_outbound(item: &Item, step: Step) -> Item {
-    let listed = item.listed || step.state.to != Side::No || step.state.from == Side::Yes;
+    let State { to, from, approved } = step.state;
+    let listed = item.listed || to != Side::No || from == Side::Yes || approved;
     let request = item.request.clone().filter(|_| step.state.from == Side::Pending);
     Item { state: step.state, listed, request, ..item.clone() }
 }
@@ -78,17 +79,16 @@ impl Router {
         self.roster(account).map(|roster| roster.item(contact)).unwrap_or_default()
     }
 
-    /// Nobody asks to see himself, a server that cannot be reached, or more contacts than a roster may hold.
+    /// Nobody asks to see himself or lets himself see, a server that cannot be reached, or more contacts than a roster may hold.
     fn may_subscribe(&self, account: &Address, kind: Kind, to: &Jid, item: &Item) -> Result<(), Condition> {
         if to.is_account(account) {
             return Err(Condition::NotAllowed);
         }
-        if kind != Kind::Subscribe {
-            return Ok(());
-        }
         match self.class(to) {
-            Class::Elsewhere => Err(Condition::RemoteServerNotFound),
-            Class::Rooms(_) | Class::Component | Class::Server => Err(Condition::ServiceUnavailable),
+            Class::Elsewhere if kind == Kind::Subscribe => Err(Condition::RemoteServerNotFound),
+            Class::Rooms(_) | Class::Component | Class::Server if kind == Kind::Subscribe => {
+                Err(Condition::ServiceUnavailable)
+            }
             _ => self.has_room(account, to.bare(), item),
         }
     }
@@ -142,10 +142,8 @@ impl Router {
         } else if step.pass {
             effects.push(Effect::ShowInterested(parcel.stanza.clone()));
         }
-        if item.listed
-            && step.pass
-            && (item.state.name() != new.state.name() || item.state.to != new.state.to)
-        {
+        let seen = |state: State| (state.name(), state.to, state.approved);
+        if item.listed && seen(item.state) != seen(new.state) {
             effects.push(Effect::Push(from.bare().clone(), Some(new.clone())));
         }
         if item.state.from == Side::Yes && new.state.from != Side::Yes {
@@ -165,7 +163,8 @@ impl Router {
         if item.state.from != Side::No {
             effects.push(route(Kind::Unsubscribed));
         }
-        if item.state.from == Side::Yes {
+        // Who is blocked saw the user go already, and shall not learn who is there.
+        if item.state.from == Side::Yes && !self.is_blocked(account, &to) {
             effects.push(Effect::Withdraw(to.clone()));
         }
         effects

@@ -1,7 +1,7 @@
 //! Who may see whose presence: the nine states of RFC 6121 appendix A and what a stanza makes of them.
 //!
-//! The nine are two sides of three values each, so every row of the appendix follows from one side alone.
-//! Pre-approval (RFC 6121 §3.4) is not here.
+//! The nine are two sides of three values each, so every row of the appendix follows from one side alone. A request may
+//! be approved before it comes (RFC 6121 §3.4); it is granted then, and the next one has to be approved anew.
 
 use crate::stanza::PresenceType;
 
@@ -24,6 +24,8 @@ pub struct State {
     pub to: Side,
     /// Whether the contact sees the user's presence. `Pending` is the appendix' "Pending In".
     pub from: Side,
+    /// Whether the user has approved a request that has not come yet; only where `from` is `No`.
+    pub approved: bool,
 }
 
 /// The presence stanzas that change subscriptions.
@@ -91,8 +93,9 @@ impl State {
             Kind::Subscribe => (self, true),
             Kind::Unsubscribe => (Self { to: Side::No, ..self }, true),
             Kind::Subscribed if self.from == Side::Pending => (Self { from: Side::Yes, ..self }, true),
+            Kind::Subscribed if self.from == Side::No => (Self { approved: true, ..self }, false),
             Kind::Subscribed => (self, false),
-            Kind::Unsubscribed => (Self { from: Side::No, ..self }, self.from != Side::No),
+            Kind::Unsubscribed => (Self { from: Side::No, approved: false, ..self }, self.from != Side::No),
         };
         Step { state, pass, approve: false }
     }
@@ -100,6 +103,7 @@ impl State {
     /// A stanza that the contact sent to the user (RFC 6121 §A.3).
     pub fn inbound(self, kind: Kind) -> Step {
         let (state, pass) = match kind {
+            Kind::Subscribe if self.approved => (Self { from: Side::Yes, approved: false, ..self }, false),
             Kind::Subscribe if self.from == Side::No => (Self { from: Side::Pending, ..self }, true),
             Kind::Subscribe => (self, false),
             Kind::Unsubscribe => (Self { from: Side::No, ..self }, self.from != Side::No),
@@ -107,7 +111,8 @@ impl State {
             Kind::Subscribed => (self, false),
             Kind::Unsubscribed => (Self { to: Side::No, ..self }, self.to != Side::No),
         };
-        Step { state, pass, approve: kind == Kind::Subscribe && self.from == Side::Yes }
+        let approve = kind == Kind::Subscribe && (self.from == Side::Yes || self.approved);
+        Step { state, pass, approve }
     }
 }
 
@@ -115,8 +120,12 @@ impl State {
 mod tests {
     use super::*;
 
-    /// RFC 6121 §A.1, in its own words.
+    /// RFC 6121 §A.1, in its own words; with `+ Approved` behind them, what §3.4 adds.
     fn state(name: &str) -> State {
+        let (name, approved) = match name.strip_suffix(" + Approved") {
+            Some(name) => (name, true),
+            None => (name, false),
+        };
         let (to, from) = match name {
             "None" => (Side::No, Side::No),
             "None + Pending Out" => (Side::Pending, Side::No),
@@ -129,13 +138,13 @@ mod tests {
             "Both" => (Side::Yes, Side::Yes),
             other => panic!("no such state: {other}"),
         };
-        State { to, from }
+        State { to, from, approved }
     }
 
     /// `table`: old state, whether the stanza passes (`*`: and is answered with `subscribed`), new state or `-`.
     fn check(step: fn(State, Kind) -> Step, kind: Kind, table: &str) {
         let rows: Vec<&str> = table.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
-        assert_eq!(rows.len(), 9, "one row per state");
+        assert_eq!(rows.len(), 12, "one row per state");
         for row in rows {
             let cells: Vec<&str> = row.split('|').map(str::trim).collect();
             let old = state(cells[0]);
@@ -158,7 +167,10 @@ mod tests {
              To + Pending In       | yes | -
              From                  | yes | From + Pending Out
              From + Pending Out    | yes | -
-             Both                  | yes | -",
+             Both                  | yes | -
+             None + Approved       | yes | None + Pending Out + Approved
+             None + Pending Out + Approved | yes | -
+             To + Approved         | yes | -",
         );
     }
 
@@ -175,7 +187,10 @@ mod tests {
              To + Pending In       | yes | None + Pending In
              From                  | yes | -
              From + Pending Out    | yes | From
-             Both                  | yes | From",
+             Both                  | yes | From
+             None + Approved       | yes | -
+             None + Pending Out + Approved | yes | None + Approved
+             To + Approved         | yes | None + Approved",
         );
     }
 
@@ -184,15 +199,18 @@ mod tests {
         check(
             State::outbound,
             Kind::Subscribed,
-            "None                  | no  | -
-             None + Pending Out    | no  | -
+            "None                  | no  | None + Approved
+             None + Pending Out    | no  | None + Pending Out + Approved
              None + Pending In     | yes | From
              None + Pending Out+In | yes | From + Pending Out
-             To                    | no  | -
+             To                    | no  | To + Approved
              To + Pending In       | yes | Both
              From                  | no  | -
              From + Pending Out    | no  | -
-             Both                  | no  | -",
+             Both                  | no  | -
+             None + Approved       | no  | -
+             None + Pending Out + Approved | no  | -
+             To + Approved         | no  | -",
         );
     }
 
@@ -209,7 +227,10 @@ mod tests {
              To + Pending In       | yes | To
              From                  | yes | None
              From + Pending Out    | yes | None + Pending Out
-             Both                  | yes | To",
+             Both                  | yes | To
+             None + Approved       | no  | None
+             None + Pending Out + Approved | no  | None + Pending Out
+             To + Approved         | no  | To",
         );
     }
 
@@ -226,7 +247,10 @@ mod tests {
              To + Pending In       | no  | -
              From                  | no* | -
              From + Pending Out    | no* | -
-             Both                  | no* | -",
+             Both                  | no* | -
+             None + Approved       | no* | From
+             None + Pending Out + Approved | no* | From + Pending Out
+             To + Approved         | no* | Both",
         );
     }
 
@@ -243,7 +267,10 @@ mod tests {
              To + Pending In       | yes | To
              From                  | yes | None
              From + Pending Out    | yes | None + Pending Out
-             Both                  | yes | To",
+             Both                  | yes | To
+             None + Approved       | no  | -
+             None + Pending Out + Approved | no  | -
+             To + Approved         | no  | -",
         );
     }
 
@@ -260,7 +287,10 @@ mod tests {
              To + Pending In       | no  | -
              From                  | no  | -
              From + Pending Out    | yes | Both
-             Both                  | no  | -",
+             Both                  | no  | -
+             None + Approved       | no  | -
+             None + Pending Out + Approved | yes | To + Approved
+             To + Approved         | no  | -",
         );
     }
 
@@ -277,7 +307,10 @@ mod tests {
              To + Pending In       | yes | None + Pending In
              From                  | no  | -
              From + Pending Out    | yes | From
-             Both                  | yes | From",
+             Both                  | yes | From
+             None + Approved       | no  | -
+             None + Pending Out + Approved | yes | None + Approved
+             To + Approved         | yes | None + Approved",
         );
     }
 

@@ -77,6 +77,7 @@ pub(crate) fn item(contact: &Bare, item: &Item) -> Element {
         .attr_opt("name", item.name.as_deref())
         .attr("subscription", item.state.name())
         .attr_opt("ask", (item.state.to == Side::Pending).then_some("subscribe"))
+        .attr_opt("approved", item.state.approved.then_some("true"))
         .children_from(item.groups.iter().map(|name| Element::new("group", ns::ROSTER).text(&**name)))
 }
 

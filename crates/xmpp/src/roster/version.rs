@@ -16,8 +16,8 @@ pub(super) fn number(contact: &Bare, item: &Item) -> u64 {
         return 0;
     }
     let mut hasher = DefaultHasher::new();
-    (contact.as_str(), &item.name, item.state.name(), item.state.to == Side::Pending).hash(&mut hasher);
-    item.groups.hash(&mut hasher);
+    (contact.as_str(), &item.name, &item.groups, item.state.name()).hash(&mut hasher);
+    (item.state.to == Side::Pending, item.state.approved).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn a_version_is_that_of_what_clients_see_alone() {
         let contact = || "juliet@verona.example".parse().unwrap();
-        let state = |to, from| State { to, from };
+        let state = |to, from| State { to, from, approved: false };
         let items = [
             item(State::default(), None, &[]),
             item(State::default(), Some("Juliet"), &[]),
@@ -48,6 +48,7 @@ mod tests {
             item(state(Side::Pending, Side::No), None, &[]),
             item(state(Side::Yes, Side::No), None, &[]),
             item(state(Side::Yes, Side::Yes), None, &[]),
+            item(State { approved: true, ..State::default() }, None, &[]),
         ];
         let mut roster = Roster::default();
         let mut versions = vec![roster.version()];
@@ -60,7 +61,7 @@ mod tests {
         assert_eq!(roster.version(), versions[6], "nobody sees a request in a roster");
         versions.sort();
         versions.dedup();
-        assert_eq!(versions.len(), 8);
+        assert_eq!(versions.len(), 9);
         roster.set(contact(), Item::default());
         assert_eq!(roster.version(), Roster::default().version());
     }

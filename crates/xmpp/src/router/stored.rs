@@ -78,6 +78,8 @@ pub(crate) enum Effect {
     Announce(Jid),
     /// Somebody is told that each available resource is gone.
     Withdraw(Jid),
+    /// Whoever is blocked now and was sent directed presence sees it go.
+    HideDirected,
 }
 
 impl Router {
@@ -276,6 +278,7 @@ impl Router {
             Effect::PushBlocking(change) => self.push_blocking(account, &change),
             Effect::Announce(to) => self.announce(account, &to),
             Effect::Withdraw(to) => self.withdraw(account, &to),
+            Effect::HideDirected => self.hide_directed(account),
         }
     }
 }

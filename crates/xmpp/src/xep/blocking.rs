@@ -80,6 +80,7 @@ impl Router {
         }
         let lost = self.watchers(account, |watcher| new.blocks(watcher) && !old.blocks(watcher));
         let mut effects: Vec<Effect> = lost.into_iter().map(Effect::Withdraw).collect();
+        effects.push(Effect::HideDirected);
         effects.push(Effect::PushBlocking(element("block", &named)));
         effects.push(Effect::Answer(connection, stanza.result(None)));
         self.set_settings(account, new, connection, stanza, effects);

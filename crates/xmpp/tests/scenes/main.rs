@@ -45,6 +45,7 @@ macro_rules! plays {
 plays! {
     accounts
     archive
+    blocked_presence
     blocking
     carbons
     delivery
@@ -54,6 +55,7 @@ plays! {
     iq
     limits
     offline
+    pre_approval
     presence
     roster
     roster_versions

@@ -90,7 +90,7 @@ fn row(contact: &Bare, item: Item) -> RosterItem {
             _ => Subscription::None,
         },
         ask: item.state.to == Side::Pending,
-        approved: false,
+        approved: item.state.approved,
         pending: (item.state.from == Side::Pending)
             .then(|| item.request.map(|request| request.as_bytes().to_vec()).unwrap_or_default()),
         listed: item.listed,
@@ -110,6 +110,7 @@ fn item(row: RosterItem) -> Option<(Bare, Item)> {
             matches!(row.subscription, Subscription::From | Subscription::Both),
             row.pending.is_some(),
         ),
+        approved: row.approved,
     };
     let request = row.pending.and_then(|request| String::from_utf8(request).ok());
     let item = Item {
@@ -146,7 +147,7 @@ mod tests {
         for to in [Side::No, Side::Pending, Side::Yes] {
             for from in [Side::No, Side::Pending, Side::Yes] {
                 let given = Item {
-                    state: State { to, from },
+                    state: State { to, from, approved: from == Side::No },
                     name: Some("Juliet".into()),
                     groups: ["Friends".into(), "Vérone".into()].into(),
                     listed: true,

@@ -9,8 +9,10 @@ use xmpp::sasl::Mechanism;
 use xmpp::stream::Policy;
 use xmpp::xml;
 
-/// What sessions may use on their streams beside what the streams themselves offer: roster versions (RFC 6121 §2.6).
-const FEATURES: &str = "<ver xmlns='urn:xmpp:features:rosterver'/>";
+/// What sessions may use on their streams beside what the streams themselves offer: roster versions and the approval of
+/// requests that have not come yet (RFC 6121 §2.6, §3.4).
+const FEATURES: &str =
+    "<ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/>";
 
 /// What the house allows on its streams.
 pub(super) fn policy(shared: &Shared) -> Policy {
