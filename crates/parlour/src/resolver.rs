@@ -11,9 +11,10 @@ use domain::resolv::StubResolver;
 use domain::resolv::stub::conf::{ResolvConf, ServerConf, Transport};
 use net::Net;
 use rustc_hash::FxHashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use wire::names::{Found, Question};
 
 /// Questions of one worker at a time.
 const LIMIT: usize = 256;
@@ -33,65 +34,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long an answer is good: its own time within these bounds; what has none, and failures, for the shorter.
 const SHORTEST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(600);
-
-/// What is asked about a name, in lower case and without a dot at its end.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Question {
-    /// Its NAPTR records whose flag is "s" (RFC 3403).
-    Naptr(Box<str>),
-    /// Its SRV records (RFC 2782).
-    Srv(Box<str>),
-    /// Its A and AAAA records.
-    Addresses(Box<str>),
-}
-
-/// A NAPTR record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Naptr {
-    /// The lowest first.
-    pub order: u16,
-    /// The lowest first, within an order.
-    pub preference: u16,
-    /// `SIP+D2U` and the like.
-    pub service: Box<str>,
-    /// Where the SRV records are.
-    pub replacement: Box<str>,
-}
-
-/// An SRV record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Srv {
-    /// The lowest first.
-    pub priority: u16,
-    /// How often it comes first among those of its priority.
-    pub weight: u16,
-    /// The port.
-    pub port: u16,
-    /// The name whose addresses count; "." says that there is no such service.
-    pub target: Box<str>,
-}
-
-/// What was found: of the kind that was asked for, empty where there is nothing, or nobody answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// NAPTR records.
-    Naptr(Vec<Naptr>),
-    /// SRV records.
-    Srv(Vec<Srv>),
-    /// Addresses, in the order in which to try them.
-    Addresses(Vec<IpAddr>),
-}
-
-impl Question {
-    /// The answer that there is nothing.
-    fn nothing(&self) -> Found {
-        match self {
-            Self::Naptr(_) => Found::Naptr(Vec::new()),
-            Self::Srv(_) => Found::Srv(Vec::new()),
-            Self::Addresses(_) => Found::Addresses(Vec::new()),
-        }
-    }
-}
 
 /// Who wants to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

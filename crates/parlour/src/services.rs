@@ -8,12 +8,12 @@ pub mod xmpp;
 
 use crate::desk::Desk;
 use crate::report::Report;
-use crate::resolver::Found;
 use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Tag, Unwanted, WebRequest};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
+use wire::names::Found;
 use wire::{ConnectionId, SocketId};
 
 /// Whether a script of the page that asks may open a WebSocket. Only browsers say which page that is: this keeps out their

@@ -44,13 +44,13 @@ use crate::registrar::{self, Binding, Contact, Registrar};
 use crate::slab::{Id, Slab};
 use crate::trace::{Note, Trace};
 use crate::transaction::{Alarm, Keyring, Timer};
-use crate::transport::lookup::{Found, Question};
 use crate::transport::{Arrival, Blocked, Connections, Seal};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 use table::Table;
+use wire::names::{Found, Question};
 use wire::{
     Address, ConnectionId, Directory, Epoch, Flow, Locks, Machine, SocketId, Timers, Transport, WorkerId,
 };

@@ -11,6 +11,7 @@ pub mod flow;
 pub mod inside;
 pub mod lockout;
 pub mod machine;
+pub mod names;
 pub mod secret;
 pub mod timers;
 

@@ -1,6 +1,5 @@
 //! Asking name servers, and reading what they say.
 
-use super::{Found, Naptr, Question, Srv};
 use domain::base::iana::Rtype;
 use domain::base::{Message, Name};
 use domain::rdata::AllRecordData;
@@ -8,6 +7,7 @@ use domain::resolv::StubResolver;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
+use wire::names::{Found, Naptr, Question, Srv};
 
 /// What was found and how long it is good, where it says so; `None` where nobody has answered.
 pub(super) async fn search(

@@ -12,7 +12,6 @@ use crate::desk::{Desk, Shared};
 use crate::listen;
 use crate::office::Kept;
 use crate::report::Report;
-use crate::resolver::Found;
 use crate::services::{self, Service};
 use crate::switchboard::Answer;
 use ::sip::registrar::Row;
@@ -25,6 +24,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{BindingRow, Query};
+use wire::names::Found;
 use wire::{Address, ConnectionId, Epoch, Locks, Machine, SocketId, Transport, WorkerId};
 
 pub use ::sip::registrar::Contact;

@@ -13,7 +13,7 @@ use crate::stack::{Asked, Client, Output, Path, ServerKind, Stack};
 use crate::trace::Note;
 use crate::transaction::Timer;
 use crate::transport::inside::Depth;
-use crate::transport::lookup::{self, Found, Question};
+use crate::transport::lookup;
 use crate::transport::token::{self, Sealed, Seat, Side};
 use crate::transport::{self, Arrival, Blocked, Branch as Via, Hop};
 use crate::uri::{SipUri, Uri, is_sips, plain};
@@ -21,6 +21,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
+use wire::names::{Found, Question};
 use wire::{Flow, Transport};
 
 impl Stack {

@@ -3,8 +3,8 @@
 use super::{Asked, Stack, Token, token_of};
 use crate::slab::Id;
 use crate::transaction::Timer;
-use crate::transport::lookup::Found;
 use std::time::Instant;
+use wire::names::Found;
 
 impl Stack {
     /// Keeps what goes on after the answer; `None` where too much is asked already.

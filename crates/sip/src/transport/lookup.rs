@@ -5,54 +5,7 @@ use super::{Hop, default_port, is_somebody};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use wire::Transport;
-
-/// What is asked about a name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Question {
-    /// Its NAPTR records (RFC 3403).
-    Naptr(Box<str>),
-    /// Its SRV records (RFC 2782).
-    Srv(Box<str>),
-    /// Its A and AAAA records.
-    Addresses(Box<str>),
-}
-
-/// A NAPTR record whose flag is "s".
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Naptr {
-    /// The lowest first; a higher one does not count where a lower one is understood.
-    pub order: u16,
-    /// The lowest first, within an order.
-    pub preference: u16,
-    /// `SIP+D2U` and the like.
-    pub service: Box<str>,
-    /// Where the SRV records are.
-    pub replacement: Box<str>,
-}
-
-/// An SRV record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Srv {
-    /// The lowest first.
-    pub priority: u16,
-    /// How often it comes first among those of its priority.
-    pub weight: u16,
-    /// The port.
-    pub port: u16,
-    /// The name whose addresses count; "." says that there is no such service.
-    pub target: Box<str>,
-}
-
-/// What was found; empty where there is nothing, or nobody answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// NAPTR records.
-    Naptr(Vec<Naptr>),
-    /// SRV records.
-    Srv(Vec<Srv>),
-    /// Addresses, in the order in which to try them.
-    Addresses(Vec<IpAddr>),
-}
+use wire::names::{self, Found, Naptr, Question, Srv};
 
 /// The most records of one answer that are tried.
 const MAX_RECORDS: usize = 8;
@@ -154,37 +107,13 @@ fn transport_of(service: &str) -> Option<Transport> {
         .map(|(_, transport)| transport)
 }
 
-/// SRV records in the order in which to try them (RFC 2782): by priority, and by chance and weight within one. The name
-/// that a certificate has to prove stays the domain's (RFC 5922 §4): whoever answers for DNS does not choose it.
-fn targets(transport: Transport, name: &str, records: &[Srv], mut random: u64) -> Vec<Hop> {
-    let mut left: Vec<&Srv> =
-        records.iter().filter(|r| r.port != 0 && !matches!(&*r.target, "." | "")).collect();
-    left.sort_by_key(|record| (record.priority, record.weight));
-    let mut hops = Vec::new();
-    while hops.len() < MAX_RECORDS
-        && let Some(first) = left.first()
-    {
-        let same = left.iter().take_while(|record| record.priority == first.priority).count();
-        let total: u64 = left[..same].iter().map(|record| u64::from(record.weight)).sum();
-        let mut wanted = next(&mut random) % (total + 1);
-        let chosen = left[..same].iter().position(|record| {
-            let within = wanted <= u64::from(record.weight);
-            wanted = wanted.saturating_sub(u64::from(record.weight));
-            within
-        });
-        let record = left.remove(chosen.unwrap_or(0));
-        let host = record.target.trim_end_matches('.').to_ascii_lowercase().into();
-        hops.push(Hop::Name { transport, host, name: name.into(), port: record.port });
-    }
-    hops
-}
-
-/// SplitMix64: one number of chance gives as many as are needed.
-fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    mixed ^ (mixed >> 31)
+/// The servers in the order in which to try them. The name that a certificate has to prove stays the domain's (RFC 5922
+/// §4): whoever answers for DNS does not choose it.
+fn targets(transport: Transport, name: &str, records: &[Srv], random: u64) -> Vec<Hop> {
+    let servers = names::in_order(records, random, MAX_RECORDS).into_iter();
+    servers
+        .map(|server| Hop::Name { transport, host: server.host(), name: name.into(), port: server.port })
+        .collect()
 }
 
 fn addresses((transport, port): (Transport, u16), name: &str, found: &[IpAddr]) -> Vec<Hop> {

@@ -248,7 +248,7 @@ fn addresses_inside_are_reached_by_those_who_registered_from_there_alone() {
 
 #[test]
 fn domains_are_found_by_their_records() {
-    use sip::transport::lookup::{Naptr, Srv};
+    use wire::names::{Naptr, Srv};
     let mut house = House::new(1);
     let record = |service: &str, replacement: &str, order| Naptr {
         order,

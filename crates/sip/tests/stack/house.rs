@@ -4,13 +4,13 @@ use sip::proxy::media::{Over, Passage, Relaying};
 use sip::registrar::{Row, Rules};
 use sip::stack::{Config, Input, Limits, Output, Parcel, Stack};
 use sip::transaction::Timing;
-use sip::transport::lookup::{Found, Naptr, Question, Srv};
 use sip::transport::{Listener, Listeners};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use testkit::{Host, Packet};
+use wire::names::{Found, Naptr, Question, Srv};
 use wire::{
     Account, Address, ConnectionId, Directory, Domain, Keys, Machine, Secret, SocketId, Transport, WorkerId,
 };
