@@ -2,6 +2,7 @@
 //! is another question, which is not asked here.
 
 use std::net::IpAddr;
+use x509_parser::asn1_rs::{Any, Class, Utf8String};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -14,18 +15,29 @@ pub struct Names {
     pub dns: Vec<String>,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
+    /// Its XMPP addresses (id-on-xmppAddr, RFC 6120 §13.7.1.4), as they are written.
+    pub xmpp: Vec<String>,
+    /// Its serial number, in hexadecimal.
+    pub serial: String,
 }
+
+/// id-on-xmppAddr (RFC 6120 §13.7.1.4).
+pub const XMPP_ADDR: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 8, 5];
 
 impl Names {
     /// Reads a certificate (DER); `None` where it cannot be read.
     pub fn of(certificate: &[u8]) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-        let mut names = Self::default();
+        let serial: String = certificate.raw_serial().iter().map(|octet| format!("{octet:02x}")).collect();
+        let mut names = Self { serial, ..Self::default() };
         let alternative = certificate.subject_alternative_name().ok()?;
         for name in alternative.into_iter().flat_map(|extension| &extension.value.general_names) {
             match name {
                 GeneralName::URI(uri) => names.sip.extend(sip_domain(uri)),
                 GeneralName::DNSName(name) => names.dns.push(normal(name)),
+                GeneralName::OtherName(kind, value) if kind.iter().is_some_and(|oid| oid.eq(XMPP_ADDR)) => {
+                    names.xmpp.extend(text(value));
+                }
                 GeneralName::IPAddress(octets) => names.addresses.extend(address(octets)),
                 _ => {}
             }
@@ -60,6 +72,14 @@ fn sip_domain(uri: &str) -> Option<String> {
     let (scheme, rest) = uri.split_once(':')?;
     let host = rest.split([':', ';', '?']).next().filter(|host| !host.is_empty())?;
     (scheme.eq_ignore_ascii_case("sip") && !rest.contains('@')).then(|| normal(host))
+}
+
+/// The text of an `OtherName`: `[0] EXPLICIT UTF8String`.
+fn text(value: &[u8]) -> Option<String> {
+    let (_, outer) = Any::from_der(value).ok()?;
+    let is_explicit = outer.class() == Class::ContextSpecific && outer.tag().0 == 0;
+    let (rest, text) = Utf8String::from_der(outer.data).ok()?;
+    (is_explicit && rest.is_empty()).then(|| text.string())
 }
 
 fn address(octets: &[u8]) -> Option<IpAddr> {
@@ -117,6 +137,25 @@ mod tests {
         check(&["example.org.example.net"], "example.org", false);
         check(&[], "common.example", false);
         assert_eq!(Names::of(b"nonsense"), None);
+    }
+
+    #[test]
+    fn an_xmpp_address_stands_in_a_name_of_its_own() {
+        let mut params = CertificateParams::new([]).unwrap();
+        let other = |kind: &[u64], text: &str| SanType::OtherName((kind.to_vec(), text.into()));
+        params.subject_alt_names = vec![
+            other(&XMPP_ADDR, "joe@example.org"),
+            other(&[1, 3, 6, 1, 4, 1, 311, 20, 2, 3], "roland@example.org"),
+            SanType::Rfc822Name("nina@example.org".try_into().unwrap()),
+            SanType::URI("xmpp:zoe@example.org".try_into().unwrap()),
+        ];
+        params.serial_number = Some(vec![1, 0xfe].into());
+        let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let names = Names::of(made.der()).unwrap();
+        assert_eq!((names.xmpp, names.serial.as_str()), (vec!["joe@example.org".to_owned()], "01fe"));
+        for broken in [&b""[..], b"\xa0\x02\x0c\x05", b"\xa1\x03\x0c\x01a", b"\xa0\x05\x0c\x01aXX"] {
+            assert_eq!(text(broken), None, "{broken:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod answers;
 pub mod arguments;
 pub mod backend;
 mod bans;
+mod certificates;
 pub mod client;
 pub mod command;
 pub mod exposition;

@@ -4,11 +4,11 @@
 
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
 };
 use std::net::IpAddr;
 use time::{Duration, OffsetDateTime};
-use wire::Secret;
+use wire::{Address, Secret};
 
 /// How long the authority lives.
 const AUTHORITY: Duration = Duration::days(3652);
@@ -61,6 +61,38 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.0)?;
         Ok(Issued { certificate: certificate.pem(), key: Secret::new(key.serialize_pem()) })
     }
+}
+
+/// A user's certificate (RFC 6120 §13.7.1.4, RFC 5922): issued by the authority whose certificate and key these are, good for
+/// so many days, told apart by its serial number.
+pub fn issue_user(
+    authority: &Issued,
+    user: &Address,
+    days: i64,
+    serial: [u8; 16],
+) -> Result<Issued, rcgen::Error> {
+    let key = std::str::from_utf8(authority.key.expose()).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
+    let issuer = Issuer::from_ca_cert_pem(&authority.certificate, KeyPair::from_pem(key)?)?;
+    let mut params = CertificateParams::new([])?;
+    let whole = user.to_string();
+    params.subject_alt_names =
+        vec![SanType::OtherName((domains::identity::XMPP_ADDR.to_vec(), whole.as_str().into()))];
+    // These are of ASCII alone (RFC 5280 §4.2.1.6).
+    if whole.is_ascii() {
+        params.subject_alt_names.push(SanType::Rfc822Name(whole.as_str().try_into()?));
+        params.subject_alt_names.push(SanType::URI(format!("sip:{whole}").try_into()?));
+    }
+    if whole.chars().count() <= 64 {
+        params.distinguished_name.push(DnType::CommonName, whole);
+    }
+    params.serial_number = Some(serial.to_vec().into());
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.use_authority_key_identifier_extension = true;
+    valid_for(&mut params, Duration::days(days));
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let certificate = params.signed_by(&key, &issuer)?;
+    Ok(Issued { certificate: certificate.pem(), key: Secret::new(key.serialize_pem()) })
 }
 
 /// From an hour ago, for clients whose clock is slow.

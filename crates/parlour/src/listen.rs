@@ -53,7 +53,10 @@ fn spec(service: Service, transport: Transport, listener: &Listener) -> Spec {
         at,
         web: service == Service::Sip,
         // Browsers would ask their users which certificate to show.
-        asks: service == Service::Sip && transport == Transport::Tls,
+        asks: matches!(
+            (service, transport),
+            (Service::Sip, Transport::Tls) | (Service::Xmpp, Transport::Tcp | Transport::Tls)
+        ),
     }
 }
 

@@ -11,11 +11,14 @@ use rustls::pki_types::pem::PemObject;
 use std::path::Path;
 use std::sync::Arc;
 use verifier::{Peers, SipServer};
+use xmpp::sasl::external::Proven;
 
 /// Made anew at each reload; all workers share it.
 #[derive(Debug)]
 pub struct Trust {
     peers: Peers,
+    /// Our own authority alone.
+    own: Peers,
     sip: Arc<ClientConfig>,
 }
 
@@ -29,11 +32,14 @@ impl Trust {
                 "no authorities of the system were found: our own and those of tls.roots are trusted"
             );
         }
-        roots.add_parsable_certificates(read_file(&plan.data.join("certs/authority.pem")));
+        let authority = read_file(&plan.data.join("certs/authority.pem"));
+        let mut own = RootCertStore::empty();
+        own.add_parsable_certificates(authority.clone());
+        roots.add_parsable_certificates(authority);
         roots.add_parsable_certificates(plan.roots.iter().map(|der| CertificateDer::from(der.as_slice())));
         let peers = Peers::new(roots);
         let sip = Arc::new(client(SipServer(peers.clone()), identities));
-        Arc::new(Self { peers, sip })
+        Arc::new(Self { peers, own: Peers::new(own), sip })
     }
 
     /// How SIP connects: the other side has to prove the domain that was meant (RFC 5922 §7.3).
@@ -48,6 +54,16 @@ impl Trust {
         self.peers.judge(own, others, UnixTime::now()).map_err(|error| error.to_string())?;
         let names = domains::identity::Names::of(own).ok_or("it cannot be read")?;
         Ok(names.sip_domains().to_vec())
+    }
+
+    /// Whose address a client has proven by a certificate that our own authority has issued; nobody's where it is another's,
+    /// which is no fault.
+    pub fn user(&self, chain: &[CertificateDer<'static>]) -> Option<Proven> {
+        let (own, others) = chain.split_first()?;
+        self.own.judge(own, others, UnixTime::now()).ok()?;
+        let names = domains::identity::Names::of(own)?;
+        let addresses: Vec<_> = names.xmpp.iter().filter_map(|name| name.parse().ok()).collect();
+        (!addresses.is_empty()).then(|| Proven { addresses, serial: names.serial.into() })
     }
 }
 

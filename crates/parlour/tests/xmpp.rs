@@ -78,6 +78,22 @@ fn a_session_is_resumed_by_slixmpp() {
     play(&house(), "resume");
 }
 
+/// A certificate of the house's own authority signs in instead of a password, until it is taken back.
+#[test]
+fn a_certificate_signs_in_until_it_is_taken_back() {
+    let house = house();
+    let issued = house.cli(&["cert", "user", "roland@falcot.com", "--days", "2"], "");
+    assert!(issued.status.success(), "{}", String::from_utf8_lossy(&issued.stderr));
+    let file = house.dir().join("roland.pem");
+    std::fs::write(&file, &issued.stdout).unwrap();
+    let arguments = ["--certificate", &file.to_string_lossy()];
+    end_well(start_with(&house, "certificate", &arguments), "certificate");
+    assert!(house.cli(&["cert", "revoke", "roland@falcot.com"], "").status.success());
+    end_well(start_with(&house, "certificate-taken-back", &arguments), "certificate-taken-back");
+    let nobody = house.cli(&["cert", "user", "nobody@falcot.com"], "");
+    assert!(!nobody.status.success() && nobody.stdout.is_empty());
+}
+
 #[test]
 fn contacts_are_kept_and_pushed() {
     play(&house(), "roster");

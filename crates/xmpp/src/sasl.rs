@@ -2,6 +2,7 @@
 //!
 //! No mechanism here needs the password of an account, and none tells whether an account exists.
 
+pub mod external;
 pub mod offer;
 pub mod plain;
 pub mod scram;
@@ -14,6 +15,8 @@ use wire::{Address, Directory, Domain, Entropy, Secret};
 /// The mechanisms, strongest first: those with channel binding before those without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mechanism {
+    /// RFC 4422 app. A, by a client's certificate.
+    External,
     /// As RFC 5802, with SHA-512, bound to the TLS session.
     ScramSha512Plus,
     /// RFC 7677, bound to the TLS session.
@@ -32,7 +35,8 @@ pub enum Mechanism {
 
 impl Mechanism {
     /// All of them, strongest first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
+        Self::External,
         Self::ScramSha512Plus,
         Self::ScramSha256Plus,
         Self::ScramSha1Plus,
@@ -45,6 +49,7 @@ impl Mechanism {
     /// The registered name.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::External => "EXTERNAL",
             Self::ScramSha512Plus => "SCRAM-SHA-512-PLUS",
             Self::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
             Self::ScramSha1Plus => "SCRAM-SHA-1-PLUS",
@@ -143,6 +148,8 @@ pub enum Step {
     Challenge(Exchange, String),
     /// Keys must be derived away from the worker; what comes of it goes to `Pending::derived`.
     Derive(plain::Pending),
+    /// Whether a certificate is still good must be looked up; then it is who it says it is.
+    Look(external::Pending),
     /// It is who it says it is. The data goes along with the news.
     Success(Address, Option<String>),
     /// It is not, or nobody knows.
@@ -167,6 +174,7 @@ impl Exchange {
     pub fn step(self, data: &[u8], house: &mut House<'_>) -> Step {
         let step = match self {
             Self::Named(Mechanism::Plain) => plain::begin(data, house),
+            Self::Named(Mechanism::External) => external::begin(data, house),
             Self::Named(mechanism) => return Self::begin(mechanism, data, house),
             Self::Sha512(challenge) => {
                 challenge.finish(data).map(|(who, said)| Step::Success(who, Some(said)))
@@ -189,9 +197,7 @@ impl Exchange {
             Mechanism::ScramSha256Plus | Mechanism::ScramSha256 => {
                 scram::begin(data, bound, house).map(|(next, said)| (Self::Sha256(next), said))
             }
-            Mechanism::ScramSha1Plus | Mechanism::ScramSha1 | Mechanism::Plain => {
-                scram::begin(data, bound, house).map(|(next, said)| (Self::Sha1(next), said))
-            }
+            _ => scram::begin(data, bound, house).map(|(next, said)| (Self::Sha1(next), said)),
         };
         begun.map_or_else(Step::Failure, |(next, said)| Step::Challenge(next, said))
     }

@@ -21,6 +21,7 @@ pub use request::Agent;
 pub use unacknowledged::{Sent, Unacknowledged};
 
 use crate::jid::Jid;
+use crate::sasl::external;
 use crate::sasl::plain::{Derive, Derived};
 use crate::sasl::token::{Holder, Tokens};
 use crate::sasl::{Channel, Failure, Mechanism, Offer};
@@ -97,6 +98,8 @@ pub enum Input<'a> {
     Tokens(Option<&'a Tokens>),
     /// The answer to `KeepTokens`: whether they are kept.
     TokensKept(bool),
+    /// The answer to `Prove`: whether the certificate is still good; none where nobody can say.
+    Proven(Option<bool>),
     /// What came of `Derive`.
     Derived(&'a Derived),
     /// After `Authenticated`: the connection is where the account lives, go on.
@@ -129,6 +132,8 @@ pub enum Output {
     StartTls,
     /// Run it where there is time, then `Derived`.
     Derive(Derive),
+    /// Whether a certificate of an account is still good is wanted; then `Proven`.
+    Prove(external::Pending),
     /// What is kept of an installation's tokens is wanted; then `Tokens`, with none where there are none.
     LoadTokens(Holder),
     /// Keep them, or forget them; then `TokensKept`.
@@ -346,6 +351,9 @@ impl Stream {
             }
             (Stage::Deriving(stage), Input::Derived(derived)) => {
                 sign_in::derived(*stage, derived, &mut self.common, context, out)
+            }
+            (Stage::Proving(stage), Input::Proven(good)) => {
+                sign_in::proven(*stage, good, &mut self.common, context, out)
             }
             (Stage::Checking(stage), Input::Tokens(tokens)) => {
                 sign_in::checked(*stage, tokens, &mut self.common, context, out)

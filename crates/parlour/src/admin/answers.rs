@@ -1,6 +1,7 @@
 //! What commands return: the same value as JSON for programs and in words for people.
 
 pub mod bans;
+pub mod certificates;
 mod ladder;
 pub mod sip;
 pub mod turn;

@@ -1,5 +1,6 @@
 //! Every administrative command, declared once.
 
+use super::answers::certificates::{CertIssued, CertRevoked, UserCertificates};
 use super::answers::sip::{SipBindings, SipCalls, SipRecent, SipStory};
 use super::answers::turn::{
     TurnCredentials, TurnDisconnected, TurnDrain, TurnSessionDetails, TurnSessions, TurnTest,
@@ -10,7 +11,7 @@ use super::answers::{
     Users, Written,
 };
 use super::command::{Argument, Caller, Command, Kind, Returned, Run};
-use super::{bans, house, sip, turn, users, xmpp};
+use super::{bans, certificates, house, sip, turn, users, xmpp};
 use crate::cli::{init, pages, relay_test, start};
 use crate::dns;
 
@@ -20,6 +21,7 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("sip", "SIP: who is registered, who calls whom and why it failed, who is shut out"),
     ("xmpp", "XMPP: who is connected, and the end of it"),
     ("user", "Accounts: add, change, look at, import"),
+    ("cert", "Certificates by which users sign in"),
     ("dns", "What the DNS must say about the domains"),
 ];
 
@@ -281,6 +283,53 @@ pub const COMMANDS: &[Command] = &[
         reads: false,
         returns: Returned::of::<Imported>(),
         run: Run::House(users::import),
+        ..LOOK
+    },
+    Command {
+        path: &["cert", "user"],
+        summary: "Issue a certificate by which a user's XMPP client signs in (SASL EXTERNAL)",
+        details: "From the house's own authority (data/certs/authority.key). Certificate and key are printed (PEM) this once; \
+                  `openssl pkcs12 -export -in FILE` puts them into the form that many clients read.",
+        arguments: &[
+            ADDRESS,
+            Argument {
+                name: "days",
+                kind: Kind::Number,
+                positional: false,
+                required: false,
+                help: "For how many days it is good; 365 unless given, never more than 3650",
+            },
+        ],
+        reads: false,
+        returns: Returned::of::<CertIssued>(),
+        run: Run::House(certificates::user),
+        ..LOOK
+    },
+    Command {
+        path: &["cert", "list"],
+        summary: "List the certificates by which a user may sign in",
+        arguments: &[ADDRESS],
+        returns: Returned::of::<UserCertificates>(),
+        run: Run::House(certificates::list),
+        ..LOOK
+    },
+    Command {
+        path: &["cert", "revoke"],
+        summary: "Take certificates of a user back: nobody signs in by them any more",
+        details: "Sessions that were begun by them go on: `parlour xmpp disconnect` ends them.",
+        arguments: &[
+            ADDRESS,
+            Argument {
+                name: "serial",
+                kind: Kind::Text,
+                positional: false,
+                required: false,
+                help: "Only the one with this serial number; all unless given",
+            },
+        ],
+        reads: false,
+        returns: Returned::of::<CertRevoked>(),
+        run: Run::House(certificates::revoke),
         ..LOOK
     },
     Command {

@@ -5,6 +5,7 @@
 
 mod asking;
 mod binding;
+pub mod certificates;
 mod client;
 mod managed;
 pub mod overview;
@@ -46,6 +47,8 @@ pub enum Mail {
     Between(Between),
     /// The store has answered.
     Stored(Token, Result<Answer, Fault>),
+    /// Whether the certificate of a client that signs in is still good; none where the store cannot say.
+    Proven(ConnectionId, Option<bool>),
     /// What is kept of the tokens of a client that signs in; none where the store cannot say.
     Tokens(ConnectionId, Option<Tokens>),
     /// Whether the tokens of a client are kept as they should be.
@@ -156,6 +159,7 @@ impl Xmpp {
             Mail::Tokens(conn, tokens) => {
                 self.feed(desk, conn, stream::Input::Tokens(tokens.as_ref()));
             }
+            Mail::Proven(conn, good) => self.feed(desk, conn, stream::Input::Proven(good)),
             Mail::TokensKept(conn, kept) => self.feed(desk, conn, stream::Input::TokensKept(kept)),
             Mail::Derived(conn, derived) => self.feed(desk, conn, stream::Input::Derived(&derived)),
             // A moved connection comes by `adopted`; its letter alone means nothing.
@@ -291,6 +295,7 @@ impl Xmpp {
             stream::Output::Write(bytes) => self.send(desk, conn, Piece::Bytes(bytes)),
             stream::Output::StartTls => desk.net.start_tls(conn, None),
             stream::Output::Derive(derive) => self.derive(desk, conn, derive),
+            stream::Output::Prove(pending) => self.prove(desk, conn, pending),
             stream::Output::LoadTokens(holder) => self.load_tokens(desk, conn, holder),
             stream::Output::KeepTokens(holder, tokens) => self.keep_tokens(desk, conn, holder, tokens),
             stream::Output::Failed(failure) => {

@@ -121,6 +121,7 @@ class House:
         self.tls_port = options.tls_port
         self.ca = options.ca
         self.acknowledged = options.acknowledged
+        self.certificate = options.certificate
 
     def address(self, user):
         return f"{user}@{self.domain}"
@@ -243,6 +244,27 @@ async def resume(house):
     await joe.until(lambda: joe.bodies() == ["back"], "roland is not heard")
     await roland.leave()
     await joe.leave()
+
+
+async def certificate(house):
+    """Roland signs in by a certificate, with STARTTLS and with direct TLS, and is refused where it was taken back."""
+    for direct in (False, True):
+        roland = Client(house, "roland", mechanism="EXTERNAL", direct=direct, password="not this")
+        roland.certfile = roland.keyfile = house.certificate
+        await roland.log_in()
+        expect(roland.mechanism_used == "EXTERNAL", f"roland signed in by {roland.mechanism_used}")
+        await roland.ping()
+        await roland.leave()
+
+
+async def certificate_taken_back(house):
+    """The same certificate signs nobody in any more."""
+    roland = Client(house, "roland", mechanism="EXTERNAL", password="not this")
+    roland.certfile = roland.keyfile = house.certificate
+    roland.connect("127.0.0.1", house.port)
+    await roland.until(lambda: "failed_auth" in roland.events_seen, "is not refused")
+    expect("session_start" not in roland.events_seen, "signed in")
+    await roland.leave()
 
 
 async def wrong_password(house):
@@ -437,7 +459,7 @@ async def account(house):
 
 SCENARIOS = {scenario.__name__.replace("_", "-"): scenario for scenario in (
     chat, mechanisms, resume, wrong_password, away_send, away_receive, friends, roster, stay, load, after_load,
-    account,
+    account, certificate, certificate_taken_back,
 )}
 
 
@@ -449,6 +471,7 @@ def main():
     parser.add_argument("--ca", required=True)
     parser.add_argument("--domain", default="falcot.com")
     parser.add_argument("--acknowledged", default="", help="for after-load: joe=N,nina=N,contact=N")
+    parser.add_argument("--certificate", default="", help="a file with certificate and key")
     parser.add_argument("--debug", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(level=logging.DEBUG if options.debug else logging.CRITICAL)

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -44,7 +44,13 @@ impl Actor {
     /// A connection with TLS from the first byte.
     pub(crate) fn connect(house: &House) -> Self {
         let tcp = tcp(house.port("xmpp.client-tls"));
-        Self::on(Way::Tls(Box::new(secure(house, tcp))))
+        Self::on(Way::Tls(Box::new(secure(house, tcp, ""))))
+    }
+
+    /// The same, with a certificate and its key to show (PEM).
+    pub(crate) fn connect_with(house: &House, shown: &str) -> Self {
+        let tcp = tcp(house.port("xmpp.client-tls"));
+        Self::on(Way::Tls(Box::new(secure(house, tcp, shown))))
     }
 
     /// A connection without TLS.
@@ -62,7 +68,7 @@ impl Actor {
         self.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
         self.wait_for("proceed", ns::TLS)?;
         match std::mem::replace(&mut self.way, Way::Gone) {
-            Way::Plain(tcp) => self.way = Way::Tls(Box::new(secure(house, tcp))),
+            Way::Plain(tcp) => self.way = Way::Tls(Box::new(secure(house, tcp, ""))),
             _ => return Err("TLS is up already".into()),
         }
         Ok(())
@@ -212,12 +218,18 @@ fn tcp(port: u16) -> TcpStream {
     tcp
 }
 
-fn secure(house: &House, mut tcp: TcpStream) -> StreamOwned<ClientConnection, TcpStream> {
+/// TLS, with a certificate and its key (PEM) to show, if that is not empty.
+fn secure(house: &House, mut tcp: TcpStream, shown: &str) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(house.dir().join("data/certs/authority.pem")).unwrap() {
         roots.add(certificate.unwrap()).unwrap();
     }
-    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let config = ClientConfig::builder().with_root_certificates(roots);
+    let own: Vec<_> = CertificateDer::pem_slice_iter(shown.as_bytes()).map(Result::unwrap).collect();
+    let config = match PrivateKeyDer::from_pem_slice(shown.as_bytes()) {
+        Ok(key) => config.with_client_auth_cert(own, key).unwrap(),
+        Err(_) => config.with_no_client_auth(),
+    };
     let mut tls = ClientConnection::new(Arc::new(config), ServerName::try_from(DOMAIN).unwrap()).unwrap();
     tcp.set_read_timeout(Some(PATIENCE)).unwrap();
     while tls.is_handshaking() {

@@ -36,6 +36,7 @@ macro_rules! plays {
 plays! {
     account
     archive
+    certificates
     client_state
     fast
     messages

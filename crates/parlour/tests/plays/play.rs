@@ -109,6 +109,10 @@ impl Play {
     fn somebody(&mut self, who: &str, rest: &str) -> Done {
         match rest {
             "connects" => self.enter(who, Actor::connect),
+            "connects with that certificate" => {
+                let shown = self.said.clone();
+                self.enter(who, |house| Actor::connect_with(house, &shown))
+            }
             "connects without TLS" => self.enter(who, Actor::connect_plain),
             "signs on" => self.sign_on(who),
             "signs in" => self.sign_in(who),

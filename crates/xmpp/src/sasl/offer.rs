@@ -3,7 +3,9 @@
 //! Both lists go into a hash that SCRAM signs (XEP-0474), so that nobody in between can shorten them unseen.
 
 use super::Mechanism;
+use super::external::{self, Proven};
 use std::fmt;
+use wire::{Directory, Domain};
 
 /// What the TLS session of a stream can be known by.
 #[derive(Clone, Default)]
@@ -12,6 +14,8 @@ pub struct Channel {
     pub exporter: Option<[u8; 32]>,
     /// `tls-server-end-point` (RFC 5929 §4): the hash of the server's certificate.
     pub end_point: Option<Box<[u8]>>,
+    /// Whom the client's certificate proves, where it has shown one that is to be believed.
+    pub certificate: Option<Proven>,
 }
 
 impl fmt::Debug for Channel {
@@ -49,8 +53,16 @@ impl Offer {
     /// Those of the mechanisms that this TLS session allows.
     pub fn new(mechanisms: &[Mechanism], channel: Channel) -> Self {
         let bound = channel.types().next().is_some();
-        let mechanisms = mechanisms.iter().copied().filter(|m| bound || !m.binds()).collect();
+        let proven = channel.certificate.as_ref();
+        let may = |m: &Mechanism| (bound || !m.binds()) && external::may_offer(*m, proven);
+        let mechanisms = mechanisms.iter().copied().filter(may).collect();
         Self { mechanisms, channel }
+    }
+
+    /// Leaves out what nobody of this domain could sign in by.
+    pub fn narrow(&mut self, directory: &Directory, domain: &Domain) {
+        let proven = self.channel.certificate.as_ref().filter(|proven| proven.is_of(directory, domain));
+        self.mechanisms.retain(|mechanism| external::may_offer(*mechanism, proven));
     }
 
     /// The mechanisms, strongest first.
@@ -86,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_hash_of_the_example_of_xep_0474() {
-        let channel = Channel { exporter: Some([1; 32]), end_point: Some([2; 32].into()) };
+        let channel = Channel { exporter: Some([1; 32]), end_point: Some([2; 32].into()), certificate: None };
         let offer = Offer::new(&[Mechanism::ScramSha1Plus, Mechanism::ScramSha1], channel);
         let text = "SCRAM-SHA-1\x1eSCRAM-SHA-1-PLUS\x1ftls-exporter\x1etls-server-end-point";
         assert_eq!(offer.text(), text);

@@ -69,7 +69,7 @@ fn accounts() -> Directory {
 }
 
 fn channel() -> Channel {
-    Channel { exporter: Some([5; 32]), end_point: Some([6; 48].into()) }
+    Channel { exporter: Some([5; 32]), end_point: Some([6; 48].into()), certificate: None }
 }
 
 fn step(exchange: Exchange, data: &[u8]) -> Step {

@@ -252,7 +252,7 @@ mod tests {
     }
 
     fn check(shown: &Shown, tokens: &Tokens, at: Duration, keys: &Keys) -> Option<Tokens> {
-        let channel = Channel { exporter: Some([5; 32]), end_point: None };
+        let channel = Channel { exporter: Some([5; 32]), end_point: None, certificate: None };
         Some(shown.check(tokens, at, keys, &channel, &Secret::new("s")).ok()?.0)
     }
 

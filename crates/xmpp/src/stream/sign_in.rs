@@ -1,7 +1,7 @@
 //! The SASL stage of a stream: as RFC 6120 §6.4 has it, and in one go with all that follows (XEP-0388).
 
 use super::request::Request;
-use super::stage::{Checking, Deriving, Next, Settling, SignIn, Stage};
+use super::stage::{Checking, Deriving, Next, Proving, Settling, SignIn, Stage};
 use super::welcome::Welcome;
 use super::{Common, Context, Output, StreamCondition, StreamError};
 use crate::ns;
@@ -268,10 +268,30 @@ fn step(
             out.push(Output::Derive(pending.derive.clone()));
             Ok(Stage::Deriving(Box::new(Deriving { pending, way })))
         }
+        Step::Look(pending) => {
+            out.push(Output::Prove(pending.clone()));
+            Ok(Stage::Proving(Box::new(Proving { pending, way })))
+        }
         Step::Success(address, data) => {
             succeed(address, data.map(String::into_bytes), way, common, context, out)
         }
         Step::Failure(failure) => fail(failure, way.profile(), common, out),
+    }
+}
+
+/// It was looked up whether a certificate is still good.
+pub(super) fn proven(
+    stage: Proving,
+    good: Option<bool>,
+    common: &mut Common,
+    context: &Context<'_>,
+    out: &mut Vec<Output>,
+) -> Next {
+    let Proving { pending, way } = stage;
+    match good {
+        Some(true) => succeed(pending.address, None, way, common, context, out),
+        Some(false) => fail(Failure::NotAuthorized, way.profile(), common, out),
+        None => fail(Failure::TemporaryAuthFailure, way.profile(), common, out),
     }
 }
 

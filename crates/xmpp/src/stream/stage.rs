@@ -9,7 +9,7 @@ use super::{Common, Context, Output, StreamCondition, StreamError, bind, header,
 use crate::jid::Jid;
 use crate::ns;
 use crate::sasl::token::Shown;
-use crate::sasl::{Exchange, plain};
+use crate::sasl::{Exchange, external, plain};
 use crate::stanza::{Condition, Draft, Kind, Refused, Stanza};
 use crate::xml::{Element, Event, Fragment};
 use wire::Address;
@@ -22,6 +22,8 @@ pub(super) enum Stage {
     Securing,
     SignIn(SignIn),
     Deriving(Box<Deriving>),
+    /// A certificate was shown: whether it was taken back is looked up.
+    Proving(Box<Proving>),
     /// A token was shown: what is kept of it is looked up.
     Checking(Box<Checking>),
     Settling(Settling),
@@ -63,6 +65,13 @@ pub(super) struct SignIn {
 #[derive(Debug)]
 pub(super) struct Deriving {
     pub(super) pending: plain::Pending,
+    pub(super) way: Way,
+}
+
+/// Waits for whether a certificate is still good.
+#[derive(Debug)]
+pub(super) struct Proving {
+    pub(super) pending: external::Pending,
     pub(super) way: Way,
 }
 
@@ -117,6 +126,7 @@ impl Stage {
         matches!(
             self,
             Self::Deriving(_)
+                | Self::Proving(_)
                 | Self::Checking(_)
                 | Self::Settling(_)
                 | Self::Tokens(_)
@@ -178,6 +188,7 @@ impl Opening {
                 Stage::Tls(Tls)
             }
             Layer::Secure => {
+                common.offer.narrow(context.directory, &greeting.domain);
                 sign_in::write_features(&common.offer, &mut said);
                 Stage::SignIn(SignIn::default())
             }

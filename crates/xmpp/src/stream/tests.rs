@@ -1,5 +1,7 @@
 //! Streams from the first byte to the last.
 
+mod external;
+
 use super::*;
 use crate::ns;
 use crate::sasl::scram::{Sha1, Sha256};
@@ -121,6 +123,7 @@ fn told(output: &Output) -> String {
         Output::KeepTokens(holder, tokens) => {
             format!("{{KeepTokens {} {}}}", holder.client, tokens.is_some())
         }
+        Output::Prove(pending) => format!("{{Prove {} {}}}", pending.address, pending.serial),
         Output::Carbons => "{Carbons}".to_owned(),
         Output::Active(active) => format!("{{Active {active}}}"),
     }

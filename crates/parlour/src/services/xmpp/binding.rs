@@ -22,7 +22,9 @@ impl EndPoint {
             self.certificate = own.to_vec();
             self.hash = hash(own);
         }
-        Channel { exporter: desk.net.tls_exporter(conn), end_point: self.hash.clone() }
+        let chain = desk.net.info(conn).and_then(|info| info.chain);
+        let certificate = chain.and_then(|chain| desk.shared.trust.user(&chain));
+        Channel { exporter: desk.net.tls_exporter(conn), end_point: self.hash.clone(), certificate }
     }
 }
 
