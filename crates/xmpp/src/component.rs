@@ -3,7 +3,6 @@
 //! It proves that it knows a secret, and may then speak for every address of its domain, and for no other. What goes
 //! between the two has the namespace `jabber:component:accept` where clients have theirs: it is changed on the stanza alone.
 
-use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::{Refused, Stanza, StanzaError};
 use crate::stream::{Policy, StreamCondition, StreamError};
@@ -316,11 +315,6 @@ fn without_namespace<'a>(raw: &'a str, namespace: &str) -> Cow<'a, str> {
     }
 }
 
-/// The domain of a component, as an address.
-pub(crate) fn address(host: &Domain) -> Option<Jid> {
-    host.as_str().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -359,7 +353,8 @@ mod tests {
             let host = Domain::new("echo.falcot.com").unwrap();
             let components = [Component { host, secret: secret("open sesame") }];
             let entropy = &mut Fixed(Vec::new());
-            let mut context = Context { now: self.now, components: &components, entropy, policy: &self.policy };
+            let mut context =
+                Context { now: self.now, components: &components, entropy, policy: &self.policy };
             let mut out = Vec::new();
             match input {
                 Some(input) => self.link.handle(input, &mut context, &mut out),
@@ -388,7 +383,9 @@ mod tests {
             Output::Is(host) => format!("{{Is {host}}}"),
             Output::Failed => "{Failed}".into(),
             Output::Stanza(stanza) => format!("[{}]", stanza.as_str()),
-            Output::Refused(stanza, error) => format!("{{Refused {} {}}}", stanza.as_str(), error.condition.name()),
+            Output::Refused(stanza, error) => {
+                format!("{{Refused {} {}}}", stanza.as_str(), error.condition.name())
+            }
             Output::Close => "{Close}".into(),
         }
     }
@@ -423,7 +420,8 @@ mod tests {
 
     #[test]
     fn it_speaks_for_its_own_domain_alone() {
-        for from in ["", "from='joe@falcot.com'", "from='falcot.com'", "from='x.echo.falcot.com'", "from='@'"] {
+        for from in ["", "from='joe@falcot.com'", "from='falcot.com'", "from='x.echo.falcot.com'", "from='@'"]
+        {
             let mut play = Play::active();
             let said = play.send(&format!("<message {from} to='joe@falcot.com'><body>hi</body></message>"));
             assert!(ends_with(&said, "invalid-from"), "{from}: {said}");
@@ -435,7 +433,11 @@ mod tests {
         let mut play = Play::active();
         for (to, expected) in [("", "bad-request"), ("to='@'", "jid-malformed")] {
             let said = play.send(&format!("<message from='echo.falcot.com' {to}/>"));
-            assert_eq!(said, format!("{{Refused <message from='echo.falcot.com' /> {expected}}}"), "{to}");
+            assert_eq!(
+                said.replace(" />", "/>"),
+                format!("{{Refused <message from='echo.falcot.com'/> {expected}}}"),
+                "{to}"
+            );
         }
         assert!(play.send("<iq from='echo.falcot.com' to='falcot.com' type='get'/>").contains("bad-request"));
     }
@@ -457,7 +459,12 @@ mod tests {
     #[test]
     fn who_does_not_know_the_secret_is_none() {
         let right = handshake(&"a".repeat(20), &secret("open sesame"));
-        let others = [handshake(&"a".repeat(20), &secret("")), handshake("b", &secret("open sesame")), right.to_uppercase(), String::new()];
+        let others = [
+            handshake(&"a".repeat(20), &secret("")),
+            handshake("b", &secret("open sesame")),
+            right.to_uppercase(),
+            String::new(),
+        ];
         for proof in others {
             let mut play = Play::new();
             play.send(OPEN);

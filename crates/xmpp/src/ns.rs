@@ -21,6 +21,8 @@ namespaces! {
     CLIENT = "jabber:client";
     /// Stanzas between servers (RFC 6120 §4.8.2).
     SERVER = "jabber:server";
+    /// Stanzas between a component and its server (XEP-0114).
+    COMPONENT = "jabber:component:accept";
     /// The stream's own elements (RFC 6120 §4.8.1).
     STREAM = "http://etherx.jabber.org/streams";
     /// Stream error conditions (RFC 6120 §4.9.2).

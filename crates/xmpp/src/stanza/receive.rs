@@ -55,14 +55,40 @@ impl Stanza {
         }
     }
 
-    /// Takes a stanza that we wrote ourselves earlier, with `from` and `to` as they stand in it.
-    pub fn parse(text: &str) -> Result<Self, Fault> {
+    /// Takes what a component said, who may speak for all of its domain, and for no other (XEP-0114 §3).
+    pub fn of_component(text: &str, host: &str) -> Result<Self, Refused> {
+        let (walk, head) = Self::walk(text).map_err(|_| Refused::NoStanza)?;
+        let kind = Kind::from_name(head.name.str(text)).ok_or(Refused::NoStanza)?;
+        let jid = |part: Part| unescape_attribute(part.value.str(text)).parse::<Jid>();
+        let from = head.from.and_then(|from| jid(from).ok()).filter(|from| from.domain() == host);
+        let from = from.ok_or(Refused::From)?;
+        let (to, error) = match head.to.map(jid) {
+            Some(Ok(to)) => (Some(to), None),
+            Some(Err(_)) => (None, Some(Condition::JidMalformed)),
+            None => (None, Some(Condition::BadRequest)),
+        };
+        let content = |namespace| walk.scope.uri(text, namespace) == ns::CLIENT;
+        let stanza = Self::stamp(text, &head, kind, from, to, None, content);
+        match error.map_or_else(|| stanza.check(), |condition| Err(condition.into())) {
+            Ok(()) => Ok(stanza),
+            Err(error) => Err(Refused::Error(Box::new(stanza), error)),
+        }
+    }
+
+    /// Reads text that is one whole element.
+    fn walk(text: &str) -> Result<(Walk, Head), Fault> {
         let mut walk = Walk::new(Scope::with_default(ns::CLIENT), Limits::OWN);
         let mut head = Head::default();
         crate::xml::text::check(text.as_bytes())?;
         if walk.go(text.as_bytes(), &mut head)? != Some(text.len()) || head.has_prefix {
             return Err(Fault::NotWellFormed);
         }
+        Ok((walk, head))
+    }
+
+    /// Takes a stanza that we wrote ourselves earlier, with `from` and `to` as they stand in it.
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        let (walk, head) = Self::walk(text)?;
         let kind = Kind::from_name(head.name.str(text)).ok_or(Fault::Format)?;
         let jid = |part: Option<Part>| {
             part.map(|p| unescape_attribute(p.value.str(text)).parse::<Jid>())
