@@ -3,6 +3,7 @@
 //!
 //! Packets are not read: SRTP, DTLS and whatever else comes from the right place pass as they are.
 
+mod guard;
 mod latch;
 mod message;
 mod ports;
@@ -11,6 +12,7 @@ mod session;
 mod tests;
 mod way;
 
+pub use guard::Guard;
 pub use message::{Branch, End, Kind, Message, Seat};
 pub use session::{Ended, Reason};
 
@@ -36,10 +38,14 @@ pub struct Config {
     pub ports: RangeInclusive<u16>,
     /// Which of so many workers this is: each has ports of its own.
     pub share: (u16, u16),
-    /// A call from which nothing has come for so long is over.
+    /// What belongs to this host.
+    pub guard: Guard,
+    /// A call of which no media have come for so long is over, whatever its RTCP says.
     pub silence: Duration,
     /// The same while somebody is on hold.
     pub hold: Duration,
+    /// The same where RTCP comes meanwhile.
+    pub hold_with_rtcp: Duration,
     /// The same before somebody has taken the call.
     pub ringing: Duration,
 }
@@ -173,7 +179,14 @@ impl Relay {
         if !way.latch.knows(now, from) {
             let known = self.learn(now, socket, from, bytes);
             way = self.ways.get_mut(&socket)?;
-            onward = if known { way.onward() } else { None };
+            if !known {
+                self.counts.dropped += 1;
+                return None;
+            }
+            onward = way.onward();
+        }
+        if way.rtp.is_none() && !is_rtcp(bytes) {
+            way.media = Some(now);
         }
         let Some(onward) = onward else {
             self.counts.dropped += 1;
@@ -190,12 +203,16 @@ impl Relay {
     fn learn(&mut self, now: Instant, socket: SocketId, from: SocketAddr, bytes: &[u8]) -> bool {
         let ours = self.is_ours(from);
         let Some(way) = self.ways.get_mut(&socket) else { return false };
-        if ours || !way.latch.learns(now, from, bytes) {
+        if ours || !way.latch.learns(now, from, bytes, &self.config.guard) {
             return false;
         }
-        let (twin, target) = (way.twin, way.latch.target());
-        if let Some(twin) = self.ways.get_mut(&twin) {
-            twin.to = target;
+        let (rtp, known) = (way.rtp, way.latch.known());
+        aim(&mut self.ways, &self.config.guard, socket);
+        if let (Some(rtp), (named, Some(found))) = (rtp, known) {
+            if let Some(way) = self.ways.get_mut(&rtp) {
+                way.latch.hint(found, named);
+            }
+            aim(&mut self.ways, &self.config.guard, rtp);
         }
         true
     }
@@ -211,8 +228,7 @@ impl Relay {
     pub fn tick(&mut self, now: Instant, hands: &mut dyn Hands) {
         while let Some(number) = self.timers.pop(now) {
             let Some(session) = self.sessions.get(&number) else { continue };
-            let heard = session.sockets().filter_map(|socket| self.ways.get(&socket)?.latch.heard()).max();
-            let due = heard.unwrap_or(session.began).max(session.touched) + session.patience(&self.config);
+            let due = self.due(session);
             if due <= now {
                 self.end(now, number, Reason::Silent, hands);
             } else {
@@ -221,8 +237,38 @@ impl Relay {
         }
     }
 
+    /// When a call is over if nothing more comes. RTCP goes on without anybody there; it counts while somebody is on hold
+    /// alone, and not for ever.
+    fn due(&self, session: &Session) -> Instant {
+        let ways = || session.sockets().filter_map(|socket| self.ways.get(&socket));
+        let media = ways().filter_map(|way| way.media).max();
+        let since = media.unwrap_or(session.began).max(session.touched);
+        let patience = session.patience(&self.config);
+        match ways().filter_map(|way| way.latch.heard()).max() {
+            Some(heard) if session.is_on_hold() => {
+                (since + patience).max((heard + patience).min(since + self.config.hold_with_rtcp))
+            }
+            _ => since + patience,
+        }
+    }
+
     /// When [`Self::tick`] is wanted.
     pub fn deadline(&self) -> Option<Instant> {
         self.timers.next()
     }
+}
+
+/// The twin of a socket sends to whoever stands at that one's end.
+fn aim(ways: &mut FxHashMap<SocketId, Way>, guard: &Guard, socket: SocketId) {
+    let Some(way) = ways.get(&socket) else { return };
+    let (twin, target) = (way.twin, way.latch.target(guard));
+    if let Some(twin) = ways.get_mut(&twin) {
+        twin.to = target;
+    }
+}
+
+/// Whether a packet is RTCP that shares a port with RTP (RFC 5761 §4).
+#[inline]
+fn is_rtcp(bytes: &[u8]) -> bool {
+    matches!(bytes, [128..=191, 192..=223, ..])
 }

@@ -18,6 +18,7 @@ pub mod office;
 pub mod report;
 pub mod resolver;
 pub mod secret;
+pub mod seldom;
 pub mod serve;
 pub mod services;
 mod sweep;

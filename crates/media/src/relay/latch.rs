@@ -1,10 +1,11 @@
 //! Who stands at the other end of a port. What its signalling says comes first: its description's address, then the host
 //! that its signalling comes from. Anybody else must come for a while, early, and alone. Once that is settled, only the
-//! one who was found is heard; who else comes changes nothing.
+//! one who was found is heard; who else comes changes nothing. A description that names another place moves it there, for
+//! who only listens says nothing that would tell.
 
+use super::guard::Guard;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
-use wire::inside::Depth;
 
 /// For how long after a description a stranger may still turn out to be its writer.
 const STRANGERS: Duration = Duration::from_secs(10);
@@ -15,6 +16,8 @@ const STRANGER_TIME: Duration = Duration::from_millis(200);
 const LEARNING: Duration = Duration::from_secs(3);
 /// After such a silence the same host may come from another port: NATs forget.
 const GONE: Duration = Duration::from_secs(5);
+/// Whoever comes from the old place for so long after a description that names another has not moved.
+const MOVING: Duration = Duration::from_secs(1);
 
 /// How much speaks for somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,20 +48,25 @@ pub(super) struct Latch {
     /// Where its signalling comes from.
     source: IpAddr,
     peer: Option<Peer>,
+    /// Its description has named another place since the peer was found.
+    has_moved: bool,
+    /// Where it may be by what its other port shows.
+    hint: Option<SocketAddr>,
     stranger: Option<(SocketAddr, Instant, u32)>,
     is_ipv4: bool,
 }
 
 impl Latch {
     pub(super) fn new(source: IpAddr, local: SocketAddr) -> Self {
-        Self { named: None, source, peer: None, stranger: None, is_ipv4: local.is_ipv4() }
+        let is_ipv4 = local.is_ipv4();
+        Self { named: None, source, peer: None, has_moved: false, hint: None, stranger: None, is_ipv4 }
     }
 
     /// Whether a packet comes from whom it should.
     #[inline]
     pub(super) fn knows(&mut self, now: Instant, from: SocketAddr) -> bool {
         match &mut self.peer {
-            Some(peer) if peer.address == from => {
+            Some(peer) if peer.address == from && !self.has_moved => {
                 peer.heard = now;
                 true
             }
@@ -66,8 +74,14 @@ impl Latch {
         }
     }
 
-    /// Whether whoever it comes from is taken for this end from now on.
-    pub(super) fn learns(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> bool {
+    /// Whether whoever it comes from is taken for this end from now on. What may not be sent to is nobody.
+    pub(super) fn learns(&mut self, now: Instant, from: SocketAddr, bytes: &[u8], guard: &Guard) -> bool {
+        if !guard.may_send(from, self.source) {
+            return false;
+        }
+        if self.is_still_there(now, from) {
+            return true;
+        }
         let rank = self.rank(from);
         let taken = match &self.peer {
             None => rank > Rank::Stranger || self.is_patient_stranger(now, from, bytes),
@@ -80,10 +94,36 @@ impl Latch {
             }
         };
         if taken {
-            self.stranger = None;
+            (self.stranger, self.has_moved) = (None, false);
             self.peer = Some(Peer { address: from, rank, learning: now + LEARNING, heard: now });
         }
         taken
+    }
+
+    /// Whether it comes from where this end was before its description named another place. For a moment that may be what was
+    /// under way; from then on it has not moved, as where the other end has refused the change.
+    fn is_still_there(&mut self, now: Instant, from: SocketAddr) -> bool {
+        let Some(peer) = self.peer.as_mut().filter(|peer| self.has_moved && peer.address == from) else {
+            return false;
+        };
+        peer.heard = now;
+        self.has_moved = self.named.is_some_and(|(_, since)| now < since + MOVING);
+        true
+    }
+
+    /// Its other port has heard of it there: who sends nothing here may be beside that.
+    pub(super) fn hint(&mut self, rtcp: SocketAddr, named_rtcp: Option<SocketAddr>) {
+        let Some((named, _)) = self.named else { return };
+        // NATs that leave one port as it is leave the other; else the pair stays one, as a rule (RFC 4787 §4.2.2, §4.2.3).
+        let kept = named_rtcp.is_some_and(|named| named.port() == rtcp.port());
+        let port = if kept { named.port() } else { rtcp.port().wrapping_sub(1) };
+        self.hint = Some(SocketAddr::new(rtcp.ip(), port));
+    }
+
+    /// Where its description says that it is, and the place that was found for it, where more than its coming speaks for that.
+    pub(super) fn known(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        let peer = self.peer.filter(|peer| peer.rank > Rank::Stranger && !self.has_moved);
+        (self.named.map(|(named, _)| named), peer.map(|peer| peer.address))
     }
 
     fn rank(&self, from: SocketAddr) -> Rank {
@@ -115,26 +155,33 @@ impl Latch {
         if self.named.is_some_and(|(before, _)| before == named) && self.source == source {
             return;
         }
-        (self.named, self.source) = (Some((named, now)), source);
+        (self.named, self.source, self.hint) = (Some((named, now)), source, None);
+        // Who has moved and was not heard of there is not where it was before that either.
+        self.peer = self.peer.filter(|_| !self.has_moved);
         if let Some(peer) = &mut self.peer {
             (peer.rank, peer.learning) = (Rank::Stranger, now + STRANGERS);
         }
-        if self.peer.is_some_and(|peer| peer.address == named) {
+        self.has_moved = self.peer.is_some_and(|peer| peer.address != named);
+        if !self.has_moved {
             self.peer = self.peer.map(|peer| Peer { rank: Rank::Named, ..peer });
         }
     }
 
-    /// Where this end is sent to: where it came from; before that, where it says, unless that lies further inside than its
-    /// signalling comes from.
-    pub(super) fn target(&self) -> Option<SocketAddr> {
-        let named = || {
-            let (named, _) = self.named?;
-            let usable = !named.ip().is_unspecified() && named.port() != 0;
-            let may = Depth::of(named.ip()) <= Depth::of(self.source);
-            (usable && may).then_some(named)
+    /// Where this end is sent to: where it came from; before that, and where it has moved since, where it says, or where its
+    /// other port was heard of.
+    pub(super) fn target(&self, guard: &Guard) -> Option<SocketAddr> {
+        let peer = self.peer.map(|peer| peer.address);
+        let said = [self.named.map(|(named, _)| named), self.hint];
+        let places = match self.has_moved {
+            true => [said[0], said[1], peer],
+            false => [peer, said[0], said[1]],
         };
-        let target = self.peer.map(|peer| peer.address).or_else(named);
-        target.filter(|to| to.is_ipv4() == self.is_ipv4)
+        let fits = |to: &SocketAddr| to.is_ipv4() == self.is_ipv4 && guard.may_send(*to, self.source);
+        match (peer, self.has_moved) {
+            // Whoever was found is sent to there or not at all.
+            (Some(peer), false) => Some(peer).filter(fits),
+            _ => places.into_iter().flatten().find(fits),
+        }
     }
 
     /// When it was heard last.
@@ -159,6 +206,11 @@ mod tests {
         text.parse().expect("valid")
     }
 
+    /// Of a server that has no address.
+    fn anywhere() -> Guard {
+        Guard { own: Vec::new(), listeners: Vec::new(), relays: 65_535..=65_535 }
+    }
+
     struct Case {
         latch: Latch,
         start: Instant,
@@ -180,14 +232,14 @@ mod tests {
         }
 
         fn heard(&mut self, from: &str) -> bool {
-            self.latch.knows(self.now, at(from)) || self.latch.learns(self.now, at(from), RTP)
+            self.latch.knows(self.now, at(from)) || self.latch.learns(self.now, at(from), RTP, &anywhere())
         }
     }
 
     #[test]
     fn the_named_address_is_sent_to_at_once_and_heard() {
         let mut case = Case::new("198.51.100.7:4000", "198.51.100.7");
-        assert_eq!(case.latch.target(), Some(at("198.51.100.7:4000")));
+        assert_eq!(case.latch.target(&anywhere()), Some(at("198.51.100.7:4000")));
         assert!(case.heard("198.51.100.7:4000") && case.after(5000).heard("198.51.100.7:4000"));
         assert!(!case.heard("198.51.100.7:4001") && !case.heard("203.0.113.66:4000"));
     }
@@ -195,10 +247,10 @@ mod tests {
     #[test]
     fn a_phone_behind_nat_is_found_by_its_signalling_s_host() {
         let mut case = Case::new("192.168.1.5:4000", "203.0.113.9");
-        assert_eq!(case.latch.target(), None, "nobody sends into our own networks");
+        assert_eq!(case.latch.target(&anywhere()), None, "nobody sends into our own networks");
         assert!(!case.heard("203.0.113.66:50000"));
         assert!(case.after(500).heard("203.0.113.9:50000"));
-        assert_eq!(case.latch.target(), Some(at("203.0.113.9:50000")));
+        assert_eq!(case.latch.target(&anywhere()), Some(at("203.0.113.9:50000")));
         assert!(!case.after(600).heard("203.0.113.9:50001"), "the first one of that host has the place");
     }
 
@@ -228,7 +280,7 @@ mod tests {
             }
             assert!(case.heard(stranger), "{named}: nobody better has come");
             assert!(case.after(20_000).heard("198.51.100.7:4000"), "{named}");
-            assert_eq!(case.latch.target(), Some(at("198.51.100.7:4000")));
+            assert_eq!(case.latch.target(&anywhere()), Some(at("198.51.100.7:4000")));
             assert!(!case.after(20_020).heard(stranger), "{named}");
         }
     }
@@ -246,7 +298,7 @@ mod tests {
         let mut case = Case::new("192.168.1.5:4000", "203.0.113.9");
         for n in 0..100 {
             let now = case.start + Duration::from_millis(n * 20);
-            assert!(!case.latch.learns(now, at("203.0.113.66:5060"), b"OPTIONS"));
+            assert!(!case.latch.learns(now, at("203.0.113.66:5060"), b"OPTIONS", &anywhere()));
         }
     }
 
@@ -281,6 +333,38 @@ mod tests {
         assert!(!case.heard("198.51.100.7:4000"));
     }
 
+    /// What only listens has nothing else that would tell where it is.
+    #[test]
+    fn who_moves_is_sent_to_where_it_says_though_it_says_nothing_more() {
+        let mut case = Case::new("198.51.100.7:4000", "198.51.100.7");
+        assert!(case.heard("198.51.100.7:4000"));
+        case.after(60_000);
+        case.latch.describe(case.now, at("198.51.100.8:7000"), "198.51.100.8".parse().expect("valid"));
+        assert_eq!(case.latch.target(&anywhere()), Some(at("198.51.100.8:7000")));
+        // What was under way changes nothing; what goes on coming from the old place says that it has not moved.
+        assert!(case.after(60_900).heard("198.51.100.7:4000"));
+        assert_eq!(case.latch.target(&anywhere()), Some(at("198.51.100.8:7000")));
+        assert!(case.after(61_100).heard("198.51.100.7:4000"));
+        assert_eq!(case.latch.target(&anywhere()), Some(at("198.51.100.7:4000")));
+    }
+
+    #[test]
+    fn who_moves_behind_a_nat_stays_where_it_was_found_until_something_tells() {
+        let mut case = Case::new("192.168.1.5:4000", "203.0.113.9");
+        assert!(case.heard("203.0.113.9:40000"));
+        case.after(60_000);
+        case.latch.describe(case.now, at("192.168.7.7:4000"), "203.0.113.20".parse().expect("valid"));
+        assert_eq!(case.latch.target(&anywhere()), Some(at("203.0.113.9:40000")));
+        let rtcp = Some(at("192.168.7.7:4001"));
+        case.latch.hint(at("203.0.113.20:50001"), rtcp);
+        assert_eq!(case.latch.target(&anywhere()), Some(at("203.0.113.20:50000")));
+        case.latch.hint(at("203.0.113.20:4001"), rtcp);
+        assert_eq!(case.latch.target(&anywhere()), Some(at("203.0.113.20:4000")));
+        assert!(case.after(60_100).heard("203.0.113.20:61000"), "its own word is better");
+        case.latch.hint(at("203.0.113.20:4001"), rtcp);
+        assert_eq!(case.latch.target(&anywhere()), Some(at("203.0.113.20:61000")));
+    }
+
     #[test]
     fn the_same_description_again_changes_nothing() {
         let mut case = Case::new("192.168.1.5:4000", "203.0.113.9");
@@ -292,8 +376,8 @@ mod tests {
 
     #[test]
     fn the_other_family_and_nobody_s_address_are_not_sent_to() {
-        assert_eq!(Case::new("[2001:db8::5]:4000", "2001:db8::5").latch.target(), None);
-        assert_eq!(Case::new("0.0.0.0:4000", "198.51.100.7").latch.target(), None);
-        assert_eq!(Case::new("198.51.100.7:0", "198.51.100.7").latch.target(), None);
+        assert_eq!(Case::new("[2001:db8::5]:4000", "2001:db8::5").latch.target(&anywhere()), None);
+        assert_eq!(Case::new("0.0.0.0:4000", "198.51.100.7").latch.target(&anywhere()), None);
+        assert_eq!(Case::new("198.51.100.7:0", "198.51.100.7").latch.target(&anywhere()), None);
     }
 }

@@ -1,7 +1,7 @@
 //! One call that is relayed: its two ends, its media, and what a message that passes changes of them.
 
 use super::message::{Branch, Kind, Seat};
-use super::{Config, Counts, End, Hands, Latch, Message, Number, Place, Relay, Unbound, Way};
+use super::{Config, Counts, End, Hands, Latch, Message, Number, Place, Relay, Unbound, Way, aim};
 use crate::sdp::{Carrier, Description, Medium};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -93,9 +93,14 @@ impl Session {
         self.streams.iter().flatten().flat_map(|facing| facing.iter())
     }
 
-    /// How long nothing may come of it.
+    /// Whether somebody has put it on hold.
+    pub(super) fn is_on_hold(&self) -> bool {
+        self.is_taken && self.held.contains(&true)
+    }
+
+    /// How long no media may come of it.
     pub(super) fn patience(&self, config: &Config) -> Duration {
-        match (self.is_taken, self.held.contains(&true)) {
+        match (self.is_taken, self.is_on_hold()) {
             // What begins in mid-call is answered at once, or nobody is there.
             (false, _) if self.branch.is_none() => config.silence,
             (false, _) => config.ringing,
@@ -241,8 +246,14 @@ impl Relay {
             let facing = stream.filter(|_| medium.rtp.port() != 0);
             at.push(facing.map(|facing| SocketAddr::new(facing[1 - by].public, facing[1 - by].local.port())));
             if let (Some(facing), None) = (facing, medium.bundled) {
-                expect(&mut self.ways, now, Some(facing[by].rtp), medium.rtp, source);
-                expect(&mut self.ways, now, facing[by].rtcp, medium.rtcp, source);
+                let sockets = [(Some(facing[by].rtp), medium.rtp), (facing[by].rtcp, medium.rtcp)];
+                for (socket, named) in sockets {
+                    let Some(socket) = socket else { continue };
+                    if let Some(way) = self.ways.get_mut(&socket) {
+                        way.latch.describe(now, named, source);
+                    }
+                    aim(&mut self.ways, &self.config.guard, socket);
+                }
             }
         }
         at.iter().any(Option::is_some).then(|| description.rewrite(&at))
@@ -278,7 +289,8 @@ impl Relay {
     fn join(&mut self, one: (SocketId, &Facing, IpAddr), other: (SocketId, &Facing, IpAddr)) {
         for ((socket, facing, source), (twin, ..)) in [(one, other), (other, one)] {
             let latch = Latch::new(source, facing.local);
-            self.ways.insert(socket, Way { latch, twin, to: None, packets: 0 });
+            let rtp = (socket != facing.rtp).then_some(facing.rtp);
+            self.ways.insert(socket, Way { latch, twin, to: None, rtp, media: None, packets: 0 });
         }
     }
 
@@ -373,22 +385,6 @@ impl Relay {
         let lasted = now.saturating_duration_since(session.began);
         let (call, was_taken) = (session.call, session.is_taken);
         self.ended.push_back(Ended { call, reason, was_taken, lasted, packets });
-    }
-}
-
-/// An end is to be expected at an address, and its twin sends there.
-fn expect(
-    ways: &mut rustc_hash::FxHashMap<SocketId, Way>,
-    now: Instant,
-    socket: Option<SocketId>,
-    named: SocketAddr,
-    source: IpAddr,
-) {
-    let Some(way) = socket.and_then(|socket| ways.get_mut(&socket)) else { return };
-    way.latch.describe(now, named, source);
-    let (twin, target) = (way.twin, way.latch.target());
-    if let Some(twin) = ways.get_mut(&twin) {
-        twin.to = target;
     }
 }
 

@@ -11,6 +11,8 @@ const CALLER: &str = "198.51.100.7";
 const CALLED: &str = "198.51.100.9";
 /// Whose calls they are.
 const JOE: Seat = 7;
+/// A receiver report.
+const RTCP: &[u8] = &[0x81, 201, 0, 7];
 
 /// Sockets that are numbers.
 #[derive(Default)]
@@ -59,8 +61,14 @@ fn config() -> Config {
         listed: true,
         ports: 30_000..=30_999,
         share: (0, 1),
+        guard: Guard {
+            own: [OUR4, OUR6, "10.0.0.1"].map(|ip| ip.parse().expect("valid")).into(),
+            listeners: vec![5060],
+            relays: 49_152..=65_535,
+        },
         silence: Duration::from_secs(60),
         hold: Duration::from_secs(3600),
+        hold_with_rtcp: Duration::from_secs(4 * 3600),
         ringing: Duration::from_secs(300),
     }
 }
@@ -152,8 +160,12 @@ impl Scene {
 
     /// Where a packet to an address of ours goes: from which address of ours, and to whom.
     fn packet(&mut self, to: SocketAddr, from: &str) -> Option<(SocketAddr, SocketAddr)> {
+        self.bytes(to, from, &[0x80, 0, 0, 1])
+    }
+
+    fn bytes(&mut self, to: SocketAddr, from: &str, bytes: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
         let (number, _) = self.fake.bound.iter().find(|(_, local)| **local == to)?;
-        let (socket, to) = self.relay.forward(self.now, SocketId(*number), at(from), &[0x80, 0, 0, 1])?;
+        let (socket, to) = self.relay.forward(self.now, SocketId(*number), at(from), bytes)?;
         Some((self.fake.bound[&socket.0], to))
     }
 }
@@ -461,4 +473,111 @@ fn a_packet_allocates_nothing() {
         }
     });
     assert_eq!(counted.count_total, 0);
+}
+
+/// RTCP, be it at its own port or beside RTP, says that somebody's telephone runs, not that anybody speaks.
+#[test]
+fn rtcp_alone_keeps_no_call() {
+    for rtcp_port in [61_001, 61_000] {
+        let mut scene = Scene::new();
+        let [_, at_caller] = scene.call("x");
+        assert!(scene.packet(at_caller, "198.51.100.7:61000").is_some());
+        let at = if rtcp_port == 61_001 {
+            SocketAddr::new(at_caller.ip(), at_caller.port() + 1)
+        } else {
+            at_caller
+        };
+        let from = format!("198.51.100.7:{rtcp_port}");
+        for _ in 0..5 {
+            scene.wait(10);
+            scene.bytes(at, &from, RTCP);
+        }
+        assert_eq!(scene.relay.len(), 1);
+        scene.wait(10);
+        assert!(scene.relay.is_empty() && scene.fake.bound.is_empty(), "{rtcp_port}");
+        assert_eq!(scene.relay.next_ended().map(|ended| ended.reason), Some(Reason::Silent));
+    }
+}
+
+#[test]
+fn on_hold_rtcp_keeps_a_call_for_longer_but_not_for_ever() {
+    for (beats, expected) in [(0, 3600), (1, 3600 + 600), (100, 4 * 3600)] {
+        let mut scene = Scene::new();
+        let [_, at_caller] = scene.call("x");
+        scene.packet(at_caller, "198.51.100.7:61000");
+        let rtcp = SocketAddr::new(at_caller.ip(), at_caller.port() + 1);
+        let held = sdp("192.168.1.5", &[4000]) + "a=inactive\r\n";
+        scene.within(true, Kind::Request, &held).expect("relayed");
+        let start = scene.now;
+        for _ in 0..beats {
+            scene.wait(600);
+            scene.bytes(rtcp, "198.51.100.7:61001", RTCP);
+        }
+        while !scene.relay.is_empty() {
+            scene.wait(60);
+        }
+        assert_eq!((scene.now - start).as_secs(), expected.max(beats * 600), "{beats}");
+        let lasted = scene.relay.next_ended().map(|ended| ended.lasted.as_secs());
+        assert_eq!(lasted, Some(expected), "{beats}");
+    }
+}
+
+/// Who only listens moves: to a public address that its new description names, or behind another NAT, where RTCP tells.
+#[test]
+fn who_only_listens_is_found_again_when_it_moves() {
+    let deaf = "a=recvonly\r\n";
+    let moves = |scene: &mut Scene, source: &str, named: &str| {
+        scene.now += Duration::from_secs(20);
+        let (by, to) = (end("a", source), end("b0", CALLED));
+        let message = Scene::message("x", 0, by, to, Kind::Request, &(sdp(named, &[7000]) + deaf));
+        scene.pass(&Message { branch: None, ..message }).expect("relayed");
+    };
+    let mut scene = Scene::new();
+    let [at_called, at_caller] = scene.call("x");
+    scene.packet(at_caller, "198.51.100.7:61000");
+    moves(&mut scene, "192.0.2.200", "192.0.2.200");
+    assert_eq!(scene.packet(at_called, "198.51.100.9:5000"), Some((at_caller, at("192.0.2.200:7000"))));
+    moves(&mut scene, "192.0.2.210", "192.168.7.7");
+    assert_eq!(scene.packet(at_called, "198.51.100.9:5000"), None, "nowhere that is known");
+    let rtcp = SocketAddr::new(at_caller.ip(), at_caller.port() + 1);
+    for (stranger, heard) in [("192.0.2.66:50001", false), ("192.0.2.210:50001", true)] {
+        assert_eq!(scene.bytes(rtcp, stranger, RTCP).is_some(), heard, "{stranger}");
+        let expected = heard.then(|| (at_caller, at("192.0.2.210:50000")));
+        assert_eq!(scene.packet(at_called, "198.51.100.9:5000"), expected);
+    }
+}
+
+/// Whatever descriptions and packets say, nothing is sent to what listens on this host, nor further inside than whoever says so is.
+#[test]
+fn the_relay_is_aimed_at_nothing_of_ours() {
+    for named in [(OUR4, 5060), (OUR4, 53), ("127.0.0.1", 25), ("10.0.0.1", 5060), ("10.0.0.5", 80)] {
+        let mut scene = Scene::new();
+        let (ip, port) = named;
+        scene.offer("x", 0, &sdp(ip, &[port])).expect("relayed");
+        let answer = scene.answer("x", 0, Kind::Answer, &sdp(CALLED, &[5000])).expect("relayed");
+        let at_called = at("203.0.113.1:30002");
+        assert_eq!(scene.packet(at_called, "198.51.100.9:5000"), None, "{named:?}");
+        // Nor does it become true by a packet that says to be from there.
+        let at_caller = places(&answer)[0];
+        for _ in 0..20 {
+            scene.now += Duration::from_millis(20);
+            assert_eq!(scene.packet(at_caller, &format!("{ip}:{port}")), None, "{named:?}");
+        }
+        assert_eq!(scene.packet(at_called, "198.51.100.9:5000"), None, "{named:?}");
+        assert!(scene.packet(at_caller, "198.51.100.7:61000").is_some(), "the caller itself is found");
+    }
+    let mut scene = Scene::new();
+    let group = sdp("198.51.100.7", &[4000]) + "a=rtcp:4001 IN IP4 224.0.1.75\r\n";
+    scene.offer("x", 0, &group).expect("relayed");
+    scene.answer("x", 0, Kind::Answer, &sdp(CALLED, &[5000])).expect("relayed");
+    assert_eq!(scene.packet(at("203.0.113.1:30003"), "198.51.100.9:5001"), None);
+    let mut scene = Scene::new();
+    scene.offer("x", 0, &sdp(OUR4, &[50_000])).expect("relayed");
+    scene.answer("x", 0, Kind::Answer, &sdp(CALLED, &[5000])).expect("relayed");
+    let out = scene.packet(at("203.0.113.1:30002"), "198.51.100.9:5000");
+    assert_eq!(
+        out,
+        Some((at("203.0.113.1:30000"), at("203.0.113.1:50000"))),
+        "a TURN relay of ours may be one's place"
+    );
 }

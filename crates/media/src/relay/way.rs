@@ -2,6 +2,7 @@
 
 use super::Latch;
 use std::net::SocketAddr;
+use std::time::Instant;
 use wire::SocketId;
 
 /// A socket that faces one end. Its twin faces the other.
@@ -13,6 +14,10 @@ pub(super) struct Way {
     pub(super) twin: SocketId,
     /// Where that sends to: the other end, as far as it is known.
     pub(super) to: Option<SocketAddr>,
+    /// Of a port for RTCP: that for the RTP beside it.
+    pub(super) rtp: Option<SocketId>,
+    /// When something else than RTCP came in here last.
+    pub(super) media: Option<Instant>,
     /// What came in here and went on.
     pub(super) packets: u64,
 }

@@ -10,6 +10,7 @@ use crate::desk::{Desk, Shared};
 use crate::listen;
 use crate::mail;
 use crate::report::Report;
+use crate::seldom::Seldom;
 use crate::services::Service;
 use ::media::Relay;
 use ::media::relay::{Hands, Reason, Seat, Unbound};
@@ -17,23 +18,29 @@ use ::sip::proxy::media::{Over, Passage};
 use book::Book;
 use net::{Batch, CloseReason, ConnectionInfo, HEADROOM, IcmpError, Net, Tag};
 use std::io;
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 use wire::{ConnectionId, SocketId};
 
 /// The mark of the sockets that relay.
 const RELAY: Tag = listen::tag(plan::Service::Media, 1);
 
-/// How often it is said, at most, that calls go without a relay.
-const SAID: Duration = Duration::from_secs(60);
-
 /// The relay of the calls at home on one worker.
 #[derive(Debug)]
 pub struct Media {
     relay: Relay,
-    /// How often it had no ports, or an account its share, when that was said last.
+    /// How often it had no ports, or an account its share, as far as that was counted for the log.
     refused: u64,
-    said: Option<Instant>,
+    refusals: Seldom,
+    unbound: Unsaid,
+}
+
+/// Ports that could not be bound, and why the last one could not.
+#[derive(Debug, Default)]
+struct Unsaid {
+    seldom: Seldom,
+    count: u64,
+    last: Option<(IpAddr, io::Error)>,
 }
 
 /// What the relay's hands are: the worker's sockets, and the book of all workers.
@@ -41,6 +48,7 @@ struct Worker<'a, 'n> {
     net: &'a mut Net<'n, mail::Mail>,
     book: &'a Book,
     most: u32,
+    unbound: &'a mut Unsaid,
 }
 
 impl Hands for Worker<'_, '_> {
@@ -49,7 +57,8 @@ impl Hands for Worker<'_, '_> {
             Ok((socket, _)) => Ok(socket),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Unbound::InUse),
             Err(error) => {
-                tracing::warn!(%error, address = %local.ip(), "no port can be bound for a call's media");
+                self.unbound.count += 1;
+                self.unbound.last = Some((local.ip(), error));
                 Err(Unbound::Failed)
             }
         }
@@ -71,13 +80,14 @@ impl Hands for Worker<'_, '_> {
 impl Media {
     /// A service without calls.
     pub fn new(shared: &Shared) -> Self {
-        Self { relay: Relay::new(setup::config(shared)), refused: 0, said: None }
+        let relay = Relay::new(setup::config(shared));
+        Self { relay, refused: 0, refusals: Seldom::default(), unbound: Unsaid::default() }
     }
 
     /// A message of a call passes: the session description that goes on in place of its own.
     pub fn pass(&mut self, desk: &mut Desk<'_, '_>, passage: Passage) -> Option<Vec<u8>> {
         let now = desk.net.now();
-        let body = self.relay.pass(now, &passage::message(passage), &mut hands(desk));
+        let body = self.relay.pass(now, &passage::message(passage), &mut hands(desk, &mut self.unbound));
         self.say_refusals(now);
         body
     }
@@ -85,7 +95,7 @@ impl Media {
     /// Something is relayed no more.
     pub fn over(&mut self, desk: &mut Desk<'_, '_>, over: &Over) {
         let now = desk.net.now();
-        let hands = &mut hands(desk);
+        let hands = &mut hands(desk, &mut self.unbound);
         match over {
             Over::Fork { call, fork, winner } => {
                 self.relay.settle(call, passage::branch(*fork, 0), *winner, now, hands);
@@ -106,20 +116,24 @@ impl Media {
 
     fn say_refusals(&mut self, now: Instant) {
         let counts = self.relay.counts();
-        let due = self.said.is_none_or(|said| now > said + SAID);
-        if counts.refused() > self.refused && due {
-            (self.refused, self.said) = (counts.refused(), Some(now));
+        let further = counts.refused() - std::mem::replace(&mut self.refused, counts.refused());
+        if let Some(times) = self.refusals.happened(now, further) {
             tracing::warn!(
+                times,
                 no_ports = counts.no_ports,
                 no_seat = counts.no_seat,
                 "calls go without the relay that they need: media.rtp-ports are used up, or an account has its share"
             );
         }
+        let Unsaid { seldom, count, last } = &mut self.unbound;
+        if let (Some(times), Some((address, error))) = (seldom.happened(now, std::mem::take(count)), last) {
+            tracing::warn!(%error, %address, times, "ports for calls' media cannot be bound");
+        }
     }
 }
 
-fn hands<'a, 'n>(desk: &'a mut Desk<'_, 'n>) -> Worker<'a, 'n> {
-    Worker { net: &mut *desk.net, book: &desk.shared.calls, most: desk.shared.plan.media.account }
+fn hands<'a, 'n>(desk: &'a mut Desk<'_, 'n>, unbound: &'a mut Unsaid) -> Worker<'a, 'n> {
+    Worker { net: &mut *desk.net, book: &desk.shared.calls, most: desk.shared.plan.media.account, unbound }
 }
 
 impl Service for Media {
@@ -167,7 +181,7 @@ impl Service for Media {
 
     fn tick(&mut self, desk: &mut Desk<'_, '_>) {
         let now = desk.net.now();
-        self.relay.tick(now, &mut hands(desk));
+        self.relay.tick(now, &mut hands(desk, &mut self.unbound));
         self.say_ended();
     }
 

@@ -141,6 +141,8 @@ limits! {
     MediaLimits {
         /// How long a call may be silent while somebody is on hold.
         hold: Duration = Duration::from_secs(3600),
+        /// The same where RTCP comes meanwhile.
+        hold_with_rtcp: Duration = Duration::from_secs(4 * 3600),
         /// How long nothing may be heard of a call that nobody has taken; longer than a phone rings (`timer_c`).
         ringing: Duration = Duration::from_secs(300),
     }
