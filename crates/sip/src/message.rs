@@ -233,6 +233,15 @@ impl<'a> Message<'a> {
         self.list(HeaderName::Via).map(Via::parse)
     }
 
+    /// All Vias but the topmost.
+    pub fn vias_below(&self) -> impl Iterator<Item = Result<Via<'a>, Fault>> {
+        // Most requests come from whoever made them.
+        let first = self.header(HeaderName::Via).unwrap_or_default();
+        let alone = !self.index.is_repeated(HeaderName::Via) && lex::element(first) == first.len();
+        let rest = if alone { None } else { Some(self.vias().skip(1)) };
+        rest.into_iter().flatten()
+    }
+
     /// The addresses of a list header field: Route, Record-Route, Path, Service-Route, P-Asserted-Identity ….
     pub fn addresses(&self, name: HeaderName) -> impl Iterator<Item = Result<NameAddr<'a>, Fault>> {
         self.list(name).map(NameAddr::parse)

@@ -170,7 +170,7 @@ type UserInfo<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, &'a [u8]);
 
 /// Reads `user:password@` off the front of `text`, where it is there.
 fn userinfo(text: &[u8]) -> Result<UserInfo<'_>, Fault> {
-    let end = lex::run(text, lex::USER);
+    let end = lex::long_run(text, lex::USER);
     let user = &text[..end];
     match text.get(end) {
         Some(b'@') => proper_user(user).map(|user| (Some(user), None, &text[end + 1..])),

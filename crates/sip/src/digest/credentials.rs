@@ -1,7 +1,7 @@
 //! What a client answers to a challenge: the value of Authorization or Proxy-Authorization (RFC 7616 §3.4).
 
 use super::Algorithm;
-use crate::message::{List, lex, unquote};
+use crate::message::{lex, unquote};
 use std::borrow::Cow;
 
 /// The parameters of a Digest answer, quotes taken off.
@@ -64,36 +64,55 @@ impl<'a> Credentials<'a> {
         if !scheme.eq_ignore_ascii_case(b"Digest") || lex::lws(rest) == 0 {
             return None;
         }
-        let mut raw = Raw::default();
-        for element in List::new(rest) {
-            let equals = memchr::memchr(b'=', element)?;
-            let (name, value) = (lex::trim_end(&element[..equals]), lex::trim_start(&element[equals + 1..]));
-            let Some(slot) = raw.slot(name) else { continue };
-            if value.first() == Some(&b'"') && lex::quoted(value) != Some(value.len()) {
-                return None;
-            }
-            if slot.replace(value).is_some() {
-                return None;
+        let (mut raw, mut rest) = (Raw::default(), lex::trim_start(rest));
+        while let Some(first) = rest.first() {
+            if *first != b',' {
+                let equals = lex::find(rest, b'=')?;
+                let (name, (value, behind)) =
+                    (lex::trim_end(&rest[..equals]), first_value(&rest[equals + 1..])?);
+                rest = behind;
+                if raw.slot(name).is_some_and(|slot| slot.replace(value).is_some()) || name.contains(&b',') {
+                    return None;
+                }
+            } else {
+                rest = lex::trim_start(&rest[1..]);
             }
         }
         raw.finish()
     }
 }
 
+/// Reads the value that `text` begins with: a token, a quoted string, or whatever there is up to the next comma.
+fn first_value(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let text = lex::trim_start(text);
+    let is_quoted = text.first() == Some(&b'"');
+    let (value, behind) = text.split_at(if is_quoted { lex::quoted(text)? } else { lex::token(text) });
+    match lex::trim_start(behind) {
+        behind @ ([] | [b',', ..]) => Some((value, behind)),
+        _ if is_quoted => None,
+        _ => {
+            let (value, behind) = text.split_at(lex::element(text));
+            Some((lex::trim_end(value), behind))
+        }
+    }
+}
+
 impl<'a> Raw<'a> {
     fn slot(&mut self, name: &[u8]) -> Option<&mut Option<&'a [u8]>> {
-        let slots: [(&[u8], &mut Option<&'a [u8]>); 9] = [
-            (b"username", &mut self.username),
-            (b"realm", &mut self.realm),
-            (b"nonce", &mut self.nonce),
-            (b"uri", &mut self.uri),
-            (b"response", &mut self.response),
-            (b"algorithm", &mut self.algorithm),
-            (b"qop", &mut self.qop),
-            (b"cnonce", &mut self.cnonce),
-            (b"nc", &mut self.nc),
-        ];
-        slots.into_iter().find(|(known, _)| name.eq_ignore_ascii_case(known)).map(|(_, slot)| slot)
+        // By length, then by the letter that tells those of one length apart: one comparison for each.
+        let (known, slot): (&[u8], _) = match (name.len(), name.last()? | 0x20) {
+            (2, _) => (b"nc", &mut self.nc),
+            (3, b'i') => (b"uri", &mut self.uri),
+            (3, _) => (b"qop", &mut self.qop),
+            (5, b'm') => (b"realm", &mut self.realm),
+            (5, _) => (b"nonce", &mut self.nonce),
+            (6, _) => (b"cnonce", &mut self.cnonce),
+            (8, b'e') if name[0] | 0x20 == b'u' => (b"username", &mut self.username),
+            (8, _) => (b"response", &mut self.response),
+            (9, _) => (b"algorithm", &mut self.algorithm),
+            _ => return None,
+        };
+        name.eq_ignore_ascii_case(known).then_some(slot)
     }
 
     fn finish(self) -> Option<Credentials<'a>> {

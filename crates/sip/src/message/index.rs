@@ -86,7 +86,7 @@ impl Index {
     /// Reads one header field. Says where the next line begins.
     fn field(&mut self, bytes: &[u8], at: usize) -> Result<usize, Fault> {
         let line = &bytes[at..];
-        let colon = memchr::memchr(b':', line).ok_or_else(|| without_colon(line))?;
+        let colon = lex::find(line, b':').ok_or_else(|| without_colon(line))?;
         let mut name_end = colon;
         while name_end > 0 && matches!(line[name_end - 1], b' ' | b'\t') {
             name_end -= 1;

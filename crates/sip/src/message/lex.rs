@@ -73,16 +73,52 @@ pub(crate) const fn is(b: u8, classes: u8) -> bool {
     CLASS[b as usize] & classes != 0
 }
 
-/// How many bytes of these classes `text` begins with.
+/// How many bytes of this class `text` begins with; for what is mostly short.
 #[inline]
-pub(crate) fn run(text: &[u8], classes: u8) -> usize {
-    text.iter().position(|&b| !is(b, classes)).unwrap_or(text.len())
+pub(crate) fn run(text: &[u8], class: u8) -> usize {
+    text.iter().position(|&b| !is(b, class)).unwrap_or(text.len())
 }
 
-/// Whether all bytes are of these classes.
+/// The same for what is mostly long: eight bytes at a time.
 #[inline]
-pub(crate) fn all(text: &[u8], classes: u8) -> bool {
-    text.iter().all(|&b| is(b, classes))
+pub(crate) fn long_run(text: &[u8], class: u8) -> usize {
+    let mut rest = text;
+    while let Some((eight, behind)) = rest.split_first_chunk::<8>()
+        && are(eight, class)
+    {
+        rest = behind;
+    }
+    text.len() - rest.len() + run(rest, class)
+}
+
+/// Whether all bytes are of this class.
+#[inline]
+pub(crate) fn all(text: &[u8], class: u8) -> bool {
+    let (eights, rest) = text.as_chunks::<8>();
+    eights.iter().all(|eight| are(eight, class)) && rest.iter().all(|&b| is(b, class))
+}
+
+/// Whether eight bytes are of this class: no branch for each.
+#[inline]
+fn are(eight: &[u8; 8], class: u8) -> bool {
+    eight.iter().fold(class, |both, &b| both & CLASS[b as usize]) != 0
+}
+
+/// Where `byte` stands first: for what is found after a few bytes. Further away, `memchr` is faster.
+#[inline]
+pub(crate) fn find(text: &[u8], byte: u8) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    let mut at = 0;
+    while let Some((eight, _)) = text.get(at..)?.split_first_chunk::<8>() {
+        let differ = u64::from_le_bytes(*eight) ^ (ONES * u64::from(byte));
+        // The high bit of the first byte that is zero (and perhaps of some behind it).
+        let zeros = differ.wrapping_sub(ONES) & !differ & (ONES << 7);
+        if zeros != 0 {
+            return Some(at + zeros.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    text[at..].iter().position(|&b| b == byte).map(|more| at + more)
 }
 
 /// Whether `b` may stand in a token.
@@ -111,17 +147,26 @@ pub(crate) fn token(text: &[u8]) -> usize {
 }
 
 /// `text` without the white space in front.
+#[inline]
 pub(crate) fn trim_start(text: &[u8]) -> &[u8] {
-    &text[lws(text)..]
+    match text.first() {
+        Some(&b) if is_lws(b) => &text[lws(text)..],
+        _ => text,
+    }
 }
 
 /// `text` without the white space behind.
+#[inline]
 pub(crate) fn trim_end(text: &[u8]) -> &[u8] {
+    if text.last().is_none_or(|&b| !is_lws(b)) {
+        return text;
+    }
     let end = text.iter().rposition(|&b| !is_lws(b)).map_or(0, |last| last + 1);
     &text[..end]
 }
 
 /// `text` without the white space around it.
+#[inline]
 pub(crate) fn trim(text: &[u8]) -> &[u8] {
     trim_end(trim_start(text))
 }
@@ -212,6 +257,10 @@ impl<'a> Iterator for List<'a> {
 
 /// Where the first element of a comma-separated value ends: at a comma, or with the value.
 pub(crate) fn element(value: &[u8]) -> usize {
+    // Most have one element.
+    if memchr::memchr(b',', value).is_none() {
+        return value.len();
+    }
     let mut at = 0;
     while let Some(found) = memchr::memchr3(b',', b'"', b'<', &value[at..]) {
         at += found;
@@ -249,6 +298,24 @@ mod tests {
         assert_eq!((quoted(b"\"ab"), quoted(b"\"ab\\"), quoted(b"\"ab\\\"")), (None, None, None));
         assert_eq!(unquote(b"\"a\\\"\\\\b\"").as_ref(), b"a\"\\b");
         assert_eq!(unquote(b"token").as_ref(), b"token");
+    }
+
+    #[test]
+    fn long_texts_are_looked_at_as_short_ones() {
+        for length in 0..40 {
+            for wrong in 0..=length {
+                let mut text = vec![b'a'; length];
+                if let Some(byte) = text.get_mut(wrong) {
+                    *byte = b';';
+                }
+                assert_eq!((run(&text, TOKEN), long_run(&text, TOKEN)), (wrong, wrong));
+                assert_eq!(all(&text, TOKEN), wrong == length);
+                assert_eq!(find(&text, b';'), (wrong < length).then_some(wrong));
+                assert_eq!(find(&text, 0x80 | b'a'), None);
+            }
+        }
+        assert_eq!(find(b"ab:cd:ef:ghi:", b':'), Some(2));
+        assert_eq!(find(b"ab\x3b:c:e", b':'), Some(3), "a byte that differs by one bit only");
     }
 
     #[test]

@@ -93,7 +93,7 @@ fn value_length(text: &[u8]) -> Result<usize, Fault> {
     if text.first() == Some(&b'"') {
         return lex::quoted(text).ok_or(Fault::QuotedString);
     }
-    match lex::run(text, lex::VALUE) {
+    match lex::long_run(text, lex::VALUE) {
         0 => Err(Fault::Parameter),
         length => Ok(length),
     }

@@ -35,7 +35,7 @@ impl<'o> Reply<'o> {
         tag: &str,
     ) -> Self {
         let tag = if request.to().tag().is_some() { "" } else { tag };
-        Self::repeat(out, request.bytes(), request.index(), source, status, tag)
+        Self::repeat(out, (request.bytes(), request.index(), Some(request.via())), source, status, tag)
     }
 
     /// The same for a message that could not be read as a whole.
@@ -49,13 +49,14 @@ impl<'o> Reply<'o> {
     ) -> Self {
         let to = index.first(HeaderName::To).map_or(&b""[..], |entry| value(bytes, entry));
         let has_tag = to.windows(5).any(|five| five.eq_ignore_ascii_case(b";tag="));
-        Self::repeat(out, bytes, index, source, status, if has_tag { "" } else { tag })
+        let first = index.first(HeaderName::Via).map(|entry| value(bytes, entry));
+        let via = first.and_then(|value| Via::parse(&value[..lex::element(value)]).ok());
+        Self::repeat(out, (bytes, index, via.as_ref()), source, status, if has_tag { "" } else { tag })
     }
 
     fn repeat(
         out: &'o mut Vec<u8>,
-        bytes: &[u8],
-        index: &Index,
+        (bytes, index, via): (&[u8], &Index, Option<&Via<'_>>),
         source: Option<SocketAddr>,
         (code, reason): (u16, &str),
         tag: &str,
@@ -66,7 +67,7 @@ impl<'o> Reply<'o> {
         out.push(b' ');
         out.extend_from_slice(reason.as_bytes());
         out.extend_from_slice(b"\r\n");
-        repeat_vias(out, bytes, index, source);
+        repeat_vias(out, (bytes, index, via), source);
         repeat_first(out, bytes, index, HeaderName::From);
         if let Some(entry) = index.first(HeaderName::To) {
             out.extend_from_slice(&bytes[usize::from(entry.start)..usize::from(entry.value_end)]);
@@ -127,18 +128,22 @@ fn repeat_first(out: &mut Vec<u8>, bytes: &[u8], index: &Index, name: HeaderName
     }
 }
 
-fn repeat_vias(out: &mut Vec<u8>, bytes: &[u8], index: &Index, source: Option<SocketAddr>) {
-    for (place, entry) in index.all(HeaderName::Via).enumerate() {
-        let text = value(bytes, entry);
-        out.extend_from_slice(&bytes[usize::from(entry.start)..usize::from(entry.value)]);
-        let (first, rest) = text.split_at(if place == 0 { lex::element(text) } else { 0 });
-        match (source, Via::parse(first)) {
-            (Some(source), Ok(via)) if place == 0 => {
-                stamp(out, &via, source);
-                out.extend_from_slice(rest);
-            }
-            _ => out.extend_from_slice(text),
+/// `via` is the topmost, where it can be read.
+fn repeat_vias(
+    out: &mut Vec<u8>,
+    (bytes, index, via): (&[u8], &Index, Option<&Via<'_>>),
+    source: Option<SocketAddr>,
+) {
+    let mut top = source.zip(via);
+    for entry in index.all(HeaderName::Via) {
+        let (mut from, to) = (usize::from(entry.start), usize::from(entry.value_end));
+        if let Some((source, via)) = top.take() {
+            let start = offset(bytes, via.as_bytes());
+            out.extend_from_slice(&bytes[from..start]);
+            stamp(out, via, source);
+            from = start + via.as_bytes().len();
         }
+        out.extend_from_slice(&bytes[from..to]);
         out.extend_from_slice(b"\r\n");
     }
 }

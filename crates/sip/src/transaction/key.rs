@@ -5,6 +5,10 @@ use crate::uri::Host;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::net::IpAddr;
+
+/// How many octets are hashed at once: nearly every branch and host fit. No part of them is longer than its length's octet tells.
+const GATHERED: usize = 256;
 
 /// The name of a server transaction: 128 bits, so that two never meet by chance, and keyed, so that nobody can make them meet.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,13 +41,40 @@ impl Keyring {
     /// RFC 3261: the method, the branch with the magic cookie, and who wrote it. ACK and CANCEL name their INVITE.
     /// Branches are tokens, in which case does not count (RFC 3261 §7.3.1).
     pub fn by_branch(&self, method: &[u8], branch: &[u8], host: Host<'_>, port: Option<u16>) -> Key {
-        let mut hasher = self.0;
-        (b'b', method, port.unwrap_or(5060)).hash(&mut hasher);
-        hash_lower(&mut hasher, branch);
-        match host {
-            Host::Ip(ip) => ip.hash(&mut hasher),
-            Host::Name(name) => hash_lower(&mut hasher, name),
+        let port = port.unwrap_or(5060).to_be_bytes();
+        let (mut text, mut end) = ([0; GATHERED], 0);
+        let (kind, ip, name) = match host {
+            Host::Ip(IpAddr::V4(ip)) => (b'4', u128::from(ip.to_bits()), &b""[..]),
+            Host::Ip(IpAddr::V6(ip)) => (b'6', ip.to_bits(), &b""[..]),
+            Host::Name(name) => (b'n', 0, name),
+        };
+        let octets = ip.to_be_bytes();
+        let parts = [&[b'b', kind][..], &octets, &port, method, branch, name];
+        let whole: usize = parts.iter().map(|part| 1 + part.len()).sum();
+        if whole > GATHERED {
+            return self.by_long_branch((kind, ip, u16::from_be_bytes(port)), method, branch, name);
         }
+        for (place, part) in parts.into_iter().enumerate() {
+            // Nothing is cut off: all of them fit.
+            text[end] = part.len() as u8;
+            let into = &mut text[end + 1..end + 1 + part.len()];
+            into.copy_from_slice(part);
+            // Branch and name.
+            if place >= 4 {
+                into.make_ascii_lowercase();
+            }
+            end += 1 + part.len();
+        }
+        Key(self.0.hash(&text[..end]).as_u128())
+    }
+
+    /// The same for what does not fit.
+    #[cold]
+    fn by_long_branch(&self, from: (u8, u128, u16), method: &[u8], branch: &[u8], name: &[u8]) -> Key {
+        let mut hasher = self.0;
+        (b'l', from, method).hash(&mut hasher);
+        hash_lower(&mut hasher, branch);
+        hash_lower(&mut hasher, name);
         Key(hasher.finish128().as_u128())
     }
 

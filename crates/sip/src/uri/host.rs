@@ -34,20 +34,12 @@ impl<'a> Host<'a> {
             let ip = ipv6(&inner[..end]).ok_or(Fault::Host)?;
             return Ok((Self::Ip(ip), &inner[end + 1..]));
         }
-        let (name, rest) = text.split_at(lex::run(text, lex::HOST));
-        if name.is_empty() {
-            return Err(Fault::Host);
+        let (name, rest) = text.split_at(lex::long_run(text, lex::HOST));
+        match name.first() {
+            None => Err(Fault::Host),
+            Some(b'0'..=b'9') => Ok((ipv4(name).map_or(Self::Name(name), |ip| Self::Ip(ip.into())), rest)),
+            Some(_) => Ok((Self::Name(name), rest)),
         }
-        Ok((Self::of_name(name), rest))
-    }
-
-    fn of_name(name: &'a [u8]) -> Self {
-        if name[0].is_ascii_digit()
-            && let Some(ip) = ipv4(name)
-        {
-            return Self::Ip(ip.into());
-        }
-        Self::Name(name)
     }
 
     /// Reads `host` or `host:port` off the front of `text`, as URIs write it.
