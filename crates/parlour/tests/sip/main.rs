@@ -31,15 +31,21 @@ mod web;
 mod why;
 
 use testkit::House;
+use testkit::house::Builder;
 
 /// The password of everybody.
 const PASSWORD: &str = "tr0mbone";
 
 /// A house with roland and joe. Tests have no other hosts than this one, so that requests may be sent to it.
 fn house() -> House {
-    House::of(env!("CARGO_BIN_EXE_parlour"))
+    configured(|house| house)
+}
+
+/// A house of two accounts, configured further.
+fn configured(further: impl FnOnce(Builder) -> Builder) -> House {
+    let house = House::of(env!("CARGO_BIN_EXE_parlour"))
         .set("sip", "allow-targets", "[\"127.0.0.1\", \"::1\"]")
         .account("roland@falcot.com", PASSWORD)
-        .account("joe@falcot.com", PASSWORD)
-        .start()
+        .account("joe@falcot.com", PASSWORD);
+    further(house).start()
 }
