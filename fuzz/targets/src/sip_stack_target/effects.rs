@@ -7,9 +7,9 @@ use super::world::{Debt, Stream, World, stream_key};
 use crate::tape::Tape;
 use sip::proxy::media::{Kind, Over};
 use sip::stack::{Input, Output, Token};
-use sip::transport::lookup::Found;
 use sip::{Message, Parcel};
 use std::net::SocketAddr;
+use wire::names::Found;
 use wire::{ConnectionId, Transport, WorkerId};
 
 impl World {

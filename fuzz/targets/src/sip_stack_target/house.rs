@@ -3,12 +3,12 @@
 use sip::proxy::media::Relaying;
 use sip::registrar::Rules;
 use sip::transaction::Timing;
-use sip::transport::lookup::{Found, Naptr, Question, Srv};
 use sip::transport::{Listener, Listeners};
 use sip::{Config, Limits};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use wire::names::{Found, Naptr, Question, Srv};
 use wire::{Account, Address, Directory, Domain, Keys, Secret, SocketId, Transport, WorkerId};
 
 pub(super) const WORKERS: u16 = 2;

@@ -8,10 +8,10 @@ use sip::Parcel;
 use sip::proxy::media::Fork;
 use sip::registrar::Row;
 use sip::stack::{Input, Stack, Token};
-use sip::transport::lookup::Question;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use wire::names::Question;
 use wire::{Address, ConnectionId, Epoch, Machine, Transport};
 
 const YEAR_2026: Duration = Duration::from_secs(1_767_225_600);
