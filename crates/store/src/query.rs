@@ -103,7 +103,7 @@ pub enum Query {
         account: Address,
         /// What, under which name.
         document: Document,
-        /// Octets of payloads and titles.
+        /// Octets of payloads and titles; `u64::MAX` = no matter how many.
         limit: u64,
     },
     /// A document of an account: [`Answer::Document`].

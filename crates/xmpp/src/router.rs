@@ -295,6 +295,7 @@ pub struct Router {
     pub(crate) places: Places,
     pub(crate) epoch: Epoch,
     pub(crate) now: Instant,
+    started: Instant,
     pub(crate) entropy: Box<dyn Entropy>,
     pub(crate) sessions: FxHashMap<ConnectionId, Session>,
     pub(crate) accounts: Accounts,
@@ -326,6 +327,7 @@ impl Router {
             directory,
             places,
             now: epoch.instant,
+            started: epoch.instant,
             epoch,
             entropy,
             sessions: FxHashMap::default(),
@@ -339,6 +341,11 @@ impl Router {
             work: VecDeque::new(),
             outputs: VecDeque::new(),
         }
+    }
+
+    /// For how long it runs.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.now.saturating_duration_since(self.started)
     }
 
     /// Calendar time, since 1970-01-01 00:00 UTC.

@@ -6,6 +6,7 @@ mod blocking;
 pub(crate) mod carbons;
 pub(crate) mod delay;
 mod disco;
+mod last;
 mod own;
 mod ping;
 mod private;
@@ -38,6 +39,8 @@ pub(crate) struct Context<'a> {
     pub(crate) target: Target,
     /// The time, since 1970-01-01 00:00 UTC.
     pub(crate) now: Duration,
+    /// For how long the server runs.
+    pub(crate) uptime: Duration,
     /// Whether there are archives.
     pub(crate) archive: bool,
     /// The services that the domain lists which was asked.
@@ -59,6 +62,7 @@ pub(crate) fn get(context: &Context<'_>, payload: &Element) -> Answer {
         ("query", ns::DISCO_ITEMS) => disco::items(context, payload),
         ("query", ns::VERSION) => version::answer(context),
         ("time", ns::TIME) => time::answer(context),
+        ("query", ns::LAST) if context.target == Target::Server => last::of_server(context),
         _ => Err(Condition::ServiceUnavailable),
     }
 }
@@ -80,8 +84,8 @@ mod tests {
     #[track_caller]
     fn check(target: Target, payload: &str, expected: &str) {
         let payload = Element::parse(payload, ns::CLIENT).unwrap();
-        let context =
-            Context { target, now: Duration::from_secs(1_166_551_115), archive: false, below: vec![] };
+        let (now, uptime) = (Duration::from_secs(1_166_551_115), Duration::from_secs(123_456));
+        let context = Context { target, now, uptime, archive: false, below: vec![] };
         let answer = match get(&context, &payload) {
             Ok(Some(payload)) => payload.to_xml(ns::CLIENT),
             Ok(None) => String::new(),
@@ -110,6 +114,13 @@ mod tests {
     }
 
     #[test]
+    fn last_activity() {
+        let query = "<query xmlns='jabber:iq:last'/>";
+        check(Target::Server, query, "<query xmlns='jabber:iq:last' seconds='123456'/>");
+        check(OTHER, query, "service-unavailable");
+    }
+
+    #[test]
     fn version() {
         let answer = format!(
             "<query xmlns='jabber:iq:version'><name>Parlour</name><version>{}</version></query>",
@@ -127,7 +138,7 @@ mod tests {
             "<query xmlns='http://jabber.org/protocol/disco#info'>\
              <identity category='server' type='im' name='Parlour'/>\
              <feature var='http://jabber.org/protocol/disco#info'/>\
-             <feature var='http://jabber.org/protocol/disco#items'/>\
+             <feature var='http://jabber.org/protocol/disco#items'/><feature var='jabber:iq:last'/>\
              <feature var='jabber:iq:private'/><feature var='jabber:iq:version'/><feature var='msgoffline'/>\
              <feature var='urn:xmpp:blocking'/><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:ping'/>\
              <feature var='urn:xmpp:time'/><feature var='vcard-temp'/></query>",
@@ -138,7 +149,7 @@ mod tests {
             "<query xmlns='http://jabber.org/protocol/disco#info'>\
              <identity category='account' type='registered'/>\
              <feature var='http://jabber.org/protocol/disco#info'/>\
-             <feature var='http://jabber.org/protocol/disco#items'/>\
+             <feature var='http://jabber.org/protocol/disco#items'/><feature var='jabber:iq:last'/>\
              <feature var='jabber:iq:private'/><feature var='urn:xmpp:blocking'/><feature var='urn:xmpp:carbons:2'/>\
              <feature var='urn:xmpp:ping'/><feature var='vcard-temp'/></query>",
         );
@@ -154,7 +165,8 @@ mod tests {
     #[test]
     fn old_session() {
         let payload = Element::new("session", ns::SESSION);
-        let context = |target| Context { target, now: Duration::ZERO, archive: false, below: vec![] };
+        let zero = Duration::ZERO;
+        let context = |target| Context { target, now: zero, uptime: zero, archive: false, below: vec![] };
         assert_eq!(set(&context(Target::Server), &payload), Ok(None));
         assert_eq!(set(&context(OWN), &payload), Ok(None));
         assert_eq!(set(&context(OTHER), &payload), Err(Condition::ServiceUnavailable));

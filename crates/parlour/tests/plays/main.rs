@@ -39,6 +39,7 @@ plays! {
     certificates
     client_state
     fast
+    last
     messages
     one_go
     pre_approval

@@ -18,7 +18,7 @@ pub(crate) async fn put(
         remove(connection, account, document).await?;
         return Ok(true);
     };
-    let others = octets(connection, account, document).await?;
+    let others = if limit == u64::MAX { 0 } else { octets(connection, account, document).await? };
     let own = document.title.len() + payload.len();
     if others.saturating_add(u64::try_from(own).unwrap_or(u64::MAX)) > limit {
         return Ok(false);

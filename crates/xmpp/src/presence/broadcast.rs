@@ -102,6 +102,7 @@ impl Router {
         self.delivery_lost(&account, connection);
         if was {
             self.broadcast(&account, stanza);
+            self.note_last(&account, stanza);
         }
         self.tell_directed(&account, directed, stanza, was);
     }
@@ -113,6 +114,7 @@ impl Router {
         let was = session.presence.is_some();
         if was {
             self.broadcast(account, &stanza);
+            self.note_last(account, &stanza);
         }
         self.tell_directed(account, session.directed.iter().cloned(), &stanza, was);
     }

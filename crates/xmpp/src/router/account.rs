@@ -76,6 +76,11 @@ impl Account {
         self.seats.iter().filter_map(|seat| seat.priority).filter(|p| *p >= 0).max()
     }
 
+    /// Whether one of its resources is available.
+    pub(crate) fn is_available(&self) -> bool {
+        self.seats.iter().any(|seat| seat.priority.is_some())
+    }
+
     fn is_idle(&self) -> bool {
         self.seats.is_empty() && self.waiting.is_empty() && self.asks == 0 && self.delivery.is_idle()
     }

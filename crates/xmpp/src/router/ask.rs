@@ -68,7 +68,7 @@ pub enum Query {
         title: Arc<str>,
         /// XML; `None` = nothing is to be kept.
         payload: Option<Arc<str>>,
-        /// Octets.
+        /// Octets; `u64::MAX` = no matter how many.
         limit: u64,
     },
     /// Put a message into an account's archive.
@@ -144,6 +144,8 @@ pub enum DocumentKind {
     Private,
     /// The vCard (XEP-0054); one, without a title.
     Card,
+    /// When the account was available last (XEP-0012); one, without a title.
+    Last,
 }
 
 /// What a [`Query`] is answered.

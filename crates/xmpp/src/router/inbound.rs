@@ -165,8 +165,15 @@ impl Router {
 
     /// RFC 6121 §8.5.2.1.3, §8.5.3.1, §8.5.3.2.3.
     fn iq(&mut self, account: &Address, parcel: Parcel) {
+        let last = parcel.stanza.payload_is("query", ns::LAST) && request(&parcel.stanza) == Some(true);
+        let may_know = last && self.is_trusted(account, parcel.from());
+        if may_know && parcel.to().is_bare() {
+            return self.asked_for_last(account, parcel);
+        }
         if !parcel.to().is_bare() {
             return match self.connected(account, parcel.to()) {
+                // XEP-0012 §3.2: who may not see the resource does not hear from it for how long it is idle.
+                Some(_) if last && !may_know => self.bounce(parcel, Condition::ServiceUnavailable),
                 Some(connection) => self.hand(connection, parcel),
                 None => self.bounce(parcel, Condition::ServiceUnavailable),
             };

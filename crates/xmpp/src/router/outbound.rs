@@ -141,7 +141,8 @@ impl Router {
         let asked = request.to().filter(|_| target == xep::Target::Server);
         let asked = asked.and_then(|to| self.directory.domain(to.domain()));
         let below = asked.map(|domain| self.places.below(domain.as_str())).unwrap_or_default();
-        let context = xep::Context { target, now: self.unix(), archive: self.limits.archive, below };
+        let (now, uptime, archive) = (self.unix(), self.uptime(), self.limits.archive);
+        let context = xep::Context { target, now, uptime, archive, below };
         let answer = if get { xep::get(&context, payload) } else { xep::set(&context, payload) };
         match answer {
             Ok(payload) => request.result(payload.as_ref()),

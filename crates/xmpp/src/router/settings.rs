@@ -29,6 +29,8 @@ pub(crate) enum Reader {
     Own { connection: ConnectionId, stanza: Stanza, none: Element },
     /// Somebody else; where there is none, it is as if there were no account.
     Other(Parcel),
+    /// Somebody who may know when the account was there last.
+    Last(Parcel),
 }
 
 impl Router {
@@ -127,7 +129,7 @@ impl Router {
         let query = Query::LoadDocument { account: account.clone(), kind, title: title.into() };
         let debt = self.owe(match &reader {
             Reader::Own { connection, .. } => Some(*connection),
-            Reader::Other(parcel) => parcel.origin,
+            Reader::Other(parcel) | Reader::Last(parcel) => parcel.origin,
         });
         self.ask(query, Then::Document(Box::new(reader), debt));
     }
@@ -151,6 +153,8 @@ impl Router {
                 let answer = parcel.stanza.answer("result").raw(&kept).build();
                 self.route(Parcel { answer: true, ..Parcel::own(answer) });
             }
+            (Reader::Last(parcel), Ok(kept)) => self.tell_last(parcel, kept.as_deref()),
+            (Reader::Last(parcel), Err(fault)) => self.bounce(parcel, condition(fault)),
             (Reader::Other(parcel), _) => self.bounce(parcel, Condition::ServiceUnavailable),
         }
     }

@@ -36,6 +36,8 @@ pub(crate) enum Then {
     Listed(Address),
     /// Messages were forgotten.
     Forgotten,
+    /// Something was kept of which nobody must hear.
+    Noted,
 }
 
 /// A change of one contact's item.
@@ -202,7 +204,7 @@ impl Router {
                 self.accounts.rest(&account, self.limits.cached);
             }
             // What could not be forgotten is delivered twice rather than never.
-            Then::Forgotten => {}
+            Then::Forgotten | Then::Noted => {}
         }
     }
 

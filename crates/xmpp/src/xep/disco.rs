@@ -10,6 +10,7 @@ use crate::xml::Element;
 const SERVER: &[&str] = &[
     ns::DISCO_INFO,
     ns::DISCO_ITEMS,
+    ns::LAST,
     ns::PRIVATE,
     ns::VERSION,
     ns::OFFLINE,
@@ -21,7 +22,7 @@ const SERVER: &[&str] = &[
 ];
 /// What the server does in an account's place, in order.
 const ACCOUNT: &[&str] =
-    &[ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PRIVATE, ns::BLOCKING, ns::CARBONS, ns::PING, ns::VCARD];
+    &[ns::DISCO_INFO, ns::DISCO_ITEMS, ns::LAST, ns::PRIVATE, ns::BLOCKING, ns::CARBONS, ns::PING, ns::VCARD];
 
 /// `disco#info` (§3). There are no nodes.
 pub(super) fn info(context: &Context<'_>, query: &Element) -> Answer {

@@ -17,6 +17,7 @@ impl Router {
     ) -> bool {
         match (payload.name(), payload.namespace()) {
             ("query", ns::ROSTER) => self.sent_roster(connection, stanza, get, payload),
+            ("query", ns::LAST) => self.own_last(connection, stanza, get),
             ("enable", ns::CARBONS) => self.set_carbons(connection, stanza, true),
             ("disable", ns::CARBONS) => self.set_carbons(connection, stanza, false),
             (_, ns::BLOCKING) => self.blocking(connection, stanza, get, payload),

@@ -53,6 +53,7 @@ plays! {
     documents
     durable
     iq
+    last
     limits
     offline
     pre_approval

@@ -76,6 +76,7 @@ const fn number(kind: DocumentKind) -> i64 {
         DocumentKind::Settings => store::SETTINGS,
         DocumentKind::Private => 2,
         DocumentKind::Card => 3,
+        DocumentKind::Last => 18,
     }
 }
 
