@@ -162,19 +162,18 @@ impl Digest {
         self.made.set(number.wrapping_add(1));
         let nonce = nonce::write(&self.mint, realm, source, Name::new(unix, self.me, number));
         let stale = if stale { ", stale=true" } else { "" };
+        let begin = out.len();
+        for part in
+            [role.challenge(), ": Digest realm=\"", realm.as_str(), "\", nonce=\"", &nonce, "\", algorithm="]
+        {
+            out.extend_from_slice(part.as_bytes());
+        }
+        let (alike, mut first) = (begin..out.len(), true);
         let mut line = |algorithm: Algorithm| {
-            for part in [
-                role.challenge(),
-                ": Digest realm=\"",
-                realm.as_str(),
-                "\", nonce=\"",
-                &nonce,
-                "\", algorithm=",
-                algorithm.name(),
-                ", qop=\"auth\"",
-                stale,
-                "\r\n",
-            ] {
+            if !std::mem::take(&mut first) {
+                out.extend_from_within(alike.clone());
+            }
+            for part in [algorithm.name(), ", qop=\"auth\"", stale, "\r\n"] {
                 out.extend_from_slice(part.as_bytes());
             }
         };
@@ -283,7 +282,7 @@ fn rank(verdict: &Verdict) -> u8 {
 fn claimed(username: &[u8], realm: &Domain, directory: &Directory) -> Option<(Address, bool)> {
     let username = std::str::from_utf8(username).ok()?;
     if !username.contains('@') {
-        return Address::new(username, realm.as_str()).ok().map(|address| (address, false));
+        return Address::within(username, realm).ok().map(|address| (address, false));
     }
     let address = directory.canonical(&username.parse().ok()?)?;
     (address.domain() == realm.as_str()).then_some((address, true))

@@ -7,6 +7,7 @@ pub use story::Story;
 
 use crate::message::{HeaderName, Message, Method};
 use rustc_hash::{FxHashMap, FxHashSet};
+use siphasher::sip::SipHasher13;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -192,13 +193,19 @@ pub struct Trace {
     /// The place of the oldest row, once the ring is full.
     oldest: usize,
     limit: usize,
-    hasher: RandomState,
+    hasher: SipHasher13,
+}
+
+/// Keyed, so that nobody can make two calls meet.
+fn hasher() -> SipHasher13 {
+    let [one, other] = [0; 2].map(|n: u64| RandomState::new().hash_one(n));
+    SipHasher13::new_with_keys(one, other)
 }
 
 impl Trace {
     /// Keeps at most `limit` rows; their memory is taken as they come.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { rows: Vec::with_capacity(limit), oldest: 0, limit, hasher: RandomState::new() }
+        Self { rows: Vec::with_capacity(limit), oldest: 0, limit, hasher: hasher() }
     }
 
     /// What to remember of a request. Registrations, subscriptions and keep-alives are many and no calls: they are not
@@ -229,7 +236,7 @@ impl Trace {
     }
 
     fn hash(&self, call_id: &[u8]) -> u64 {
-        self.hasher.hash_one(call_id).max(1)
+        self.hasher.hash(call_id).max(1)
     }
 
     /// Adds a row; the oldest makes room.

@@ -14,7 +14,8 @@ pub use connections::Connections;
 pub use listeners::{Listener, Listeners};
 pub use wire::inside;
 
-use crate::message::{Via, reply::ip_text};
+use crate::message::Via;
+use crate::message::reply::{ip_name, ip_text};
 use crate::uri::{Host, SipUri};
 use inside::Depth;
 use std::net::{IpAddr, SocketAddr};
@@ -143,9 +144,7 @@ impl Hop {
         }
         Some(match uri.maddr().unwrap_or(uri.host) {
             Host::Ip(ip) if !is_somebody(ip) => return None,
-            Host::Ip(ip) => {
-                Self::Address { transport, to: SocketAddr::new(ip, port), name: ip_text(ip).into() }
-            }
+            Host::Ip(ip) => Self::Address { transport, to: SocketAddr::new(ip, port), name: ip_name(ip) },
             Host::Name(name) => {
                 let name: Box<str> = std::str::from_utf8(name).ok()?.to_ascii_lowercase().into();
                 // A port leaves nothing for SRV to say (RFC 3263 §4.2), a transport nothing for NAPTR.

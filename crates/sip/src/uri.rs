@@ -9,7 +9,7 @@ use crate::message::Fault;
 use crate::message::lex;
 pub use host::Host;
 use std::borrow::Cow;
-use wire::{Address, AddressError};
+use wire::{Address, AddressError, Domain};
 
 /// A URI of any scheme.
 #[derive(Clone, Copy, Debug)]
@@ -147,6 +147,12 @@ impl<'a> SipUri<'a> {
             }
             Host::Ip(ip) => Address::new(user, &ip.to_string()),
         }
+    }
+
+    /// The same user at a domain that is known.
+    pub fn address_at(&self, domain: &Domain) -> Result<Address, AddressError> {
+        let user = unescape(self.user.ok_or(AddressError::NoUser)?);
+        Address::within(std::str::from_utf8(&user).map_err(|_| AddressError::User)?, domain)
     }
 
     /// The `transport` parameter, as written.

@@ -143,6 +143,11 @@ impl Address {
         Ok(Self::of(&user_part(user)?, &domain_part(domain)?))
     }
 
+    /// Normalises a user part, and puts it at a domain.
+    pub fn within(user: &str, domain: &Domain) -> Result<Self, AddressError> {
+        Ok(Self::of(&user_part(user)?, domain.as_str()))
+    }
+
     /// Joins a user part that is already in normal form with a domain.
     fn of(user: &str, domain: &str) -> Self {
         let at = u16::try_from(user.len()).expect("a user part is at most 1023 octets");

@@ -174,13 +174,18 @@ pub(crate) fn trim(text: &[u8]) -> &[u8] {
 /// How long the quoted string is that `text` begins with, quotes included; `None` where it does not end.
 pub(crate) fn quoted(text: &[u8]) -> Option<usize> {
     debug_assert_eq!(text.first(), Some(&b'"'));
-    let mut at = 1;
-    while let Some(found) = memchr::memchr2(b'"', b'\\', text.get(at..)?) {
-        at += found;
-        if text[at] == b'"' {
-            return Some(at + 1);
+    // What is quoted is seldom long, and seldom has backslashes.
+    let mut end = 1 + find(text.get(1..)?, b'"')?;
+    if find(&text[1..end], b'\\').is_none() {
+        return Some(end + 1);
+    }
+    end = 1;
+    while let Some(found) = memchr::memchr2(b'"', b'\\', text.get(end..)?) {
+        end += found;
+        if text[end] == b'"' {
+            return Some(end + 1);
         }
-        at += 2;
+        end += 2;
     }
     None
 }
@@ -190,7 +195,7 @@ pub fn unquote(value: &[u8]) -> Cow<'_, [u8]> {
     let Some(inner) = value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")) else {
         return Cow::Borrowed(value);
     };
-    if memchr::memchr(b'\\', inner).is_none() {
+    if find(inner, b'\\').is_none() {
         return Cow::Borrowed(inner);
     }
     let mut out = Vec::with_capacity(inner.len());

@@ -3,7 +3,7 @@
 use super::index::{Entry, Index};
 use super::{HeaderName, Message, Via, lex};
 use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// A response being written. Finish it with [`Reply::end`] or [`Reply::body`].
 #[derive(Debug)]
@@ -196,7 +196,8 @@ pub(crate) fn push_number(out: &mut Vec<u8>, mut number: u64) {
     let mut at = digits.len();
     loop {
         at -= 1;
-        digits[at] = b'0' + u8::try_from(number % 10).expect("one digit");
+        // One digit.
+        digits[at] = b'0' + (number % 10) as u8;
         number /= 10;
         if number == 0 {
             break;
@@ -207,24 +208,63 @@ pub(crate) fn push_number(out: &mut Vec<u8>, mut number: u64) {
 
 /// An address without brackets, with room for a port behind it.
 pub(crate) fn ip_text(ip: IpAddr) -> String {
-    let mut out = Vec::with_capacity(24);
-    push_ip(&mut out, ip);
-    String::from_utf8(out).expect("an address is written in ASCII")
+    match ip {
+        IpAddr::V4(ip) => {
+            let (digits, length) = v4_text(ip);
+            let mut text = String::with_capacity(24);
+            text.push_str(ascii(&digits[..length]));
+            text
+        }
+        IpAddr::V6(ip) => ip.to_string(),
+    }
+}
+
+/// The same with no room left.
+pub(crate) fn ip_name(ip: IpAddr) -> Box<str> {
+    match ip {
+        IpAddr::V4(ip) => {
+            let (digits, length) = v4_text(ip);
+            ascii(&digits[..length]).into()
+        }
+        IpAddr::V6(ip) => ip.to_string().into(),
+    }
 }
 
 /// Appends an address without brackets.
 fn push_ip(out: &mut Vec<u8>, ip: IpAddr) {
     match ip {
-        IpAddr::V4(v4) => {
-            for (place, octet) in v4.octets().into_iter().enumerate() {
-                if place > 0 {
-                    out.push(b'.');
-                }
-                push_number(out, octet.into());
-            }
+        IpAddr::V4(ip) => {
+            let (digits, length) = v4_text(ip);
+            out.extend_from_slice(&digits[..length]);
         }
-        IpAddr::V6(v6) => write!(out, "{v6}").expect("a vector takes everything"),
+        IpAddr::V6(ip) => write!(out, "{ip}").expect("a vector takes everything"),
     }
+}
+
+fn ascii(text: &[u8]) -> &str {
+    std::str::from_utf8(text).expect("an address is written in ASCII")
+}
+
+/// An IPv4 address, and how long its text is.
+fn v4_text(ip: Ipv4Addr) -> ([u8; 15], usize) {
+    let (mut text, mut end) = ([0; 15], 0);
+    let mut push = |byte| {
+        text[end] = byte;
+        end += 1;
+    };
+    for (place, octet) in ip.octets().into_iter().enumerate() {
+        if place > 0 {
+            push(b'.');
+        }
+        if octet >= 100 {
+            push(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            push(b'0' + octet / 10 % 10);
+        }
+        push(b'0' + octet % 10);
+    }
+    (text, end)
 }
 
 /// The usual reason phrase of a status code (RFC 3261 §21 and the registry at IANA).

@@ -48,8 +48,8 @@ impl Stack {
             self.trying(now, id, request);
         }
         match target {
-            Target::Account(address) => self.locate(now, id, address),
-            _ => self.fork(now, id, VecDeque::from([vec![named(hops)]])),
+            Target::Account(address) => self.locate(now, id, address, request),
+            _ => self.fork(now, id, VecDeque::from([vec![named(hops)]]), Some(request)),
         }
     }
 
@@ -60,7 +60,12 @@ impl Stack {
         self.path(&Hop::Flow(flow)).map(|_| flow)
     }
 
-    fn locate(&mut self, now: Instant, id: Id, address: wire::Address) {
+    /// Asks where the user is; at home here that is known at once.
+    fn locate(&mut self, now: Instant, id: Id, address: wire::Address, request: &Message<'_>) {
+        if address.home(self.config.workers) == self.config.me {
+            let contacts = self.contacts(now, &address);
+            return self.found(now, id, contacts, Some(request));
+        }
         let Some(token) = self.ask(now, Asked::Locate(id)) else {
             return self.nowhere(now, id, &Refusal::Overload);
         };
@@ -84,7 +89,21 @@ impl Stack {
         if !std::mem::take(&mut context.asking) {
             return;
         }
-        let Some(mut contacts) = contacts else { return self.nowhere(now, id, &Refusal::Overload) };
+        match contacts {
+            Some(contacts) => self.found(now, id, contacts, None),
+            None => self.nowhere(now, id, &Refusal::Overload),
+        }
+    }
+
+    /// It is known where the user is, or that that is nowhere. `request`: what is to be forwarded, where it is at hand.
+    fn found(
+        &mut self,
+        now: Instant,
+        id: Id,
+        mut contacts: Vec<registrar::Contact>,
+        request: Option<&Message<'_>>,
+    ) {
+        let Some(context) = self.table.context_mut(id) else { return };
         if let Some(phone) = &context.plan.phone {
             contacts.retain(|contact| phone.has(contact, &self.seal));
         }
@@ -102,7 +121,7 @@ impl Stack {
             let refusal = if secure && registered { Refusal::SipsNotAllowed } else { Refusal::Unavailable };
             return self.nowhere(now, id, &refusal);
         }
-        self.fork(now, id, groups);
+        self.fork(now, id, groups, request);
     }
 
     /// Answers a request that has no branch.
@@ -114,20 +133,20 @@ impl Stack {
     }
 
     /// Starts the branches of the most preferred group.
-    fn fork(&mut self, now: Instant, id: Id, groups: VecDeque<Vec<Branch>>) {
+    fn fork(&mut self, now: Instant, id: Id, groups: VecDeque<Vec<Branch>>, request: Option<&Message<'_>>) {
         let Some(context) = self.table.context_mut(id) else { return };
         context.later = groups;
         if context.targets() > context.plan.breadth {
             context.later.clear();
             return self.nowhere(now, id, &Refusal::Breadth);
         }
-        self.next_group(now, id);
+        self.next_group(now, id, request);
         self.conclude(now, id);
     }
 
     /// Starts every branch of the next group. What is less preferred waits until all of these have refused, or have
     /// had their time (RFC 3261 §16.6 step 11).
-    pub(super) fn next_group(&mut self, now: Instant, id: Id) {
+    pub(super) fn next_group(&mut self, now: Instant, id: Id, request: Option<&Message<'_>>) {
         self.timers.cancel(Timer::Serial(id));
         let Some(server) = self.table.server_mut(id) else { return };
         let timing = &self.config.timing;
@@ -141,7 +160,7 @@ impl Stack {
         let all = first..first + group.len();
         context.branches.extend(group);
         for branch in all {
-            self.try_next(now, id, branch, Refusal::Unreachable.code());
+            self.go_on(now, id, branch, Refusal::Unreachable.code(), request);
         }
     }
 
@@ -163,7 +182,7 @@ impl Stack {
             }
         }
         self.note_server(now, id, Note::NextGroup, (0, b""));
-        self.next_group(now, id);
+        self.next_group(now, id, None);
         self.conclude(now, id);
     }
 
@@ -176,6 +195,11 @@ impl Stack {
 
     /// Takes the next way of a branch; without one, the branch has failed with `code`.
     pub(crate) fn try_next(&mut self, now: Instant, id: Id, index: usize, code: u16) {
+        self.go_on(now, id, index, code, None);
+    }
+
+    /// The same. `request`: what is to be forwarded, where it is at hand.
+    fn go_on(&mut self, now: Instant, id: Id, index: usize, code: u16, request: Option<&Message<'_>>) {
         while let Some(context) = self.table.context_mut(id) {
             let hop = match context.closing {
                 true => None,
@@ -191,7 +215,7 @@ impl Stack {
                 if self.resolve(now, asked, question) {
                     return;
                 }
-            } else if self.try_hop(now, id, index, &hop) {
+            } else if self.try_hop(now, id, index, &hop, request) {
                 return;
             }
         }
@@ -242,7 +266,14 @@ impl Stack {
     }
 
     /// Sends a branch's request by one way; `false` where there is no such way (any more).
-    fn try_hop(&mut self, now: Instant, id: Id, index: usize, hop: &Hop) -> bool {
+    fn try_hop(
+        &mut self,
+        now: Instant,
+        id: Id,
+        index: usize,
+        hop: &Hop,
+        request: Option<&Message<'_>>,
+    ) -> bool {
         let Some((path, sent_by)) = self.path(hop) else {
             self.note_peer(now, id, Note::NoWay, (Some(hop.transport()), hop.peer()));
             self.no_listener(id, index, hop);
@@ -258,8 +289,9 @@ impl Stack {
             return false;
         }
         let bytes = server.request.clone();
-        let Ok(request) = Message::parse(&bytes) else { return false };
-        let seat = self.is_relayed(id, index, &request, hop).then(|| self.seat_of(id, &request)).flatten();
+        let read = request.is_none().then(|| Message::parse(&bytes).ok()).flatten();
+        let Some(request) = request.or(read.as_ref()) else { return false };
+        let seat = self.is_relayed(id, index, request, hop).then(|| self.seat_of(id, request)).flatten();
         let relayed = seat.is_some();
         if let Some(context) = self.table.context_mut(id) {
             context.branches[index].seat = seat;
@@ -268,13 +300,13 @@ impl Stack {
         if relayed && request.method() == Method::Invite {
             self.note_server(now, id, Note::Relayed, (0, b""));
         }
-        if relayed && self.mediate_request(now, (id, index), &request, hop) {
+        if relayed && self.mediate_request(now, (id, index), request, hop) {
             if let Some(context) = self.table.context_mut(id) {
                 context.branches[index].state = State::Resolving;
             }
             return true;
         }
-        self.send_branch(now, (id, index), &request, (path, &sent_by, hop), None)
+        self.send_branch(now, (id, index), request, (path, &sent_by, hop), None)
     }
 
     /// Says why there was no way, where that is for want of a listener to be found at.
@@ -426,7 +458,7 @@ impl Stack {
             match transport {
                 Transport::Tls if secure => format!("<sips:{user}@{host};lr>"),
                 Transport::Wss if secure => format!("<sips:{user}@{host};transport=ws;lr>"),
-                _ => format!("<sip:{user}@{host}{};lr>", transport_param(transport)),
+                _ => ["<sip:", &user, "@", host, transport_param(transport), ";lr>"].concat(),
             }
         };
         let first = uri(&near, arrival.transport, caller);

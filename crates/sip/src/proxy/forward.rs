@@ -61,7 +61,7 @@ impl Copy<'_> {
         }
         edit.push(
             HeaderName::Via,
-            format!("SIP/2.0/{} {};branch={}{}", via_name(transport), self.sent_by, self.branch, alias),
+            ["SIP/2.0/", via_name(transport), " ", self.sent_by, ";branch=", self.branch, alias].concat(),
         );
         for name in ASSERTED {
             edit.remove(name, |_| true);
@@ -143,6 +143,9 @@ fn join(a: &[u8], b: &[u8]) -> Vec<u8> {
 
 /// Whether credentials are for this realm.
 fn names_realm(value: &[u8], realm: &str) -> bool {
-    let wanted = format!("realm=\"{realm}\"");
-    memchr::memmem::find(value, wanted.as_bytes()).is_some()
+    let is = |text: &[u8]| match text.strip_prefix(b"\"") {
+        Some(text) => text.strip_prefix(realm.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'"')),
+        None => false,
+    };
+    memchr::memchr_iter(b'=', value).any(|at| value[..at].ends_with(b"realm") && is(&value[at + 1..]))
 }

@@ -140,7 +140,7 @@ impl Stack {
             && context.is_group_done()
             && !context.later.is_empty()
         {
-            self.next_group(now, server);
+            self.next_group(now, server, None);
         }
         let Some(context) = self.table.context_mut(server) else { return };
         if context.answered || !context.is_complete() {

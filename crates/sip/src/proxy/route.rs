@@ -1,7 +1,7 @@
 //! Where a request goes: our Routes taken off, strict routers' rewriting undone (RFC 3261 §16.4), the target named
 //! (§16.5). Asking where a user is happens elsewhere.
 
-use super::Refusal;
+use super::{Refusal, validate};
 use crate::message::{HeaderName, Message, lex};
 use crate::registrar::gruu::{self, Phone};
 use crate::transport::token::{self, Sealed, Seat, Side};
@@ -43,7 +43,7 @@ pub struct Plan {
     pub phone: Option<Phone>,
     /// It must travel by TLS to its very end: the Request-URI is sips (RFC 5630 §3.2).
     pub secure: bool,
-    /// The hash by which loops are seen.
+    /// The hash by which loops are seen, of what is not for this server.
     pub looped: u64,
     /// How many branches it may have at a time, here and from here on (RFC 5393 §5).
     pub breadth: usize,
@@ -93,8 +93,8 @@ struct Own {
 }
 
 impl Place<'_> {
-    /// Takes a request's Routes and Request-URI apart. `looped` is its loop hash.
-    pub fn route(&self, request: &Message<'_>, arrival: &Arrival, looped: u64) -> Result<Plan, Refusal> {
+    /// Takes a request's Routes and Request-URI apart.
+    pub fn route(&self, request: &Message<'_>, arrival: &Arrival) -> Result<Plan, Refusal> {
         let malformed = Refusal::BadRequest("Malformed Route");
         let mut routes: Vec<(&[u8], SipUri<'_>)> = Vec::new();
         for route in request.routes() {
@@ -103,7 +103,7 @@ impl Place<'_> {
             routes.push((route.uri_bytes(), uri));
         }
         let (breadth, has_breadth) = breadth(request);
-        let mut plan = Plan { looped, breadth, has_breadth, ..Plan::default() };
+        let mut plan = Plan { breadth, has_breadth, ..Plan::default() };
         let mut request_uri = *request.uri().and_then(Uri::sip).ok_or(Refusal::Scheme)?;
         // RFC 3261 §16.4: a strict router put our Record-Route into the Request-URI and the target last.
         if let Some(sealed) = self.sealed(&request_uri, request.call_id())
@@ -134,14 +134,16 @@ impl Place<'_> {
             None => self.target(&request_uri, arrival)?,
         };
         self.gruu(&mut plan, &request_uri, arrival)?;
+        if plan.target != Target::Us {
+            plan.looped = validate::hash(self.seal, request);
+        }
         Ok(plan)
     }
 
     /// A URI of one phone (RFC 5627 §5.1): which, and whose where it hides that.
     fn gruu(&self, plan: &mut Plan, uri: &SipUri<'_>, arrival: &Arrival) -> Result<(), Refusal> {
-        let (Target::Account(_), Some(domain)) = (&plan.target, self.realm(uri, arrival)) else {
-            return Ok(());
-        };
+        let Target::Account(_) = &plan.target else { return Ok(()) };
+        let Some(domain) = self.realm(uri, arrival) else { return Ok(()) };
         let Some(read) = gruu::read(self.seal, uri, domain) else { return Ok(()) };
         let (address, phone) = read.ok_or(Refusal::NotFound)?;
         if let Some(address) = address {
@@ -153,12 +155,13 @@ impl Place<'_> {
 
     /// Whom a Request-URI names. A name that no account can have is nobody's.
     fn target(&self, uri: &SipUri<'_>, arrival: &Arrival) -> Result<Target, Refusal> {
-        match (self.is_us(uri, arrival), self.account(uri, arrival)) {
-            (false, _) => Ok(Target::Next),
-            (true, Some(address)) => Ok(Target::Account(address)),
-            (true, None) if uri.user.is_none() => Ok(Target::Us),
-            (true, None) => Err(Refusal::NotFound),
+        if !self.is_us(uri, arrival) {
+            return Ok(Target::Next);
         }
+        if uri.user.is_none() {
+            return Ok(Target::Us);
+        }
+        self.account(uri, arrival).map(Target::Account).ok_or(Refusal::NotFound)
     }
 
     /// Whether a URI's host is this server or a domain of it.
@@ -182,8 +185,7 @@ impl Place<'_> {
     /// The address of ours that a URI names, at its domain's main name; one at our bare address belongs to the
     /// first domain. `None` where the URI is not ours or has no user part.
     pub fn account(&self, uri: &SipUri<'_>, arrival: &Arrival) -> Option<Address> {
-        let (address, realm) = (uri.address().ok()?, self.realm(uri, arrival)?);
-        Some(if address.domain() == realm.as_str() { address } else { address.at(realm) })
+        uri.address_at(self.realm(uri, arrival)?).ok()
     }
 
     /// The domain of ours that a URI belongs to: at our bare address, the first.

@@ -6,15 +6,15 @@ use crate::transport::Seal;
 use crate::transport::branch::loop_hash;
 use crate::uri::Uri;
 
-/// Checks what every request that is forwarded must be, in the order of RFC 3261 §16.3. `looped` is its [`hash`].
-pub fn check(request: &Message<'_>, looped: u64) -> Result<(), Refusal> {
+/// Checks what every request that is forwarded must be, in the order of RFC 3261 §16.3.
+pub fn check(seal: &Seal, request: &Message<'_>) -> Result<(), Refusal> {
     if !matches!(request.uri(), Some(Uri::Sip(_))) {
         return Err(Refusal::Scheme);
     }
     if request.max_forwards() == Some(0) {
         return Err(Refusal::TooManyHops);
     }
-    if has_been_here(request, looped) {
+    if has_been_here(seal, request) {
         return Err(Refusal::Loop);
     }
     unknown_extensions(request, HeaderName::ProxyRequire, &[])
@@ -45,8 +45,9 @@ pub fn hash(seal: &Seal, request: &Message<'_>) -> u64 {
     seal.hash("loop", parts.into_iter().chain(names.into_iter().flat_map(|name| request.all(name))))
 }
 
-fn has_been_here(request: &Message<'_>, looped: u64) -> bool {
-    let is_it = |via: &Via<'_>| via.branch().and_then(loop_hash) == Some(looped);
+/// Whether a Via looks like one of ours and has the request's hash, which is made only then.
+fn has_been_here(seal: &Seal, request: &Message<'_>) -> bool {
+    let is_it = |via: &Via<'_>| via.branch().and_then(loop_hash).is_some_and(|it| it == hash(seal, request));
     // The topmost is read already.
     is_it(request.via()) || request.vias_below().flatten().any(|via| is_it(&via))
 }

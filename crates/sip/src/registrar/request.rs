@@ -48,11 +48,12 @@ pub enum Changes<'a> {
     Each(Vec<Change<'a>>),
 }
 
-/// The bytes of rewritten contact parameters, owned by the caller of [`read`] so that changes can borrow them.
-pub type Scratch = Vec<Vec<u8>>;
+/// The Contacts, and the bytes of their rewritten parameters, owned by the caller of [`read`] so that changes can borrow
+/// them.
+pub type Scratch<'a> = Vec<(Result<message::Contact<'a>, message::Fault>, Vec<u8>)>;
 
-/// Collects the contact parameters that are kept, one text per Contact.
-pub fn scratch(request: &Message<'_>) -> Scratch {
+/// Reads the Contacts, and collects the parameters that are kept of each.
+pub fn scratch<'a>(request: &Message<'a>) -> Scratch<'a> {
     let kept = |contact: &NameAddr<'_>| {
         let mut text = Vec::new();
         for param in contact.params().iter().filter(|param| !OURS.iter().any(|name| param.is(name))) {
@@ -67,9 +68,9 @@ pub fn scratch(request: &Message<'_>) -> Scratch {
     };
     request
         .contacts()
-        .map(|contact| match contact {
-            Ok(message::Contact::At(address)) => kept(&address),
-            _ => Vec::new(),
+        .map(|contact| match &contact {
+            Ok(message::Contact::At(address)) => (contact, kept(address)),
+            _ => (contact, Vec::new()),
         })
         .collect()
 }
@@ -77,7 +78,7 @@ pub fn scratch(request: &Message<'_>) -> Scratch {
 /// Reads the Contacts of a REGISTER. `scratch` is what [`scratch`] made of the same request.
 pub fn read<'a>(
     request: &Message<'a>,
-    scratch: &'a Scratch,
+    scratch: &'a Scratch<'a>,
     rules: &Rules,
     arrival: &Arrival,
 ) -> Result<Changes<'a>, Refusal> {
@@ -86,11 +87,11 @@ pub fn read<'a>(
     }
     let mut changes = Vec::new();
     let mut all = false;
-    for (contact, params) in request.contacts().zip(scratch) {
-        match contact.map_err(|_| Refusal::BadContact)? {
+    for (contact, params) in scratch {
+        match contact.as_ref().map_err(|_| Refusal::BadContact)? {
             message::Contact::All => all = true,
             message::Contact::At(address) => {
-                changes.push(change((request, arrival), &address, params, rules)?)
+                changes.push(change((request, arrival), address, params, rules)?)
             }
         }
     }

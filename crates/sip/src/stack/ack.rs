@@ -38,9 +38,8 @@ impl Stack {
         if !has_route(ack) {
             return None;
         }
-        let looped = validate::hash(&self.seal, ack);
-        validate::check(ack, looped).ok()?;
-        let plan = self.place().route(ack, arrival, looped).ok()?;
+        validate::check(&self.seal, ack).ok()?;
+        let plan = self.place().route(ack, arrival).ok()?;
         plan.in_dialog.then_some(plan)
     }
 }

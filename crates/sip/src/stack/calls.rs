@@ -6,8 +6,8 @@ use crate::dialog::book::{self, Book, Call, Event, Party, Sign};
 use crate::dialog::home;
 use crate::message::{Contact, HeaderName, List, Message, Method, NameAddr};
 use crate::page::{Found, Page};
+use crate::proxy::Refusal;
 use crate::proxy::context::State;
-use crate::proxy::{Refusal, validate};
 use crate::slab::Id;
 use crate::trace::{Note, Peer};
 use crate::transaction::Timer;
@@ -234,8 +234,7 @@ impl Stack {
         let routes = self.route_to(call, to == &call.parties[0]);
         let text = bye(call, (from, to), &routes, &self.branch_of_bye(call, to));
         let Ok(request) = Message::parse(&text) else { return };
-        let looped = validate::hash(&self.seal, &request);
-        if let Ok(plan) = self.place().route(&request, &arrival, looped) {
+        if let Ok(plan) = self.place().route(&request, &arrival) {
             self.proxy(now, arrival, &request, plan);
         }
     }

@@ -40,11 +40,13 @@ impl Stack {
     pub(super) fn outbound_headers(&self, reply: &mut Reply<'_>, arrival: &Arrival, request: &Message<'_>) {
         let flow =
             |contact: &NameAddr<'_>| contact.params().has("reg-id") && contact.params().has("+sip.instance");
-        let has_flow = request.contacts().flatten().any(|contact| match contact {
-            crate::message::Contact::At(contact) => flow(&contact),
-            crate::message::Contact::All => false,
-        });
-        if has_flow && supports(request, "outbound") {
+        let has_flow = || {
+            request.contacts().flatten().any(|contact| match contact {
+                crate::message::Contact::At(contact) => flow(&contact),
+                crate::message::Contact::All => false,
+            })
+        };
+        if supports(request, "outbound") && has_flow() {
             let longest = if arrival.transport.is_stream() { STREAMS } else { DATAGRAMS };
             let timer = longest.min(self.config.limits.idle / 2).as_secs().max(1);
             reply.header("Require", "outbound").header("Flow-Timer", timer.to_string());

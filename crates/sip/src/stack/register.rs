@@ -3,6 +3,7 @@
 use super::outbound;
 use super::{Output, Parcel, Stack};
 use crate::digest::Role;
+use crate::message::reply::push_number;
 use crate::message::{HeaderName, Message, NameAddr, Reply};
 use crate::proxy::{Refusal, validate};
 use crate::registrar::gruu;
@@ -166,11 +167,13 @@ fn is_sips_throughout(request: &Message<'_>, changes: &Changes<'_>) -> bool {
 fn contact(binding: &Binding, now: Instant) -> Vec<u8> {
     let left = binding.expires.saturating_duration_since(now);
     let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
-    let mut text = [b"<", binding.uri(), b">"].concat();
+    let mut text = Vec::with_capacity(binding.uri().len() + binding.params().len() + 32);
+    [b"<", binding.uri(), b">"].into_iter().for_each(|part| text.extend_from_slice(part));
     if binding.q < 1000 {
         text.extend_from_slice(format!(";q=0.{:03}", binding.q).as_bytes());
     }
     text.extend_from_slice(binding.params());
-    text.extend_from_slice(format!(";expires={seconds}").as_bytes());
+    text.extend_from_slice(b";expires=");
+    push_number(&mut text, seconds);
     text
 }

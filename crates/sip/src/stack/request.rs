@@ -84,9 +84,8 @@ impl Stack {
     fn fresh(&mut self, now: Instant, arrival: Arrival, request: &Message<'_>) {
         self.note_alias(&arrival, request.via());
         self.introduce(now, request);
-        let looped = validate::hash(&self.seal, request);
         let judged =
-            validate::check(request, looped).and_then(|()| self.place().route(request, &arrival, looped));
+            validate::check(&self.seal, request).and_then(|()| self.place().route(request, &arrival));
         match judged {
             Ok(plan) => self.judged(now, arrival, request, plan),
             Err(refusal) => self.refuse(now, &arrival, request, &refusal),

@@ -60,12 +60,11 @@ impl Stack {
 
     /// Asks the disk to write; `false` where too much is asked already.
     fn write_bindings(&mut self, now: Instant, address: &Address, server: Option<Id>) -> bool {
-        let Some(token) = self.ask(now, Asked::Store { server, address: address.clone() }) else {
+        let patience = if server.is_some() { PATIENCE } else { self.config.limits.answer };
+        let question = Asked::Store { server, address: address.clone() };
+        let Some(token) = self.ask_until(now + patience, question) else {
             return false;
         };
-        if server.is_some() {
-            self.timers.set(Timer::Asked(super::id_of(token)), now + PATIENCE);
-        }
         self.storage.asked += 1;
         self.storage.behind.remove(address);
         let rows = self.rows(address);

@@ -89,14 +89,16 @@ impl Branch {
 
     /// Reads a branch back; `None` where it is not of our making.
     pub fn read(text: &[u8], seal: &Seal) -> Option<Self> {
-        let text = std::str::from_utf8(after_magic(text)?).ok()?;
-        let mut parts = text.split('.');
+        let mut parts = after_magic(text)?.split(|&b| b == b'.');
         let branch = Self {
-            worker: WorkerId(u16::from_str_radix(parts.next()?, 16).ok()?),
-            id: Id { index: number(parts.next()?)?, generation: number(parts.next()?)? },
-            looped: u64::from_str_radix(parts.next()?, 16).ok()?,
+            worker: WorkerId(u16::try_from(number(parts.next()?)?).ok()?),
+            id: Id {
+                index: u32::try_from(number(parts.next()?)?).ok()?,
+                generation: u32::try_from(number(parts.next()?)?).ok()?,
+            },
+            looped: number(parts.next()?)?,
         };
-        let mac = u64::from_str_radix(parts.next()?, 16).ok()?;
+        let mac = number(parts.next()?)?;
         (parts.next().is_none() && mac == branch.seal(seal)).then_some(branch)
     }
 
@@ -113,25 +115,37 @@ impl Branch {
 
 /// Appends a number in hexadecimal digits, without leading zeros.
 fn push_number(text: &mut String, number: u32) {
-    let digits = (32 - number.leading_zeros()).div_ceil(4).max(1);
-    for place in (0..digits).rev() {
-        text.push(char::from_digit(number >> (4 * place) & 15, 16).expect("four bits"));
-    }
+    let before = text.len();
+    push_hex(text, &number.to_be_bytes());
+    let zeros = text.as_bytes()[before..].iter().take_while(|&&b| b == b'0').count().min(7);
+    text.replace_range(before..before + zeros, "");
 }
 
-fn number(text: &str) -> Option<u32> {
-    u32::from_str_radix(text, 16).ok()
+/// Reads at most sixteen hexadecimal digits.
+fn number(text: &[u8]) -> Option<u64> {
+    let digit = |b: u8| match b {
+        b'0'..=b'9' => Some(b - b'0'),
+        b'a'..=b'f' => Some(b - b'a' + 10),
+        b'A'..=b'F' => Some(b - b'A' + 10),
+        _ => None,
+    };
+    if !matches!(text.len(), 1..=16) {
+        return None;
+    }
+    text.iter().try_fold(0, |number: u64, b| Some(number << 4 | u64::from(digit(*b)?)))
 }
 
 /// The loop hash of a branch of ours, without looking at its seal: for a Via further down a request, where a
 /// forged one can only make the forger's own request fail.
 pub fn loop_hash(branch: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(after_magic(branch)?).ok()?;
-    let part = match text.strip_prefix(['s', 'S']) {
-        Some(stateless) => stateless.split('.').next()?,
-        None => text.split('.').nth(3)?,
-    };
-    u64::from_str_radix(part, 16).ok()
+    // Behind it stands a dot and a hash: that is missing in nearly every branch of somebody else.
+    if branch.get(branch.len().checked_sub(17)?) != Some(&b'.') {
+        return None;
+    }
+    match after_magic(branch)? {
+        [b's' | b'S', stateless @ ..] => number(stateless.split(|&b| b == b'.').next()?),
+        text => number(text.split(|&b| b == b'.').nth(3)?),
+    }
 }
 
 #[cfg(test)]
