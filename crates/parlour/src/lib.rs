@@ -15,6 +15,7 @@ pub mod front;
 pub mod listen;
 pub mod mail;
 pub mod office;
+mod reach;
 pub mod report;
 pub mod resolver;
 pub mod secret;

@@ -2,6 +2,8 @@
 //!
 //! The clients' scenarios are in `clients/xmpp_client.py`; here is what happens to the server meanwhile.
 
+#[path = "xmpp/external.rs"]
+mod external;
 #[path = "xmpp/raw.rs"]
 mod raw;
 #[path = "xmpp/sessions.rs"]

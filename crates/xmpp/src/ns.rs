@@ -67,6 +67,10 @@ namespaces! {
     VERSION = "jabber:iq:version";
     /// Last activity (XEP-0012).
     LAST = "jabber:iq:last";
+    /// Services beside XMPP (XEP-0215).
+    EXTERNAL = "urn:xmpp:extdisco:2";
+    /// Who runs a server (XEP-0157).
+    SERVER_INFO = "http://jabber.org/network/serverinfo";
     /// vCards in an IQ (XEP-0054).
     VCARD = "vcard-temp";
     /// Private XML storage (XEP-0049).

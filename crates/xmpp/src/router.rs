@@ -9,6 +9,7 @@ pub mod limits;
 pub(crate) mod account;
 pub(crate) mod deliver;
 mod hold;
+mod house;
 mod inbound;
 pub(crate) mod ledger;
 mod links;
@@ -21,7 +22,9 @@ pub(crate) mod settings;
 pub(crate) mod stored;
 mod suspended;
 
+pub use crate::xep::external::{Credential, External, Externals, Issuer};
 pub use ask::{Answer, DocumentKind, Entry, Fault, Query, Span, Token};
+pub use house::House;
 pub use limits::Limits;
 pub use places::{Neighbour, Place};
 pub use sessions::SessionInfo;
@@ -194,6 +197,8 @@ pub enum Input<'a> {
         /// The room services.
         rooms: Vec<Neighbour>,
     },
+    /// What is to be told of the house has changed.
+    House(Arc<House>),
     /// An administrator wants sessions closed: all of an account, or one.
     Kick {
         /// Whose.
@@ -296,6 +301,7 @@ pub struct Router {
     pub(crate) epoch: Epoch,
     pub(crate) now: Instant,
     started: Instant,
+    house: Arc<House>,
     pub(crate) entropy: Box<dyn Entropy>,
     pub(crate) sessions: FxHashMap<ConnectionId, Session>,
     pub(crate) accounts: Accounts,
@@ -328,6 +334,7 @@ impl Router {
             places,
             now: epoch.instant,
             started: epoch.instant,
+            house: Arc::default(),
             epoch,
             entropy,
             sessions: FxHashMap::default(),
@@ -416,6 +423,7 @@ impl Router {
                 self.limits = limits;
                 self.places.set(Place::Rooms, rooms);
             }
+            Input::House(house) => self.house = house,
             Input::Kick { account, resource } => self.kick(account, resource),
         }
     }

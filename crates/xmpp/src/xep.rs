@@ -6,6 +6,7 @@ mod blocking;
 pub(crate) mod carbons;
 pub(crate) mod delay;
 mod disco;
+pub(crate) mod external;
 mod last;
 mod own;
 mod ping;
@@ -18,7 +19,9 @@ use crate::ns;
 use crate::router::Neighbour;
 use crate::stanza::Condition;
 use crate::xml::Element;
+use external::Externals;
 use std::time::Duration;
+use wire::Address;
 
 /// In whose place the server answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,12 @@ pub(crate) struct Context<'a> {
     pub(crate) archive: bool,
     /// The services that the domain lists which was asked.
     pub(crate) below: Vec<&'a Neighbour>,
+    /// Who runs it.
+    pub(crate) admins: &'a [Address],
+    /// Services beside XMPP.
+    pub(crate) externals: &'a Externals,
+    /// Who asks, where it is an account of the house.
+    pub(crate) user: Option<&'a Address>,
 }
 
 /// The payload of the answer (`None`: an empty one), or the condition of the error.
@@ -62,6 +71,12 @@ pub(crate) fn get(context: &Context<'_>, payload: &Element) -> Answer {
         ("query", ns::DISCO_ITEMS) => disco::items(context, payload),
         ("query", ns::VERSION) => version::answer(context),
         ("time", ns::TIME) => time::answer(context),
+        ("services", ns::EXTERNAL) if context.target == Target::Server => {
+            external::services(context, payload)
+        }
+        ("credentials", ns::EXTERNAL) if context.target == Target::Server => {
+            external::credentials(context, payload)
+        }
         ("query", ns::LAST) if context.target == Target::Server => last::of_server(context),
         _ => Err(Condition::ServiceUnavailable),
     }
@@ -77,6 +92,15 @@ pub(crate) fn set(context: &Context<'_>, payload: &Element) -> Answer {
 }
 
 #[cfg(test)]
+impl<'a> Context<'a> {
+    /// One for tests.
+    fn of(target: Target, externals: &'a Externals) -> Self {
+        let (now, uptime) = (Duration::from_secs(1_166_551_115), Duration::from_secs(123_456));
+        Self { target, now, uptime, archive: false, below: vec![], admins: &[], externals, user: None }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -84,8 +108,8 @@ mod tests {
     #[track_caller]
     fn check(target: Target, payload: &str, expected: &str) {
         let payload = Element::parse(payload, ns::CLIENT).unwrap();
-        let (now, uptime) = (Duration::from_secs(1_166_551_115), Duration::from_secs(123_456));
-        let context = Context { target, now, uptime, archive: false, below: vec![] };
+        let (externals, admins) = (Externals::default(), ["roland@a.org".parse().unwrap()]);
+        let context = Context { admins: &admins, ..Context::of(target, &externals) };
         let answer = match get(&context, &payload) {
             Ok(Some(payload)) => payload.to_xml(ns::CLIENT),
             Ok(None) => String::new(),
@@ -141,7 +165,10 @@ mod tests {
              <feature var='http://jabber.org/protocol/disco#items'/><feature var='jabber:iq:last'/>\
              <feature var='jabber:iq:private'/><feature var='jabber:iq:version'/><feature var='msgoffline'/>\
              <feature var='urn:xmpp:blocking'/><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:ping'/>\
-             <feature var='urn:xmpp:time'/><feature var='vcard-temp'/></query>",
+             <feature var='urn:xmpp:time'/><feature var='vcard-temp'/>\
+             <x xmlns='jabber:x:data' type='result'><field type='hidden' var='FORM_TYPE'>\
+             <value>http://jabber.org/network/serverinfo</value></field>\
+             <field type='list-multi' var='admin-addresses'><value>xmpp:roland@a.org</value></field></x></query>",
         );
         check(
             OWN,
@@ -165,8 +192,8 @@ mod tests {
     #[test]
     fn old_session() {
         let payload = Element::new("session", ns::SESSION);
-        let zero = Duration::ZERO;
-        let context = |target| Context { target, now: zero, uptime: zero, archive: false, below: vec![] };
+        let externals = Externals::default();
+        let context = |target| Context::of(target, &externals);
         assert_eq!(set(&context(Target::Server), &payload), Ok(None));
         assert_eq!(set(&context(OWN), &payload), Ok(None));
         assert_eq!(set(&context(OTHER), &payload), Err(Condition::ServiceUnavailable));

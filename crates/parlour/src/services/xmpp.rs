@@ -120,7 +120,7 @@ pub struct Xmpp {
 impl Xmpp {
     /// A service with the sessions that wait for their clients since the server's last end.
     pub fn new(shared: &Shared, now: Instant, epoch: Epoch, suspended: Vec<(Address, Document)>) -> Self {
-        let router = Router::new(router::Setting {
+        let mut router = Router::new(router::Setting {
             me: shared.me,
             workers: shared.workers,
             limits: setup::limits(&shared.plan),
@@ -129,6 +129,7 @@ impl Xmpp {
             epoch,
             entropy: Box::new(net::entropy::System),
         });
+        router.handle(now, router::Input::House(setup::house(shared)));
         let mut xmpp = Self {
             router,
             policy: setup::policy(shared),
@@ -552,6 +553,7 @@ impl Service for Xmpp {
             desk,
             router::Input::Plan { limits: setup::limits(&shared.plan), rooms: setup::rooms(&shared.plan) },
         );
+        self.route(desk, router::Input::House(setup::house(shared)));
         self.route(desk, router::Input::Directory(Arc::clone(&shared.directory)));
         self.settle(desk);
     }

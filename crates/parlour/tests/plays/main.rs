@@ -38,6 +38,7 @@ plays! {
     archive
     certificates
     client_state
+    external_services
     fast
     last
     messages

@@ -141,8 +141,18 @@ impl Router {
         let asked = request.to().filter(|_| target == xep::Target::Server);
         let asked = asked.and_then(|to| self.directory.domain(to.domain()));
         let below = asked.map(|domain| self.places.below(domain.as_str())).unwrap_or_default();
-        let (now, uptime, archive) = (self.unix(), self.uptime(), self.limits.archive);
-        let context = xep::Context { target, now, uptime, archive, below };
+        let admins = asked.map(|domain| self.house.admins(domain.as_str())).unwrap_or_default();
+        let user = request.from().and_then(Jid::address).filter(|user| self.directory.get(user).is_some());
+        let context = xep::Context {
+            target,
+            now: self.unix(),
+            uptime: self.uptime(),
+            archive: self.limits.archive,
+            below,
+            admins,
+            externals: &self.house.externals,
+            user,
+        };
         let answer = if get { xep::get(&context, payload) } else { xep::set(&context, payload) };
         match answer {
             Ok(payload) => request.result(payload.as_ref()),

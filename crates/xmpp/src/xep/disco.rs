@@ -5,6 +5,7 @@ use crate::ns;
 use crate::router::Neighbour;
 use crate::stanza::Condition;
 use crate::xml::Element;
+use wire::Address;
 
 /// What the server does, in order.
 const SERVER: &[&str] = &[
@@ -38,12 +39,39 @@ pub(super) fn info(context: &Context<'_>, query: &Element) -> Answer {
         Target::Server => (identity("server", "im").attr("name", "Parlour"), SERVER),
         Target::Account { .. } => (identity("account", "registered"), ACCOUNT),
     };
+    let external: &[&str] = match context.target {
+        Target::Server if !context.externals.services.is_empty() => &[ns::EXTERNAL],
+        _ => &[],
+    };
     let feature = |var: &&str| Element::new("feature", ns::DISCO_INFO).attr("var", *var);
     Ok(Some(
         Element::new("query", ns::DISCO_INFO)
             .child(identity)
-            .children_from(features.iter().chain(archive).map(feature)),
+            .children_from(features.iter().chain(archive).chain(external).map(feature))
+            .children_from(contacts(context)),
     ))
+}
+
+/// Whom to write to about the server (XEP-0157).
+fn contacts(context: &Context<'_>) -> Option<Element> {
+    if context.admins.is_empty() || context.target != Target::Server {
+        return None;
+    }
+    let value = |text: String| Element::new("value", ns::DATA_FORMS).text(text);
+    let field = |kind: &'static str, var: &'static str| {
+        Element::new("field", ns::DATA_FORMS).attr("type", kind).attr("var", var)
+    };
+    let own = field("hidden", "FORM_TYPE").child(value(ns::SERVER_INFO.to_owned()));
+    let admins = context.admins.iter().map(|admin| value(format!("xmpp:{}", in_uri(admin))));
+    let admins = field("list-multi", "admin-addresses").children_from(admins);
+    Some(Element::new("x", ns::DATA_FORMS).attr("type", "result").child(own).child(admins))
+}
+
+/// As it stands in a URI (RFC 5122 §2.2).
+fn in_uri(address: &Address) -> String {
+    let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~!$'()*+,;=:@".contains(&octet);
+    let octets = address.as_str().bytes();
+    octets.map(|o| if plain(o) { char::from(o).to_string() } else { format!("%{o:02X}") }).collect()
 }
 
 /// `disco#items` (§4): a domain lists its services. There is nothing below an account yet.

@@ -3,8 +3,10 @@
 use crate::config::Plan;
 use crate::config::plan::DomainPlan;
 use crate::desk::Shared;
+use crate::reach;
+use std::sync::Arc;
 use wire::Secret;
-use xmpp::router::{self, Neighbour};
+use xmpp::router::{self, House, Neighbour};
 use xmpp::sasl::Mechanism;
 use xmpp::stream::Policy;
 use xmpp::xml;
@@ -54,6 +56,17 @@ pub(super) fn limits(plan: &Plan) -> router::Limits {
         waiting: limits.waiting,
         ..router::Limits::default()
     }
+}
+
+/// What is told of the house around XMPP.
+pub(super) fn house(shared: &Shared) -> Arc<House> {
+    let plan = &shared.plan;
+    let own = || Secret::new(shared.key(reach::HOUSE_SECRET));
+    let admins = plan.domains.iter().map(|domain| (domain.name.clone(), domain.admins.clone()));
+    Arc::new(House {
+        externals: reach::externals(plan, reach::Office::new(plan, own)),
+        admins: admins.collect(),
+    })
 }
 
 /// The room services.
