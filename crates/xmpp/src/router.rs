@@ -27,13 +27,13 @@ pub use ask::{Answer, DocumentKind, Entry, Fault, Query, Span, Token};
 pub use house::House;
 pub use limits::Limits;
 pub use places::{Neighbour, Place};
-pub use sessions::SessionInfo;
+pub use sessions::{Load, SessionInfo};
 pub use suspended::Suspended;
 
 use crate::jid::{Bare, Jid};
 use crate::stanza::{Condition, Draft, Kind, Stanza, StanzaError};
 use crate::xml::Element;
-use account::Accounts;
+use account::{Accounts, Gone};
 use ask::Asks;
 use ledger::{Debt, Ledger};
 use links::Links;
@@ -312,8 +312,8 @@ pub struct Router {
     pub(crate) pushes: u64,
     /// The id that an archive was given last.
     pub(crate) last_archived: i64,
-    /// The session that was closed last, and the priority that it had: for what it was not delivered.
-    pub(crate) gone: Option<(ConnectionId, i8)>,
+    /// The sessions that were closed last: for what they were not delivered.
+    pub(crate) gone: Gone,
     links: Links,
     work: VecDeque<Work>,
     outputs: VecDeque<Output>,
@@ -343,7 +343,7 @@ impl Router {
             asks: Asks::default(),
             pushes: 0,
             last_archived: 0,
-            gone: None,
+            gone: Gone::default(),
             links: Links::default(),
             work: VecDeque::new(),
             outputs: VecDeque::new(),

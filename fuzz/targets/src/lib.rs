@@ -10,6 +10,7 @@ mod stun_target;
 mod tape;
 mod turn_target;
 mod xml_target;
+mod xmpp_stream_target;
 
 pub use sdp_target::sdp;
 pub use sip_stack_target::sip_stack;
@@ -17,6 +18,7 @@ pub use sip_target::sip;
 pub use stun_target::stun;
 pub use turn_target::turn;
 pub use xml_target::xml;
+pub use xmpp_stream_target::xmpp_stream;
 
 #[cfg(test)]
 mod tests {
@@ -60,6 +62,11 @@ mod tests {
     #[test]
     fn sip_stack_corpus() {
         replay("sip-stack", super::sip_stack);
+    }
+
+    #[test]
+    fn xmpp_stream_corpus() {
+        replay("xmpp-stream", super::xmpp_stream);
     }
 
     #[test]

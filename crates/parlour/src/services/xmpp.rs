@@ -356,7 +356,12 @@ impl Xmpp {
                     Ok(jid) => stream::Input::Bound(jid),
                     Err(condition) => stream::Input::NotBound(condition),
                 };
+                let before = self.work.len();
                 self.feed(desk, connection, input);
+                // Before anything that the session is given.
+                for (conn, output) in self.work.split_off(before) {
+                    self.step(desk, conn, output);
+                }
             }
             router::Output::Close { connection, why } => self.evict(desk, connection, farewell(why)),
             router::Output::Pause(session) => {

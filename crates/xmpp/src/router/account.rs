@@ -28,6 +28,43 @@ pub(crate) struct Seat {
     pub(crate) away: bool,
 }
 
+/// The sessions that were closed last, for as long as what they were not delivered may come back.
+#[derive(Debug, Default)]
+pub(crate) struct Gone {
+    seats: Vec<(Address, Seat)>,
+    /// Whether more are closed together with these.
+    more: bool,
+}
+
+impl Gone {
+    /// What is closed from now on, until this is called again, is closed together.
+    pub(crate) fn together(&mut self, more: bool) {
+        self.more = more;
+        if more {
+            self.seats.clear();
+        }
+    }
+
+    /// One is closed.
+    pub(crate) fn push(&mut self, account: &Address, seat: Seat) {
+        if !self.more {
+            self.seats.clear();
+        }
+        self.seats.push((account.clone(), seat));
+    }
+
+    /// The seat that one had.
+    pub(crate) fn seat(&self, connection: ConnectionId) -> Option<&Seat> {
+        self.seats.iter().find(|(_, seat)| seat.connection == connection).map(|(_, seat)| seat)
+    }
+
+    /// Those of an account that were closed together with one, behind it.
+    pub(crate) fn behind(&self, account: &Address, connection: ConnectionId) -> impl Iterator<Item = &Seat> {
+        let rest = self.seats.iter().skip_while(move |(_, seat)| seat.connection != connection).skip(1);
+        rest.filter(move |(other, _)| other == account).map(|(_, seat)| seat)
+    }
+}
+
 /// How far the roster is known.
 #[derive(Debug, Default)]
 pub(crate) enum Contacts {

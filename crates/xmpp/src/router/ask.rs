@@ -213,6 +213,11 @@ impl<T> Asks<T> {
         self.open.remove(&token)
     }
 
+    /// How many questions are not answered.
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
     /// Whether every question is answered.
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()

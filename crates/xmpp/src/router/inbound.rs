@@ -136,20 +136,30 @@ impl Router {
         let (Some(_), Some(to)) = (stanza.from(), stanza.to()) else { return };
         let seats = to.address().and_then(|address| self.accounts.get(address));
         let seats = seats.map(|account| &account.seats[..]).unwrap_or_default();
-        let own = self.gone.filter(|(gone, _)| *gone == connection).map(|(_, priority)| priority);
+        let seat = self.gone.seat(connection);
+        let own = seat.and_then(|seat| seat.priority);
         // News goes to all at once, whatever their priority.
         let news = stanza.kind() == Kind::Message && stanza.message_type() == MessageType::Headline;
         // Who came later was not given it.
         let sent = since.unwrap_or(self.now);
         let was_there = |seat: &Seat| seat.since.is_none_or(|since| since <= sent);
         let as_good = |seat: &Seat| seat.priority.is_some() && seat.priority == own && was_there(seat);
-        let given = to.is_bare() && (news || seats.iter().any(as_good));
+        // Of those that were closed together, the last that was given it gives it back.
+        let behind = |account| self.gone.behind(account, connection).any(as_good);
+        let behind = to.address().is_some_and(behind);
+        // What was for a resource that was gone already went to all, too (RFC 6121 §8.5.3.2.1).
+        let to_all = to.resource().is_none_or(|to| seat.is_some_and(|seat| *seat.resource != *to));
+        let given = to_all && (news || seats.iter().any(as_good) || behind);
         // Copies and pages of the archive are what the account itself says to one resource: nobody else misses them.
         let to_itself = stanza.from().is_some_and(|from| from.is_bare() && from.bare() == to.bare());
         if receipt.is_none() && !given && !to_itself && stanza.kind() != Kind::Presence {
             let age = since.map(|since| self.now.saturating_duration_since(since).as_secs());
             let age = age.and_then(|age| u32::try_from(age).ok()).unwrap_or_default();
             let parcel = Parcel { quiet: false, age, again: true, ..Parcel::own(stanza) };
+            if parcel.stanza.kind() == Kind::Iq {
+                // Another session of the same name has asked nothing, and was not meant.
+                return self.bounce(parcel, Condition::ServiceUnavailable);
+            }
             self.later(Work::Arrived { parcel, debt: None });
         }
     }

@@ -71,6 +71,11 @@ impl Ledger {
         self.limit = limit.max(1);
     }
 
+    /// How much is under way, of all sessions together.
+    pub(crate) fn len(&self) -> usize {
+        self.books.values().map(|book| book.count).sum()
+    }
+
     /// Whether `origin` may cause more. Asked before anything is done for it.
     pub(crate) fn has_room(&self, origin: ConnectionId) -> bool {
         self.books.get(&origin).is_none_or(|book| book.count < self.limit * ROOM)

@@ -24,7 +24,30 @@ pub struct SessionInfo {
     pub since: Instant,
 }
 
+/// How much a router has in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Sessions.
+    pub sessions: usize,
+    /// Accounts with a session, work under way or a roster in the cache.
+    pub accounts: usize,
+    /// Questions that the store has not answered.
+    pub questions: usize,
+    /// What sessions have caused that is not done yet.
+    pub debts: usize,
+}
+
 impl Router {
+    /// How much it has in memory: each is bounded by [`super::Limits`].
+    pub fn load(&self) -> Load {
+        Load {
+            sessions: self.sessions.len(),
+            accounts: self.accounts.len(),
+            questions: self.asks.len(),
+            debts: self.ledger.len(),
+        }
+    }
+
     /// Every session here, in no order.
     pub fn sessions(&self) -> impl Iterator<Item = SessionInfo> {
         self.sessions.values().map(|session| self.info(session))
@@ -127,9 +150,10 @@ impl Router {
         let Some(mut session) = self.sessions.remove(&connection) else { return };
         let address = session.jid.address().expect("a session is an account's").clone();
         if let Some(account) = self.accounts.get_mut(&address) {
-            let priority = account.seat_of(connection).and_then(|seat| seat.priority);
-            self.gone = priority.map(|priority| (connection, priority));
-            account.seats.retain(|seat| seat.connection != connection);
+            let at = account.seats.iter().position(|seat| seat.connection == connection);
+            if let Some(seat) = at.map(|at| account.seats.remove(at)) {
+                self.gone.push(&address, seat);
+            }
         }
         for held in session.held.drain(..) {
             self.ledger.close(held.debt);
@@ -143,7 +167,9 @@ impl Router {
     }
 
     pub(super) fn kick(&mut self, account: &Address, resource: Option<&str>) {
+        self.gone.together(true);
         self.evict_all(account, resource, Eviction::Kicked);
+        self.gone.together(false);
     }
 
     fn evict_all(&mut self, account: &Address, resource: Option<&str>, why: Eviction) {
@@ -167,8 +193,10 @@ impl Router {
                 _ => {}
             }
         }
+        self.gone.together(true);
         renewed.iter().for_each(|address| self.evict_all(address, None, Eviction::PasswordChanged));
         gone.iter().for_each(|address| self.evict_all(address, None, Eviction::AccountRemoved));
+        self.gone.together(false);
         // Their contacts are told before the accounts are forgotten.
         self.run();
         self.directory = directory;
