@@ -63,13 +63,12 @@ fn calls_that_are_given_up() {
 }
 
 /// A caller and whom joe's phone is, each with its scenario; not one call may end otherwise than both say.
+///
+/// By one worker, for sipp knows one order of what crosses: with two, a NOTIFY may overtake the 202 before it.
 fn meet(called: &str, caller: &str, count: u32, rate: &str) {
-    meet_in(&house(), called, caller, count, rate);
-}
-
-fn meet_in(house: &House, called: &str, caller: &str, count: u32, rate: &str) {
-    let mut callee = answering(house, called, count);
-    succeed(house, caller, count, &["-r", rate]);
+    let house = crate::configured(|house| house.set("network", "workers", "1"));
+    let mut callee = answering(&house, called, count);
+    succeed(&house, caller, count, &["-r", rate]);
     assert_eq!(callee.wait(Duration::from_secs(20)), Some(0), "{}", callee.output());
 }
 
@@ -85,9 +84,7 @@ fn calls_that_are_acknowledged_late_and_held() {
 
 #[test]
 fn calls_that_are_transferred() {
-    // By one worker, for sipp knows one order of what crosses: a NOTIFY beside the 202 before it, a BYE beside a 200.
-    let house = crate::configured(|house| house.set("network", "workers", "1"));
-    meet_in(&house, "transfer", "be-transferred", 50, "25");
+    meet("transfer", "be-transferred", 50, "25");
 }
 
 #[test]
