@@ -18,7 +18,8 @@ mod writer;
 pub use handle::{Busy, Health, StoreHandle};
 pub use location::OpenError;
 pub use query::{
-    AccountRecord, Answer, ArchivedMessage, BindingRow, Changes, Document, Fault, OfflineMessage, Outcome,
-    Query, RosterItem, SETTINGS, Span, Subscription,
+    AccountRecord, Answer, ArchivedMessage, BindingRow, Changes, Document, Fault, ItemPage, Items,
+    NodeChange, NodeItem, NodeLookUp, NodeRow, OfflineMessage, Outcome, Query, RosterItem, SETTINGS, Span,
+    Subscription,
 };
 pub use store::{Settings, Store};

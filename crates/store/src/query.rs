@@ -154,6 +154,96 @@ pub enum Query {
         /// The oldest `id` to keep.
         before: i64,
     },
+
+    /// Changes what an account publishes; [`Fault::NoAccount`] where there is no such node. Answered as the last change is.
+    ChangeNodes {
+        /// Whose nodes.
+        account: Address,
+        /// What is to be done, in order; none behind one that is refused.
+        changes: Vec<NodeChange>,
+    },
+    /// Looks at what an account publishes.
+    ReadNodes {
+        /// Whose nodes.
+        account: Address,
+        /// What is looked for.
+        look_up: NodeLookUp,
+    },
+}
+
+/// A change of what an account publishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeChange {
+    /// Adds a node, or sets the payload of one that is there.
+    Put(NodeRow),
+    /// Takes a node out with its items, if it is there.
+    Remove(i64),
+    /// Adds items, in order; those that have their ids are replaced. [`Fault::Full`] where all of the account's items
+    /// would have more than `limit` octets.
+    PutItems {
+        /// The node.
+        number: i64,
+        /// The items, the newest last; each `place` greater than that of all that are there.
+        items: Vec<NodeItem>,
+        /// How many of the newest stay.
+        keep: u32,
+        /// Octets of payloads and ids.
+        limit: u64,
+    },
+    /// Takes items out: [`Answer::Count`] says how many there were.
+    RemoveItems {
+        /// The node.
+        number: i64,
+        /// Their ids.
+        ids: Vec<String>,
+    },
+    /// Takes all but the newest items out.
+    Trim {
+        /// The node.
+        number: i64,
+        /// How many of the newest stay.
+        keep: u32,
+    },
+}
+
+/// What is looked for in what an account publishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeLookUp {
+    /// Items of a node: [`Answer::Items`].
+    Items {
+        /// The node.
+        number: i64,
+        /// Which.
+        page: ItemPage,
+    },
+    /// The newest item of each of these nodes: [`Answer::LastItems`].
+    Last(Vec<i64>),
+}
+
+/// Some items of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ItemPage {
+    /// Only these; `None`: any.
+    pub ids: Option<Vec<String>>,
+    /// Only those behind this one.
+    pub after: Option<String>,
+    /// Only those in front of this one.
+    pub before: Option<String>,
+    /// Whether those at the end are meant where there are more than `limit`.
+    pub last: bool,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// Items of a node that were looked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Items {
+    /// The items, the newest last.
+    pub items: Vec<NodeItem>,
+    /// How many the node has.
+    pub count: u64,
+    /// How many are in front of the first.
+    pub index: u64,
 }
 
 /// What a [`Query`] was answered.
@@ -177,10 +267,12 @@ pub enum Answer {
         items: Vec<RosterItem>,
         /// The document of kind [`SETTINGS`] without a title, if there is one.
         settings: Option<Vec<u8>>,
+        /// Its nodes, in the order of their numbers.
+        nodes: Vec<NodeRow>,
     },
     /// To [`Query::ListOffline`].
     Offline(Vec<OfflineMessage>),
-    /// To [`Query::CountOffline`] and [`Query::CountArchived`].
+    /// To [`Query::CountOffline`], [`Query::CountArchived`] and [`NodeChange::RemoveItems`].
     Count(u64),
     /// To [`Query::LoadDocument`].
     Document(Option<Vec<u8>>),
@@ -188,6 +280,10 @@ pub enum Answer {
     Documents(Vec<(Address, Document)>),
     /// To [`Query::ListArchived`].
     Archived(Vec<ArchivedMessage>),
+    /// To [`NodeLookUp::Items`]; `None`: an item that the page names is not there.
+    Items(Option<Items>),
+    /// To [`NodeLookUp::Last`]: numbers of nodes with their newest items.
+    LastItems(Vec<(i64, NodeItem)>),
 }
 
 /// Why a query was not carried out. Nothing of it is in the database.
@@ -319,6 +415,30 @@ pub struct ArchivedMessage {
     pub payload: Vec<u8>,
 }
 
+/// A node of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeRow {
+    /// Unique among the account's; never used again.
+    pub number: i64,
+    /// Its name, unique among the account's; set once.
+    pub name: String,
+    /// All else that is known of it.
+    pub payload: Vec<u8>,
+}
+
+/// An item of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeItem {
+    /// Unique in its node; greater is newer.
+    pub place: i64,
+    /// Its name, unique in its node.
+    pub id: String,
+    /// Who published it.
+    pub publisher: String,
+    /// What was published.
+    pub payload: Vec<u8>,
+}
+
 /// A part of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -350,6 +470,7 @@ impl Query {
                 | Self::PutDocument { .. }
                 | Self::AddArchived { .. }
                 | Self::PurgeArchives { .. }
+                | Self::ChangeNodes { .. }
         )
     }
 
@@ -358,6 +479,7 @@ impl Query {
         match self {
             Self::PutAccounts(accounts) => accounts.len(),
             Self::ReplaceBindings { rows, .. } => 1 + rows.len(),
+            Self::ChangeNodes { changes, .. } => changes.iter().map(NodeChange::weight).sum(),
             _ => 1,
         }
     }
@@ -375,6 +497,7 @@ impl Query {
                 Err(Fault::Invalid("an address is too long"))
             }
             Self::AddArchived { message, .. } => check_payload(&message.payload),
+            Self::ChangeNodes { changes, .. } => changes.iter().try_for_each(check_node),
             _ => Ok(()),
         }
     }
@@ -412,6 +535,33 @@ fn check_document(document: &Document) -> Result<(), Fault> {
         return Err(Fault::Invalid("a document's title is too long"));
     }
     document.payload.as_deref().map_or(Ok(()), check_payload)
+}
+
+impl NodeChange {
+    fn weight(&self) -> usize {
+        match self {
+            Self::PutItems { items, .. } => 1 + items.len(),
+            _ => 1,
+        }
+    }
+}
+
+fn check_node(change: &NodeChange) -> Result<(), Fault> {
+    match change {
+        NodeChange::Put(node) if node.name.is_empty() || node.name.len() > MAX_TITLE => {
+            Err(Fault::Invalid("a node's name is empty or too long"))
+        }
+        NodeChange::Put(node) => check_payload(&node.payload),
+        NodeChange::PutItems { items, .. } => items.iter().try_for_each(check_node_item),
+        NodeChange::Remove(_) | NodeChange::RemoveItems { .. } | NodeChange::Trim { .. } => Ok(()),
+    }
+}
+
+fn check_node_item(item: &NodeItem) -> Result<(), Fault> {
+    if item.id.is_empty() || item.id.len().max(item.publisher.len()) > MAX_TITLE {
+        return Err(Fault::Invalid("an item's id or publisher is empty or too long"));
+    }
+    check_payload(&item.payload)
 }
 
 fn check_payload(payload: &[u8]) -> Result<(), Fault> {

@@ -4,7 +4,7 @@ use crate::dialect::{Connection, Dialect, Trouble};
 use crate::handle::Job;
 use crate::location::Location;
 use crate::query::{Answer, Fault, Outcome, Query, SETTINGS};
-use crate::tables::{accounts, archive, bindings, documents, offline, roster};
+use crate::tables::{accounts, archive, bindings, documents, nodes, offline, roster};
 use crate::writer::{connect, fault};
 use sqlx::Connection as _;
 use std::cell::RefCell;
@@ -74,6 +74,7 @@ async fn answer(connection: &mut Connection, query: &Query) -> sqlx::Result<Answ
         Query::LoadRoster(account) => Answer::Roster {
             items: roster::load(connection, account).await?,
             settings: documents::load(connection, account, SETTINGS, "").await?,
+            nodes: nodes::load(connection, account).await?,
         },
         Query::ListOffline { account, limit, after } => {
             Answer::Offline(offline::list(connection, account, *after, *limit).await?)
@@ -91,6 +92,7 @@ async fn answer(connection: &mut Connection, query: &Query) -> sqlx::Result<Answ
         Query::CountArchived { account, span } => {
             Answer::Count(archive::count(connection, account, span).await?)
         }
+        Query::ReadNodes { account, look_up } => nodes::look_up(connection, account, look_up).await?,
         _ => unreachable!("changes go to the writer"),
     })
 }

@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod archive;
 pub(crate) mod bindings;
 pub(crate) mod documents;
+pub(crate) mod nodes;
 pub(crate) mod offline;
 pub(crate) mod roster;
 

@@ -4,7 +4,7 @@
 use crate::dialect::{Connection, Dialect};
 use crate::query::{Answer, ArchivedMessage, BindingRow, Fault, Outcome, Query, RosterItem};
 use crate::tables::offline::Addition;
-use crate::tables::{accounts, archive, bindings, documents, offline, roster};
+use crate::tables::{accounts, archive, bindings, documents, nodes, offline, roster};
 use rustc_hash::FxHashMap;
 use sqlx::Connection as _;
 use wire::Address;
@@ -47,6 +47,16 @@ async fn alone(connection: &mut Connection, dialect: Dialect, query: &Query) -> 
             }
         }
         Query::PurgeArchives { before } => archive::purge(connection, *before).await?,
+        Query::ChangeNodes { account, changes } => {
+            let mut answer = Answer::Done;
+            for change in changes {
+                match nodes::change(connection, dialect, account, change).await? {
+                    Some(done) => answer = done,
+                    None => return Ok(Err(Fault::Full)),
+                }
+            }
+            return Ok(Ok(answer));
+        }
         _ => unreachable!("every other change is gathered, and look-ups are never here"),
     }
     Ok(Ok(Answer::Done))

@@ -140,7 +140,7 @@ fn removing_an_account_takes_all_with_it() {
     assert_eq!(store.load_bindings(), Ok(vec![]));
     assert_eq!(
         ask(&store, Query::LoadRoster(joe.clone())),
-        Ok(Answer::Roster { items: vec![], settings: None })
+        Ok(Answer::Roster { items: vec![], settings: None, nodes: vec![] })
     );
     assert_eq!(ask(&store, Query::CountOffline(joe)), Ok(Answer::Count(0)));
 }
@@ -205,9 +205,12 @@ fn rosters() {
     ask(&store, Query::RemoveRosterItem { account: joe.clone(), contact: "gone@falcot.com".into() }).unwrap();
     let store = again(store, folder.path());
     let roster = ask(&store, Query::LoadRoster(joe.clone())).unwrap();
-    assert_eq!(roster, Answer::Roster { items: vec![plain, item("roland@falcot.com")], settings: None });
+    assert_eq!(
+        roster,
+        Answer::Roster { items: vec![plain, item("roland@falcot.com")], settings: None, nodes: vec![] }
+    );
     let other = ask(&store, Query::LoadRoster(address("roland@falcot.com"))).unwrap();
-    assert_eq!(other, Answer::Roster { items: vec![], settings: None });
+    assert_eq!(other, Answer::Roster { items: vec![], settings: None, nodes: vec![] });
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub fn id_at(time: Duration) -> i64 {
 }
 
 /// The time that is in an id.
-fn time_of(id: i64) -> Duration {
+pub(crate) fn time_of(id: i64) -> Duration {
     Duration::from_micros(u64::try_from(id / PER_MICROSECOND).unwrap_or_default())
 }
 
@@ -111,7 +111,7 @@ impl Router {
         self.settings(account).is_none_or(|settings| settings.archive.keeps(peer, contact))
     }
 
-    fn next_archive_id(&mut self) -> i64 {
+    pub(crate) fn next_archive_id(&mut self) -> i64 {
         let mut chance = [0; 2];
         self.entropy.fill(&mut chance);
         let chance = i64::from(u16::from_ne_bytes(chance)) % PER_MICROSECOND;

@@ -9,6 +9,7 @@ pub mod jid;
 pub mod ns;
 pub mod offline;
 pub mod presence;
+pub mod pubsub;
 pub mod roster;
 pub mod router;
 pub mod sasl;

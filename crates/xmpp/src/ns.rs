@@ -103,12 +103,32 @@ namespaces! {
     STANZA_ID = "urn:xmpp:sid:0";
     /// Entity capabilities (XEP-0115).
     CAPS = "http://jabber.org/protocol/caps";
+    /// Entity capabilities by several hashes (XEP-0390).
+    CAPS2 = "urn:xmpp:caps";
+    /// Hashes and their algorithms (XEP-0300).
+    HASHES = "urn:xmpp:hashes:2";
     /// Rooms, as an occupant asks for them (XEP-0045 §7.2).
     MUC = "http://jabber.org/protocol/muc";
     /// Rooms, what an occupant is told (XEP-0045 §7.2.2).
     MUC_USER = "http://jabber.org/protocol/muc#user";
     /// Direct invitations to rooms (XEP-0249).
     CONFERENCE = "jabber:x:conference";
+    /// Publish and subscribe (XEP-0060).
+    PUBSUB = "http://jabber.org/protocol/pubsub";
+    /// What owners ask of their nodes (XEP-0060 §8).
+    PUBSUB_OWNER = "http://jabber.org/protocol/pubsub#owner";
+    /// What subscribers are told (XEP-0060 §7.1.2).
+    PUBSUB_EVENT = "http://jabber.org/protocol/pubsub#event";
+    /// What XEP-0060 says of an error.
+    PUBSUB_ERRORS = "http://jabber.org/protocol/pubsub#errors";
+    /// The form of a node's configuration (XEP-0060 §16.4.4).
+    PUBSUB_CONFIG = "http://jabber.org/protocol/pubsub#node_config";
+    /// The form of what a publisher demands of a node (XEP-0060 §7.1.5).
+    PUBSUB_OPTIONS = "http://jabber.org/protocol/pubsub#publish-options";
+    /// The form that says what a node is (XEP-0060 §5.4).
+    PUBSUB_METADATA = "http://jabber.org/protocol/pubsub#meta-data";
+    /// The form of a request for a subscription, for the owner (XEP-0060 §8.6).
+    PUBSUB_AUTHORIZATION = "http://jabber.org/protocol/pubsub#subscribe_authorization";
     /// Stream management (XEP-0198).
     STREAM_MANAGEMENT = "urn:xmpp:sm:3";
     /// Client state indication (XEP-0352).

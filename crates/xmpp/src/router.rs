@@ -31,6 +31,9 @@ pub use sessions::{Load, SessionInfo};
 pub use suspended::Suspended;
 
 use crate::jid::{Bare, Jid};
+use crate::pubsub::caps::Cache;
+use crate::pubsub::event::Heading;
+use crate::pubsub::last::Wish;
 use crate::stanza::{Condition, Draft, Kind, Stanza, StanzaError};
 use crate::xml::Element;
 use account::{Accounts, Gone};
@@ -87,6 +90,8 @@ pub struct Parcel {
     pub(crate) age: u32,
     /// Whether its addressee's archive keeps it.
     pub(crate) archived: bool,
+    /// Set: it is for those resources of its addressee alone that want to hear of this.
+    pub(crate) heading: Option<Arc<Heading>>,
 }
 
 /// What routers say to one another.
@@ -98,6 +103,8 @@ pub enum Between {
     Barrier(ConnectionId),
     /// All that the session caused here before its barrier is durable.
     Cleared(ConnectionId),
+    /// A resource says what it wants to hear of an account that is at home there.
+    Wish(Wish),
 }
 
 /// What can happen to a router.
@@ -286,6 +293,8 @@ pub(crate) enum Work {
     Gone(Box<Session>),
     /// A change of what is said of a contact came to nothing.
     Unchanged { account: Address, contact: Bare },
+    /// A resource wants to hear of what the account publishes.
+    Wished(Wish),
 }
 
 /// How long to wait before another worker's full queue is tried again.
@@ -312,6 +321,7 @@ pub struct Router {
     pub(crate) pushes: u64,
     /// The id that an archive was given last.
     pub(crate) last_archived: i64,
+    pub(crate) caps: Cache,
     /// The sessions that were closed last: for what they were not delivered.
     pub(crate) gone: Gone,
     links: Links,
@@ -343,6 +353,7 @@ impl Router {
             asks: Asks::default(),
             pushes: 0,
             last_archived: 0,
+            caps: Cache::default(),
             gone: Gone::default(),
             links: Links::default(),
             work: VecDeque::new(),

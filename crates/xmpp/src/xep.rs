@@ -170,16 +170,16 @@ mod tests {
              <value>http://jabber.org/network/serverinfo</value></field>\
              <field type='list-multi' var='admin-addresses'><value>xmpp:roland@a.org</value></field></x></query>",
         );
-        check(
-            OWN,
-            "<query xmlns='http://jabber.org/protocol/disco#info'/>",
-            "<query xmlns='http://jabber.org/protocol/disco#info'>\
-             <identity category='account' type='registered'/>\
+        let published: String =
+            crate::pubsub::FEATURES.iter().map(|var| format!("<feature var='{var}'/>")).collect();
+        let own = "<query xmlns='http://jabber.org/protocol/disco#info'>\
+             <identity category='account' type='registered'/><identity category='pubsub' type='pep'/>\
              <feature var='http://jabber.org/protocol/disco#info'/>\
              <feature var='http://jabber.org/protocol/disco#items'/><feature var='jabber:iq:last'/>\
              <feature var='jabber:iq:private'/><feature var='urn:xmpp:blocking'/><feature var='urn:xmpp:carbons:2'/>\
-             <feature var='urn:xmpp:ping'/><feature var='vcard-temp'/></query>",
-        );
+             <feature var='urn:xmpp:ping'/><feature var='vcard-temp'/>";
+        let info = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
+        check(OWN, info, &format!("{own}{published}</query>"));
         let node = "<query xmlns='http://jabber.org/protocol/disco#info' node='nothing'/>";
         check(Target::Server, node, "item-not-found");
         check(OTHER, node, "service-unavailable");

@@ -43,6 +43,7 @@ plays! {
     last
     messages
     one_go
+    pep
     pre_approval
     presence
     roster

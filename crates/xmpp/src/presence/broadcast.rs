@@ -2,6 +2,7 @@
 
 use crate::jid::Jid;
 use crate::ns;
+use crate::pubsub::caps::Interest;
 use crate::router::session::Session;
 use crate::router::{Parcel, Router};
 use crate::stanza::{Condition, Draft, Kind, PresenceType, Stanza};
@@ -50,6 +51,7 @@ impl Router {
         if initial {
             self.welcome(&account, connection);
         }
+        self.show_caps(&account, connection, &stanza);
         if priority >= 0 && !reachable {
             self.deliver_kept(&account, connection);
         }
@@ -94,6 +96,7 @@ impl Router {
     pub(crate) fn sent_unavailable(&mut self, connection: ConnectionId, stanza: &Stanza) {
         let Some(session) = self.sessions.get_mut(&connection) else { return };
         let was = session.presence.take().is_some();
+        session.interest = Interest::default();
         let directed = std::mem::take(&mut session.directed);
         let account = session.jid.address().expect("a session is an account's").clone();
         if let Some(seat) = self.accounts.get_mut(&account).and_then(|entry| entry.seat_of(connection)) {

@@ -149,6 +149,9 @@ impl Router {
         if item.state.from == Side::Yes && new.state.from != Side::Yes {
             effects.push(Effect::Withdraw(from.clone()));
         }
+        if item.state.to != Side::Yes && new.state.to == Side::Yes {
+            effects.push(Effect::Wish(from.clone()));
+        }
         self.change_or_do(account, from.bare(), &item, new, effects, Asked::Contact(parcel));
     }
 

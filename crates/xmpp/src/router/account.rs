@@ -4,6 +4,7 @@ use super::Work;
 use super::ask::Token;
 use crate::jid::Bare;
 use crate::offline::Delivery;
+use crate::pubsub::node::Nodes;
 use crate::roster::Roster;
 use crate::settings::Settings;
 use rustc_hash::FxHashMap;
@@ -83,6 +84,8 @@ pub(crate) struct Account {
     pub(crate) contacts: Contacts,
     /// What it has told the server, once the roster is known; `None`: nothing.
     pub(crate) settings: Option<Box<Settings>>,
+    /// What it publishes, once the roster is known; `None`: nothing.
+    pub(crate) nodes: Option<Box<Nodes>>,
     /// Its connected resources.
     pub(crate) seats: Vec<Seat>,
     /// What waits for the roster, and whatever came behind it.

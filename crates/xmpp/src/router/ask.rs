@@ -2,6 +2,7 @@
 //! translates them.
 
 use crate::jid::Bare;
+use crate::pubsub::kept::{Items, KeptItem, KeptNode, NodeChange, NodeLookUp};
 use crate::roster::Item;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ pub struct Token(pub u64);
 /// that was asked for before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {
-    /// An account's roster and settings: [`Answer::Roster`].
+    /// An account's roster, settings and nodes: [`Answer::Roster`].
     LoadRoster(Address),
     /// Add or replace a contact.
     PutContact {
@@ -96,6 +97,20 @@ pub enum Query {
         /// Which.
         span: Span,
     },
+    /// Change an account's nodes, in order; answered as the last change is.
+    ChangeNodes {
+        /// Whose.
+        account: Address,
+        /// What.
+        changes: Vec<NodeChange>,
+    },
+    /// Look something up in an account's nodes.
+    ReadNodes {
+        /// Whose.
+        account: Address,
+        /// What.
+        look_up: NodeLookUp,
+    },
     /// A document: [`Answer::Document`].
     LoadDocument {
         /// Whose.
@@ -159,6 +174,8 @@ pub enum Answer {
         items: Vec<(Bare, Item)>,
         /// Its document of kind [`DocumentKind::Settings`], if there is one.
         settings: Option<Arc<str>>,
+        /// Its nodes.
+        nodes: Vec<KeptNode>,
     },
     /// Messages with their numbers, which grow.
     Kept(Vec<(i64, Arc<str>)>),
@@ -168,6 +185,10 @@ pub enum Answer {
     Archived(Vec<(i64, Arc<str>)>),
     /// How many there are.
     Count(u64),
+    /// Items of a node; `None`: one that was named is not there.
+    Items(Option<Items>),
+    /// Numbers of nodes, with the newest item of each.
+    LastItems(Vec<(i64, KeptItem)>),
 }
 
 /// Why a [`Query`] was not carried out; nothing of it was kept.

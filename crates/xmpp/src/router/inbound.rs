@@ -61,6 +61,9 @@ impl Router {
     }
 
     fn message(&mut self, account: &Address, parcel: Parcel) {
+        if let Some(heading) = &parcel.heading {
+            return self.deliver_event(account, &parcel.stanza, heading);
+        }
         if !parcel.answer && self.is_delivering(account) {
             return self.hold_message(account, parcel);
         }
@@ -194,6 +197,9 @@ impl Router {
         }
         let answer = match parcel.stanza.payload_element() {
             None => return self.bounce(parcel, Condition::BadRequest),
+            Some(payload) if Self::is_about_nodes(&payload) => {
+                return self.ask_nodes(account, parcel, get, &payload);
+            }
             Some(payload) => {
                 let trusted = self.is_trusted(account, parcel.from());
                 // RFC 6121 §2.1.5: a roster is nobody else's business. A stranger is told no more than that there

@@ -29,6 +29,16 @@ pub struct Limits {
     pub settings: u64,
     /// Octets of one account's documents of one kind: private storage, vCard.
     pub documents: u64,
+    /// Nodes of one account (XEP-0060).
+    pub nodes: usize,
+    /// Items of one node.
+    pub node_items: u32,
+    /// Octets of one item.
+    pub item: usize,
+    /// Octets of all items of one account.
+    pub items_octets: u64,
+    /// Subscriptions to one node, and as many affiliations with it.
+    pub subscribers: usize,
     /// Octets of kept messages that a connection is given at a time (one message may be longer).
     pub page: usize,
     /// What may wait for room in the queue to one other worker.
@@ -53,6 +63,11 @@ impl Default for Limits {
             blocked: 1_000,
             settings: 512 * 1024,
             documents: 1024 * 1024,
+            nodes: 500,
+            node_items: 1_000,
+            item: 128 * 1024,
+            items_octets: 16 * 1024 * 1024,
+            subscribers: 1_000,
             page: 64 * 1024,
             backlog: 4_096,
             cached: 4_096,

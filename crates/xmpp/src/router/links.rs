@@ -1,7 +1,7 @@
 //! What could not be handed over to another worker yet, as its queue was full. Order is kept: once something
 //! waits, all that comes later for the same worker waits behind it.
 
-use super::{Between, Output, Router};
+use super::{Between, Output, Router, Work};
 use crate::stanza::Condition;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
@@ -52,6 +52,8 @@ impl Router {
                 self.bounce(parcel, Condition::ResourceConstraint);
                 self.run();
             }
+            // Who has no room for it hears of what is published next.
+            Between::Wish(_) if queue.len() >= self.limits.backlog => {}
             // A few words per session at most: they need no bound of their own.
             what => queue.push_back(what),
         }
@@ -72,6 +74,11 @@ impl Router {
                 }
             }
             Between::Cleared(connection) => self.cleared(connection),
+            Between::Wish(wish) => {
+                if self.directory.get(&wish.account).is_some() {
+                    self.later(Work::Wished(wish));
+                }
+            }
         }
     }
 }

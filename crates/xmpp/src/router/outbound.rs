@@ -38,6 +38,7 @@ impl Router {
             }
             Work::Gone(session) => (session.jid.address().cloned(), session.presence.is_some()),
             Work::Unchanged { account, .. } => (Some(account.clone()), true),
+            Work::Wished(wish) => (Some(wish.account.clone()), true),
         }
     }
 
@@ -68,6 +69,7 @@ impl Router {
             Work::Arrived { parcel, debt } => self.through(debt, |router| router.perform_arrived(parcel)),
             Work::Gone(session) => self.leave(&session),
             Work::Unchanged { account, contact } => self.push_truth(&account, &contact),
+            Work::Wished(wish) => self.wished(&wish),
         }
     }
 
@@ -113,7 +115,7 @@ impl Router {
         if !to_self && !to_server {
             return self.route(Parcel::of(stanza, connection));
         }
-        let Some(get) = request(&stanza) else { return };
+        let Some(get) = request(&stanza) else { return self.told_caps(connection, &stanza) };
         let Some(payload) = stanza.payload_element() else {
             return self.answer_error(connection, &stanza, Condition::BadRequest);
         };
@@ -179,7 +181,7 @@ impl Router {
                 self.through(debt, |router| router.answer_error(connection, &stanza, condition));
             }
             Work::Arrived { parcel, debt } => self.through(debt, |router| router.bounce(parcel, condition)),
-            Work::Gone(_) | Work::Unchanged { .. } => {}
+            Work::Gone(_) | Work::Unchanged { .. } | Work::Wished(_) => {}
         }
     }
 
@@ -234,7 +236,8 @@ fn sent_needs_state(stanza: &Stanza, sender: &Address) -> bool {
 }
 
 /// What a session asks of its own account and that stands in its roster or settings.
-const OWN: [&str; 3] = [ns::ROSTER, ns::BLOCKING, ns::MAM];
+const OWN: [&str; 7] =
+    [ns::ROSTER, ns::BLOCKING, ns::MAM, ns::PUBSUB, ns::PUBSUB_OWNER, ns::DISCO_INFO, ns::DISCO_ITEMS];
 
 fn payload_in(stanza: &Stanza, namespace: &str) -> bool {
     stanza.payload().is_some_and(|(_, found)| found == namespace)
@@ -244,6 +247,9 @@ fn arrived_needs_state(parcel: &Parcel, seated: bool) -> bool {
     let stanza = &parcel.stanza;
     if parcel.answer {
         return false;
+    }
+    if parcel.heading.is_some() {
+        return seated;
     }
     match stanza.kind() {
         Kind::Message => true,

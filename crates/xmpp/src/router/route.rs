@@ -3,6 +3,7 @@
 use super::places::Place;
 use super::{Between, Parcel, Router, Work};
 use crate::jid::{Bare, Jid};
+use crate::ns;
 use crate::presence::subscription;
 use crate::stanza::{Condition, Draft, IqType, Kind, PresenceType, Stanza};
 use wire::{ConnectionId, WorkerId};
@@ -27,7 +28,16 @@ pub(crate) enum Class {
 impl Parcel {
     /// A stanza of the server's own making.
     pub(crate) fn own(stanza: Stanza) -> Self {
-        Self { stanza, origin: None, answer: false, quiet: true, age: 0, again: false, archived: false }
+        Self {
+            stanza,
+            origin: None,
+            answer: false,
+            quiet: true,
+            age: 0,
+            again: false,
+            archived: false,
+            heading: None,
+        }
     }
 
     /// What a session sent.
@@ -40,6 +50,7 @@ impl Parcel {
             age: 0,
             again: false,
             archived: false,
+            heading: None,
         }
     }
 
@@ -58,7 +69,10 @@ impl Parcel {
         match self.stanza.kind() {
             Kind::Message => true,
             Kind::Presence => self.stanza.presence_type().is_some_and(PresenceType::is_subscription),
-            Kind::Iq => false,
+            // Somebody may publish in another's place.
+            Kind::Iq => {
+                self.stanza.iq_type() == Some(IqType::Set) && self.stanza.payload_is("pubsub", ns::PUBSUB)
+            }
         }
     }
 }

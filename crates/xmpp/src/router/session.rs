@@ -2,6 +2,7 @@
 
 use super::ledger::Debt;
 use crate::jid::Jid;
+use crate::pubsub::caps::Interest;
 use crate::stanza::Stanza;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
@@ -102,6 +103,8 @@ pub(crate) struct Session {
     pub(crate) since: Instant,
     /// What was last broadcast, while the resource is available.
     pub(crate) presence: Option<Stanza>,
+    /// What its client wants to hear of what others publish.
+    pub(crate) interest: Interest,
     /// Whether it asked for the roster and so hears of its changes (RFC 6121 §2.1.6).
     pub(crate) interested: bool,
     /// Whether it knows versions of the roster (RFC 6121 §2.6).
@@ -125,6 +128,7 @@ impl Session {
             jid,
             since,
             presence: None,
+            interest: Interest::default(),
             interested: false,
             versions: false,
             acknowledges: false,

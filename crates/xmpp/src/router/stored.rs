@@ -7,6 +7,7 @@ use super::settings::{NewSettings, Reader};
 use super::{Output, Parcel, Router, Work};
 use crate::archive::Fetch;
 use crate::jid::{Bare, Jid};
+use crate::pubsub::stored::Pending;
 use crate::roster::{Item, Roster};
 use crate::settings::Settings;
 use crate::stanza::{Condition, Stanza};
@@ -28,6 +29,8 @@ pub(crate) enum Then {
     Archived(Option<Debt>),
     /// Somebody reads an archive.
     Fetched(Box<Fetch>, Option<Debt>),
+    /// Nodes or items are durable, or were looked up.
+    Nodes(Box<Pending>),
     /// A contact's item is durable: all that may be seen of the change now.
     Changed(Box<Changed>),
     /// A message is kept.
@@ -82,6 +85,8 @@ pub(crate) enum Effect {
     Withdraw(Jid),
     /// Whoever is blocked now and was sent directed presence sees it go.
     HideDirected,
+    /// Somebody is told what the account's resources want to hear of.
+    Wish(Jid),
 }
 
 impl Router {
@@ -189,6 +194,7 @@ impl Router {
             // Where it could not be kept, it was delivered all the same; the store has told the administrator.
             Then::Archived(debt) => self.settle(debt),
             Then::Fetched(fetch, debt) => self.through(debt, |router| router.fetched(*fetch, outcome)),
+            Then::Nodes(pending) => self.nodes_answered(*pending, outcome),
             Then::Changed(changed) => self.changed(token, *changed, outcome),
             Then::Kept { parcel, debt } => self.through(debt, |router| {
                 match outcome {
@@ -208,7 +214,7 @@ impl Router {
         }
     }
 
-    pub(super) fn one_ask_less(&mut self, address: &Address) {
+    pub(crate) fn one_ask_less(&mut self, address: &Address) {
         if let Some(account) = self.accounts.get_mut(address) {
             account.asks = account.asks.saturating_sub(1);
         }
@@ -216,11 +222,14 @@ impl Router {
 
     /// Roster and settings are at hand: what waited for them goes on.
     fn state_read(&mut self, address: &Address, outcome: Result<Answer, Fault>) {
-        let Ok(Answer::Roster { items, settings }) = outcome else { return self.state_unread(address) };
+        let Ok(Answer::Roster { items, settings, nodes }) = outcome else {
+            return self.state_unread(address);
+        };
         self.one_ask_less(address);
         let Some(account) = self.accounts.get_mut(address) else { return };
         account.contacts = Contacts::Read(items.into_iter().collect());
         account.settings = settings.map(|text| Box::new(Settings::read(&text)));
+        account.nodes = Self::nodes_read(nodes);
         let waiting = std::mem::take(&mut account.waiting);
         self.first(waiting.into_iter());
         self.run();
@@ -252,7 +261,7 @@ impl Router {
     }
 
     /// What is known of an account is read anew when it is needed next.
-    pub(super) fn forget_state(&mut self, account: &Address) {
+    pub(crate) fn forget_state(&mut self, account: &Address) {
         if let Some(account) = self.accounts.get_mut(account)
             && matches!(account.contacts, Contacts::Read(_))
         {
@@ -281,6 +290,7 @@ impl Router {
             Effect::Announce(to) => self.announce(account, &to),
             Effect::Withdraw(to) => self.withdraw(account, &to),
             Effect::HideDirected => self.hide_directed(account),
+            Effect::Wish(to) => self.wish_of(account, &to),
         }
     }
 }

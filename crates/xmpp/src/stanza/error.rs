@@ -115,11 +115,13 @@ pub struct StanzaError {
     pub text: Option<Cow<'static, str>>,
     /// What an application says of it: name and namespace.
     pub detail: Option<(&'static str, &'static str)>,
+    /// The feature that the application misses: an attribute of `detail` (XEP-0060 §6.5.9.4).
+    pub feature: Option<&'static str>,
 }
 
 impl From<Condition> for StanzaError {
     fn from(condition: Condition) -> Self {
-        Self { condition, type_: condition.usual_type(), text: None, detail: None }
+        Self { condition, type_: condition.usual_type(), text: None, detail: None, feature: None }
     }
 }
 
@@ -146,7 +148,9 @@ impl StanzaError {
             .text
             .as_ref()
             .map(|text| Element::new("text", ns::STANZA_ERRORS).attr("xml:lang", "en").text(text.as_ref()));
-        let detail = self.detail.map(|(name, namespace)| Element::new(name, namespace));
+        let detail = self
+            .detail
+            .map(|(name, namespace)| Element::new(name, namespace).attr_opt("feature", self.feature));
         error.children_from(text.into_iter().chain(detail))
     }
 

@@ -31,6 +31,10 @@ pub(super) fn info(context: &Context<'_>, query: &Element) -> Answer {
     let identity = |category, kind| {
         Element::new("identity", ns::DISCO_INFO).attr("category", category).attr("type", kind)
     };
+    let published: &[&str] = match context.target {
+        Target::Account { .. } => crate::pubsub::FEATURES,
+        Target::Server => &[],
+    };
     let archive: &[&str] = match context.target {
         Target::Account { .. } if context.archive => &[ns::MAM, ns::MAM_EXTENDED, ns::STANZA_ID],
         _ => &[],
@@ -47,7 +51,8 @@ pub(super) fn info(context: &Context<'_>, query: &Element) -> Answer {
     Ok(Some(
         Element::new("query", ns::DISCO_INFO)
             .child(identity)
-            .children_from(features.iter().chain(archive).chain(external).map(feature))
+            .children_from(matches!(context.target, Target::Account { .. }).then(pep))
+            .children_from(features.iter().chain(archive).chain(external).chain(published).map(feature))
             .children_from(contacts(context)),
     ))
 }
@@ -74,7 +79,12 @@ fn in_uri(address: &Address) -> String {
     octets.map(|o| if plain(o) { char::from(o).to_string() } else { format!("%{o:02X}") }).collect()
 }
 
-/// `disco#items` (§4): a domain lists its services. There is nothing below an account yet.
+/// What an account is besides (XEP-0163 §6.1).
+fn pep() -> Element {
+    Element::new("identity", ns::DISCO_INFO).attr("category", "pubsub").attr("type", "pep")
+}
+
+/// `disco#items` (§4): a domain lists its services. What is below an account, it publishes (`pubsub`).
 pub(super) fn items(context: &Context<'_>, query: &Element) -> Answer {
     no_node(query)?;
     let item = |service: &&Neighbour| {

@@ -58,6 +58,7 @@ plays! {
     offline
     pre_approval
     presence
+    pubsub
     roster
     roster_versions
     sessions

@@ -5,7 +5,7 @@
 //! limits pending=4 offline=2
 //! romeo/garden connects
 //! romeo/garden sends <message to='juliet@verona.example'><body>x</body></message>
-//! juliet/balcony receives <message …/>        the next stanza; * stands for anything inside a value
+//! juliet/balcony receives <message …/>        the next stanza; * stands for anything inside a value, ** for elements
 //! juliet/balcony hears <presence …/>          any of those that have come, in whatever order
 //! juliet/balcony receives nothing
 //! juliet/balcony ignores what came            for what a scene is not about
@@ -81,6 +81,17 @@ fn limits(scene: &Scene) -> Limits {
                 "waiting" => &mut limits.waiting,
                 "backlog" => &mut limits.backlog,
                 "cached" => &mut limits.cached,
+                "nodes" => &mut limits.nodes,
+                "item" => &mut limits.item,
+                "subscribers" => &mut limits.subscribers,
+                "node-items" => {
+                    limits.node_items = value;
+                    continue;
+                }
+                "items-octets" => {
+                    limits.items_octets = value.into();
+                    continue;
+                }
                 "offline" => {
                     limits.offline = value;
                     continue;
@@ -114,8 +125,15 @@ fn normal(xml: &str) -> String {
     Element::parse(xml, ns::CLIENT).unwrap_or_else(|fault| panic!("{fault}: {xml}")).to_xml(ns::CLIENT)
 }
 
-/// Whether `text` is `pattern`, in which `*` stands for anything up to the next quote or tag.
+/// Whether `text` is `pattern`, in which `*` stands for anything up to the next quote or tag, and `**`, where it stands once,
+/// for any elements.
 fn matches(pattern: &str, text: &str) -> bool {
+    if let Some((before, after)) = pattern.split_once("**") {
+        let tags: Vec<usize> = text.match_indices('<').map(|(at, _)| at).collect();
+        let ends =
+            |from: usize| tags.iter().filter(move |to| **to >= from).any(|to| matches(after, &text[*to..]));
+        return tags.iter().any(|from| matches(before, &text[..*from]) && ends(*from));
+    }
     match pattern.split_once('*') {
         None => pattern == text,
         Some((before, after)) => {

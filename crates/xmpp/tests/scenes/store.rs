@@ -1,5 +1,9 @@
 //! A store that keeps what it was asked to keep, until it is told to stop, to fail or to crash.
 
+#[path = "nodes.rs"]
+mod nodes;
+
+use nodes::Nodes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use wire::{Address, WorkerId};
@@ -17,6 +21,7 @@ pub(crate) struct Store {
     kept: BTreeMap<Address, Vec<(i64, Arc<str>)>>,
     archives: BTreeMap<Address, BTreeMap<i64, Entry>>,
     documents: BTreeMap<(Address, DocumentKind), BTreeMap<Arc<str>, Arc<str>>>,
+    nodes: Nodes,
     last: i64,
     waiting: VecDeque<Asked>,
     /// Questions wait until they are let through.
@@ -89,9 +94,10 @@ impl Store {
             Query::LoadRoster(account) => {
                 let settings = self.documents.get(&(account.clone(), DocumentKind::Settings));
                 let settings = settings.and_then(|documents| documents.get("")).cloned();
-                let roster = self.rosters.entry(account).or_default();
+                let roster = self.rosters.entry(account.clone()).or_default();
                 let items = roster.iter().map(|(c, i)| (c.clone(), i.clone())).collect();
-                Ok(Answer::Roster { items, settings })
+                let nodes = self.nodes.of(&account);
+                Ok(Answer::Roster { items, settings, nodes })
             }
             Query::PutContact { account, contact, item } => {
                 self.rosters.entry(account).or_default().insert(contact, item);
@@ -128,6 +134,8 @@ impl Store {
                 documents.insert(title, payload);
                 Ok(Answer::Done)
             }
+            Query::ChangeNodes { account, changes } => self.nodes.change(&account, changes),
+            Query::ReadNodes { account, look_up } => self.nodes.look_up(&account, look_up),
             Query::LoadDocument { account, kind, title } => {
                 let documents = self.documents.get(&(account, kind));
                 Ok(Answer::Document(documents.and_then(|documents| documents.get(&title)).cloned()))

@@ -1,5 +1,7 @@
 //! The router's questions in the store's words, and the store's answers in the router's.
 
+mod nodes;
+
 use std::sync::Arc;
 use std::time::Duration;
 use store::{ArchivedMessage, Document, OfflineMessage, RosterItem, Subscription};
@@ -40,6 +42,12 @@ pub(super) fn query(query: Query, now: Duration) -> store::Query {
             store::Query::ListArchived { account, span: part(span), last, limit }
         }
         Query::CountArchive { account, span } => store::Query::CountArchived { account, span: part(span) },
+        Query::ChangeNodes { account, changes } => {
+            store::Query::ChangeNodes { account, changes: changes.into_iter().map(nodes::change).collect() }
+        }
+        Query::ReadNodes { account, look_up } => {
+            store::Query::ReadNodes { account, look_up: nodes::look_up(look_up) }
+        }
         Query::LoadDocument { account, kind, title } => {
             store::Query::LoadDocument { account, kind: number(kind), title: title.to_string() }
         }
@@ -49,9 +57,10 @@ pub(super) fn query(query: Query, now: Duration) -> store::Query {
 /// An answer. Rows that nobody can read any more are left out.
 pub(super) fn answer(outcome: store::Outcome) -> Result<Answer, Fault> {
     match outcome {
-        Ok(store::Answer::Roster { items, settings }) => {
+        Ok(store::Answer::Roster { items, settings, nodes }) => {
             let settings = settings.and_then(|settings| String::from_utf8(settings).ok()).map(Arc::from);
-            Ok(Answer::Roster { items: items.into_iter().filter_map(item).collect(), settings })
+            let items = items.into_iter().filter_map(item).collect();
+            Ok(Answer::Roster { items, settings, nodes: nodes.into_iter().filter_map(nodes::row).collect() })
         }
         Ok(store::Answer::Offline(rows)) => Ok(Answer::Kept(rows.into_iter().map(kept).collect())),
         Ok(store::Answer::Document(payload)) => {
@@ -59,6 +68,11 @@ pub(super) fn answer(outcome: store::Outcome) -> Result<Answer, Fault> {
             Ok(Answer::Document(text.map(Arc::from)))
         }
         Ok(store::Answer::Archived(rows)) => Ok(Answer::Archived(rows.into_iter().map(archived).collect())),
+        Ok(store::Answer::Items(found)) => Ok(Answer::Items(found.map(nodes::items))),
+        Ok(store::Answer::LastItems(found)) => {
+            let last = |(number, item)| Some((number, nodes::item(item)?));
+            Ok(Answer::LastItems(found.into_iter().filter_map(last).collect()))
+        }
         Ok(store::Answer::Count(count)) => Ok(Answer::Count(count)),
         Ok(_) => Ok(Answer::Done),
         Err(store::Fault::Full) => Err(Fault::Full),
@@ -162,7 +176,8 @@ mod tests {
     #[test]
     fn a_row_without_a_jid_is_left_out() {
         let bad = RosterItem { contact: "a b@c".into(), ..RosterItem::default() };
-        let rows = store::Answer::Roster { items: vec![bad], settings: None };
-        assert_eq!(answer(Ok(rows)), Ok(Answer::Roster { items: Vec::new(), settings: None }));
+        let rows = store::Answer::Roster { items: vec![bad], settings: None, nodes: Vec::new() };
+        let none = Answer::Roster { items: Vec::new(), settings: None, nodes: Vec::new() };
+        assert_eq!(answer(Ok(rows)), Ok(none));
     }
 }

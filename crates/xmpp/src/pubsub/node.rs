@@ -1,0 +1,175 @@
+//! A node: its configuration, who may do what with it, who is subscribed; and all nodes of an account.
+
+use super::config::Config;
+use super::form;
+use super::kept::KeptNode;
+use crate::jid::{Bare, Jid};
+use crate::xml::Element;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The namespace of what is kept of a node; nobody but this server ever sees it.
+const NAMESPACE: &str = "urn:parlour:node:1";
+
+/// What somebody may do with a node, beside its access model (XEP-0060 §4.1). Its account is its owner for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Affiliation {
+    Owner,
+    Publisher,
+    PublishOnly,
+    Member,
+    Outcast,
+}
+
+impl Affiliation {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Publisher => "publisher",
+            Self::PublishOnly => "publish-only",
+            Self::Member => "member",
+            Self::Outcast => "outcast",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::Owner, Self::Publisher, Self::PublishOnly, Self::Member, Self::Outcast]
+            .into_iter()
+            .find(|affiliation| affiliation.name() == name)
+    }
+}
+
+/// How far a subscription is (XEP-0060 §4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subscription {
+    /// The owner has not approved it yet.
+    Pending,
+    Subscribed,
+}
+
+impl Subscription {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Subscribed => "subscribed",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::Pending, Self::Subscribed].into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// One node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Node {
+    /// By which the store knows it.
+    pub(crate) number: i64,
+    pub(crate) config: Config,
+    pub(crate) affiliations: BTreeMap<Bare, Affiliation>,
+    pub(crate) subscriptions: BTreeMap<Jid, Subscription>,
+}
+
+impl Node {
+    /// As it is kept.
+    pub(crate) fn write(&self) -> Arc<str> {
+        let affiliation = |(jid, affiliation): (&Bare, &Affiliation)| {
+            let row = Element::new("affiliation", NAMESPACE).attr("jid", jid.as_str());
+            row.attr("is", affiliation.name())
+        };
+        let subscription = |(jid, state): (&Jid, &Subscription)| {
+            Element::new("subscription", NAMESPACE).attr("jid", jid.to_string()).attr("is", state.name())
+        };
+        let config = Element::new("config", NAMESPACE).children_from(self.config.changed());
+        let root = Element::new("node", NAMESPACE).child(config);
+        let root = root.children_from(self.affiliations.iter().map(affiliation));
+        root.children_from(self.subscriptions.iter().map(subscription)).to_xml("").into()
+    }
+
+    /// What was kept. What cannot be read is as if it were not there.
+    pub(crate) fn read(number: i64, text: &str) -> Self {
+        let mut node = Self { number, ..Self::default() };
+        let Ok(root) = Element::parse(text, "") else { return node };
+        for row in root.children() {
+            let (jid, is) = (row.get("jid").unwrap_or_default(), row.get("is").unwrap_or_default());
+            match row.name() {
+                "config" => {
+                    for (var, values) in form::fields(row) {
+                        // A field of a later version is not for this one.
+                        let _ = node.config.set(&var, &values);
+                    }
+                }
+                "affiliation" => {
+                    let row = jid.parse().ok().zip(Affiliation::from_name(is));
+                    node.affiliations.extend(row);
+                }
+                "subscription" => {
+                    let row = jid.parse().ok().zip(Subscription::from_name(is));
+                    node.subscriptions.extend(row);
+                }
+                _ => {}
+            }
+        }
+        node
+    }
+}
+
+/// All nodes of an account, by name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Nodes(BTreeMap<Arc<str>, Node>);
+
+impl Nodes {
+    pub(crate) const fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Node> {
+        self.0.get(name)
+    }
+
+    /// The name as it is kept, and the node.
+    pub(crate) fn entry(&self, name: &str) -> Option<(&Arc<str>, &Node)> {
+        self.0.get_key_value(name)
+    }
+
+    pub(crate) fn put(&mut self, name: Arc<str>, node: Node) {
+        self.0.insert(name, node);
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Node)> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<KeptNode> for Nodes {
+    fn from_iter<T: IntoIterator<Item = KeptNode>>(kept: T) -> Self {
+        let node = |kept: KeptNode| (kept.name, Node::read(kept.number, &kept.payload));
+        Self(kept.into_iter().map(node).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pubsub::config::Access;
+
+    #[test]
+    fn comes_back_as_it_was() {
+        let mut node = Node { number: 7, ..Node::default() };
+        assert_eq!(Node::read(7, &node.write()), node);
+        node.config.access = Access::Whitelist;
+        node.config.max_items = crate::pubsub::config::MAX;
+        node.affiliations.insert("a@b".parse().unwrap(), Affiliation::PublishOnly);
+        node.subscriptions.insert("a@b/c'<".parse().unwrap(), Subscription::Pending);
+        assert_eq!(Node::read(7, &node.write()), node);
+        assert_eq!(Node::read(7, "<broken"), Node { number: 7, ..Node::default() });
+    }
+}
