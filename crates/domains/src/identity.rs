@@ -50,6 +50,11 @@ impl Names {
         if self.sip.is_empty() { &self.dns } else { &self.sip }
     }
 
+    /// Whether a name stands in it among those of domains, as it is written; a wildcard is itself alone.
+    pub fn has_sip_domain(&self, name: &str) -> bool {
+        self.sip_domains().contains(&normal(name))
+    }
+
     /// Whether it proves to be the SIP domain `wanted`, or to be at this address where the URI that led to it named no
     /// domain. A domain is itself alone: neither those below it, nor what a wildcard would cover (RFC 5922 §7.2).
     pub fn prove_sip(&self, wanted: &str) -> bool {

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
-const ROWS: usize = 4;
+pub(crate) const ROWS: usize = 4;
 const COLUMNS: usize = 1 << 14;
 
 /// The counts, one for all workers.
@@ -37,7 +37,10 @@ impl Admission {
 
     /// Counts a connection from `source`, unless a limit is reached.
     pub(crate) fn admit(self: &Arc<Self>, source: IpAddr) -> Option<Pass> {
-        let pass = Pass { places: self.places(source), admission: Arc::clone(self) };
+        let pass = Pass {
+            places: places(&self.key, source).map(|place| (place % COLUMNS) as u16),
+            admission: Arc::clone(self),
+        };
         let open = self.open.fetch_add(1, Relaxed);
         let least = pass.cells().map(|cell| cell.fetch_add(1, Relaxed)).min();
         // On refusal the drop of the pass takes back what was counted.
@@ -48,16 +51,18 @@ impl Admission {
     pub(crate) fn open(&self) -> usize {
         self.open.load(Relaxed)
     }
+}
 
-    fn places(&self, source: IpAddr) -> [u16; ROWS] {
-        // One customer has a whole /64 of IPv6, so the rest of the address tells nobody apart.
-        let bits = match source {
-            IpAddr::V4(ip) => u64::from(u32::from(ip)),
-            IpAddr::V6(ip) => (u128::from(ip) >> 64) as u64,
-        };
-        let hash = self.key.hash_one((source.is_ipv6(), bits));
-        std::array::from_fn(|row| (hash >> (16 * row)) as u16 % COLUMNS as u16)
-    }
+/// One place for a source in each row, which only whoever has the key can foresee.
+pub(crate) fn places(key: &RandomState, source: IpAddr) -> [usize; ROWS] {
+    // One customer has a whole /64 of IPv6, so the rest of the address tells nobody apart.
+    let source = source.to_canonical();
+    let bits = match source {
+        IpAddr::V4(ip) => u64::from(u32::from(ip)),
+        IpAddr::V6(ip) => (u128::from(ip) >> 64) as u64,
+    };
+    let hash = key.hash_one((source.is_ipv6(), bits));
+    std::array::from_fn(|row| usize::from((hash >> (16 * row)) as u16))
 }
 
 impl Pass {

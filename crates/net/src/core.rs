@@ -6,6 +6,7 @@ use crate::datagram::Sockets;
 use crate::dtls;
 use crate::gate;
 use crate::outbox::Outbox;
+use crate::pace::Pace;
 use crate::running::Envelope;
 use crate::stream::{Phase, Spare, Stream, Streams};
 use crate::sys::{Events, Interest};
@@ -17,7 +18,7 @@ use arc_swap::ArcSwap;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::OwnedPermit;
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) admission: Arc<Admission>,
     /// Those of DTLS clients that are not through with their handshake.
     pub(crate) half_open: Arc<Admission>,
+    /// How often each source begins a handshake.
+    pub(crate) pace: Pace,
     pub(crate) cookies: dtls::Cookies,
     pub(crate) started: Instant,
     pub(crate) bound: Vec<Bound>,
@@ -284,6 +287,15 @@ impl<M> Core<M> {
         stream.sealing = session.is_some();
         stream.session = session;
         Ok(stream)
+    }
+
+    /// Whether somebody may begin a handshake now, which costs us more than it.
+    pub(crate) fn may_shake(&self, source: IpAddr) -> bool {
+        let may = self.shared.pace.may(self.now, source);
+        if !may {
+            self.counters.handshakes_refused.add(1);
+        }
+        may
     }
 
     /// A session in which we are the server, for a stream that this spec's listener accepted.

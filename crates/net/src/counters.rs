@@ -68,6 +68,8 @@ counters! {
     handshakes,
     /// TLS handshakes that failed or took too long.
     handshake_failures,
+    /// TLS and DTLS handshakes that were not begun, as their source had begun too many.
+    handshakes_refused,
     /// Connections that moved here from another worker.
     adopted,
     /// Mail received.

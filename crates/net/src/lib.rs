@@ -23,6 +23,7 @@ mod hands;
 mod limits;
 mod listen;
 mod outbox;
+mod pace;
 mod reception;
 mod running;
 mod stream;

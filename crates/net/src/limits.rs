@@ -18,12 +18,13 @@ pub struct Limits {
     pub half_open: usize,
     /// Of these, from one source address (IPv6: one /64), over all workers.
     pub half_open_per_source: usize,
+    /// TLS and DTLS handshakes that one source address (IPv6: one /64) may begin in a second, over all workers, and ten times
+    /// as many at once; zero: any number.
+    pub handshakes_per_source: u32,
     /// How long a DTLS session may go without one message from its client, after the first.
     pub session_idle: Duration,
     /// How long an accepted stream or DTLS session may stay without one byte of plaintext.
     pub first_byte: Duration,
-    /// The longest message of a WebSocket, whatever it comes in.
-    pub web_message: usize,
     /// How long a WebSocket may be silent before its client is asked whether it is still there, and how long that may take
     /// to say so; a message may take twice as long from its beginning to its end.
     pub web_silence: Duration,
@@ -56,9 +57,9 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             half_open: 512,
             half_open_per_source: 32,
+            handshakes_per_source: 0,
             session_idle: Duration::from_secs(3_900),
             first_byte: Duration::from_secs(30),
-            web_message: 64 << 10,
             web_silence: Duration::from_secs(25),
             linger: Duration::from_secs(5),
             keepalive: Duration::from_secs(600),

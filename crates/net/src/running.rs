@@ -7,6 +7,7 @@ use crate::datagram::Sockets;
 use crate::dtls;
 use crate::listen::{Change, Registry};
 use crate::outbox::Outbox;
+use crate::pace::Pace;
 use crate::reception::{Reception, Sides};
 use crate::stream::{Spare, Stream, Streams};
 use crate::sys::{Bell, Events};
@@ -286,7 +287,8 @@ fn share(setup: Setup, bound: Vec<Bound>, registry: &Registry) -> io::Result<(Sh
     let half_open = Admission::new(limits.half_open, limits.half_open_per_source);
     let cookies = dtls::Cookies::new(random_key()?);
     let started = Instant::now();
-    Ok((Shared { limits, offers, admission, half_open, cookies, started, bound }, sides))
+    let pace = Pace::new(started, limits.handshakes_per_source);
+    Ok((Shared { limits, offers, admission, half_open, pace, cookies, started, bound }, sides))
 }
 
 fn random_key() -> io::Result<[u8; 32]> {

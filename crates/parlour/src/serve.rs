@@ -362,7 +362,7 @@ fn limits(plan: &Plan) -> Limits {
         read_buffer: own.read_buffer,
         write_buffer: own.write_buffer,
         mail: own.mail,
-        web_message: own.web_message,
+        handshakes_per_source: own.handshakes_per_source,
         web_silence: own.web_silence,
         gathering: plan.turn.gathering,
         ..Limits::default()

@@ -2,10 +2,12 @@
 //! they meet in the switchboard.
 
 pub mod media;
+mod origins;
 pub mod sip;
 pub mod turn;
 pub mod xmpp;
 
+use crate::config::plan::DomainPlan;
 use crate::desk::Desk;
 use crate::report::Report;
 use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Tag, Unwanted, WebRequest};
@@ -18,10 +20,12 @@ use wire::{ConnectionId, SocketId};
 
 /// Whether a script of the page that asks may open a WebSocket. Only browsers say which page that is: this keeps out their
 /// scripts, nobody else.
-fn may_ask(origins: &[String], request: &WebRequest<'_>) -> Result<(), Unwanted> {
-    let is_listed = |origin: &str| origins.iter().any(|listed| listed.eq_ignore_ascii_case(origin));
-    let may = origins.is_empty() || request.origin.is_none_or(is_listed);
-    may.then_some(()).ok_or(Unwanted::Origin)
+fn may_ask(domains: &[DomainPlan], origins: &[String], request: &WebRequest<'_>) -> Result<(), Unwanted> {
+    let is_welcome = |origin: &str| match origins {
+        [] => origins::is_own(domains, origin),
+        listed => listed.iter().any(|listed| listed == "*" || listed.eq_ignore_ascii_case(origin)),
+    };
+    request.origin.is_none_or(is_welcome).then_some(()).ok_or(Unwanted::Origin)
 }
 
 /// What the office asks of every service. The callbacks are those of [`net::Handler`], for this service's own sockets

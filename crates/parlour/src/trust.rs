@@ -38,7 +38,8 @@ impl Trust {
         roots.add_parsable_certificates(authority);
         roots.add_parsable_certificates(plan.roots.iter().map(|der| CertificateDer::from(der.as_slice())));
         let peers = Peers::new(roots);
-        let sip = Arc::new(client(SipServer(peers.clone()), identities));
+        let server = SipServer { peers: peers.clone(), exceptions: plan.sip.peers.clone() };
+        let sip = Arc::new(client(server, identities));
         Arc::new(Self { peers, own: Peers::new(own), sip })
     }
 

@@ -340,7 +340,7 @@ fn parlour_config(place: &Place, service: Service, extra: &str) -> Result<String
     let open = if place.setting == Setting::Open { "authenticate = false\n" } else { "" };
     Ok(format!(
         "[[domains]]\nname = \"{DOMAIN}\"\n\n[storage]\nurl = \"sqlite:data/parlour.db\"\n\n\
-         [network]\nworkers = {workers}\n\n\
+         [network]\nworkers = {workers}\nlimits = {{ handshakes-per-source = 0 }}\n\n\
          [tls]\ncertificate = \"data/certs/{DOMAIN}.pem\"\nkey = \"data/certs/{DOMAIN}.key\"\n\n\
          [turn]\nudp = [\"127.0.0.1:{turn}\"]\ntls = [\"127.0.0.1:{turn_tls}\"]\nrelay-ports = \"10000-20999\"\n\
          limits = {{ strangers = 0 }}\n\

@@ -38,6 +38,10 @@ impl<M> Core<M> {
         datagram: &[u8],
     ) -> Option<ConnectionId> {
         let source = path.peer.ip();
+        if !self.may_shake(source) {
+            tracing::debug!(peer = %path.peer, "too many handshakes");
+            return None;
+        }
         let passes = self.shared.admission.admit(source).zip(self.shared.half_open.admit(source));
         let Some(passes) = passes else {
             self.counters.turned_away.add(1);

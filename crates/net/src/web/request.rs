@@ -31,6 +31,8 @@ pub struct Subprotocol {
     pub name: &'static str,
     /// Whether messages that are not text end the connection.
     pub text_only: bool,
+    /// Octets of the longest message; whoever sends a longer one is closed before it is kept (1009).
+    pub longest: usize,
 }
 
 /// Why a WebSocket is not wanted.

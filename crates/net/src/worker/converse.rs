@@ -204,10 +204,11 @@ impl<H: Handler> Worker<H> {
             return Some(session);
         }
         let (first, spec) = (*sealed.first()?, stream.spec?);
-        let made = if Session::may_begin_with(first) {
-            self.core.server_session(spec)
-        } else {
-            Err("the peer does not speak TLS".to_owned())
+        let peer = stream.peer.ip();
+        let made = match Session::may_begin_with(first) {
+            true if !self.core.may_shake(peer) => Err("too many handshakes of its source".to_owned()),
+            true => self.core.server_session(spec),
+            false => Err("the peer does not speak TLS".to_owned()),
         };
         made.map_err(|error| self.core.end(id, CloseReason::Tls(error), Manner::AtOnce)).ok()
     }

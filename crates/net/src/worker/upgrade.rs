@@ -59,8 +59,7 @@ impl<H: Handler> Worker<H> {
         };
         match self.handler.upgrades(stream.tag, &request) {
             Ok(subprotocol) => {
-                let limits = &self.core.shared.limits;
-                let reader = Reader::new(limits.web_message, subprotocol.text_only);
+                let reader = Reader::new(subprotocol.longest, subprotocol.text_only);
                 let session = Session::new(request.facts(subprotocol.name), reader, self.core.now);
                 let answer = request.accept(subprotocol.name);
                 stream.queue(&mut self.core.spare).extend_from_slice(answer.as_bytes());

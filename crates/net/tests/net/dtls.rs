@@ -1,6 +1,6 @@
 //! DTLS: OpenSSL's own client over loopback, through a wire that loses, doubles and reorders where a test wants it.
 
-use crate::support::{ECHO, House, SHOW, Seen, dtls, spec};
+use crate::support::{ECHO, House, SHOW, Seen, dtls, ignore, spec};
 use net::tls::{Identities, Identity};
 use net::{CloseReason, Limits, TlsVersion};
 use openssl::ssl::{ErrorCode, Ssl, SslContext, SslMethod, SslOptions, SslStream, SslVerifyMode, SslVersion};
@@ -493,4 +493,18 @@ fn more_sessions_than_keep_buffers_work_in_turns() {
         }
     }
     assert_eq!(house.counts(0).open, 70);
+}
+
+/// What is refused is not answered: clients send their hello again, and are taken when they may be.
+#[test]
+fn who_begins_handshakes_too_often_waits() {
+    let limits = Limits { handshakes_per_source: 1, ..Limits::default() };
+    let house = House::with(1, &[spec(ECHO, dtls(&["stun.turn"]), LOCAL)], limits, ignore);
+    for _ in 0..100 {
+        echoes(&mut connect(&house), b"hello");
+        if house.counts(0).handshakes_refused > 0 {
+            return;
+        }
+    }
+    panic!("nobody has waited");
 }

@@ -98,14 +98,15 @@ impl Handler for Probe {
     }
 
     fn upgrades(&mut self, _: Tag, request: &WebRequest<'_>) -> Result<Subprotocol, Unwanted> {
-        let text_only = match request.path() {
-            "/chat" => false,
-            "/text" => true,
+        let (text_only, longest) = match request.path() {
+            "/chat" => (false, 64 << 10),
+            "/text" => (true, 64 << 10),
+            "/short" => (false, 100),
             _ => return Err(Unwanted::Path),
         };
         match request.origin {
             Some("https://evil.example") => Err(Unwanted::Origin),
-            _ if request.offers("chat") => Ok(Subprotocol { name: "chat", text_only }),
+            _ if request.offers("chat") => Ok(Subprotocol { name: "chat", text_only, longest }),
             _ => Err(Unwanted::Protocol),
         }
     }

@@ -484,3 +484,24 @@ fn what_old_telephones_show_is_no_obstacle_but_has_to_be_theirs() {
         house.find(|seen| matches!(seen, Seen::Closed { .. }).then_some(()));
     }
 }
+
+/// A handshake costs us more than whoever begins it.
+#[test]
+fn who_begins_handshakes_too_often_is_turned_away_and_comes_back() {
+    let limits = Limits { handshakes_per_source: 1, ..Limits::default() };
+    let house = House::with(1, &[spec(ECHO, tls(&[]), ":0")], limits, ignore);
+    let shake = || begin(&house.client, house.dial(1));
+    let granted = (0..200).take_while(|_| shake().is_ok()).count();
+    assert!((10..200).contains(&granted), "{granted}");
+    let counts = house.counts(0);
+    assert_eq!((counts.handshakes_refused, counts.handshake_failures), (1, 1));
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    let mut client = loop {
+        match shake() {
+            Ok(client) => break client,
+            Err(error) => assert!(std::time::Instant::now() < until, "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    echo(&mut client, b"hello");
+}

@@ -169,20 +169,47 @@ fn requests_that_are_refused() {
 
 #[test]
 fn whoever_breaks_the_rules_is_told_which() {
-    let limits = Limits { web_message: 100, ..Limits::default() };
-    let house = House::with(1, &listeners(SHOW), limits, ignore);
+    let house = House::new(1, &listeners(SHOW));
     for (path, bytes, code) in [
         ("/chat", frame(0x80, b"goes on from nothing"), 1002_u16),
         ("/chat", frame(0x81, b"\xff"), 1007),
         ("/text", frame(0x82, b"x"), 1003),
-        ("/chat", frame(0x81, &[b'x'; 101]), 1009),
-        ("/chat", [frame(0x01, &[b'x'; 60]), frame(0x00, &[b'x'; 60])].concat(), 1009),
+        ("/short", frame(0x81, &[b'x'; 101]), 1009),
+        ("/short", [frame(0x01, &[b'x'; 60]), frame(0x00, &[b'x'; 60])].concat(), 1009),
     ] {
         let mut client = open(house.dial(ONLY), path);
         client.write_all(&bytes).unwrap();
         assert_eq!(read(&mut client), (0x88, code.to_be_bytes().to_vec()));
         assert_eq!(house.closed().1, CloseReason::Web(code));
         assert_eq!(client.read(&mut [0]).unwrap_or(0), 0);
+    }
+}
+
+/// How long a message may be is for its service to say, and is known from the head of its first frame.
+#[test]
+fn what_is_too_long_for_its_service_is_refused_before_it_has_come() {
+    let house = House::new(1, &listeners(SHOW));
+    for (path, length, code) in
+        [("/short", 101_u16, Some(1009_u16)), ("/short", 100, None), ("/chat", 60_000, None)]
+    {
+        let mut client = open(house.dial(ONLY), path);
+        let whole = frame(0x82, &vec![b'x'; usize::from(length)]);
+        let head = if length < 126 { 6 } else { 8 };
+        client.write_all(&whole[..head]).unwrap();
+        if let Some(code) = code {
+            assert_eq!(read(&mut client), (0x88, code.to_be_bytes().to_vec()));
+            assert_eq!(house.closed().1, CloseReason::Web(code));
+            continue;
+        }
+        client.write_all(&whole[head..]).unwrap();
+        let (conn, _) = house.opened();
+        let mut came = 0;
+        while came < usize::from(length) {
+            came += house.find(|seen| match seen {
+                Seen::Received { conn: from, data } if from == conn => Some(data.len()),
+                _ => None,
+            });
+        }
     }
 }
 

@@ -168,6 +168,13 @@ pub const SECTIONS: &[Section] = &[
                 absent: Absent::Same("[]"),
                 example: "[]",
             },
+            Key {
+                name: "limits",
+                kind: Kind::Fields(NETWORK_LIMITS),
+                comment: "What connections may cost, whichever service they are for.",
+                absent: Absent::Same("{}"),
+                example: "{ handshakes-per-source = 200 }",
+            },
         ],
     },
     Section {
@@ -221,7 +228,7 @@ pub const SECTIONS: &[Section] = &[
             Key {
                 name: "origins",
                 kind: Kind::Texts,
-                comment: "The pages whose scripts may connect, as browsers name them; none listed: all pages.",
+                comment: ORIGINS,
                 absent: Absent::Same("[]"),
                 example: "[\"https://falcot.com\"]",
             },
@@ -233,6 +240,7 @@ pub const SECTIONS: &[Section] = &[
                 absent: Absent::Same("[]"),
                 example: "[]",
             },
+            sip::PEERS,
             bans::KEY,
             sip::AUTHENTICATE,
             sip::LIMITS,
@@ -255,6 +263,17 @@ pub const SECTIONS: &[Section] = &[
         }],
     },
 ];
+
+const NETWORK_LIMITS: &[Key] = &[number(
+    "handshakes-per-source",
+    "TLS and DTLS handshakes that one source (an IPv4 address, an IPv6 /64) may begin in a second, and ten times as many at\n\
+     once; what comes beyond them is closed, or not answered. 0 is any number.",
+    "200",
+)];
+
+/// What `sip.origins` and `xmpp.origins` say.
+const ORIGINS: &str = "The pages whose scripts may connect, as browsers name them. None listed: those of your own domains and of those\n\
+                       below them by https, and those of the browser's own host (localhost). \"*\" is every page.";
 
 /// A number, and what it is unless it is set.
 const fn number(name: &'static str, comment: &'static str, usual: &'static str) -> Key {

@@ -56,6 +56,9 @@ fn explain(typed: &Typed<String>, text: &str) -> Fault {
 /// one.
 pub(super) fn origin(typed: &Typed<String>) -> Result<String, Fault> {
     let text = typed.value.to_ascii_lowercase();
+    if text == "*" {
+        return Ok(text);
+    }
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     match host {
         Some(host) if !host.is_empty() && !host.contains(['/', '*', ' ', '?', '@']) => Ok(text),

@@ -220,7 +220,10 @@ impl<'a> Judge<'a> {
         }
         let own = own_addresses(&addresses, &external);
         let resolver = self.each(table.texts("resolver"), name_server);
-        NetworkPlan { workers, addresses, listed, own, external, resolver, limits: NetworkLimits::default() }
+        let handshakes_per_source =
+            self.count(table.fields("limits"), "handshakes-per-source", 200, 0..=1_000_000);
+        let limits = NetworkLimits { handshakes_per_source, ..NetworkLimits::default() };
+        NetworkPlan { workers, addresses, listed, own, external, resolver, limits }
     }
 
     fn services(&mut self, domains: &[DomainPlan]) -> (TurnPlan, SipPlan, XmppPlan, Vec<Listener>) {
@@ -232,7 +235,8 @@ impl<'a> Judge<'a> {
             tls: self.listeners("sip", "tls", Transport::Tls, &mut places),
             ws: self.listeners("sip", "ws", Transport::Ws, &mut places),
             wss: self.listeners("sip", "wss", Transport::Wss, &mut places),
-            origins: self.each(self.file.section("sip").texts("origins"), listener::origin),
+            origins: self.origins(self.file.section("sip")),
+            peers: self.each(self.file.section("sip").texts("peers"), super::sip::peer),
             allow_targets: self.each(self.file.section("sip").texts("allow-targets"), network),
             bans: self.bans(self.file.section("sip").fields("bans")),
             authenticate: self.sip_authenticate(self.file.section("sip")),
@@ -242,7 +246,7 @@ impl<'a> Judge<'a> {
             client: self.listeners("xmpp", "client", Transport::Tcp, &mut places),
             client_tls: self.listeners("xmpp", "client-tls", Transport::Tls, &mut places),
             web: self.listeners("xmpp", "web", Transport::Ws, &mut places),
-            origins: self.each(self.file.section("xmpp").texts("origins"), listener::origin),
+            origins: self.origins(self.file.section("xmpp")),
             archive: self.file.section("xmpp").flag("archive", true),
             archive_for: self.archive_for(self.file.section("xmpp")),
             limits: self.xmpp_limits(self.file.section("xmpp").fields("limits")),

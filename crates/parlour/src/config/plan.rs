@@ -192,8 +192,10 @@ pub struct SipPlan {
     pub ws: Vec<Listener>,
     /// The same inside TLS.
     pub wss: Vec<Listener>,
-    /// The pages that may open WebSockets; none: all.
+    /// The pages that may open WebSockets, `*` for all; none: our own domains'.
     pub origins: Vec<String>,
+    /// Domains of others, and what else their servers' certificates may name, in lower case.
+    pub peers: Vec<(String, String)>,
     /// Ranges inside that requests may name as their targets.
     pub allow_targets: Vec<Network>,
     /// Who is shut out for failed sign-ins, of SIP and XMPP alike.
@@ -213,7 +215,7 @@ pub struct XmppPlan {
     pub client_tls: Vec<Listener>,
     /// Listeners for WebSockets: plain, and inside TLS where there is a certificate.
     pub web: Vec<Listener>,
-    /// The pages that may open them; none: all.
+    /// The pages that may open them, `*` for all; none: our own domains'.
     pub origins: Vec<String>,
     /// Whether what accounts say and hear is kept for their clients (XEP-0313).
     pub archive: bool,

@@ -1,11 +1,15 @@
 //! What the table `sip` means beside its listeners.
 
-use super::file::Table;
+use super::fault::Fault;
+use super::file::{Table, Typed};
+use super::listener;
 use super::meaning::Judge;
 use super::plan::{DomainPlan, SipLimits, SipPlan, TlsPlan};
 use super::quantity;
 use super::tls::covers;
+use std::net::IpAddr;
 use std::time::Duration;
+use wire::Domain;
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -22,6 +26,18 @@ impl<'a> Judge<'a> {
             );
         }
         authenticate
+    }
+
+    /// The pages whose scripts may open WebSockets.
+    pub(super) fn origins(&mut self, table: &'a Table) -> Vec<String> {
+        let typed = table.texts("origins");
+        if let Some(all) = typed.iter().find(|typed| typed.value == "*") {
+            self.warnings.push(format!(
+                "{}: scripts of every page may open WebSockets; unset, those of your own domains may",
+                all.key
+            ));
+        }
+        self.each(typed, listener::origin)
     }
 
     /// Other servers take no wildcard for a SIP domain (RFC 5922 §7.2), though telephones may.
@@ -70,5 +86,19 @@ impl<'a> Judge<'a> {
             connections: count(self.count(table, "connections", 100_000, 1..=10_000_000)),
             ..usual
         }
+    }
+}
+
+/// Reads `DOMAIN=NAME`: what else the certificate of a domain's servers may name.
+pub(super) fn peer(typed: &Typed<String>) -> Result<(String, String), Fault> {
+    let is_name = |name: &str| Domain::new(name).is_ok() && name.parse::<IpAddr>().is_err();
+    let text = typed.value.to_ascii_lowercase();
+    match text.split_once('=').map(|(domain, name)| (domain.trim(), name.trim())) {
+        Some((domain, name)) if is_name(domain) && is_name(name.strip_prefix("*.").unwrap_or(name)) => {
+            Ok((domain.into(), name.into()))
+        }
+        _ => Err(typed
+            .fault(format!("`{}` is not a domain and a name", typed.value))
+            .help("write \"DOMAIN=NAME\", as in \"example.org=sbc.provider.net\"")),
     }
 }

@@ -105,9 +105,12 @@ impl Sip {
 
     /// A client asks for a WebSocket: SIP is spoken on it, whatever the path (RFC 7118 §4).
     pub fn upgrades(&self, shared: &Shared, request: &WebRequest<'_>) -> Result<Subprotocol, Unwanted> {
-        services::may_ask(&shared.plan.sip.origins, request)?;
+        services::may_ask(&shared.plan.domains, &shared.plan.sip.origins, request)?;
         match request.offers("sip") {
-            true => Ok(Subprotocol { name: "sip", text_only: false }),
+            true => {
+                let longest = shared.plan.sip.limits.message;
+                Ok(Subprotocol { name: "sip", text_only: false, longest })
+            }
             false => Err(Unwanted::Protocol),
         }
     }

@@ -201,9 +201,12 @@ impl Xmpp {
         if request.path() != "/xmpp-websocket" {
             return Err(Unwanted::Path);
         }
-        services::may_ask(&shared.plan.xmpp.origins, request)?;
+        services::may_ask(&shared.plan.domains, &shared.plan.xmpp.origins, request)?;
         match request.offers("xmpp") {
-            true => Ok(Subprotocol { name: "xmpp", text_only: true }),
+            true => {
+                let longest = shared.plan.xmpp.limits.stanza;
+                Ok(Subprotocol { name: "xmpp", text_only: true, longest })
+            }
             false => Err(Unwanted::Protocol),
         }
     }

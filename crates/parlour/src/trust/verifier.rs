@@ -113,7 +113,21 @@ impl Peers {
 
 /// What a server of SIP has to prove.
 #[derive(Debug)]
-pub(super) struct SipServer(pub(super) Peers);
+pub(super) struct SipServer {
+    pub(super) peers: Peers,
+    /// Domains, and what else will do for them.
+    pub(super) exceptions: Vec<(String, String)>,
+}
+
+impl SipServer {
+    /// Whether the names of a certificate are good for a domain.
+    fn accepts(&self, names: &Names, wanted: &str) -> bool {
+        let is_excepted = |(domain, name): &(String, String)| {
+            domain.eq_ignore_ascii_case(wanted.trim_end_matches('.')) && names.has_sip_domain(name)
+        };
+        names.prove_sip(wanted) || self.exceptions.iter().any(is_excepted)
+    }
+}
 
 impl ServerCertVerifier for SipServer {
     fn verify_server_cert(
@@ -124,10 +138,10 @@ impl ServerCertVerifier for SipServer {
         _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.0.judge(own, others, now)?;
+        self.peers.judge(own, others, now)?;
         let names = Names::of(own).unwrap_or_default();
         let wanted = wanted.to_str();
-        if !names.prove_sip(&wanted) {
+        if !self.accepts(&names, &wanted) {
             return Err(Distrust::Name(wanted.into_owned(), names.sip_domains().to_vec()).into());
         }
         Ok(ServerCertVerified::assertion())
@@ -139,7 +153,7 @@ impl ServerCertVerifier for SipServer {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.algorithms)
+        verify_tls12_signature(message, cert, dss, &self.peers.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -148,10 +162,48 @@ impl ServerCertVerifier for SipServer {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.algorithms)
+        verify_tls13_signature(message, cert, dss, &self.peers.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.algorithms.supported_schemes()
+        self.peers.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authority::Authority;
+    use rustls::pki_types::pem::PemObject;
+
+    /// A trunk whose records lead to a server of its provider, as `sip.peers` names it.
+    #[test]
+    fn an_exception_is_for_its_domain_and_its_name_alone() {
+        let authority = Authority::new("provider.net").unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates([CertificateDer::from_pem_slice(
+            authority.own().certificate.as_bytes(),
+        )
+        .unwrap()]);
+        let exceptions = [("example.org", "*.provider.net"), ("example.net", "sbc.provider.net")];
+        let exceptions = exceptions.map(|(domain, name)| (domain.to_owned(), name.to_owned())).into();
+        let server = SipServer { peers: Peers::new(roots), exceptions };
+        for (names, wanted, expected) in [
+            ("*.provider.net", "example.org", true),
+            ("*.provider.net", "EXAMPLE.org", true),
+            ("*.provider.net", "example.com", false),
+            ("*.provider.net", "example.net", false),
+            ("*.provider.net", "sip.provider.net", false),
+            ("sbc.provider.net", "example.net", true),
+            ("sbc.provider.net", "example.org", false),
+            ("example.org", "example.org", true),
+            ("other.provider.net", "example.net", false),
+        ] {
+            let issued = authority.issue(&[names.to_owned()], &[]).unwrap();
+            let own = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap();
+            let name = ServerName::try_from(wanted).unwrap();
+            let judged = server.verify_server_cert(&own, &[], &name, &[], UnixTime::now());
+            assert_eq!(judged.is_ok(), expected, "{names} for {wanted}: {judged:?}");
+        }
     }
 }

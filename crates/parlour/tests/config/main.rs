@@ -267,6 +267,11 @@ fn where_browsers_come_in() {
         plan(&text("origins = [\"HTTPS://Falcot.com:8443\"]")).sip.origins,
         ["https://falcot.com:8443"]
     );
+    let all = plan(&text("origins = [\"*\"]"));
+    assert_eq!(all.sip.origins, ["*"]);
+    let warned = |text: &&String| text.starts_with("sip.origins: scripts of every page may open WebSockets");
+    assert_eq!(all.warnings.iter().filter(warned).count(), 1, "{:?}", all.warnings);
+    assert_eq!(plan(&text("")).warnings.iter().filter(warned).count(), 0);
     check(
         &text("tcp = [\":5080\"]\norigins = [\"falcot.com\", \"https://falcot.com/\"]"),
         &[
@@ -276,6 +281,26 @@ fn where_browsers_come_in() {
             "10:26 sip.origins: `https://falcot.com/` is not the origin of a page | write scheme and host alone, as in \"https://falcot.com\"",
         ],
     );
+}
+
+#[test]
+fn peers_and_handshakes() {
+    let text = |more: &str| format!("{DOMAIN}[sip]\nudp = [\":5060\"]\n{more}");
+    let peers =
+        plan(&text("peers = [\"Example.ORG = *.Provider.net\", \"example.net=sbc.provider.net\"]")).sip.peers;
+    let expected = [("example.org", "*.provider.net"), ("example.net", "sbc.provider.net")];
+    assert_eq!(peers, expected.map(|(domain, name)| (domain.to_owned(), name.to_owned())));
+    let help = "write \"DOMAIN=NAME\", as in \"example.org=sbc.provider.net\"";
+    check(
+        &text("peers = [\"example.org\", \"example.org=192.0.2.1\"]"),
+        &[
+            &format!("5:10 sip.peers: `example.org` is not a domain and a name | {help}"),
+            &format!("5:25 sip.peers: `example.org=192.0.2.1` is not a domain and a name | {help}"),
+        ],
+    );
+    let limits =
+        |more: &str| plan(&format!("{DOMAIN}[network]\n{more}")).network.limits.handshakes_per_source;
+    assert_eq!((limits(""), limits("limits = { handshakes-per-source = 0 }")), (200, 0));
 }
 
 #[test]

@@ -49,9 +49,16 @@ fn pages_that_may_connect_are_listed_and_the_list_is_read_again() {
     let (good, other) = ("Origin: https://falcot.com\r\n", "Origin: https://evil.example\r\n");
     let granted = "HTTP/1.1 101 Switching Protocols";
     for port in [house.port("sip.ws"), house.port("sip.tcp")] {
-        assert_eq!(asked(port, other, "sip"), granted);
-        assert_eq!(asked(port, other, "xmpp"), "HTTP/1.1 400 Bad Request");
+        assert_eq!(asked(port, other, "sip"), "HTTP/1.1 403 Forbidden", "unset, our own pages may");
+        for own in [good, "Origin: https://chat.falcot.com:8443\r\n", "Origin: http://localhost:8000\r\n", ""]
+        {
+            assert_eq!(asked(port, own, "sip"), granted, "{own}");
+        }
+        assert_eq!(asked(port, good, "xmpp"), "HTTP/1.1 400 Bad Request");
     }
+    house.set("sip", "origins", "[\"*\"]");
+    assert!(house.cli(&["reload"], "").status.success());
+    assert_eq!(asked(house.port("sip.ws"), other, "sip"), granted);
     house.set("sip", "origins", "[\"https://FALCOT.com\"]");
     assert!(house.cli(&["reload"], "").status.success());
     for port in [house.port("sip.ws"), house.port("sip.tcp")] {

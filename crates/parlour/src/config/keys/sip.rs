@@ -11,6 +11,15 @@ pub(super) const AUTHENTICATE: Key = Key {
     example: "true",
 };
 
+pub(super) const PEERS: Key = Key {
+    name: "peers",
+    kind: Kind::Texts,
+    comment: "Servers of other domains whose certificates name something else than the domain: \"DOMAIN=NAME\". Where DOMAIN is\n\
+              reached by TLS, a certificate for NAME will do as well; \"*.provider.net\" is that wildcard, as it is written there.",
+    absent: Absent::Same("[]"),
+    example: "[]",
+};
+
 pub(super) const LIMITS: Key = Key {
     name: "limits",
     kind: Kind::Fields(KEYS),

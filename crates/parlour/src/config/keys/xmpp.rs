@@ -17,7 +17,7 @@ pub(super) const SECTION: Section = Section {
         Key {
             name: "origins",
             kind: Kind::Texts,
-            comment: "The pages whose scripts may connect, as browsers name them; none listed: all pages.",
+            comment: super::ORIGINS,
             absent: Absent::Same("[]"),
             example: "[\"https://falcot.com\"]",
         },

@@ -51,6 +51,9 @@ limits! {
         connections: u32 = 100_000,
         /// Open connections from one source address.
         connections_per_source: u32 = 10_000,
+        /// TLS and DTLS handshakes that one source may begin in a second, and ten times as many at once; 0 is any number
+        /// (`network.limits`).
+        handshakes_per_source: u32 = 200,
         /// From accept to the end of the TLS handshake.
         handshake: Duration = Duration::from_secs(10),
         /// From there to the first byte of the protocol.
@@ -59,8 +62,6 @@ limits! {
         read_buffer: usize = 512 * 1024,
         /// Bytes that a connection's peer has not taken yet.
         write_buffer: usize = 1024 * 1024,
-        /// The longest message of a WebSocket.
-        web_message: usize = 256 * 1024,
         /// After this silence of a WebSocket its client is asked whether it is still there, and has as long to say so.
         web_silence: Duration = Duration::from_secs(25),
         /// Letters waiting for one worker.
