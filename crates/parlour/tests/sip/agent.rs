@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use testkit::House;
 
 /// How long something may take that should come at once: the machine may be busy.
-pub(crate) const SOON: Duration = Duration::from_secs(8);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// How long to wait for what should not come.
 pub(crate) const A_WHILE: Duration = Duration::from_millis(400);

