@@ -4,6 +4,8 @@
 
 #[path = "xmpp/external.rs"]
 mod external;
+#[path = "xmpp/killed.rs"]
+mod killed;
 #[path = "xmpp/raw.rs"]
 mod raw;
 #[path = "xmpp/sessions.rs"]

@@ -114,6 +114,32 @@ impl Raw {
         }
     }
 
+    /// The same, behind so many octets of what was heard.
+    pub(crate) fn hears_from(&mut self, start: usize, text: &str) {
+        let end = Instant::now() + LIMIT;
+        while !self.heard()[start..].contains(text) {
+            assert!(!self.closed && Instant::now() < end, "no {text} in {}", &self.heard()[start..]);
+            self.listen();
+        }
+    }
+
+    /// Waits until `text` is heard behind what was expected before, or the connection ends; whether it was heard.
+    pub(crate) fn hears_or_ends(&mut self, text: &str) -> bool {
+        let end = Instant::now() + LIMIT;
+        loop {
+            let rest = String::from_utf8_lossy(&self.heard[self.read..]).into_owned();
+            if let Some(at) = rest.find(text) {
+                self.read += at + text.len();
+                return true;
+            }
+            assert!(Instant::now() < end, "no {text} in {rest}");
+            if self.closed {
+                return false;
+            }
+            self.listen();
+        }
+    }
+
     /// Whether the server closes the connection in time.
     pub(crate) fn closes_within(&mut self, limit: Duration) -> bool {
         let end = Instant::now() + limit;
