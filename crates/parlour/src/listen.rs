@@ -1,6 +1,7 @@
 //! From the plan's listeners to what net binds, and from net's marks back to the service that owns a socket.
 
 use crate::config::plan::{Host, Listener, Plan, Service};
+use crate::services::xmpp::components;
 use net::{Endpoint, Kind, Spec, Tag};
 use std::net::SocketAddr;
 use wire::Transport;
@@ -30,7 +31,20 @@ pub const LISTENER: u32 = 0;
 
 /// What the plan wants bound, in its order.
 pub fn specs(plan: &Plan) -> Vec<Spec> {
-    plan.listeners().map(|(service, transport, listener)| spec(service, transport, listener)).collect()
+    let all = plan.listeners().map(|(service, transport, listener)| spec(service, transport, listener));
+    all.chain(plan.component_listeners().iter().map(component)).collect()
+}
+
+/// A listener for components of XMPP: no TLS, as it is on this host.
+fn component(listener: &Listener) -> Spec {
+    let plain = spec(Service::Xmpp, Transport::Tcp, listener);
+    Spec {
+        name: format!("xmpp components \"{listener}\""),
+        tag: tag(Service::Xmpp, components::ROLE),
+        kind: Kind::Tcp { alpn: Vec::new() },
+        asks: false,
+        ..plain
+    }
 }
 
 fn spec(service: Service, transport: Transport, listener: &Listener) -> Spec {

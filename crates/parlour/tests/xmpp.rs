@@ -2,6 +2,8 @@
 //!
 //! The clients' scenarios are in `clients/xmpp_client.py`; here is what happens to the server meanwhile.
 
+#[path = "xmpp/components.rs"]
+mod components;
 #[path = "xmpp/external.rs"]
 mod external;
 #[path = "xmpp/killed.rs"]

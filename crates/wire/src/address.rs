@@ -60,6 +60,19 @@ impl Domain {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Which of `workers` keeps what there is of this domain as a whole.
+    pub fn home(&self, workers: u16) -> crate::WorkerId {
+        home(&self.0, workers)
+    }
+}
+
+/// Spreads names evenly, and always alike.
+fn home(name: &str, workers: u16) -> crate::WorkerId {
+    let mut hasher = rustc_hash::FxHasher::default();
+    name.hash(&mut hasher);
+    let spread = (hasher.finish() >> 32) * u64::from(workers.max(1));
+    crate::WorkerId(u16::try_from(spread >> 32).expect("less than workers, which is a u16"))
 }
 
 /// The normal form of a domain part.
@@ -180,10 +193,7 @@ impl Address {
 
     /// Which of `workers` is this address's home: the one that keeps its bindings, sessions and roster.
     pub fn home(&self, workers: u16) -> crate::WorkerId {
-        let mut hasher = rustc_hash::FxHasher::default();
-        self.whole.hash(&mut hasher);
-        let spread = (hasher.finish() >> 32) * u64::from(workers.max(1));
-        crate::WorkerId(u16::try_from(spread >> 32).expect("less than workers, which is a u16"))
+        home(&self.whole, workers)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod ask;
 pub mod limits;
 
 pub(crate) mod account;
+mod components;
 pub(crate) mod deliver;
 mod hold;
 mod house;
@@ -47,7 +48,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stored::Then;
-use wire::{Address, ConnectionId, Directory, Entropy, Epoch, Machine, WorkerId};
+use wire::{Address, ConnectionId, Directory, Domain, Entropy, Epoch, Machine, WorkerId};
 
 /// What a router is made of.
 pub struct Setting {
@@ -61,6 +62,8 @@ pub struct Setting {
     pub directory: Arc<Directory>,
     /// The room services.
     pub rooms: Vec<Neighbour>,
+    /// The components.
+    pub components: Vec<Neighbour>,
     /// Ties the clocks.
     pub epoch: Epoch,
     /// For resources that a client leaves to us.
@@ -175,6 +178,27 @@ pub enum Input<'a> {
         /// Whether it waits.
         away: bool,
     },
+    /// A component (XEP-0114) is there, at home here.
+    ComponentOpened {
+        /// Its connection.
+        connection: ConnectionId,
+        /// What it serves.
+        host: Domain,
+    },
+    /// A component sent a stanza, from an address of its own.
+    ComponentSaid {
+        /// Its connection.
+        connection: ConnectionId,
+        /// What it sent.
+        stanza: Stanza,
+    },
+    /// A component could not be given a stanza: its sender is told so.
+    Returned {
+        /// What it was not given.
+        stanza: Stanza,
+        /// Why.
+        condition: Condition,
+    },
     /// Another router says something.
     HandedOver(Between),
     /// The queue to another worker was full: what could not be handed over comes back, before anything else.
@@ -203,6 +227,8 @@ pub enum Input<'a> {
         limits: Limits,
         /// The room services.
         rooms: Vec<Neighbour>,
+        /// The components.
+        components: Vec<Neighbour>,
     },
     /// What is to be told of the house has changed.
     House(Arc<House>),
@@ -307,6 +333,8 @@ pub struct Router {
     pub(crate) limits: Limits,
     pub(crate) directory: Arc<Directory>,
     pub(crate) places: Places,
+    /// The components that are there.
+    pub(crate) components: FxHashMap<Domain, ConnectionId>,
     pub(crate) epoch: Epoch,
     pub(crate) now: Instant,
     started: Instant,
@@ -332,9 +360,10 @@ pub struct Router {
 impl Router {
     /// A router without sessions.
     pub fn new(setting: Setting) -> Self {
-        let Setting { me, workers, limits, directory, rooms, epoch, entropy } = setting;
+        let Setting { me, workers, limits, directory, rooms, components, epoch, entropy } = setting;
         let mut places = Places::default();
         places.set(Place::Rooms, rooms);
+        places.set(Place::Component, components);
         Self {
             me,
             workers,
@@ -342,6 +371,7 @@ impl Router {
             limits,
             directory,
             places,
+            components: FxHashMap::default(),
             now: epoch.instant,
             started: epoch.instant,
             house: Arc::default(),
@@ -429,10 +459,15 @@ impl Router {
             Input::Delivered(receipt) => self.delivered(receipt),
             Input::Directory(directory) => self.directory_changed(directory),
             Input::Epoch(epoch) => self.epoch = epoch,
-            Input::Plan { limits, rooms } => {
+            Input::ComponentOpened { connection, host } => self.component_opened(connection, host),
+            Input::ComponentSaid { connection, stanza } => self.component_said(connection, stanza),
+            Input::Returned { stanza, condition } => self.returned(stanza, condition),
+            Input::Plan { limits, rooms, components } => {
                 self.ledger.set_limit(limits.pending);
                 self.limits = limits;
                 self.places.set(Place::Rooms, rooms);
+                self.places.set(Place::Component, components);
+                self.dismiss_components();
             }
             Input::House(house) => self.house = house,
             Input::Kick { account, resource } => self.kick(account, resource),

@@ -127,7 +127,7 @@ fn write_help(f: &mut fmt::Formatter<'_>, margin: &str, help: &str) -> fmt::Resu
 }
 
 /// Keys whose values are nobody's to see.
-const DELICATE: [&str; 2] = ["secrets", "oauth-keys"];
+const DELICATE: [&str; 4] = ["secrets", "oauth-keys", "components", "secret"];
 
 /// Whether a secret may stand in the line of a fault: it is about one, or about a key that was perhaps meant to be one,
 /// or the text cannot be told apart.

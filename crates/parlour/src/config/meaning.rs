@@ -247,6 +247,7 @@ impl<'a> Judge<'a> {
             client_tls: self.listeners("xmpp", "client-tls", Transport::Tls, &mut places),
             web: self.listeners("xmpp", "web", Transport::Ws, &mut places),
             origins: self.origins(self.file.section("xmpp")),
+            components: self.components(domains, &mut places),
             archive: self.file.section("xmpp").flag("archive", true),
             archive_for: self.archive_for(self.file.section("xmpp")),
             limits: self.xmpp_limits(self.file.section("xmpp").fields("limits")),
@@ -371,7 +372,7 @@ pub(crate) fn days_left(ends: Duration) -> i64 {
     (seconds(ends) - seconds(now)).div_euclid(86_400)
 }
 
-fn domain_name(typed: &Typed<String>) -> Result<Domain, Fault> {
+pub(super) fn domain_name(typed: &Typed<String>) -> Result<Domain, Fault> {
     let wrong = || typed.fault(format!("`{}` is not a domain name", typed.value));
     let domain = Domain::new(typed.value.trim()).map_err(|_| wrong())?;
     let is_address = domain.as_str().starts_with('[') || domain.as_str().parse::<IpAddr>().is_ok();

@@ -82,6 +82,17 @@ impl Plan {
         })
     }
 
+    /// The listeners for components: each once, as several components may share one.
+    pub fn component_listeners(&self) -> Vec<Listener> {
+        let mut all: Vec<Listener> = Vec::new();
+        for component in &self.xmpp.components {
+            if !all.contains(&component.listen) {
+                all.push(component.listen);
+            }
+        }
+        all
+    }
+
     /// The domains as `wire::Directory::new` takes them: main names with their aliases.
     pub fn domain_names(&self) -> impl Iterator<Item = (&Domain, &[Domain])> {
         self.domains.iter().map(|domain| (&domain.name, &domain.aliases[..]))
@@ -217,12 +228,25 @@ pub struct XmppPlan {
     pub web: Vec<Listener>,
     /// The pages that may open them, `*` for all; none: our own domains'.
     pub origins: Vec<String>,
+    /// External components (XEP-0114).
+    pub components: Vec<ComponentPlan>,
     /// Whether what accounts say and hear is kept for their clients (XEP-0313).
     pub archive: bool,
     /// How long; zero is for ever.
     pub archive_for: Duration,
     /// What clients may cost.
     pub limits: XmppLimits,
+}
+
+/// A component that serves a domain of its own (XEP-0114).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentPlan {
+    /// Its domain.
+    pub name: Domain,
+    /// By which it is known.
+    pub secret: Secret,
+    /// Where it connects to.
+    pub listen: Listener,
 }
 
 /// The administrator's door.

@@ -54,7 +54,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn secret(&mut self, typed: &Typed<Source>) -> Option<Secret> {
+    pub(super) fn secret(&mut self, typed: &Typed<Source>) -> Option<Secret> {
         let fetched = secret::fetch(self.dir, typed, &mut self.warnings);
         match self.note(fetched)? {
             Found::Secret(secret) => Some(secret),

@@ -7,6 +7,7 @@ mod asking;
 mod binding;
 pub mod certificates;
 mod client;
+pub mod components;
 mod managed;
 pub mod overview;
 mod rows;
@@ -16,11 +17,13 @@ pub mod tokens;
 mod writing;
 
 use crate::desk::{Desk, Shared};
+use crate::listen;
 use crate::mail;
 use crate::report::Report;
 use crate::services::{self, Service};
 use binding::EndPoint;
 use client::{Client, Piece};
+use components::Components;
 use managed::Manageds;
 use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Subprotocol, Tag, Unwanted, WebRequest};
 use overview::Order;
@@ -33,6 +36,7 @@ use std::time::Instant;
 use store::Document;
 use tokio::sync::Semaphore;
 use wire::{Address, ConnectionId, Epoch, Locks, Machine, SocketId, Timers, WorkerId};
+use xmpp::component::{self, Link};
 use xmpp::router::{self, Answer, Between, Eviction, Fault, Query, Router, Token};
 use xmpp::sasl::plain::Derived;
 use xmpp::sasl::token::Tokens;
@@ -57,6 +61,8 @@ pub enum Mail {
     Derived(ConnectionId, Derived),
     /// A client has signed in elsewhere and moves here, where its account is at home.
     Moved(Box<Moved>),
+    /// A component has proven itself elsewhere and moves here, where it is at home.
+    ComponentMoved(Box<Link>),
     /// Whether a session that waits for its client was written before the server's end.
     Suspended(ConnectionId, bool),
     /// The store has forgotten a session; it goes on, if its client is back.
@@ -99,6 +105,7 @@ pub struct Xmpp {
     locks: Arc<Locks>,
     clients: FxHashMap<ConnectionId, Client>,
     managed: Manageds,
+    components: Components,
     end_point: EndPoint,
     timers: Timers<Timer>,
     entropy: net::entropy::System,
@@ -126,6 +133,7 @@ impl Xmpp {
             limits: setup::limits(&shared.plan),
             directory: Arc::clone(&shared.directory),
             rooms: setup::rooms(&shared.plan),
+            components: setup::neighbours(&shared.plan),
             epoch,
             entropy: Box::new(net::entropy::System),
         });
@@ -136,6 +144,7 @@ impl Xmpp {
             locks: Arc::default(),
             clients: FxHashMap::default(),
             managed: Manageds::default(),
+            components: Components::new(setup::components(&shared.plan)),
             end_point: EndPoint::default(),
             timers: Timers::default(),
             entropy: net::entropy::System,
@@ -164,7 +173,7 @@ impl Xmpp {
             Mail::TokensKept(conn, kept) => self.feed(desk, conn, stream::Input::TokensKept(kept)),
             Mail::Derived(conn, derived) => self.feed(desk, conn, stream::Input::Derived(&derived)),
             // A moved connection comes by `adopted`; its letter alone means nothing.
-            Mail::Moved(_) => {}
+            Mail::Moved(_) | Mail::ComponentMoved(_) => {}
             Mail::Suspended(session, kept) => self.suspended(desk, session, kept),
             Mail::Unsuspended(session) => {
                 if let Some(session) = session {
@@ -184,7 +193,14 @@ impl Xmpp {
         info: &ConnectionInfo,
         baggage: Mail,
     ) {
-        let Mail::Moved(moved) = baggage else { return desk.net.abort(conn) };
+        let moved = match baggage {
+            Mail::Moved(moved) => moved,
+            Mail::ComponentMoved(link) => {
+                self.component_adopted(desk, conn, info.peer.ip(), *link);
+                return self.settle(desk);
+            }
+            _ => return desk.net.abort(conn),
+        };
         let Moved { stream, account } = *moved;
         let (account, framed) = (Some(account), info.transport.is_web());
         let client = Client { account, framed, ..Client::new(conn, stream, info.peer.ip()) };
@@ -283,6 +299,8 @@ impl Xmpp {
                 self.carry_out(desk, output);
             } else if let Some((conn, output)) = self.work.pop_front() {
                 self.step(desk, conn, output);
+            } else if let Some((conn, output)) = self.components.next() {
+                self.component_step(desk, conn, output);
             } else {
                 return;
             }
@@ -348,6 +366,9 @@ impl Xmpp {
     /// Something that the router wants done.
     fn carry_out(&mut self, desk: &mut Desk<'_, '_>, output: router::Output) {
         match output {
+            router::Output::Deliver { connection, stanza, .. } if self.components.has(connection) => {
+                self.for_component(desk, connection, stanza);
+            }
             router::Output::Deliver { connection, stanza, receipt } => {
                 self.deliver(desk, connection, stanza, receipt);
             }
@@ -366,7 +387,16 @@ impl Xmpp {
                     self.step(desk, conn, output);
                 }
             }
+            router::Output::Close { connection, why } if self.components.has(connection) => {
+                self.component_evicted(desk, connection, why);
+            }
             router::Output::Close { connection, why } => self.evict(desk, connection, farewell(why)),
+            router::Output::Pause(conn) if self.components.has(conn) => {
+                self.component_pause(desk, conn, true);
+            }
+            router::Output::Resume(conn) if self.components.has(conn) => {
+                self.component_pause(desk, conn, false);
+            }
             router::Output::Pause(session) => {
                 self.managed.pause(session, true);
                 let carrier = self.managed.carrier(session);
@@ -481,6 +511,9 @@ impl Service for Xmpp {
         if self.draining {
             return desk.net.abort(conn);
         }
+        if listen::role(info.tag) == components::ROLE {
+            return self.component_came(desk, conn, info.peer.ip());
+        }
         // A WebSocket has no STARTTLS: what is not inside TLS comes from this host, by whoever ended TLS there. Scripts cannot
         // know the TLS session that they are in: nothing is bound to it.
         let (framed, source) = (info.transport.is_web(), info.peer.ip());
@@ -509,12 +542,17 @@ impl Service for Xmpp {
     }
 
     fn received(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, data: &[u8]) -> usize {
-        if self.clients.get(&conn).is_some_and(|client| client.paused) {
+        if self.clients.get(&conn).is_some_and(|client| client.paused) || self.components.is_paused(conn) {
             return 0;
         }
         // Whoever has signed in may stay: others behind the same address are no reason to throw it out.
         if self.clients.get(&conn).is_some_and(|client| client.account.is_none()) && desk.drops(conn) {
             desk.net.abort(conn);
+            return data.len();
+        }
+        if self.components.has(conn) {
+            self.component_feed(desk, conn, component::Input::Bytes(data));
+            self.settle(desk);
             return data.len();
         }
         // It may say good-bye now: first what it has had.
@@ -537,6 +575,9 @@ impl Service for Xmpp {
 
     fn closed(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, reason: CloseReason) {
         tracing::debug!(%conn, ?reason, "closed");
+        if self.components.has(conn) {
+            return self.component_closed(desk, conn);
+        }
         if reason == CloseReason::Peer {
             self.confirm(desk, conn);
         }
@@ -557,9 +598,14 @@ impl Service for Xmpp {
     fn refresh(&mut self, desk: &mut Desk<'_, '_>) {
         let shared = desk.shared;
         self.policy = setup::policy(shared);
+        self.components.set_known(setup::components(&shared.plan));
         self.route(
             desk,
-            router::Input::Plan { limits: setup::limits(&shared.plan), rooms: setup::rooms(&shared.plan) },
+            router::Input::Plan {
+                limits: setup::limits(&shared.plan),
+                rooms: setup::rooms(&shared.plan),
+                components: setup::neighbours(&shared.plan),
+            },
         );
         self.route(desk, router::Input::House(setup::house(shared)));
         self.route(desk, router::Input::Directory(Arc::clone(&shared.directory)));
@@ -571,6 +617,7 @@ impl Service for Xmpp {
         for conn in self.clients.keys().copied().collect::<Vec<_>>() {
             self.end(desk, conn, StreamCondition::SystemShutdown.into());
         }
+        self.end_components(desk);
         self.suspending = true;
         self.timers.set(Timer::Suspend, desk.net.now() + suspended::LOOK);
         self.settle(desk);
@@ -578,7 +625,11 @@ impl Service for Xmpp {
 
     /// What was answered is durable already; what was not answered may still become so.
     fn drained(&self) -> bool {
-        self.clients.is_empty() && self.router.is_idle() && !self.suspending && self.writing == 0
+        self.clients.is_empty()
+            && self.components.len() == 0
+            && self.router.is_idle()
+            && !self.suspending
+            && self.writing == 0
     }
 
     fn tick(&mut self, desk: &mut Desk<'_, '_>) {
@@ -587,7 +638,9 @@ impl Service for Xmpp {
             match timer {
                 Timer::Stream(conn) => {
                     self.tick_stream(desk, conn);
+                    self.component_tick(desk, conn);
                 }
+                Timer::Flush(conn) if self.components.has(conn) => self.component_flush(desk, conn),
                 Timer::Flush(conn) => self.flush(desk, conn),
                 Timer::Expire(session) => self.expire(desk, session),
                 Timer::Suspend => self.suspend(desk),
@@ -607,6 +660,7 @@ impl Service for Xmpp {
         report.add("xmpp.connections", self.clients.len() as u64);
         report.add("xmpp.sessions", self.router.sessions().count() as u64);
         report.add("xmpp.sessions.away", self.managed.away().count() as u64);
+        report.add("xmpp.components", self.components.len() as u64);
         report.add("xmpp.failed_logins", self.failures);
     }
 }

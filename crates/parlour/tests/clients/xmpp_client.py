@@ -12,7 +12,7 @@ import contextlib
 import logging
 import sys
 
-from slixmpp import ClientXMPP
+from slixmpp import ClientXMPP, ComponentXMPP
 from slixmpp.exceptions import IqError
 
 PATIENCE = 20
@@ -122,6 +122,7 @@ class House:
         self.ca = options.ca
         self.acknowledged = options.acknowledged
         self.certificate = options.certificate
+        self.component_port = options.component_port
 
     def address(self, user):
         return f"{user}@{self.domain}"
@@ -264,6 +265,60 @@ async def certificate_taken_back(house):
     roland.connect("127.0.0.1", house.port)
     await roland.until(lambda: "failed_auth" in roland.events_seen, "is not refused")
     expect("session_start" not in roland.events_seen, "signed in")
+    await roland.leave()
+
+
+class Echo(ComponentXMPP):
+    """A component that says everything again."""
+
+    def __init__(self, house, secret="sesame"):
+        super().__init__(f"echo.{house.domain}", secret, "127.0.0.1", house.component_port)
+        for plugin in ("xep_0030", "xep_0092", "xep_0199"):
+            self.register_plugin(plugin)
+        self.heard = []
+        self.ready = asyncio.Event()
+        self.over = asyncio.Event()
+        self.add_event_handler("session_start", lambda _: self.ready.set())
+        self.add_event_handler("disconnected", lambda _: self.over.set())
+        self.add_event_handler("message", self.answer)
+
+    def answer(self, message):
+        self.heard.append(message["body"])
+        if message["type"] in ("chat", "normal") and message["body"]:
+            message.reply(f"echo: {message['body']}").send()
+
+
+async def component(house):
+    """A component is found, written to and heard by a user; one with another secret is none."""
+    echo = Echo(house)
+    echo.connect()
+    await asyncio.wait_for(echo.ready.wait(), PATIENCE)
+    roland = await Client(house, "roland").log_in()
+    items = await roland.plugin["xep_0030"].get_items(jid=house.domain, timeout=PATIENCE)
+    names = [str(item[0]) for item in items["disco_items"]["items"]]
+    expect(f"echo.{house.domain}" in names, f"the domain lists {names}")
+    info = await roland.plugin["xep_0030"].get_info(jid=f"echo.{house.domain}", timeout=PATIENCE)
+    expect("http://jabber.org/protocol/disco#info" in info["disco_info"]["features"], f"it says {info}")
+    await roland.plugin["xep_0199"].ping(f"echo.{house.domain}", timeout=PATIENCE)
+    await echo.plugin["xep_0199"].ping(house.domain, ifrom=f"echo.{house.domain}", timeout=PATIENCE)
+    for n in range(20):
+        roland.say(f"bot@echo.{house.domain}", str(n))
+    expected = [f"echo: {n}" for n in range(20)]
+    await roland.until(lambda: roland.bodies() == expected, f"not {expected}")
+    expect(echo.heard == [str(n) for n in range(20)], f"the component heard {echo.heard}")
+    stranger = Echo(house, "barley")
+    stranger.connect()
+    await asyncio.wait_for(stranger.over.wait(), PATIENCE)
+    expect(not stranger.ready.is_set(), "another secret is taken")
+    stranger.abort()
+    roland.say(f"bot@echo.{house.domain}", "still there")
+    await roland.until(lambda: roland.bodies()[-1:] == ["echo: still there"], "the component is gone")
+    await echo.disconnect(wait=2.0)
+    refused = []
+    roland.add_event_handler("message_error", lambda m: roland.remember(refused, m))
+    roland.say(f"bot@echo.{house.domain}", "away")
+    await roland.until(lambda: refused, "nobody says that it is away")
+    expect(refused[0]["error"]["condition"] == "remote-server-timeout", f"{refused[0]}")
     await roland.leave()
 
 
@@ -459,7 +514,7 @@ async def account(house):
 
 SCENARIOS = {scenario.__name__.replace("_", "-"): scenario for scenario in (
     chat, mechanisms, resume, wrong_password, away_send, away_receive, friends, roster, stay, load, after_load,
-    account, certificate, certificate_taken_back,
+    account, certificate, certificate_taken_back, component,
 )}
 
 
@@ -472,6 +527,7 @@ def main():
     parser.add_argument("--domain", default="falcot.com")
     parser.add_argument("--acknowledged", default="", help="for after-load: joe=N,nina=N,contact=N")
     parser.add_argument("--certificate", default="", help="a file with certificate and key")
+    parser.add_argument("--component-port", type=int, default=0)
     parser.add_argument("--debug", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(level=logging.DEBUG if options.debug else logging.CRITICAL)

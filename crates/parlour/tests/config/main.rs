@@ -4,6 +4,7 @@ mod dns;
 mod media;
 mod sip;
 mod turn;
+mod xmpp;
 
 use parlour::authority::Authority;
 use parlour::config::plan::{DomainPlan, Host, Plan};

@@ -38,6 +38,10 @@ pub(crate) struct Actor {
     pub(crate) finished: bool,
     /// Whether the connection is gone.
     pub(crate) gone: bool,
+    /// The namespace of its stanzas, where that is not that of clients.
+    namespace: Option<&'static str>,
+    /// The id of its stream.
+    id: String,
 }
 
 impl Actor {
@@ -60,7 +64,33 @@ impl Actor {
 
     fn on(way: Way) -> Self {
         let limits = Limits { size: 1 << 24, depth: 200, attributes: 200, name: 1000 };
-        Self { way, reader: Reader::new(limits), inbox: VecDeque::new(), finished: false, gone: false }
+        Self {
+            way,
+            reader: Reader::new(limits),
+            inbox: VecDeque::new(),
+            finished: false,
+            gone: false,
+            namespace: None,
+            id: String::new(),
+        }
+    }
+
+    /// A component (XEP-0114) with its handshake; what comes of that is the next element.
+    pub(crate) fn attach(port: u16, host: &str, secret: &str) -> Result<Self, String> {
+        let mut actor = Self::on(Way::Plain(tcp(port)));
+        actor.namespace = Some(ns::COMPONENT);
+        actor.send(&format!(
+            "<stream:stream xmlns='{}' xmlns:stream='{}' to='{host}'>",
+            ns::COMPONENT,
+            ns::STREAM
+        ));
+        let end = Instant::now() + PATIENCE;
+        while actor.id.is_empty() && actor.inbox.is_empty() && !actor.gone && Instant::now() < end {
+            actor.listen()?;
+        }
+        let proof = xmpp::component::handshake(&actor.id, &wire::Secret::new(secret));
+        actor.send(&format!("<handshake>{proof}</handshake>"));
+        Ok(actor)
     }
 
     /// STARTTLS on a plain connection whose stream is open.
@@ -138,10 +168,16 @@ impl Actor {
             let (used, event) = self.reader.next(rest).map_err(|fault| format!("{fault}: {}", shown()))?;
             match event {
                 Some(Event::Element(element)) => {
-                    self.inbox.push_back(element.element().map_err(|fault| format!("{fault}: {}", shown()))?);
+                    let element = element.element().map_err(|fault| format!("{fault}: {}", shown()))?;
+                    let element = match self.namespace {
+                        Some(own) => Element::parse(&element.to_xml(own), ns::CLIENT).unwrap(),
+                        None => element,
+                    };
+                    self.inbox.push_back(element);
                 }
                 Some(Event::Close) => self.finished = true,
-                Some(Event::Open(_)) | None => {}
+                Some(Event::Open(header)) => self.id = header.get("id").unwrap_or_default().into_owned(),
+                None => {}
             }
             rest = &rest[used..];
         }

@@ -38,6 +38,7 @@ plays! {
     archive
     certificates
     client_state
+    components
     external_services
     fast
     last

@@ -21,6 +21,8 @@ struct Play {
     memory: Memory,
     /// What the last administrative command said.
     said: String,
+    /// A port that the scene's configuration may name.
+    port: u16,
 }
 
 /// Gives all scenes of a file, each in a house of its own.
@@ -39,6 +41,7 @@ pub(crate) fn give(file: &Path) {
 
 impl Play {
     fn new(scene: &Scene) -> Self {
+        let port = testkit::house::free_port();
         let mut builder = House::of(env!("CARGO_BIN_EXE_parlour")).domain(DOMAIN);
         for name in script::cast(scene) {
             builder = builder.account(&format!("{name}@{DOMAIN}"), &format!("secret-{name}"));
@@ -50,9 +53,15 @@ impl Play {
         for line in scene.lines.iter().filter_map(|line| line.text.strip_prefix("set ")) {
             let (place, value) = line.split_once(" = ").expect("set table.key = value");
             let (table, key) = place.rsplit_once('.').expect("set table.key = value");
-            builder = builder.set(table, key, value);
+            builder = builder.set(table, key, &value.replace("{port}", &port.to_string()));
         }
-        Self { house: builder.start(), cast: BTreeMap::new(), memory: Memory::new(), said: String::new() }
+        Self {
+            house: builder.start(),
+            cast: BTreeMap::new(),
+            memory: Memory::new(),
+            said: String::new(),
+            port,
+        }
     }
 
     fn sentence(&mut self, sentence: &str) -> Done {
@@ -160,6 +169,12 @@ impl Play {
         let (verb, object) = rest.split_once(' ').unwrap_or((rest, ""));
         match (verb, object) {
             ("opens", "a stream") => self.actor(who)?.open(),
+            ("attaches", how) => {
+                let (host, secret) =
+                    how.trim_start_matches("as ").split_once(" with ").ok_or("  as HOST with SECRET")?;
+                let actor = Actor::attach(self.port, host, secret).map_err(|fault| format!("  {fault}"))?;
+                self.cast.insert(who.to_owned(), actor);
+            }
             ("starts", "TLS") => {
                 let actor = self.cast.get_mut(who).ok_or("nobody is connected")?;
                 return actor.start_tls(&self.house);

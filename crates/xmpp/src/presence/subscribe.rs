@@ -86,9 +86,7 @@ impl Router {
         }
         match self.class(to) {
             Class::Elsewhere if kind == Kind::Subscribe => Err(Condition::RemoteServerNotFound),
-            Class::Rooms(_) | Class::Component | Class::Server if kind == Kind::Subscribe => {
-                Err(Condition::ServiceUnavailable)
-            }
+            Class::Rooms(_) | Class::Server if kind == Kind::Subscribe => Err(Condition::ServiceUnavailable),
             _ => self.has_room(account, to.bare(), item),
         }
     }

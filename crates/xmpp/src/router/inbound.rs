@@ -18,6 +18,9 @@ impl Router {
     /// Another worker hands a stanza over.
     pub(super) fn arrived(&mut self, parcel: Parcel) {
         let to = parcel.to();
+        if self.places.is_component(to.domain()) {
+            return self.for_component(parcel);
+        }
         if to.address().is_none_or(|address| self.directory.get(address).is_none()) {
             return self.nobody(parcel);
         }

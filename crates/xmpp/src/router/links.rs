@@ -99,6 +99,7 @@ mod tests {
             limits: Limits::default(),
             directory: Arc::new(Directory::new([])),
             rooms: Vec::new(),
+            components: Vec::new(),
             epoch: testkit::epoch(now),
             entropy: Box::new(testkit::Seeded::new(0)),
         });

@@ -51,6 +51,11 @@ impl Places {
         self.map.get(host).map_or(Place::Elsewhere, |(place, _)| *place)
     }
 
+    /// Whether a component serves a host.
+    pub(crate) fn is_component(&self, host: &str) -> bool {
+        self.map.get(host).is_some_and(|(place, _)| *place == Place::Component)
+    }
+
     /// What a domain lists, in order of hosts.
     pub(crate) fn below(&self, domain: &str) -> Vec<&Neighbour> {
         let all = self.map.values().map(|(_, service)| service);

@@ -6,7 +6,7 @@ use crate::jid::{Bare, Jid};
 use crate::ns;
 use crate::presence::subscription;
 use crate::stanza::{Condition, Draft, IqType, Kind, PresenceType, Stanza};
-use wire::{ConnectionId, WorkerId};
+use wire::{ConnectionId, Domain, WorkerId};
 
 /// Who serves an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub(crate) enum Class {
     Server,
     /// A room, or the room service itself; at home on this worker.
     Rooms(WorkerId),
-    /// A component.
-    Component,
+    /// A component, at home on this worker.
+    Component(WorkerId),
     /// Another server's business.
     Elsewhere,
 }
@@ -89,10 +89,15 @@ impl Router {
                 (Place::House, Bare::Domain(_)) => Class::Server,
                 (Place::Rooms, Bare::User(room)) => Class::Rooms(room.home(self.workers)),
                 (Place::Rooms, Bare::Domain(_)) => Class::Rooms(self.me),
-                (Place::Component, _) => Class::Component,
+                (Place::Component, bare) => Class::Component(self.home_of_host(bare.domain())),
                 (Place::Elsewhere, _) => Class::Elsewhere,
             },
         }
+    }
+
+    /// Which worker a component is at home on.
+    fn home_of_host(&self, host: &str) -> WorkerId {
+        Domain::new(host).map_or(self.me, |host| host.home(self.workers))
     }
 
     /// The stanza with its addressee at a main name, where it was written to an account at an alias. The server
@@ -119,7 +124,9 @@ impl Router {
             }
             Class::Nobody => self.nobody(parcel),
             Class::Server => self.server(parcel),
-            Class::Rooms(_) | Class::Component => self.bounce(parcel, Condition::ServiceUnavailable),
+            Class::Rooms(_) => self.bounce(parcel, Condition::ServiceUnavailable),
+            Class::Component(home) if home == self.me => self.for_component(parcel),
+            Class::Component(home) => self.tell(home, Between::Parcel(parcel)),
             Class::Elsewhere => self.bounce(parcel, Condition::RemoteServerNotFound),
         }
     }
@@ -145,7 +152,9 @@ impl Router {
     /// For the server itself, from somebody who is not asking it anything that it could answer here: questions
     /// of sessions are answered before they are routed.
     fn server(&mut self, parcel: Parcel) {
-        if parcel.stanza.kind() != Kind::Presence {
+        if let Some(answer) = self.asked_by_component(&parcel) {
+            self.route(Parcel { answer: true, ..Parcel::own(answer) });
+        } else if parcel.stanza.kind() != Kind::Presence {
             self.bounce(parcel, Condition::ServiceUnavailable);
         }
     }

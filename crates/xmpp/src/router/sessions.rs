@@ -48,9 +48,12 @@ impl Router {
         }
     }
 
-    /// Every session here, in no order.
+    /// Every session of an account here, in no order.
     pub fn sessions(&self) -> impl Iterator<Item = SessionInfo> {
-        self.sessions.values().map(|session| self.info(session))
+        self.sessions
+            .values()
+            .filter(|session| session.jid.address().is_some())
+            .map(|session| self.info(session))
     }
 
     /// The sessions of an account at home here.
@@ -148,7 +151,9 @@ impl Router {
     /// A session is gone: its seat at once, its presence once the roster is at hand.
     pub(super) fn closed(&mut self, connection: ConnectionId) {
         let Some(mut session) = self.sessions.remove(&connection) else { return };
-        let address = session.jid.address().expect("a session is an account's").clone();
+        let Some(address) = session.jid.address().cloned() else {
+            return self.component_closed(&mut session);
+        };
         if let Some(account) = self.accounts.get_mut(&address) {
             let at = account.seats.iter().position(|seat| seat.connection == connection);
             if let Some(seat) = at.map(|at| account.seats.remove(at)) {

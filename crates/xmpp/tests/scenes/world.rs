@@ -138,6 +138,7 @@ impl World {
                     domain: Domain::new("verona.example").unwrap(),
                     name: None,
                 }],
+                components: Vec::new(),
                 epoch: testkit::epoch(self.now),
                 entropy: Box::new(testkit::Seeded::new(u64::from(me))),
             })

@@ -289,7 +289,7 @@ impl World {
                 let limits = Limits { pending: 1 + tape.below(8), ..house::limits(self.variant) };
                 for me in 0..house::WORKERS {
                     let (limits, rooms) = (limits.clone(), house::rooms());
-                    self.route(WorkerId(me), router::Input::Plan { limits, rooms });
+                    self.route(WorkerId(me), router::Input::Plan { limits, rooms, components: Vec::new() });
                 }
             }
         }

@@ -109,6 +109,7 @@ impl World {
                 limits: house::limits(variant),
                 directory: Arc::clone(&directory),
                 rooms: house::rooms(),
+                components: Vec::new(),
                 epoch: Epoch { instant: now, unix: YEAR_2026 },
                 entropy: Box::new(Chance::new(u64::from(me) + 3)),
             })

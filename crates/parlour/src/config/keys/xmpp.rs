@@ -22,6 +22,15 @@ pub(super) const SECTION: Section = Section {
             example: "[\"https://falcot.com\"]",
         },
         Key {
+            name: "components",
+            kind: Kind::Rows(COMPONENT),
+            comment: "Programs that serve a domain of their own beside this one (XEP-0114), as gateways and bots do: \
+                      { name = \"…\", secret = \"…\" },\n\
+                      each perhaps as a table of its own, [[xmpp.components]]; the secret is written as other secrets are.",
+            absent: Absent::Same("[]"),
+            example: "[]",
+        },
+        Key {
             name: "archive",
             kind: Kind::Flag,
             comment: "Keep what accounts say and hear, for their own clients (XEP-0313); each account may choose less.",
@@ -43,6 +52,30 @@ pub(super) const SECTION: Section = Section {
         },
     ],
 };
+
+const COMPONENT: &[Key] = &[
+    Key {
+        name: "name",
+        kind: Kind::Text,
+        comment: "The domain that it serves.",
+        absent: Absent::Refused,
+        example: "\"irc.falcot.com\"",
+    },
+    Key {
+        name: "secret",
+        kind: Kind::Secret,
+        comment: "What it knows, and nobody else.",
+        absent: Absent::Refused,
+        example: "{ file = \"irc.secret\" }",
+    },
+    Key {
+        name: "listen",
+        kind: Kind::Text,
+        comment: "Where it connects to; nothing of it is encrypted.",
+        absent: Absent::Same("\"127.0.0.1:5347\""),
+        example: "\"127.0.0.1:5347\"",
+    },
+];
 
 const LIMITS: &[Key] = &[
     number("sessions", "Sessions of one account at the same time, with those that wait to be resumed.", "64"),

@@ -1,11 +1,12 @@
 //! What the plan means for streams and for the router.
 
 use crate::config::Plan;
-use crate::config::plan::DomainPlan;
+use crate::config::plan::{ComponentPlan, DomainPlan};
 use crate::desk::Shared;
 use crate::reach;
 use std::sync::Arc;
-use wire::Secret;
+use wire::{Domain, Secret};
+use xmpp::component::Component;
 use xmpp::router::{self, House, Neighbour};
 use xmpp::sasl::Mechanism;
 use xmpp::stream::Policy;
@@ -67,6 +68,28 @@ pub(super) fn house(shared: &Shared) -> Arc<House> {
         externals: reach::externals(plan, reach::Office::new(plan, own)),
         admins: admins.collect(),
     })
+}
+
+/// The components that may come, with their secrets.
+pub(super) fn components(plan: &Plan) -> Vec<Component> {
+    let known = |component: &ComponentPlan| Component {
+        host: component.name.clone(),
+        secret: component.secret.clone(),
+    };
+    plan.xmpp.components.iter().map(known).collect()
+}
+
+/// The same as services: each is listed by the domain that it lies below, or else by the first.
+pub(super) fn neighbours(plan: &Plan) -> Vec<Neighbour> {
+    let names = || plan.domains.iter().map(|domain| &domain.name);
+    let of = |host: &Domain| {
+        let below = |domain: &&Domain| {
+            host.as_str().strip_suffix(domain.as_str()).is_some_and(|label| label.ends_with('.'))
+        };
+        names().filter(below).max_by_key(|domain| domain.as_str().len()).or_else(|| names().next()).cloned()
+    };
+    let all = plan.xmpp.components.iter();
+    all.filter_map(|c| Some(Neighbour { domain: of(&c.name)?, host: c.name.clone(), name: None })).collect()
 }
 
 /// The room services.
