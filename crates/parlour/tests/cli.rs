@@ -124,9 +124,7 @@ fn init_makes_a_house_that_stands() {
     assert_eq!(checked["domains"][0]["name"], "falcot.com");
     assert_eq!(checked["addresses"], serde_json::json!(["127.0.0.1"]));
     let names = checked["certificate"]["names"].as_array().expect("a list");
-    for name in
-        ["falcot.com", "sip.falcot.com", "turn.falcot.com", "xmpp.falcot.com", "conference.falcot.com"]
-    {
+    for name in ["falcot.com", "sip.falcot.com", "turn.falcot.com", "xmpp.falcot.com", "rooms.falcot.com"] {
         assert!(names.contains(&name.into()), "{name}: {names:?}");
     }
     assert!(names.contains(&"localhost".into()) && names.contains(&"127.0.0.1".into()), "{names:?}");
@@ -179,8 +177,7 @@ fn init_overwrites_nothing() {
 fn check_says_what_is_meant_and_what_is_wrong() {
     let house = House::new();
     let said = house.run(&["check"], "").done();
-    for part in
-        ["falcot.com", "port 5060 of every address", "49152-65535", "parlour.db", "conference.falcot.com"]
+    for part in ["falcot.com", "port 5060 of every address", "49152-65535", "parlour.db", "rooms.falcot.com"]
     {
         assert!(said.contains(part), "{part}\n{said}");
     }

@@ -149,6 +149,53 @@ pub enum Query {
         /// Which.
         span: Span,
     },
+    /// Every chat room: [`Answer::Rooms`].
+    LoadRooms,
+    /// Adds or changes a room.
+    PutRoom {
+        /// Which.
+        room: Address,
+        /// What it is; `None`: as before, and it is there already.
+        document: Option<Vec<u8>>,
+        /// Who is what to it from now on; others stay as they are.
+        ranks: Vec<Rank>,
+    },
+    /// Forgets a room with its ranks and its archive.
+    RemoveRoom(Address),
+    /// Keeps a message in a room's archive; [`Fault::NoAccount`] where there is no such room.
+    AddRoomArchived {
+        /// Whose archive.
+        room: Address,
+        /// The message.
+        message: ArchivedMessage,
+    },
+    /// Replaces a message in a room's archive, if it is there.
+    AmendRoomArchived {
+        /// Whose archive.
+        room: Address,
+        /// Which message.
+        id: i64,
+        /// By what.
+        payload: Vec<u8>,
+    },
+    /// A room's messages of a span, oldest first: [`Answer::Archived`].
+    ListRoomArchived {
+        /// Whose archive.
+        room: Address,
+        /// Which.
+        span: Span,
+        /// Whether those at its end are meant where there are more than `limit`.
+        last: bool,
+        /// How many at most.
+        limit: u32,
+    },
+    /// How many messages of a room there are in a span: [`Answer::Count`].
+    CountRoomArchived {
+        /// Whose archive.
+        room: Address,
+        /// Which.
+        span: Span,
+    },
     /// Forgets what is older than an `id`, in every archive.
     PurgeArchives {
         /// The oldest `id` to keep.
@@ -278,12 +325,14 @@ pub enum Answer {
     Document(Option<Vec<u8>>),
     /// To [`Query::ListDocuments`]: by account.
     Documents(Vec<(Address, Document)>),
-    /// To [`Query::ListArchived`].
+    /// To [`Query::ListArchived`] and [`Query::ListRoomArchived`].
     Archived(Vec<ArchivedMessage>),
     /// To [`NodeLookUp::Items`]; `None`: an item that the page names is not there.
     Items(Option<Items>),
     /// To [`NodeLookUp::Last`]: numbers of nodes with their newest items.
     LastItems(Vec<(i64, NodeItem)>),
+    /// To [`Query::LoadRooms`].
+    Rooms(Vec<Room>),
 }
 
 /// Why a query was not carried out. Nothing of it is in the database.
@@ -439,6 +488,26 @@ pub struct NodeItem {
     pub payload: Vec<u8>,
 }
 
+/// A chat room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Its address.
+    pub address: Address,
+    /// What it is, in its owner's words.
+    pub document: Vec<u8>,
+    /// Who is what to it.
+    pub ranks: Vec<Rank>,
+}
+
+/// What somebody is to a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rank {
+    /// Who.
+    pub contact: String,
+    /// What; `None`: nothing.
+    pub payload: Option<Vec<u8>>,
+}
+
 /// A part of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -469,6 +538,10 @@ impl Query {
                 | Self::RemoveOffline { .. }
                 | Self::PutDocument { .. }
                 | Self::AddArchived { .. }
+                | Self::PutRoom { .. }
+                | Self::RemoveRoom(_)
+                | Self::AddRoomArchived { .. }
+                | Self::AmendRoomArchived { .. }
                 | Self::PurgeArchives { .. }
                 | Self::ChangeNodes { .. }
         )
@@ -480,6 +553,7 @@ impl Query {
             Self::PutAccounts(accounts) => accounts.len(),
             Self::ReplaceBindings { rows, .. } => 1 + rows.len(),
             Self::ChangeNodes { changes, .. } => changes.iter().map(NodeChange::weight).sum(),
+            Self::PutRoom { ranks, .. } => 1 + ranks.len(),
             _ => 1,
         }
     }
@@ -491,13 +565,24 @@ impl Query {
             Self::PutRosterItem { item, .. } => check_item(item),
             Self::AddOffline { payload, .. } => check_payload(payload),
             Self::PutDocument { document, .. } => check_document(document),
-            Self::AddArchived { message, .. }
+            Self::AddArchived { message, .. } | Self::AddRoomArchived { message, .. }
                 if message.peer.len().max(message.resource.len()) > MAX_CONTACT =>
             {
                 Err(Fault::Invalid("an address is too long"))
             }
-            Self::AddArchived { message, .. } => check_payload(&message.payload),
             Self::ChangeNodes { changes, .. } => changes.iter().try_for_each(check_node),
+            Self::AddArchived { message, .. } | Self::AddRoomArchived { message, .. } => {
+                check_payload(&message.payload)
+            }
+            Self::AmendRoomArchived { payload, .. } => check_payload(payload),
+            Self::PutRoom { document, ranks, .. } => {
+                let parts =
+                    ranks.iter().filter_map(|rank| rank.payload.as_deref()).chain(document.as_deref());
+                if ranks.iter().any(|rank| rank.contact.is_empty() || rank.contact.len() > MAX_CONTACT) {
+                    return Err(Fault::Invalid("an address is empty or too long"));
+                }
+                parts.into_iter().try_for_each(check_payload)
+            }
             _ => Ok(()),
         }
     }

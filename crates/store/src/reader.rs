@@ -4,7 +4,8 @@ use crate::dialect::{Connection, Dialect, Trouble};
 use crate::handle::Job;
 use crate::location::Location;
 use crate::query::{Answer, Fault, Outcome, Query, SETTINGS};
-use crate::tables::{accounts, archive, bindings, documents, nodes, offline, roster};
+use crate::tables::archive::Of;
+use crate::tables::{accounts, archive, bindings, documents, nodes, offline, rooms, roster};
 use crate::writer::{connect, fault};
 use sqlx::Connection as _;
 use std::cell::RefCell;
@@ -87,10 +88,17 @@ async fn answer(connection: &mut Connection, query: &Query) -> sqlx::Result<Answ
             Answer::Documents(documents::list(connection, account.as_ref(), *kind).await?)
         }
         Query::ListArchived { account, span, last, limit } => {
-            Answer::Archived(archive::list(connection, account, span, *last, *limit).await?)
+            Answer::Archived(archive::list(connection, Of::Accounts, account, span, *last, *limit).await?)
         }
         Query::CountArchived { account, span } => {
-            Answer::Count(archive::count(connection, account, span).await?)
+            Answer::Count(archive::count(connection, Of::Accounts, account, span).await?)
+        }
+        Query::LoadRooms => Answer::Rooms(rooms::load(connection).await?),
+        Query::ListRoomArchived { room, span, last, limit } => {
+            Answer::Archived(archive::list(connection, Of::Rooms, room, span, *last, *limit).await?)
+        }
+        Query::CountRoomArchived { room, span } => {
+            Answer::Count(archive::count(connection, Of::Rooms, room, span).await?)
         }
         Query::ReadNodes { account, look_up } => nodes::look_up(connection, account, look_up).await?,
         _ => unreachable!("changes go to the writer"),

@@ -13,6 +13,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("keys of SHA-512", include_str!("migrations/0002_keys_of_sha512.sql")),
     ("documents and archive", include_str!("migrations/0003_documents_and_archive.sql")),
     ("nodes", include_str!("migrations/0004_nodes.sql")),
+    ("rooms", include_str!("migrations/0005_rooms.sql")),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS parlour_migrations (

@@ -3,8 +3,9 @@
 
 use crate::dialect::{Connection, Dialect};
 use crate::query::{Answer, ArchivedMessage, BindingRow, Fault, Outcome, Query, RosterItem};
+use crate::tables::archive::Of;
 use crate::tables::offline::Addition;
-use crate::tables::{accounts, archive, bindings, documents, nodes, offline, roster};
+use crate::tables::{accounts, archive, bindings, documents, nodes, offline, rooms, roster};
 use rustc_hash::FxHashMap;
 use sqlx::Connection as _;
 use wire::Address;
@@ -46,6 +47,13 @@ async fn alone(connection: &mut Connection, dialect: Dialect, query: &Query) -> 
                 return Ok(Err(Fault::Full));
             }
         }
+        Query::PutRoom { room, document, ranks } => {
+            rooms::put(connection, dialect, room, document.as_deref(), ranks).await?;
+        }
+        Query::RemoveRoom(room) => rooms::remove(connection, room).await?,
+        Query::AmendRoomArchived { room, id, payload } => {
+            archive::amend(connection, room, *id, payload).await?;
+        }
         Query::PurgeArchives { before } => archive::purge(connection, *before).await?,
         Query::ChangeNodes { account, changes } => {
             let mut answer = Answer::Done;
@@ -74,6 +82,8 @@ struct Gathered<'a> {
     /// Whose each of `messages` is.
     askers: Vec<usize>,
     archived: Vec<(&'a Address, &'a ArchivedMessage)>,
+    /// The same of rooms.
+    talk: Vec<(&'a Address, &'a ArchivedMessage)>,
 }
 
 impl<'a> Gathered<'a> {
@@ -96,6 +106,7 @@ impl<'a> Gathered<'a> {
                 *last = (*last).max(*up_to);
             }
             Query::AddArchived { account, message } => self.archived.push((account, message)),
+            Query::AddRoomArchived { room, message } => self.talk.push((room, message)),
             _ => return false,
         }
         true
@@ -112,8 +123,10 @@ impl<'a> Gathered<'a> {
             bindings::replace(connection, dialect, &mut changes).await?;
         }
         write_roster(connection, dialect, self.roster).await?;
-        if !self.archived.is_empty() {
-            archive::add(connection, &self.archived).await?;
+        for (of, rows) in [(Of::Accounts, &self.archived), (Of::Rooms, &self.talk)] {
+            if !rows.is_empty() {
+                archive::add(connection, of, rows).await?;
+            }
         }
         for (account, up_to) in self.forgotten {
             offline::remove(connection, account, up_to).await?;

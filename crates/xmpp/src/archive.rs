@@ -4,10 +4,10 @@
 //! both sides, behind the debt of whoever sent it: what the server acknowledges, archives have.
 
 mod preferences;
-mod query;
+pub(crate) mod query;
 mod serve;
 
-pub(crate) use serve::Fetch;
+pub(crate) use serve::{Fetch, Whose};
 
 use crate::jid::Jid;
 use crate::ns;

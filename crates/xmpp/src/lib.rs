@@ -6,6 +6,7 @@ pub mod archive;
 pub mod component;
 pub mod framed;
 pub mod jid;
+pub mod muc;
 pub mod ns;
 pub mod offline;
 pub mod presence;

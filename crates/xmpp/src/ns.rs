@@ -111,6 +111,20 @@ namespaces! {
     MUC = "http://jabber.org/protocol/muc";
     /// Rooms, what an occupant is told (XEP-0045 §7.2.2).
     MUC_USER = "http://jabber.org/protocol/muc#user";
+    /// Rooms, what admins and moderators ask for (XEP-0045 §8, §9).
+    MUC_ADMIN = "http://jabber.org/protocol/muc#admin";
+    /// Rooms, what owners ask for (XEP-0045 §10).
+    MUC_OWNER = "http://jabber.org/protocol/muc#owner";
+    /// Registration (XEP-0077), in rooms of a nick (XEP-0045 §7.10).
+    REGISTER = "jabber:iq:register";
+    /// Occupant ids (XEP-0421).
+    OCCUPANT_ID = "urn:xmpp:occupant-id:0";
+    /// Moderated messages (XEP-0425).
+    MODERATE = "urn:xmpp:message-moderate:1";
+    /// Messages taken back (XEP-0424).
+    RETRACT = "urn:xmpp:message-retract:1";
+    /// The hash of a picture in presence (XEP-0153).
+    VCARD_UPDATE = "vcard-temp:x:update";
     /// Direct invitations to rooms (XEP-0249).
     CONFERENCE = "jabber:x:conference";
     /// Publish and subscribe (XEP-0060).

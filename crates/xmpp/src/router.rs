@@ -27,11 +27,14 @@ pub use crate::xep::external::{Credential, External, Externals, Issuer};
 pub use ask::{Answer, DocumentKind, Entry, Fault, Query, Span, Token};
 pub use house::House;
 pub use limits::Limits;
+pub(crate) use outbound::request;
 pub use places::{Neighbour, Place};
 pub use sessions::{Load, SessionInfo};
 pub use suspended::Suspended;
 
 use crate::jid::{Bare, Jid};
+use crate::muc::Listing;
+use crate::muc::rooms::Rooms;
 use crate::pubsub::caps::Cache;
 use crate::pubsub::event::Heading;
 use crate::pubsub::last::Wish;
@@ -108,6 +111,20 @@ pub enum Between {
     Cleared(ConnectionId),
     /// A resource says what it wants to hear of an account that is at home there.
     Wish(Wish),
+    /// What a room says to those of its occupants' clients that are there.
+    Many {
+        /// What, without addressee.
+        stanzas: Arc<[Stanza]>,
+        /// Their full JIDs.
+        to: Arc<[Jid]>,
+    },
+    /// What there is to know of a room; `None`: it is no more.
+    Listed {
+        /// Which.
+        room: Address,
+        /// What there is to know.
+        listing: Option<Listing>,
+    },
 }
 
 /// What can happen to a router.
@@ -321,6 +338,8 @@ pub(crate) enum Work {
     Unchanged { account: Address, contact: Bare },
     /// A resource wants to hear of what the account publishes.
     Wished(Wish),
+    /// A stanza for a room at home here, or for the room service.
+    Room { parcel: Parcel, debt: Option<Debt> },
 }
 
 /// How long to wait before another worker's full queue is tried again.
@@ -352,6 +371,7 @@ pub struct Router {
     pub(crate) caps: Cache,
     /// The sessions that were closed last: for what they were not delivered.
     pub(crate) gone: Gone,
+    pub(crate) rooms: Rooms,
     links: Links,
     work: VecDeque<Work>,
     outputs: VecDeque<Output>,
@@ -385,6 +405,7 @@ impl Router {
             last_archived: 0,
             caps: Cache::default(),
             gone: Gone::default(),
+            rooms: Rooms::default(),
             links: Links::default(),
             work: VecDeque::new(),
             outputs: VecDeque::new(),

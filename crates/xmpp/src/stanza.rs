@@ -17,7 +17,7 @@ use crate::jid::Jid;
 use crate::ns;
 use crate::xml::text::unescape_attribute;
 use crate::xml::{Element, Fault, Span};
-use marks::Marks;
+pub(crate) use marks::Marks;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;

@@ -50,7 +50,7 @@ impl House {
             .map_err(|error| Failure::usage(format!("--dir: {error}")))?;
         let data = dir.join("data");
         Ok(Self {
-            rooms: self::domain(&format!("conference.{domain}"))?,
+            rooms: self::domain(&format!("rooms.{domain}"))?,
             alias: self::domain(&format!("sip.{domain}"))?,
             domain,
             addresses: addresses(&arguments.texts("address"))?,

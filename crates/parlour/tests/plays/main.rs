@@ -47,6 +47,7 @@ plays! {
     pep
     pre_approval
     presence
+    rooms
     roster
     roster_versions
     scram_and_bindings

@@ -1,18 +1,37 @@
-//! What accounts said and heard (XEP-0313), by the time that is in its `id`.
+//! What accounts said and heard, and what was said in rooms (XEP-0313), by the time that is in its `id`.
 
 use crate::dialect::{Connection, Statement, pieces};
 use crate::query::{ArchivedMessage, Span};
 use sqlx::Row as _;
 use wire::Address;
 
+/// Whose archives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    Accounts,
+    Rooms,
+}
+
+impl Of {
+    /// The table, and its column that says whose archive it is.
+    const fn table(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Accounts => ("archived_messages", "account"),
+            Self::Rooms => ("room_messages", "room"),
+        }
+    }
+}
+
 /// Keeps messages.
 pub(crate) async fn add(
     connection: &mut Connection,
+    of: Of,
     rows: &[(&Address, &ArchivedMessage)],
 ) -> sqlx::Result<()> {
+    let (table, owner) = of.table();
     for piece in pieces(rows) {
         let mut statement =
-            Statement::new("INSERT INTO archived_messages (account, id, peer, resource, payload) ");
+            Statement::new(format!("INSERT INTO {table} ({owner}, id, peer, resource, payload) "));
         statement.push_values(piece, |mut values, (account, message)| {
             values.push_bind(account.as_str()).push_bind(message.id);
             values.push_bind(message.peer.as_str()).push_bind(message.resource.as_str());
@@ -23,8 +42,21 @@ pub(crate) async fn add(
     Ok(())
 }
 
-fn within(statement: &mut Statement, account: &Address, span: &Span) {
-    statement.push(" FROM archived_messages WHERE account = ").push_bind(account.as_str().to_owned());
+/// Replaces a message of a room's archive, if it is there.
+pub(crate) async fn amend(
+    connection: &mut Connection,
+    room: &Address,
+    id: i64,
+    payload: &[u8],
+) -> sqlx::Result<()> {
+    let mut statement = Statement::new("UPDATE room_messages SET payload = ");
+    statement.push_bind(payload).push(" WHERE room = ").push_bind(room.as_str());
+    statement.push(" AND id = ").push_bind(id).build().execute(connection).await.map(drop)
+}
+
+fn within(statement: &mut Statement, of: Of, account: &Address, span: &Span) {
+    let (table, owner) = of.table();
+    statement.push(format_args!(" FROM {table} WHERE {owner} = ")).push_bind(account.as_str().to_owned());
     statement.push(" AND id > ").push_bind(span.after).push(" AND id < ").push_bind(span.before);
     if let Some(peer) = &span.peer {
         statement.push(" AND peer = ").push_bind(peer.clone());
@@ -45,13 +77,14 @@ fn within(statement: &mut Statement, account: &Address, span: &Span) {
 /// An account's messages of a span, the oldest first; where `last`, the newest of them.
 pub(crate) async fn list(
     connection: &mut Connection,
+    of: Of,
     account: &Address,
     span: &Span,
     last: bool,
     limit: u32,
 ) -> sqlx::Result<Vec<ArchivedMessage>> {
     let mut statement = Statement::new("SELECT id, peer, resource, payload");
-    within(&mut statement, account, span);
+    within(&mut statement, of, account, span);
     statement.push(if last { " ORDER BY id DESC LIMIT " } else { " ORDER BY id LIMIT " });
     statement.push_bind(i64::from(limit));
     let rows = statement.build().fetch_all(connection).await?;
@@ -71,9 +104,14 @@ pub(crate) async fn list(
 }
 
 /// How many messages an account has in a span.
-pub(crate) async fn count(connection: &mut Connection, account: &Address, span: &Span) -> sqlx::Result<u64> {
+pub(crate) async fn count(
+    connection: &mut Connection,
+    of: Of,
+    account: &Address,
+    span: &Span,
+) -> sqlx::Result<u64> {
     let mut statement = Statement::new("SELECT COUNT(*)");
-    within(&mut statement, account, span);
+    within(&mut statement, of, account, span);
     let count: i64 = statement.build_query_scalar().fetch_one(connection).await?;
     Ok(u64::try_from(count).unwrap_or_default())
 }
@@ -84,5 +122,8 @@ pub(crate) async fn purge(connection: &mut Connection, before: i64) -> sqlx::Res
     let mut statement = Statement::new(
         "DELETE FROM archived_messages WHERE account IN (SELECT address FROM accounts) AND id < ",
     );
+    statement.push_bind(before).build().execute(&mut *connection).await?;
+    let mut statement =
+        Statement::new("DELETE FROM room_messages WHERE room IN (SELECT address FROM rooms) AND id < ");
     statement.push_bind(before).build().execute(connection).await.map(drop)
 }

@@ -2,6 +2,7 @@
 //! translates them.
 
 use crate::jid::Bare;
+use crate::muc::{RankRow, RoomRow};
 use crate::pubsub::kept::{Items, KeptItem, KeptNode, NodeChange, NodeLookUp};
 use crate::roster::Item;
 use rustc_hash::FxHashMap;
@@ -111,6 +112,53 @@ pub enum Query {
         /// What.
         look_up: NodeLookUp,
     },
+    /// All rooms of the house: [`Answer::Rooms`].
+    LoadRooms,
+    /// Keep a room, or what has changed of it.
+    PutRoom {
+        /// Which.
+        room: Address,
+        /// What it is; `None`: as before. A room that is not kept yet has one.
+        document: Option<Arc<str>>,
+        /// Who is what to it from now on.
+        ranks: Vec<RankRow>,
+    },
+    /// Forget a room with its archive.
+    RemoveRoom(Address),
+    /// Put a message into a room's archive.
+    ArchiveRoom {
+        /// Which.
+        room: Address,
+        /// What.
+        entry: Entry,
+    },
+    /// Replace a message of a room's archive, if it is there.
+    AmendRoomArchive {
+        /// Which.
+        room: Address,
+        /// Which message.
+        id: i64,
+        /// By what.
+        message: Arc<str>,
+    },
+    /// A room's messages of a span, oldest first: [`Answer::Archived`].
+    ListRoomArchive {
+        /// Which.
+        room: Address,
+        /// Which of its messages.
+        span: Span,
+        /// Whether those at its end are meant where there are more than `limit`.
+        last: bool,
+        /// How many at most.
+        limit: u32,
+    },
+    /// How many messages of a room there are in a span: [`Answer::Count`].
+    CountRoomArchive {
+        /// Which.
+        room: Address,
+        /// Which of its messages.
+        span: Span,
+    },
     /// A document: [`Answer::Document`].
     LoadDocument {
         /// Whose.
@@ -189,6 +237,8 @@ pub enum Answer {
     Items(Option<Items>),
     /// Numbers of nodes, with the newest item of each.
     LastItems(Vec<(i64, KeptItem)>),
+    /// Rooms.
+    Rooms(Vec<RoomRow>),
 }
 
 /// Why a [`Query`] was not carried out; nothing of it was kept.

@@ -3,6 +3,7 @@
 use super::account::Seat;
 use super::deliver::{Addressed, Verdict, verdict};
 use super::outbound::request;
+use super::route::Class;
 use super::stored::Effect;
 use super::{Parcel, Receipt, Router, Work};
 use crate::jid::Jid;
@@ -20,6 +21,9 @@ impl Router {
         let to = parcel.to();
         if self.places.is_component(to.domain()) {
             return self.for_component(parcel);
+        }
+        if matches!(self.class(to), Class::Rooms(_)) {
+            return self.for_rooms(parcel);
         }
         if to.address().is_none_or(|address| self.directory.get(address).is_none()) {
             return self.nobody(parcel);

@@ -1,5 +1,7 @@
 //! How much anybody may make a router keep. The values come from the plan; nothing grows without one of them.
 
+use crate::muc::RoomLimits;
+
 /// The bounds of one worker's router.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -39,6 +41,8 @@ pub struct Limits {
     pub items_octets: u64,
     /// Subscriptions to one node, and as many affiliations with it.
     pub subscribers: usize,
+    /// Rooms.
+    pub rooms: RoomLimits,
     /// Octets of kept messages that a connection is given at a time (one message may be longer).
     pub page: usize,
     /// What may wait for room in the queue to one other worker.
@@ -68,6 +72,7 @@ impl Default for Limits {
             item: 128 * 1024,
             items_octets: 16 * 1024 * 1024,
             subscribers: 1_000,
+            rooms: RoomLimits::default(),
             page: 64 * 1024,
             backlog: 4_096,
             cached: 4_096,

@@ -54,6 +54,11 @@ impl Router {
             }
             // Who has no room for it hears of what is published next.
             Between::Wish(_) if queue.len() >= self.limits.backlog => {}
+            // Who misses something is not in the room any more.
+            Between::Many { stanzas, to } if queue.len() >= self.limits.backlog => {
+                to.iter().for_each(|to| self.is_gone(&stanzas, to));
+                self.run();
+            }
             // A few words per session at most: they need no bound of their own.
             what => queue.push_back(what),
         }
@@ -79,6 +84,8 @@ impl Router {
                     self.later(Work::Wished(wish));
                 }
             }
+            Between::Many { stanzas, to } => self.give_out(&stanzas, &to),
+            Between::Listed { room, listing } => self.rooms.note(&room, listing),
         }
     }
 }

@@ -37,6 +37,7 @@ impl Router {
                 (account, arrived_needs_state(parcel, seated))
             }
             Work::Gone(session) => (session.jid.address().cloned(), session.presence.is_some()),
+            Work::Room { .. } => (None, false),
             Work::Unchanged { account, .. } => (Some(account.clone()), true),
             Work::Wished(wish) => (Some(wish.account.clone()), true),
         }
@@ -44,6 +45,10 @@ impl Router {
 
     /// Does some work, or lets it wait until the account's roster is at hand.
     pub(super) fn begin(&mut self, work: Work) {
+        let work = match work {
+            Work::Room { parcel, debt } => return self.perform_room(parcel, debt),
+            work => work,
+        };
         let (Some(address), needs) = self.needs(&work) else { return };
         let account = self.accounts.get(&address);
         let waits = account.is_some_and(|account| !account.waiting.is_empty());
@@ -68,6 +73,7 @@ impl Router {
             }
             Work::Arrived { parcel, debt } => self.through(debt, |router| router.perform_arrived(parcel)),
             Work::Gone(session) => self.leave(&session),
+            Work::Room { parcel, debt } => self.perform_room(parcel, debt),
             Work::Unchanged { account, contact } => self.push_truth(&account, &contact),
             Work::Wished(wish) => self.wished(&wish),
         }
@@ -180,7 +186,9 @@ impl Router {
             Work::Sent { connection, stanza, debt } => {
                 self.through(debt, |router| router.answer_error(connection, &stanza, condition));
             }
-            Work::Arrived { parcel, debt } => self.through(debt, |router| router.bounce(parcel, condition)),
+            Work::Arrived { parcel, debt } | Work::Room { parcel, debt } => {
+                self.through(debt, |router| router.bounce(parcel, condition));
+            }
             Work::Gone(_) | Work::Unchanged { .. } | Work::Wished(_) => {}
         }
     }
@@ -216,7 +224,7 @@ fn with_addressee(stanza: Stanza) -> Stanza {
 }
 
 /// Whether a request is a `get`; `None` for an answer.
-pub(super) fn request(stanza: &Stanza) -> Option<bool> {
+pub(crate) fn request(stanza: &Stanza) -> Option<bool> {
     match stanza.iq_type()? {
         IqType::Get => Some(true),
         IqType::Set => Some(false),

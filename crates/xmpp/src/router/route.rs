@@ -3,6 +3,7 @@
 use super::places::Place;
 use super::{Between, Parcel, Router, Work};
 use crate::jid::{Bare, Jid};
+use crate::muc::may_change;
 use crate::ns;
 use crate::presence::subscription;
 use crate::stanza::{Condition, Draft, IqType, Kind, PresenceType, Stanza};
@@ -122,9 +123,14 @@ impl Router {
                 self.tell(home, Between::Parcel(parcel));
                 lent.into_iter().for_each(|origin| self.lend(origin, home));
             }
+            Class::Rooms(home) if home == self.me => self.for_rooms(parcel),
+            Class::Rooms(home) => {
+                let lent = parcel.origin.filter(|_| parcel.may_be_kept() || may_change(&parcel.stanza));
+                self.tell(home, Between::Parcel(parcel));
+                lent.into_iter().for_each(|origin| self.lend(origin, home));
+            }
             Class::Nobody => self.nobody(parcel),
             Class::Server => self.server(parcel),
-            Class::Rooms(_) => self.bounce(parcel, Condition::ServiceUnavailable),
             Class::Component(home) if home == self.me => self.for_component(parcel),
             Class::Component(home) => self.tell(home, Between::Parcel(parcel)),
             Class::Elsewhere => self.bounce(parcel, Condition::RemoteServerNotFound),

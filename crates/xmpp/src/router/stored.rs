@@ -31,6 +31,12 @@ pub(crate) enum Then {
     Fetched(Box<Fetch>, Option<Debt>),
     /// Nodes or items are durable, or were looked up.
     Nodes(Box<Pending>),
+    /// Which rooms there are.
+    RoomsRead,
+    /// A change of a room is durable.
+    RoomKept(Address, Option<Debt>),
+    /// What was said last in a room.
+    RoomRecalled(Address),
     /// A contact's item is durable: all that may be seen of the change now.
     Changed(Box<Changed>),
     /// A message is kept.
@@ -195,6 +201,9 @@ impl Router {
             Then::Archived(debt) => self.settle(debt),
             Then::Fetched(fetch, debt) => self.through(debt, |router| router.fetched(*fetch, outcome)),
             Then::Nodes(pending) => self.nodes_answered(*pending, outcome),
+            Then::RoomsRead => self.rooms_read(outcome),
+            Then::RoomKept(room, debt) => self.room_kept(&room, debt, outcome),
+            Then::RoomRecalled(room) => self.room_recalled(&room, outcome),
             Then::Changed(changed) => self.changed(token, *changed, outcome),
             Then::Kept { parcel, debt } => self.through(debt, |router| {
                 match outcome {

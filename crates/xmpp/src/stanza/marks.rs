@@ -44,6 +44,11 @@ impl Marks {
     pub(crate) const PRIVATE: Self = Self(1 << 15);
     pub(crate) const STANZA_ID: Self = Self(1 << 16);
 
+    /// What a conversation is about, or a room (RFC 6121 §5.2.4, XEP-0045 §8.1).
+    pub(crate) const SUBJECT: Self = Self(1 << 17);
+    /// By which a room's occupants are known (XEP-0421).
+    pub(crate) const OCCUPANT_ID: Self = Self(1 << 18);
+
     /// All of these.
     pub(crate) const fn all(sets: &[Self]) -> Self {
         let mut all = Self::NONE;
@@ -61,6 +66,8 @@ impl Marks {
         match (namespace, name) {
             (ns::CLIENT, b"body") => Self::BODY,
             (ns::CLIENT, b"thread") => Self::THREAD,
+            (ns::CLIENT, b"subject") => Self::SUBJECT,
+            (ns::OCCUPANT_ID, b"occupant-id") => Self::OCCUPANT_ID,
             (ns::RECEIPTS, _) => Self::RECEIPT,
             (ns::MARKERS, _) => Self::MARKER,
             (ns::CHAT_STATES, _) => Self::CHAT_STATE,
@@ -228,7 +235,7 @@ mod tests {
     fn elements_are_known_by_name_and_namespace() {
         check("", "", Marks::NONE);
         check("", "<body>x</body><thread/>", Marks::BODY | Marks::THREAD);
-        check("", "<subject>x</subject>", Marks::OTHER);
+        check("", "<subject>x</subject>", Marks::SUBJECT);
         check("", "<body xmlns='urn:x'>x</body>", Marks::OTHER);
         check("", "<body xmlns=''/>", Marks::OTHER);
         check("", "<x xmlns='urn:x'><body xmlns='jabber:client'/></x>", Marks::OTHER);

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod hall;
 mod script;
 mod store;
 mod storm;
@@ -59,6 +60,8 @@ plays! {
     pre_approval
     presence
     pubsub
+    room_entry
+    room_talk
     roster
     roster_versions
     sessions

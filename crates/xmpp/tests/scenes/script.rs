@@ -13,6 +13,7 @@
 //!
 //! At the end everybody must have been asked for all that came.
 
+use crate::hall;
 use crate::world::World;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -94,6 +95,14 @@ fn limits(scene: &Scene) -> Limits {
                 }
                 "offline" => {
                     limits.offline = value;
+                    continue;
+                }
+                "rooms" => &mut limits.rooms.rooms,
+                "rooms-of-account" => &mut limits.rooms.of_account,
+                "occupants" => &mut limits.rooms.occupants,
+                "affiliations" => &mut limits.rooms.affiliations,
+                "creators" => {
+                    limits.rooms.creators = Some([address("juliet")].into());
                     continue;
                 }
                 "archive" => {
@@ -198,6 +207,7 @@ impl Play {
                 self.world.send(connection, xml);
             }
             ("sends,", times) => self.send_many(who, times),
+            ("gets", words) => self.gets(who, words),
             ("acknowledges", "what it is given") => {
                 let connection = self.connection(who);
                 self.world.acknowledges(connection);
@@ -215,8 +225,21 @@ impl Play {
             ("is", state) => self.is(who, state),
             ("has", count) => self.has(who, count),
             ("joins", "the house") => self.world.set_account(address(who).as_str(), true),
-            _ => panic!("{}: not understood", self.place),
+            (verb, object) => {
+                let xml =
+                    hall::sent(verb, object).unwrap_or_else(|| panic!("{}: not understood", self.place));
+                let connection = self.connection(who);
+                self.world.send(connection, &xml);
+            }
         }
+    }
+
+    /// The next stanza, in the words of rooms.
+    fn gets(&mut self, who: &str, words: &str) {
+        let place = self.place.clone();
+        let got = self.inbox(who).pop_front().unwrap_or_else(|| panic!("{place}: nothing came"));
+        let told = hall::described(&got);
+        assert!(matches(words, &told), "{place}\n  got {told}\n  in {got}");
     }
 
     fn connect(&mut self, who: &str) {

@@ -8,11 +8,20 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use wire::{Address, WorkerId};
 use xmpp::Bare;
+use xmpp::muc::RoomRow;
 use xmpp::roster::Item;
 use xmpp::router::{Answer, DocumentKind, Entry, Fault, Query, Span, Token};
 
 /// A question and who asked it.
 pub(crate) type Asked = (WorkerId, Token, Query);
+
+/// A room: its document, who is what to it, what was said in it.
+#[derive(Debug, Default)]
+struct Kept {
+    document: Arc<str>,
+    ranks: BTreeMap<String, String>,
+    archive: BTreeMap<i64, Entry>,
+}
 
 /// What answers questions, and when.
 #[derive(Debug, Default)]
@@ -22,6 +31,7 @@ pub(crate) struct Store {
     archives: BTreeMap<Address, BTreeMap<i64, Entry>>,
     documents: BTreeMap<(Address, DocumentKind), BTreeMap<Arc<str>, Arc<str>>>,
     nodes: Nodes,
+    rooms: BTreeMap<Address, Kept>,
     last: i64,
     waiting: VecDeque<Asked>,
     /// Questions wait until they are let through.
@@ -78,15 +88,55 @@ impl Store {
     }
 
     fn archived(&self, account: &Address, span: &Span) -> Vec<(i64, Arc<str>)> {
-        let entries = self.archives.get(account).into_iter().flat_map(BTreeMap::values);
-        let entries = entries.filter(|entry| {
-            entry.id > span.after
-                && entry.id < span.before
-                && span.peer.as_ref().is_none_or(|peer| *peer == entry.peer)
-                && span.resource.as_ref().is_none_or(|resource| *resource == entry.resource)
-                && span.only.as_ref().is_none_or(|only| only.contains(&entry.id))
-        });
-        entries.map(|entry| (entry.id, Arc::clone(&entry.message))).collect()
+        within(self.archives.get(account), span)
+    }
+
+    fn of_room(&mut self, query: Query) -> Result<Answer, Fault> {
+        match query {
+            Query::LoadRooms => {
+                let row = |(room, kept): (&Address, &Kept)| RoomRow {
+                    room: room.clone(),
+                    document: Arc::clone(&kept.document),
+                    ranks: kept.ranks.clone().into_iter().collect(),
+                };
+                Ok(Answer::Rooms(self.rooms.iter().map(row).collect()))
+            }
+            Query::PutRoom { room, document, ranks } => {
+                let kept = self.rooms.entry(room).or_default();
+                kept.document = document.unwrap_or_else(|| Arc::clone(&kept.document));
+                assert!(!kept.document.is_empty(), "a room that is not kept yet has a document");
+                for (who, rank) in ranks {
+                    match rank {
+                        Some(rank) => drop(kept.ranks.insert(who, rank)),
+                        None => drop(kept.ranks.remove(&who)),
+                    }
+                }
+                Ok(Answer::Done)
+            }
+            Query::RemoveRoom(room) => {
+                self.rooms.remove(&room);
+                Ok(Answer::Done)
+            }
+            Query::ArchiveRoom { room, entry } => {
+                self.rooms.get_mut(&room).map(|kept| kept.archive.insert(entry.id, entry));
+                Ok(Answer::Done)
+            }
+            Query::AmendRoomArchive { room, id, message } => {
+                if let Some(entry) = self.rooms.get_mut(&room).and_then(|kept| kept.archive.get_mut(&id)) {
+                    entry.message = message;
+                }
+                Ok(Answer::Done)
+            }
+            Query::ListRoomArchive { room, span, last, limit } => {
+                let found = within(self.rooms.get(&room).map(|kept| &kept.archive), &span);
+                Ok(Answer::Archived(cut(found, last, limit)))
+            }
+            Query::CountRoomArchive { room, span } => {
+                let found = within(self.rooms.get(&room).map(|kept| &kept.archive), &span);
+                Ok(Answer::Count(found.len() as u64))
+            }
+            other => panic!("not a question about rooms: {other:?}"),
+        }
     }
 
     fn carry_out(&mut self, query: Query) -> Result<Answer, Fault> {
@@ -145,11 +195,7 @@ impl Store {
                 Ok(Answer::Done)
             }
             Query::ListArchive { account, span, last, limit } => {
-                let mut found = self.archived(&account, &span);
-                let most = found.len().min(limit as usize);
-                let rest = found.len() - most;
-                found = if last { found.split_off(rest) } else { found.into_iter().take(most).collect() };
-                Ok(Answer::Archived(found))
+                Ok(Answer::Archived(cut(self.archived(&account, &span), last, limit)))
             }
             Query::CountArchive { account, span } => {
                 Ok(Answer::Count(self.archived(&account, &span).len() as u64))
@@ -158,6 +204,25 @@ impl Store {
                 self.kept.entry(account).or_default().retain(|(id, _)| *id > up_to);
                 Ok(Answer::Done)
             }
+            query => self.of_room(query),
         }
     }
+}
+
+/// What there is of an archive in a span.
+fn within(archive: Option<&BTreeMap<i64, Entry>>, span: &Span) -> Vec<(i64, Arc<str>)> {
+    let entries = archive.into_iter().flat_map(BTreeMap::values).filter(|entry| {
+        entry.id > span.after
+            && entry.id < span.before
+            && span.peer.as_ref().is_none_or(|peer| *peer == entry.peer)
+            && span.resource.as_ref().is_none_or(|resource| *resource == entry.resource)
+            && span.only.as_ref().is_none_or(|only| only.contains(&entry.id))
+    });
+    entries.map(|entry| (entry.id, Arc::clone(&entry.message))).collect()
+}
+
+fn cut(mut found: Vec<(i64, Arc<str>)>, last: bool, limit: u32) -> Vec<(i64, Arc<str>)> {
+    let most = found.len().min(limit as usize);
+    let rest = found.len() - most;
+    if last { found.split_off(rest) } else { found.into_iter().take(most).collect() }
 }

@@ -1,6 +1,7 @@
 //! The router's questions in the store's words, and the store's answers in the router's.
 
 mod nodes;
+mod rooms;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,11 +34,7 @@ pub(super) fn query(query: Query, now: Duration) -> store::Query {
             let document = Document { kind: number(kind), title: title.to_string(), payload };
             store::Query::PutDocument { account, document, limit }
         }
-        Query::Archive { account, entry } => {
-            let Entry { id, peer, resource, message } = entry;
-            let payload = message.as_bytes().to_vec();
-            store::Query::AddArchived { account, message: ArchivedMessage { id, peer, resource, payload } }
-        }
+        Query::Archive { account, entry } => store::Query::AddArchived { account, message: message(entry) },
         Query::ListArchive { account, span, last, limit } => {
             store::Query::ListArchived { account, span: part(span), last, limit }
         }
@@ -48,6 +45,13 @@ pub(super) fn query(query: Query, now: Duration) -> store::Query {
         Query::ReadNodes { account, look_up } => {
             store::Query::ReadNodes { account, look_up: nodes::look_up(look_up) }
         }
+        room @ (Query::LoadRooms
+        | Query::PutRoom { .. }
+        | Query::RemoveRoom(_)
+        | Query::ArchiveRoom { .. }
+        | Query::AmendRoomArchive { .. }
+        | Query::ListRoomArchive { .. }
+        | Query::CountRoomArchive { .. }) => rooms::query(room),
         Query::LoadDocument { account, kind, title } => {
             store::Query::LoadDocument { account, kind: number(kind), title: title.to_string() }
         }
@@ -72,6 +76,9 @@ pub(super) fn answer(outcome: store::Outcome) -> Result<Answer, Fault> {
         Ok(store::Answer::LastItems(found)) => {
             let last = |(number, item)| Some((number, nodes::item(item)?));
             Ok(Answer::LastItems(found.into_iter().filter_map(last).collect()))
+        }
+        Ok(store::Answer::Rooms(rows)) => {
+            Ok(Answer::Rooms(rows.into_iter().filter_map(rooms::row).collect()))
         }
         Ok(store::Answer::Count(count)) => Ok(Answer::Count(count)),
         Ok(_) => Ok(Answer::Done),
@@ -136,6 +143,11 @@ fn item(row: RosterItem) -> Option<(Bare, Item)> {
         request: request.filter(|request| !request.is_empty()).map(Arc::from),
     };
     Some((row.contact.parse().ok()?, item))
+}
+
+fn message(entry: Entry) -> ArchivedMessage {
+    let Entry { id, peer, resource, message } = entry;
+    ArchivedMessage { id, peer, resource, payload: message.as_bytes().to_vec() }
 }
 
 fn part(span: Span) -> store::Span {

@@ -1,0 +1,278 @@
+//! Roles and affiliations, asked for and granted (XEP-0045 §8.2-§8.5, §9).
+
+use super::config::Whois;
+use super::room::{Affiliation, Occupant, Rank, Role, Room};
+use super::show::Note;
+use super::{Answer, Context, Effect, limits};
+use crate::jid::{Bare, Jid};
+use crate::ns;
+use crate::stanza::{Condition, Draft, Kind, StanzaError};
+use crate::xml::Element;
+
+/// What one item of a request wants.
+#[derive(Debug)]
+enum Wish {
+    Role { nick: String, role: Role },
+    Affiliation { who: Bare, affiliation: Affiliation, nick: Option<String> },
+}
+
+/// A wish with its reason.
+#[derive(Debug)]
+struct Item {
+    wish: Wish,
+    reason: Option<String>,
+}
+
+impl Room {
+    /// `muc#admin`, from whoever it may be.
+    pub(super) fn admin(
+        &mut self,
+        context: &mut Context<'_>,
+        from: &Jid,
+        get: bool,
+        query: &Element,
+    ) -> Answer {
+        if get {
+            return self.list(from, query).map(Some);
+        }
+        let items: Vec<&Element> = query.children().filter(|child| child.is("item", ns::MUC_ADMIN)).collect();
+        if items.is_empty() || items.len() > limits::ITEMS {
+            return Err(Condition::BadRequest.into());
+        }
+        let items = items.into_iter().map(|item| self.wish(item)).collect::<Result<Vec<Item>, _>>()?;
+        items.iter().try_for_each(|item| self.may(from, &item.wish))?;
+        self.leaves_an_owner(&items)?;
+        self.has_room(context, &items)?;
+        let actor = self.occupant_of(from).map(|(nick, _)| nick.to_string());
+        for item in items {
+            self.grant(context, item, actor.as_deref());
+        }
+        Ok(None)
+    }
+
+    fn wish(&self, item: &Element) -> Result<Item, StanzaError> {
+        let reason = item.find("reason", ns::MUC_ADMIN).map(Element::content);
+        let reason = reason.filter(|reason| !reason.is_empty() && reason.len() <= limits::REASON);
+        let nick = item.get("nick").map(str::to_owned);
+        let wish = match (item.get("role"), item.get("affiliation")) {
+            (Some(role), None) => {
+                let role = Role::from_name(role).ok_or(Condition::BadRequest)?;
+                let nick = nick.ok_or(Condition::BadRequest)?;
+                Wish::Role { nick, role }
+            }
+            (None, Some(affiliation)) => {
+                let affiliation = Affiliation::from_name(affiliation).ok_or(Condition::BadRequest)?;
+                match item.get("jid") {
+                    Some(jid) => {
+                        let jid: Jid = jid.parse().map_err(|_| Condition::JidMalformed)?;
+                        Wish::Affiliation { who: jid.bare().clone(), affiliation, nick }
+                    }
+                    // By nick, where the JID is not known.
+                    None => {
+                        let occupant = nick.and_then(|nick| self.occupants.get(nick.as_str()));
+                        let who = occupant.ok_or(Condition::ItemNotFound)?.who.clone();
+                        Wish::Affiliation { who, affiliation, nick: None }
+                    }
+                }
+            }
+            _ => return Err(Condition::BadRequest.into()),
+        };
+        Ok(Item { wish, reason })
+    }
+
+    /// §5.1.2, §5.2.2: who may do what to whom.
+    fn may(&self, from: &Jid, wish: &Wish) -> Result<(), StanzaError> {
+        let (own, role) = (self.affiliation_of(from), self.role_of(from));
+        match wish {
+            Wish::Role { nick, role: wanted } => {
+                if role != Role::Moderator {
+                    return Err(Condition::Forbidden.into());
+                }
+                let other = self.occupants.get(nick.as_str()).ok_or(Condition::ItemNotFound)?;
+                let theirs = self.affiliation(&other.who);
+                let moderates = *wanted == Role::Moderator || other.role == Role::Moderator;
+                // Nobody is lowered whose rank makes them a moderator, nor anybody of a higher rank.
+                let lowered = *wanted < other.role;
+                if lowered && (theirs >= Affiliation::Admin || theirs > own) {
+                    return Err(Condition::NotAllowed.into());
+                }
+                if moderates && own < Affiliation::Admin {
+                    let kick_of_equal = *wanted == Role::None && other.role == Role::Moderator;
+                    let condition = if kick_of_equal { Condition::NotAllowed } else { Condition::Forbidden };
+                    return Err(condition.into());
+                }
+                Ok(())
+            }
+            Wish::Affiliation { who, affiliation, .. } => {
+                if own < Affiliation::Admin {
+                    return Err(Condition::Forbidden.into());
+                }
+                let theirs = self.ranks.get(who).map_or(Affiliation::None, |rank| rank.affiliation);
+                let high = *affiliation >= Affiliation::Admin || theirs >= Affiliation::Admin;
+                if high && own < Affiliation::Owner {
+                    return Err(Condition::NotAllowed.into());
+                }
+                // §9.1: nobody bans themselves.
+                if who == from.bare() && *affiliation == Affiliation::Outcast {
+                    return Err(Condition::Conflict.into());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// §10.5: a room has an owner.
+    fn leaves_an_owner(&self, items: &[Item]) -> Result<(), StanzaError> {
+        let mut owners: Vec<&Bare> = self.owners().collect();
+        for item in items {
+            if let Wish::Affiliation { who, affiliation, .. } = &item.wish {
+                owners.retain(|owner| *owner != who);
+                if *affiliation == Affiliation::Owner {
+                    owners.push(who);
+                }
+            }
+        }
+        if owners.is_empty() { Err(Condition::Conflict.into()) } else { Ok(()) }
+    }
+
+    pub(super) fn owners(&self) -> impl Iterator<Item = &Bare> {
+        self.ranks.iter().filter(|(_, rank)| rank.affiliation == Affiliation::Owner).map(|(who, _)| who)
+    }
+
+    fn has_room(&self, context: &Context<'_>, items: &[Item]) -> Result<(), StanzaError> {
+        let new = items.iter().filter(|item| match &item.wish {
+            Wish::Affiliation { who, affiliation, .. } => {
+                *affiliation != Affiliation::None && !self.ranks.contains_key(who)
+            }
+            Wish::Role { .. } => false,
+        });
+        if self.ranks.len() + new.count() > context.limits.affiliations {
+            return Err(Condition::ResourceConstraint.into());
+        }
+        Ok(())
+    }
+
+    fn grant(&mut self, context: &mut Context<'_>, item: Item, actor: Option<&str>) {
+        let note = Note { actor: actor.map(str::to_owned), reason: item.reason, ..Note::default() };
+        match item.wish {
+            Wish::Role { nick, role: Role::None } => {
+                self.throw_out(context, &nick, Note { statuses: vec![307], ..note });
+            }
+            Wish::Role { nick, role } => {
+                if let Some(occupant) = self.occupants.get_mut(nick.as_str()) {
+                    occupant.role = role;
+                }
+                if let Some(occupant) = self.occupants.get(nick.as_str()) {
+                    self.show(context, &nick, occupant, &note);
+                }
+            }
+            Wish::Affiliation { who, affiliation, nick } => {
+                self.set_affiliation(context, &who, affiliation, nick, note);
+            }
+        }
+    }
+
+    /// Sets what somebody is to the room; those in it see it.
+    pub(super) fn set_affiliation(
+        &mut self,
+        context: &mut Context<'_>,
+        who: &Bare,
+        affiliation: Affiliation,
+        nick: Option<String>,
+        note: Note,
+    ) {
+        let old = self.ranks.get(who).and_then(|rank| rank.nick.clone());
+        let nick = nick.filter(|nick| self.reserved_for(nick).is_none_or(|owner| owner == who)).or(old);
+        let rank = Rank { affiliation, nick, reason: note.reason.clone() };
+        self.set_rank(who, (affiliation != Affiliation::None).then_some(rank));
+        let theirs = |occupant: &Occupant| match who {
+            Bare::User(_) => occupant.who == *who,
+            Bare::Domain(domain) => occupant.who.domain() == domain.as_str(),
+        };
+        let present: Vec<_> =
+            self.occupants.iter().filter(|(_, o)| theirs(o)).map(|(nick, _)| nick.clone()).collect();
+        if present.is_empty() {
+            return self.tell_affiliation(context, who, affiliation);
+        }
+        for nick in present {
+            self.affiliated(context, &nick, note.clone());
+        }
+    }
+
+    /// Somebody in the room has another affiliation than before.
+    fn affiliated(&mut self, context: &mut Context<'_>, nick: &str, note: Note) {
+        let Some(occupant) = self.occupants.get(nick) else { return };
+        let affiliation = self.affiliation(&occupant.who);
+        let role = self.default_role(&occupant.who);
+        if affiliation == Affiliation::Outcast {
+            return self.throw_out(context, nick, Note { statuses: vec![301], ..note });
+        }
+        if self.config.members_only && affiliation < Affiliation::Member {
+            return self.throw_out(context, nick, Note { statuses: vec![321], ..note });
+        }
+        if let Some(occupant) = self.occupants.get_mut(nick) {
+            occupant.role = role;
+        }
+        if let Some(occupant) = self.occupants.get(nick) {
+            self.show(context, nick, occupant, &note);
+        }
+    }
+
+    /// §9.3 and others: whoever may see JIDs is told of somebody who is not there.
+    fn tell_affiliation(&self, context: &mut Context<'_>, who: &Bare, affiliation: Affiliation) {
+        let item = Element::new("item", ns::MUC_USER).attr("affiliation", affiliation.name());
+        let item = item.attr("jid", who.as_str()).attr("role", Role::None.name());
+        let x = Element::new("x", ns::MUC_USER).child(item);
+        let stanza = Draft::new(Kind::Message).from(Some(&self.jid)).child(&x).build();
+        let those = self.those_who_see(true);
+        if !those.is_empty() {
+            context.effects.push(Effect::To(vec![stanza], those));
+        }
+    }
+
+    /// The list that an item of the request names.
+    fn list(&self, from: &Jid, query: &Element) -> Result<Element, StanzaError> {
+        let item = query.find("item", ns::MUC_ADMIN).ok_or(Condition::BadRequest)?;
+        let list = Element::new("query", ns::MUC_ADMIN);
+        match (item.get("role"), item.get("affiliation")) {
+            (Some(role), None) => {
+                let role = Role::from_name(role).ok_or(Condition::BadRequest)?;
+                if self.role_of(from) != Role::Moderator && self.affiliation_of(from) < Affiliation::Admin {
+                    return Err(Condition::Forbidden.into());
+                }
+                let those = self.occupants.iter().filter(|(_, occupant)| occupant.role == role);
+                Ok(list.children_from(those.map(|(nick, occupant)| self.row(occupant).attr("nick", &**nick))))
+            }
+            (None, Some(affiliation)) => {
+                let affiliation = Affiliation::from_name(affiliation).ok_or(Condition::BadRequest)?;
+                self.may_list(from, affiliation)?;
+                let those = self.ranks.iter().filter(|(_, rank)| rank.affiliation == affiliation);
+                Ok(list.children_from(those.map(|(who, rank)| kept(who, rank))))
+            }
+            _ => Err(Condition::BadRequest.into()),
+        }
+    }
+
+    /// Admins may read every list; members those of others, where everybody sees who they are (clients need them to
+    /// encrypt for everybody).
+    fn may_list(&self, from: &Jid, affiliation: Affiliation) -> Result<(), StanzaError> {
+        let own = self.affiliation_of(from);
+        let open = self.config.whois == Whois::Anyone
+            && affiliation >= Affiliation::Member
+            && (own >= Affiliation::Member || (self.is_here(from) && !self.config.members_only));
+        if own >= Affiliation::Admin || open { Ok(()) } else { Err(Condition::Forbidden.into()) }
+    }
+
+    fn row(&self, occupant: &Occupant) -> Element {
+        let item = Element::new("item", ns::MUC_ADMIN).attr("role", occupant.role.name());
+        let item = item.attr("affiliation", self.affiliation(&occupant.who).name());
+        item.attr_opt("jid", occupant.clients.last().map(Jid::to_string))
+    }
+}
+
+fn kept(who: &Bare, rank: &Rank) -> Element {
+    let item = Element::new("item", ns::MUC_ADMIN).attr("affiliation", rank.affiliation.name());
+    let item = item.attr("jid", who.as_str()).attr_opt("nick", rank.nick.as_deref());
+    let reason = rank.reason.as_deref().map(|reason| Element::new("reason", ns::MUC_ADMIN).text(reason));
+    item.children_from(reason)
+}

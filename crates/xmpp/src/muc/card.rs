@@ -1,0 +1,75 @@
+//! The room's vCard, and the picture in it (XEP-0054, XEP-0153): set by an owner, shown to whoever comes in.
+
+use super::room::{Affiliation, Room};
+use super::{Answer, Context, limits};
+use crate::jid::Jid;
+use crate::ns;
+use crate::sasl::scram::{self, Algorithm};
+use crate::stanza::{Condition, Draft, Kind, Stanza};
+use crate::xml::Element;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use std::fmt::Write as _;
+
+/// SHA-1 of a picture, in hexadecimal digits.
+fn hash(card: &Element) -> Option<String> {
+    let photo = card.find("PHOTO", ns::VCARD)?.find("BINVAL", ns::VCARD)?.content();
+    let photo: String = photo.split_whitespace().collect();
+    let hash = <scram::Sha1 as Algorithm<20>>::hash(&BASE64.decode(photo).ok()?);
+    let mut digits = String::with_capacity(40);
+    hash.iter().for_each(|octet| {
+        // A String takes everything.
+        let _ = write!(digits, "{octet:02x}");
+    });
+    Some(digits)
+}
+
+impl Room {
+    pub(super) fn vcard(
+        &mut self,
+        context: &mut Context<'_>,
+        from: &Jid,
+        get: bool,
+        card: &Element,
+    ) -> Answer {
+        let affiliation = self.affiliation_of(from);
+        if get {
+            let open = !self.config.members_only && affiliation > Affiliation::Outcast;
+            if !open && affiliation < Affiliation::Member {
+                return Err(Condition::Forbidden.into());
+            }
+            let kept = self.card.as_deref().and_then(|card| Element::parse(card, ns::CLIENT).ok());
+            return Ok(Some(kept.unwrap_or_else(|| Element::new("vCard", ns::VCARD))));
+        }
+        if affiliation != Affiliation::Owner {
+            return Err(Condition::Forbidden.into());
+        }
+        let text = card.to_xml(ns::CLIENT);
+        if text.len() > limits::CARD {
+            return Err(Condition::NotAcceptable.into());
+        }
+        let empty = card.children().next().is_none();
+        self.card = (!empty).then_some(text);
+        self.changes.document = true;
+        let update = self.picture();
+        self.tell_statuses(context, &[104]);
+        self.tell_all(context, update);
+        Ok(None)
+    }
+
+    /// The hash of the room's picture.
+    pub(super) fn picture_digits(&self) -> Option<String> {
+        self.card.as_deref().and_then(|card| hash(&Element::parse(card, ns::CLIENT).ok()?))
+    }
+
+    fn picture(&self) -> Stanza {
+        let photo = Element::new("photo", ns::VCARD_UPDATE).text(self.picture_digits().unwrap_or_default());
+        let update = Element::new("x", ns::VCARD_UPDATE).child(photo);
+        Draft::new(Kind::Presence).from(Some(&self.jid)).child(&update).build()
+    }
+
+    /// What newcomers are told of it, where there is one.
+    pub(super) fn picture_hash(&self) -> Option<Stanza> {
+        self.card.is_some().then(|| self.picture())
+    }
+}
