@@ -4,9 +4,13 @@
 //!
 //! Pure: a [`Site`] says what is offered where, and everything follows from it. Nothing here asks the DNS.
 
+pub mod changes;
+pub mod check;
 pub mod identity;
+pub mod message;
 pub mod record;
 pub mod site;
+pub mod tsig;
 pub mod zone;
 
 pub use record::{Data, Record};

@@ -9,7 +9,7 @@ use domain::base::{Record as WireRecord, RecordData, Serial, Ttl};
 use domain::dep::octseq::Octets;
 use domain::rdata::caa::{CaaFlags, CaaTag};
 use domain::rdata::svcb::SvcParams;
-use domain::rdata::{A, Aaaa, AllRecordData, Caa, Https, Naptr, Ns, Soa, Srv, Tlsa, Txt};
+use domain::rdata::{A, Aaaa, AllRecordData, Caa, Cname, Https, Naptr, Ns, Soa, Srv, Tlsa, Txt};
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -40,6 +40,8 @@ pub enum Data {
     },
     /// NS: a name server.
     Ns(String),
+    /// CNAME: the name is another's alias.
+    Alias(String),
     /// A or AAAA.
     Address(IpAddr),
     /// SRV (RFC 2782).
@@ -114,6 +116,7 @@ impl Data {
         match self {
             Self::Soa { .. } => Rtype::SOA,
             Self::Ns(_) => Rtype::NS,
+            Self::Alias(_) => Rtype::CNAME,
             Self::Address(IpAddr::V4(_)) => Rtype::A,
             Self::Address(IpAddr::V6(_)) => Rtype::AAAA,
             Self::Srv { .. } => Rtype::SRV,
@@ -138,6 +141,7 @@ impl Data {
                 Soa::new(server, contact, serial, refresh, retry, expire, time(TTL)).into()
             }
             Self::Ns(server) => Ns::new(name(server)?).into(),
+            Self::Alias(target) => Cname::new(name(target)?).into(),
             Self::Address(IpAddr::V4(address)) => A::new(*address).into(),
             Self::Address(IpAddr::V6(address)) => Aaaa::new(*address).into(),
             Self::Srv { priority, weight, port, target } => {
@@ -183,6 +187,11 @@ impl Data {
             AllRecordData::A(a) => Some(Self::Address(a.addr().into())),
             AllRecordData::Aaaa(aaaa) => Some(Self::Address(aaaa.addr().into())),
             AllRecordData::Ns(ns) => Some(Self::Ns(normal(ns.nsdname()))),
+            AllRecordData::Cname(cname) => Some(Self::Alias(normal(cname.cname()))),
+            AllRecordData::Soa(soa) => {
+                let (server, contact) = (normal(soa.mname()), normal(soa.rname()));
+                Some(Self::Soa { server, contact, serial: soa.serial().into_int() })
+            }
             AllRecordData::Srv(srv) => {
                 let target = Some(normal(srv.target())).filter(|target| !target.is_empty());
                 let (priority, weight, port) = (srv.priority(), srv.weight(), srv.port());

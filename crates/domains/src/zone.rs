@@ -80,6 +80,22 @@ fn hosts(site: &Site, zones: &mut [Zone]) {
     }
 }
 
+/// The addresses of host names that lie outside of the domain: in a zone that is somebody else's, or another domain's.
+pub fn elsewhere(site: &Site) -> Vec<Record> {
+    let own: Vec<&Domain> = site.account_domains().chain(&site.components).collect();
+    let mut all: Vec<Record> = vec![];
+    for (_, host) in site.hosts().into_iter().filter(|(_, host)| host.is_on()) {
+        if own.iter().any(|apex| lies_in(&host.name, apex))
+            || all.iter().any(|record| record.owner == host.name)
+        {
+            continue;
+        }
+        let record = |address| Record { owner: host.name.clone(), data: Data::Address(address) };
+        all.extend(addresses_of(site, &host.name).into_iter().map(record));
+    }
+    all
+}
+
 /// Those of all services under this name.
 fn addresses_of(site: &Site, name: &str) -> Vec<IpAddr> {
     let mut all = vec![];

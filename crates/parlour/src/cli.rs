@@ -38,12 +38,14 @@ fn run(command: &Command, invocation: &Invocation, matches: &clap::ArgMatches) -
     match command.run {
         Run::CommandLine(run) => run(invocation, &arguments),
         Run::Plan(run) => run(&plan(invocation)?, &arguments),
-        Run::House(_) | Run::Server(_) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime = runtime.map_err(|error| Failure::failed(error.to_string()))?;
-            runtime.block_on(on_house(command, plan(invocation)?, arguments))
-        }
+        Run::House(_) | Run::Server(_) => block_on(on_house(command, plan(invocation)?, arguments))?,
     }
+}
+
+/// Carries out in this process what waits for others.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(|error| Failure::failed(error.to_string()))?.block_on(work))
 }
 
 /// By the server if one answers, else on the database.
@@ -56,7 +58,7 @@ async fn on_house(command: &Command, plan: Plan, arguments: Arguments) -> Result
 }
 
 /// The configuration that was named, or the one where it usually is.
-fn plan(invocation: &Invocation) -> Result<Plan, Failure> {
+pub(crate) fn plan(invocation: &Invocation) -> Result<Plan, Failure> {
     let usual = || USUAL.iter().map(PathBuf::from).find(|path| path.exists());
     let path = invocation.config.clone().or_else(usual).ok_or_else(|| {
         let message = format!(
@@ -70,9 +72,12 @@ fn plan(invocation: &Invocation) -> Result<Plan, Failure> {
 }
 
 fn show(command: &Command, invocation: &Invocation, value: Value) -> ExitCode {
-    let text = if invocation.json { Ok(format!("{value:#}")) } else { (command.returns.human)(value) };
-    match text {
-        Ok(text) => print(&text),
+    let json = invocation.json.then(|| format!("{value:#}"));
+    match (command.returns.human)(value) {
+        Ok((text, good)) => match (print(&json.unwrap_or(text)), good) {
+            (printed, true) => printed,
+            (_, false) => ExitCode::FAILURE,
+        },
         Err(error) => refuse(&Failure::failed(format!("the answer is not understood: {error}")), invocation),
     }
 }

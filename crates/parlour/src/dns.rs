@@ -1,5 +1,9 @@
-//! What the DNS must say about the domains of a plan, and `parlour dns zone`, which prints it.
+//! What the DNS must say about the domains of a plan: `parlour dns zone` prints it, `check` looks whether it does, and
+//! `push` puts it there.
 
+mod ask;
+pub mod check;
+pub mod push;
 pub mod site;
 
 use crate::admin::Failure;

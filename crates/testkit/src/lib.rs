@@ -6,6 +6,7 @@
 
 pub mod entropy;
 pub mod house;
+pub mod nameserver;
 pub mod netns;
 pub mod network;
 pub mod process;

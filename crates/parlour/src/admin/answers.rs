@@ -2,6 +2,7 @@
 
 pub mod bans;
 pub mod certificates;
+pub mod dns;
 mod ladder;
 pub mod sip;
 pub mod turn;

@@ -120,6 +120,11 @@ impl Caller {
 pub trait Answer: Serialize + DeserializeOwned + ToSchema {
     /// In words, for people.
     fn human(&self) -> String;
+
+    /// Whether the command ends well; if not, it ends with 1, though it has answered.
+    fn is_good(&self) -> bool {
+        true
+    }
 }
 
 /// A kind of [`Answer`].
@@ -129,8 +134,8 @@ pub struct Returned {
     pub name: fn() -> String,
     /// Its schema, and those that it names.
     pub schemas: fn(&mut Vec<(String, RefOr<Schema>)>),
-    /// From JSON to words.
-    pub human: fn(Value) -> Result<String, serde_json::Error>,
+    /// From JSON to words, and whether the command ends well.
+    pub human: fn(Value) -> Result<(String, bool), serde_json::Error>,
 }
 
 impl Returned {
@@ -155,8 +160,8 @@ fn schemas<T: Answer>(all: &mut Vec<(String, RefOr<Schema>)>) {
     T::schemas(all);
 }
 
-fn human<T: Answer>(value: Value) -> Result<String, serde_json::Error> {
-    serde_json::from_value::<T>(value).map(|answer| answer.human())
+fn human<T: Answer>(value: Value) -> Result<(String, bool), serde_json::Error> {
+    serde_json::from_value::<T>(value).map(|answer| (answer.human(), answer.is_good()))
 }
 
 /// An answer as JSON.

@@ -2,10 +2,15 @@
 
 use super::fault::Fault;
 use super::file::{Table, Typed};
-use super::meaning::Judge;
-use super::plan::{DnsPlan, HostName, HostPlan};
+use super::meaning::{Judge, name_server};
+use super::plan::{DnsPlan, HostName, HostPlan, PushPlan};
+use super::secret::Source;
+use super::tls;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use domains::tsig::{Algorithm, Key};
 use std::time::Duration;
-use wire::Domain;
+use wire::{Domain, Secret};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -21,6 +26,7 @@ impl<'a> Judge<'a> {
             ttl: u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX),
             caa: self.each(table.texts("caa"), issuer),
             tlsa: table.flag("tlsa", false),
+            push: self.push(table.fields("push")),
         }
     }
 
@@ -31,6 +37,37 @@ impl<'a> Judge<'a> {
             priority: self.short(table, "priority"),
             weight: self.short(table, "weight"),
         }
+    }
+
+    /// Absent where nothing of it stands, or its secret is for the service alone.
+    fn push(&mut self, table: &'a Table) -> Option<PushPlan> {
+        let (server, key, source) = (table.text("server"), table.text("key"), table.secret("secret"));
+        let there = [server.is_some(), key.is_some(), source.is_some()];
+        if there == [false; 3] {
+            return None;
+        }
+        for (name, _) in ["server", "key", "secret"].into_iter().zip(there).filter(|(_, there)| !there) {
+            let key = format!("dns.push.{name}");
+            if !self.faults.iter().any(|fault| fault.key == key) {
+                let fault = Fault::new(table.span.clone(), key, format!("`{name}` is missing"));
+                self.faults.push(fault.help("dns.push takes server, key and secret"));
+            }
+        }
+        let server = server.and_then(|typed| self.note(name_server(typed)));
+        let name = key.and_then(|typed| self.note(key_name(typed)));
+        let algorithm = table.text("algorithm").map_or(Ok(Algorithm::Sha256), algorithm);
+        let algorithm = self.note(algorithm);
+        let source = source?;
+        if matches!(source.value, Source::Inline(_)) && tls::others_may_read(self.path) {
+            let warning = format!("{}: others may read {}; chmod 600 it", source.key, self.path.display());
+            self.warnings.push(warning);
+        }
+        let text = self.secret(source)?;
+        let decoded = BASE64_STANDARD.decode(text.expose()).ok().filter(|octets| !octets.is_empty());
+        let decoded = decoded
+            .ok_or_else(|| source.fault("the secret is not base64").help("as `tsig-keygen` writes it"));
+        let secret = Secret::new(self.note(decoded)?);
+        Some(PushPlan { server: server?, key: Key { name: name?, algorithm: algorithm?, secret } })
     }
 
     fn short(&mut self, table: &'a Table, key: &str) -> u16 {
@@ -52,6 +89,24 @@ fn host_name(typed: &Typed<String>) -> Result<HostName, Fault> {
         return Err(wrong());
     }
     Ok(if text.contains('.') { HostName::Whole(name) } else { HostName::Below(name.to_string()) })
+}
+
+fn key_name(typed: &Typed<String>) -> Result<String, Fault> {
+    let name = typed.value.trim().trim_end_matches('.').to_ascii_lowercase();
+    match domains::record::name(&name) {
+        Ok(_) if !name.is_empty() => Ok(name),
+        _ => Err(typed
+            .fault(format!("`{}` is not the name of a key", typed.value))
+            .help("as in `key \"parlour\" { … }`")),
+    }
+}
+
+fn algorithm(typed: &Typed<String>) -> Result<Algorithm, Fault> {
+    let known = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == typed.value);
+    known.ok_or_else(|| {
+        let fault = typed.fault(format!("`{}` is not an algorithm that parlour signs with", typed.value));
+        fault.help("write \"hmac-sha256\", \"hmac-sha384\" or \"hmac-sha512\"")
+    })
 }
 
 fn issuer(typed: &Typed<String>) -> Result<String, Fault> {

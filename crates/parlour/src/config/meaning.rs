@@ -437,7 +437,7 @@ pub(super) fn port_range(typed: &Typed<String>) -> Result<RangeInclusive<u16>, F
     }
 }
 
-fn name_server(typed: &Typed<String>) -> Result<SocketAddr, Fault> {
+pub(super) fn name_server(typed: &Typed<String>) -> Result<SocketAddr, Fault> {
     let text = typed.value.trim();
     let address = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
     address.or_else(|_| text.parse()).map_err(|_| {

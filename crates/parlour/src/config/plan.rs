@@ -16,7 +16,7 @@ use std::time::Duration;
 use wire::{Address, Domain, Secret, Transport};
 
 pub use bans::BansPlan;
-pub use dns::{DnsPlan, HostName, HostPlan};
+pub use dns::{DnsPlan, HostName, HostPlan, PushPlan};
 pub use limits::{AdminLimits, MediaLimits, NetworkLimits, SipLimits, TurnLimits, XmppLimits};
 pub use media::MediaPlan;
 pub use turn::{OauthKey, TurnBandwidth, TurnPlan, TurnQuota};

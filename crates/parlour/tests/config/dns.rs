@@ -20,6 +20,29 @@ fn what_absence_means_and_everything_that_can_be_written() {
 }
 
 #[test]
+fn where_changes_are_pushed_to() {
+    assert!(
+        plan(DOMAIN).dns.push.is_none() && plan(&format!("{DOMAIN}[dns]\npush = {{}}\n")).dns.push.is_none()
+    );
+    let text = "[dns.push]\nserver = \"192.0.2.53\"\nkey = \"Parlour.\"\nsecret = \"c2VjcmV0\"\n";
+    let push = plan(&format!("{DOMAIN}{text}")).dns.push.expect("it is set");
+    assert_eq!(push.server, "192.0.2.53:53".parse().expect("valid"));
+    assert_eq!((push.key.name.as_str(), push.key.algorithm.name()), ("parlour", "hmac-sha256"));
+    assert_eq!(push.key.secret.expose(), b"secret");
+    assert!(!format!("{push:?}").contains("secret\""), "it is never shown");
+    check(
+        &format!("{DOMAIN}[dns.push]\nserver = \"ns1\"\nsecret = \"not base64\"\nalgorithm = \"hmac-md5\"\n"),
+        &[
+            "3:1 dns.push.key: `key` is missing | dns.push takes server, key and secret",
+            "4:10 dns.push.server: `ns1` is not the address of a name server | write \"192.0.2.53\" or \"192.0.2.53:5353\"",
+            "5:10 dns.push.secret: the secret is not base64 | as `tsig-keygen` writes it",
+            "6:13 dns.push.algorithm: `hmac-md5` is not an algorithm that parlour signs with | write \"hmac-sha256\", \
+             \"hmac-sha384\" or \"hmac-sha512\"",
+        ],
+    );
+}
+
+#[test]
 fn what_is_refused() {
     let check = |line: &str, expected: &str| check(&format!("{DOMAIN}[dns]\n{line}\n"), &[expected]);
     check(

@@ -1,4 +1,8 @@
 //! `parlour dns` through the real binary, judged by real name servers.
 
+#![expect(clippy::disallowed_types, reason = "a test is a name server with a socket of its own")]
+
+mod check;
 mod command;
+mod push;
 mod zone;

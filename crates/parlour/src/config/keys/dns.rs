@@ -27,6 +27,14 @@ pub(super) const SECTION: Section = Section {
             absent: Absent::Same("false"),
             example: "false",
         },
+        Key {
+            name: "push",
+            kind: Kind::Fields(PUSH),
+            comment: "The name server that `parlour dns push` writes to (RFC 2136), as\n\
+                      { server = \"192.0.2.53\", key = \"parlour\", secret = { file = \"data/dns.secret\" } }.",
+            absent: Absent::Off,
+            example: "{}",
+        },
     ],
 };
 
@@ -50,6 +58,31 @@ const fn host(usual: &'static str) -> Key {
         usual,
     )
 }
+
+const PUSH: &[Key] = &[
+    Key {
+        name: "server",
+        kind: Kind::Text,
+        comment: "The primary name server of the zones, as \"address\" or \"address:port\".",
+        absent: Absent::Refused,
+        example: "\"192.0.2.53\"",
+    },
+    Key {
+        name: "key",
+        kind: Kind::Text,
+        comment: "The name of the key that changes are signed with (TSIG, RFC 8945), as the server knows it.",
+        absent: Absent::Refused,
+        example: "\"parlour\"",
+    },
+    text("algorithm", "\"hmac-sha256\", \"hmac-sha384\" or \"hmac-sha512\".", "\"hmac-sha256\""),
+    Key {
+        name: "secret",
+        kind: Kind::Secret,
+        comment: "The key itself in base64, as `tsig-keygen` writes it.",
+        absent: Absent::Refused,
+        example: "{ file = \"data/dns.secret\" }",
+    },
+];
 
 const PRIORITY: Key =
     number("priority", "The priority of the first port in SRV records; further ones follow it.", "0");

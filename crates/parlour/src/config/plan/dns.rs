@@ -1,5 +1,7 @@
 //! What the DNS is to say.
 
+use domains::tsig::Key;
+use std::net::SocketAddr;
 use wire::Domain;
 
 /// What the DNS is to say.
@@ -17,6 +19,17 @@ pub struct DnsPlan {
     pub caa: Vec<String>,
     /// Whether keys are published.
     pub tlsa: bool,
+    /// Where `parlour dns push` writes. `None`: nowhere.
+    pub push: Option<PushPlan>,
+}
+
+/// Where `parlour dns push` writes.
+#[derive(Clone, Debug)]
+pub struct PushPlan {
+    /// The primary name server.
+    pub server: SocketAddr,
+    /// What changes are signed with.
+    pub key: Key,
 }
 
 /// How a service is pointed at.

@@ -1,0 +1,166 @@
+//! `parlour dns push` on zones of BIND and Knot.
+
+use crate::command::{House, Said};
+use testkit::nameserver::{Changed, KEY, NameServer, SECRET, zone};
+
+/// A house whose zone is at this server.
+fn house(server: &NameServer, more: &str) -> House {
+    let house = House::new("");
+    house.write("key", SECRET);
+    configure(&house, server, more);
+    house
+}
+
+fn configure(house: &House, server: &NameServer, more: &str) {
+    let push = format!(
+        "push = {{ server = \"{}\", key = \"{KEY}\", secret = {{ file = \"key\" }} }}",
+        server.address
+    );
+    house.write(
+        "parlour.toml",
+        &format!(
+            "[[domains]]\nname = \"falcot.com\"\nrooms = \"rooms.falcot.com\"\n[network]\naddresses = [\"192.0.2.1\", \
+             \"2001:db8::1\"]\n[sip]\nudp = [\":5060\"]\n{more}\n[dns]\nttl = \"1m\"\n{push}\n"
+        ),
+    );
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(house.path().join("key"), mode).expect("ours");
+}
+
+fn check(house: &House, server: &NameServer) -> Said {
+    let address = server.address.to_string();
+    house.run(&["dns", "check", "--server", &address, "--authority", &address])
+}
+
+/// Somebody else's records, of which two are in the way of ours.
+const THEIRS: &str = "www IN A 192.0.2.80\n_turn._udp IN SRV 5 5 3478 relay.example.net.\nfalcot.com. IN CAA 0 issue \"ca.example\"\n\
+                      _parlour IN TXT \"what does this say?\"\nsip IN A 192.0.2.99";
+
+fn comes_changes_and_goes(server: &NameServer) {
+    let house = house(server, "tcp = [\":5060\"]");
+    let shown = house.run(&["dns", "push", "--dry-run"]).done();
+    assert!(shown.contains("+ _sip._tcp.falcot.com. 60 IN SRV 0 0 5060 sip.falcot.com."), "{shown}");
+    assert!(!shown.contains("\n- "), "{shown}");
+    assert_eq!(check(&house, server).code, 1, "nothing was changed:\n{}", server.output());
+    let done = house.run(&["dns", "push", "--apply"]).done();
+    assert!(done.contains(" 0 taken out, 0 as they should be"), "{done}");
+    check(&house, server).done();
+    let again = house.run(&["dns", "push", "--apply"]).done();
+    assert!(again.contains("  0 put in, 0 taken out, "), "{again}");
+
+    configure(&house, server, "tcp = [\":5070\"]");
+    let shown = house.run(&["dns", "push", "--dry-run"]).done();
+    let lines: Vec<&str> = shown.lines().filter(|line| line.starts_with(['+', '-'])).collect();
+    let expected = [
+        "- _sip._tcp.falcot.com. 60 IN SRV 0 0 5060 sip.falcot.com.",
+        "+ _sip._tcp.falcot.com. 60 IN SRV 0 0 5070 sip.falcot.com.",
+    ];
+    assert_eq!(lines, expected);
+    house.run(&["dns", "push", "--apply"]).done();
+    check(&house, server).done();
+    let json = house.run(&["dns", "push", "--dry-run", "--json"]).json();
+    assert_eq!(json["zones"][0]["zone"], "falcot.com");
+    assert_eq!(json["zones"][0]["add"].as_array().map(Vec::len), Some(0), "{json}");
+}
+
+#[test]
+fn in_bind_ours_comes_and_changes() {
+    let server = NameServer::bind(&[("falcot.com", &zone("falcot.com", 1, ""))], Changed::ByKey);
+    comes_changes_and_goes(&server);
+}
+
+#[test]
+fn in_knot_ours_comes_and_changes() {
+    let server = NameServer::knot(&[("falcot.com", &zone("falcot.com", 1, ""))], Changed::ByKey);
+    comes_changes_and_goes(&server);
+}
+
+fn what_others_have_put_there_stays(server: &NameServer) {
+    let house = house(server, "[turn]\nudp = [\":3478\"]");
+    let done = house.run(&["dns", "push", "--apply"]);
+    assert_eq!(done.code, 1, "something is in the way: {}{}", done.out, done.err);
+    for line in [
+        "! _turn._udp.falcot.com. 60 IN SRV 5 5 3478 relay.example.net.",
+        "! sip.falcot.com. 60 IN A 192.0.2.99",
+        "+ _stun._udp.falcot.com. 60 IN SRV 0 0 3478 turn.falcot.com.",
+    ] {
+        assert!(done.out.contains(line), "{line} is missing in\n{}", done.out);
+    }
+    assert!(!done.out.contains("+ sip.falcot.com."), "{}", done.out);
+    // Everything of ours goes again: the domain has moved to another name.
+    let text = std::fs::read_to_string(house.path().join("parlour.toml")).expect("ours");
+    let text = text.replace(
+        "name = \"falcot.com\"\nrooms = \"rooms.falcot.com\"",
+        "name = \"x.falcot.com\"\naliases = [\"falcot.com\"]",
+    );
+    house.write("parlour.toml", &text);
+    let moved = house.run(&["dns", "push", "--apply"]);
+    assert!(moved.out.contains("- turn.falcot.com. 60 IN A 192.0.2.1"), "{}", moved.out);
+    assert!(moved.out.contains("x.falcot.com in the zone falcot.com at"), "{}", moved.out);
+    let seen = check(&house, server);
+    let json: Vec<_> = seen.out.lines().filter(|line| line.contains("relay.example.net.")).collect();
+    assert!(!json.is_empty(), "theirs is still there: {}", seen.out);
+    let dry = house.run(&["dns", "push", "--dry-run"]);
+    assert!(
+        dry.out.contains("! _turn._udp.falcot.com. 60 IN SRV 5 5 3478 relay.example.net."),
+        "{}",
+        dry.out
+    );
+}
+
+#[test]
+fn in_bind_what_others_have_put_there_stays() {
+    let server = NameServer::bind(&[("falcot.com", &zone("falcot.com", 1, THEIRS))], Changed::ByKey);
+    what_others_have_put_there_stays(&server);
+}
+
+#[test]
+fn in_knot_what_others_have_put_there_stays() {
+    let server = NameServer::knot(&[("falcot.com", &zone("falcot.com", 1, THEIRS))], Changed::ByKey);
+    what_others_have_put_there_stays(&server);
+}
+
+#[test]
+fn what_is_refused_says_why_and_tells_no_secret() {
+    let zones: &[(&str, &str)] = &[("falcot.com", &zone("falcot.com", 1, ""))];
+    let bind = NameServer::bind(zones, Changed::ByKey);
+    let knot = NameServer::knot(zones, Changed::ByKey);
+    let closed = [NameServer::bind(zones, Changed::ByNobody), NameServer::knot(zones, Changed::ByNobody)];
+    for server in [&bind, &knot] {
+        let house = house(server, "");
+        house.run(&["dns", "push"]).refused(2, "say --dry-run to see what would change, or --apply");
+        house.run(&["dns", "push", "--dry-run", "--apply"]).refused(2, "say --dry-run");
+        house.write("key", "YW5vdGhlciBzZWNyZXQgYWx0b2dldGhlcg==");
+        let wrong = house.run(&["dns", "push", "--apply"]);
+        assert!(wrong.code == 1 && wrong.out.contains("(BADSIG)"), "{}{}", wrong.out, wrong.err);
+        house.write("key", SECRET);
+        let text = std::fs::read_to_string(house.path().join("parlour.toml")).expect("ours");
+        house.write("parlour.toml", &text.replace("key = \"parlour\"", "key = \"nobody\""));
+        let wrong = house.run(&["dns", "push", "--apply"]);
+        assert!(wrong.code == 1 && wrong.out.contains("(BADKEY)"), "{}{}", wrong.out, wrong.err);
+        house.write(
+            "parlour.toml",
+            &text
+                .replace("name = \"falcot.com\"", "name = \"example.org\"")
+                .replace("rooms = \"rooms.falcot.com\"", ""),
+        );
+        let wrong = house.run(&["dns", "push", "--apply"]);
+        assert!(
+            wrong.code == 1 && wrong.out.contains("does not serve example.org"),
+            "{}{}",
+            wrong.out,
+            wrong.err
+        );
+        for said in [&wrong.out, &wrong.err, &house.run(&["check", "--json"]).out] {
+            assert!(!said.contains(SECRET), "{said}");
+        }
+        configure(&house, server, "");
+        check(&house, server).out.contains("MISSING").then_some(()).expect("nothing was changed");
+    }
+    for server in &closed {
+        let done = house(server, "").run(&["dns", "push", "--apply"]);
+        assert!(done.code == 1 && done.out.contains("refuses the change"), "{}{}", done.out, done.err);
+    }
+    let house = House::new("[[domains]]\nname = \"falcot.com\"\n");
+    house.run(&["dns", "push", "--dry-run"]).refused(2, "dns.push is not set");
+}
