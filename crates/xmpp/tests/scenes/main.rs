@@ -48,6 +48,7 @@ plays! {
     archive
     blocked_presence
     blocking
+    caps
     carbons
     delivery
     directed
@@ -62,6 +63,9 @@ plays! {
     pubsub
     room_entry
     room_talk
+    pubsub_access
+    pubsub_contacts
+    pubsub_nodes
     roster
     roster_versions
     sessions

@@ -8,6 +8,7 @@
 //! juliet/balcony receives <message …/>        the next stanza; * stands for anything inside a value, ** for elements
 //! juliet/balcony hears <presence …/>          any of those that have come, in whatever order
 //! juliet/balcony receives nothing
+//! juliet/balcony answers what it can do: <query …/>   the question about its capabilities that it heard last
 //! juliet/balcony ignores what came            for what a scene is not about
 //! ```
 //!
@@ -50,12 +51,18 @@ struct Play {
     world: World,
     cast: BTreeMap<String, ConnectionId>,
     place: String,
+    /// The id of what was heard last.
+    asked: String,
 }
 
 /// Gives a scene with so many workers.
 pub(crate) fn play(file: &str, scene: &Scene, workers: u16) {
-    let mut play =
-        Play { world: World::new(workers, limits(scene)), cast: BTreeMap::new(), place: String::new() };
+    let mut play = Play {
+        world: World::new(workers, limits(scene)),
+        cast: BTreeMap::new(),
+        place: String::new(),
+        asked: String::new(),
+    };
     for (number, line) in &scene.lines {
         play.place = format!("{file}:{number} ({}, {workers} workers): {line}", scene.title);
         play.sentence(line);
@@ -206,6 +213,7 @@ impl Play {
                 let connection = self.connection(who);
                 self.world.send(connection, xml);
             }
+            ("answers", object) => self.answer_question(who, object),
             ("sends,", times) => self.send_many(who, times),
             ("gets", words) => self.gets(who, words),
             ("acknowledges", "what it is given") => {
@@ -262,6 +270,15 @@ impl Play {
         &mut self.world.client(connection).inbox
     }
 
+    /// What the server asked about a client's capabilities last is answered.
+    fn answer_question(&mut self, who: &str, rest: &str) {
+        let info = rest.strip_prefix("what it can do: ").expect("what it can do: <query…/>");
+        let (connection, (bare, _)) = (self.connection(who), who.split_once('/').expect("a resource"));
+        let id = self.asked.clone();
+        let xml = format!("<iq type='result' id='{id}' to='{bare}@verona.example'>{info}</iq>");
+        self.world.send(connection, &xml);
+    }
+
     /// `N times <xml>`: `#` stands for the number of the repetition. All are read in one go.
     fn send_many(&mut self, who: &str, rest: &str) {
         let (count, xml) = rest.split_once(" times ").expect("N times");
@@ -293,7 +310,9 @@ impl Play {
         let inbox = self.inbox(who);
         let found = inbox.iter().position(|got| matches(&wanted, &normal(got)));
         let Some(found) = found else { panic!("{place}\n  expected {wanted}\n  among {inbox:#?}") };
-        inbox.remove(found);
+        let heard = inbox.remove(found).expect("it was found");
+        let id = Element::parse(&heard, ns::CLIENT).ok().and_then(|heard| heard.get("id").map(str::to_owned));
+        self.asked = id.unwrap_or_default();
     }
 
     fn receives_nothing(&mut self, who: &str) {
