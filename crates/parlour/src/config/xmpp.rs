@@ -101,6 +101,9 @@ impl<'a> Judge<'a> {
             pong: self.duration(table, "pong", usual.pong, SECOND..=HOUR),
             resume: self.duration(table, "resume", usual.resume, Duration::ZERO..=DAY),
             unacknowledged: count(self.count(table, "unacknowledged", 1_000, 10..=1_000_000)),
+            nodes: count(self.count(table, "nodes", 500, 0..=100_000)),
+            node_items: count(self.count(table, "node-items", 1_000, 1..=100_000)),
+            item: count(self.count(table, "item", 131_072, 1_024..=1_000_000)),
             ..usual
         }
     }

@@ -105,6 +105,16 @@ impl Router {
         }
     }
 
+    /// A session of before the server's end has its client again: what that wants to hear was not kept.
+    pub(crate) fn know_caps(&mut self, connection: ConnectionId) {
+        let Some(session) = self.sessions.get(&connection) else { return };
+        let (Some(presence), Some(account)) = (session.presence.clone(), session.jid.address().cloned())
+        else {
+            return;
+        };
+        self.show_caps(&account, connection, &presence);
+    }
+
     fn ask_caps(&mut self, account: &Address, connection: ConnectionId, shown: &Shown) {
         self.pushes += 1;
         let number = self.pushes;

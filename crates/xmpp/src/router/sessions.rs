@@ -141,6 +141,9 @@ impl Router {
         if let Some(seat) = account.and_then(|account| account.seat_of(connection)) {
             seat.away = away;
         }
+        if !away {
+            self.know_caps(connection);
+        }
     }
 
     fn evict(&mut self, connection: ConnectionId, why: Eviction) {

@@ -91,4 +91,7 @@ const LIMITS: &[Key] = &[
         "Stanzas that a client may leave unacknowledged before it is given up; they find another way then.",
         "1000",
     ),
+    number("nodes", "Nodes of one account: what it publishes, under its own address (XEP-0163).", "500"),
+    number("node-items", "Items of one node.", "1000"),
+    number("item", "Octets of one item.", "131072"),
 ];

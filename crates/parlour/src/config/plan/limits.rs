@@ -188,6 +188,16 @@ limits! {
         unacknowledged: usize = 1_000,
         /// Octets of what a session's client may leave unacknowledged.
         unacknowledged_octets: usize = 1024 * 1024,
+        /// Nodes of one account: what it publishes (`xmpp.limits`).
+        nodes: usize = 500,
+        /// Items of one node (`xmpp.limits`).
+        node_items: usize = 1_000,
+        /// Octets of one item (`xmpp.limits`).
+        item: usize = 128 * 1024,
+        /// Octets of all items of one account.
+        items_octets: u64 = 16 * 1024 * 1024,
+        /// Subscriptions to one node, and as many affiliations with it.
+        subscribers: usize = 1_000,
     }
 }
 

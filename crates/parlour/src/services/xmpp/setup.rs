@@ -55,6 +55,11 @@ pub(super) fn limits(plan: &Plan) -> router::Limits {
         offline: u32::try_from(limits.offline).unwrap_or(u32::MAX),
         pending: limits.pending,
         waiting: limits.waiting,
+        nodes: limits.nodes,
+        node_items: u32::try_from(limits.node_items).unwrap_or(u32::MAX),
+        item: limits.item,
+        items_octets: limits.items_octets,
+        subscribers: limits.subscribers,
         ..router::Limits::default()
     }
 }
