@@ -75,6 +75,12 @@ namespaces! {
     VCARD = "vcard-temp";
     /// Private XML storage (XEP-0049).
     PRIVATE = "jabber:iq:private";
+    /// Bookmarks of rooms, each an item (XEP-0402).
+    BOOKMARKS = "urn:xmpp:bookmarks:1";
+    /// Says that bookmarks of both forms are the same here (XEP-0402 §5).
+    BOOKMARKS_COMPAT = "urn:xmpp:bookmarks:1#compat";
+    /// Bookmarks of rooms, all in one element (XEP-0048).
+    BOOKMARKS_OLD = "storage:bookmarks";
     /// Blocking command (XEP-0191).
     BLOCKING = "urn:xmpp:blocking";
     /// What blocking says of an error (XEP-0191 §3.3).

@@ -7,6 +7,7 @@
 
 pub mod kept;
 
+pub(crate) mod bookmarks;
 pub(crate) mod caps;
 pub(crate) mod event;
 pub(crate) mod form;

@@ -51,6 +51,7 @@ pub(crate) const FEATURES: &[&str] = &[
     "http://jabber.org/protocol/pubsub#retrieve-subscriptions",
     "http://jabber.org/protocol/pubsub#rsm",
     "http://jabber.org/protocol/pubsub#subscribe",
+    ns::BOOKMARKS_COMPAT,
 ];
 
 /// What a node is (§5.3, §5.4).

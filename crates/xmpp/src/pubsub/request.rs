@@ -156,7 +156,10 @@ impl Router {
         self.nodes_request(account, &Asker::Other(parcel), get, payload);
     }
 
-    fn nodes_request(&mut self, account: &Address, asker: &Asker, get: bool, payload: &Element) {
+    pub(super) fn nodes_request(&mut self, account: &Address, asker: &Asker, get: bool, payload: &Element) {
+        if self.old_bookmarks_first(account, asker, get, payload) {
+            return;
+        }
         let number = if get { 0 } else { self.reserve_ids() };
         let chance = if get { String::new() } else { self.entropy.token(16) };
         let Some(who) = asker.stanza().from().cloned() else { return };

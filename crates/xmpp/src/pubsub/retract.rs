@@ -41,7 +41,7 @@ pub(super) fn plan(view: &View<'_>, retract: &Element) -> Result<Plan, StanzaErr
     Ok(Plan::Change(Box::new(Change { name: Arc::clone(name), node: None, changes, done })))
 }
 
-fn inner(name: &str, ids: &[String]) -> String {
+pub(super) fn inner(name: &str, ids: &[String]) -> String {
     let mut w = Writer::new();
     w.open("items").attr("node", name);
     for id in ids {

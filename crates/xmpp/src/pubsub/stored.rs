@@ -11,6 +11,7 @@ use crate::router::ask::{Answer, Fault, Query};
 use crate::router::ledger::Debt;
 use crate::router::stored::{Then, condition};
 use crate::stanza::{Condition, StanzaError};
+use crate::xml::Element;
 use std::sync::Arc;
 use wire::Address;
 
@@ -36,6 +37,10 @@ pub(crate) enum Reading {
     Items(Wanted),
     /// disco#items of a node: the names of its items.
     Names(Arc<str>),
+    /// Bookmarks, for a client of old.
+    OldBookmarks,
+    /// Bookmarks as they are, which a client of old sets anew.
+    NewBookmarks(Element),
     /// The last items of these nodes, for somebody.
     Last(Jid, Vec<(i64, Arc<str>)>),
 }
@@ -153,6 +158,12 @@ impl Router {
             }
             (Reading::Names(name), Some(asker), Ok(Answer::Items(Some(found)))) => {
                 self.names_read(account, &asker, &name, &found);
+            }
+            (Reading::OldBookmarks, Some(asker), Ok(Answer::Items(Some(found)))) => {
+                self.old_bookmarks_read(account, &asker, &found);
+            }
+            (Reading::NewBookmarks(storage), asker, Ok(Answer::Items(Some(found)))) => {
+                self.set_bookmarks(account, asker, &storage, &found);
             }
             (_, Some(asker), Ok(_)) => self.reply_error(&asker, Condition::ItemNotFound),
             (_, Some(asker), Err(fault)) => self.reply_error(&asker, condition(fault)),

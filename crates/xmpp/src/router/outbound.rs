@@ -244,8 +244,16 @@ fn sent_needs_state(stanza: &Stanza, sender: &Address) -> bool {
 }
 
 /// What a session asks of its own account and that stands in its roster or settings.
-const OWN: [&str; 7] =
-    [ns::ROSTER, ns::BLOCKING, ns::MAM, ns::PUBSUB, ns::PUBSUB_OWNER, ns::DISCO_INFO, ns::DISCO_ITEMS];
+const OWN: [&str; 8] = [
+    ns::PRIVATE,
+    ns::ROSTER,
+    ns::BLOCKING,
+    ns::MAM,
+    ns::PUBSUB,
+    ns::PUBSUB_OWNER,
+    ns::DISCO_INFO,
+    ns::DISCO_ITEMS,
+];
 
 fn payload_in(stanza: &Stanza, namespace: &str) -> bool {
     stanza.payload().is_some_and(|(_, found)| found == namespace)

@@ -27,6 +27,10 @@ pub(crate) struct NewSettings {
 pub(crate) enum Reader {
     /// A session of the account itself; where there is no document it is given this one.
     Own { connection: ConnectionId, stanza: Stanza, none: Element },
+    /// A session that wants its bookmarks in the form of old: these rooms, and whatever else the document has.
+    Bookmarks { connection: ConnectionId, stanza: Stanza, rooms: Vec<Element> },
+    /// A session that asks for bookmarks as items, of which there are none yet.
+    FirstBookmarks { connection: ConnectionId, stanza: Stanza },
     /// Somebody else; where there is none, it is as if there were no account.
     Other(Parcel),
     /// Somebody who may know when the account was there last.
@@ -128,7 +132,9 @@ impl Router {
     ) {
         let query = Query::LoadDocument { account: account.clone(), kind, title: title.into() };
         let debt = self.owe(match &reader {
-            Reader::Own { connection, .. } => Some(*connection),
+            Reader::Own { connection, .. }
+            | Reader::Bookmarks { connection, .. }
+            | Reader::FirstBookmarks { connection, .. } => Some(*connection),
             Reader::Other(parcel) | Reader::Last(parcel) => parcel.origin,
         });
         self.ask(query, Then::Document(Box::new(reader), debt));
@@ -146,7 +152,21 @@ impl Router {
                 let answer = stanza.answer("result").raw(&wrap(&stanza, &payload)).build();
                 self.answer(connection, answer);
             }
-            (Reader::Own { connection, stanza, .. }, Err(fault)) => {
+            (Reader::Bookmarks { connection, stanza, rooms }, Ok(kept)) => {
+                let storage = Self::with_rooms(kept.as_deref(), rooms);
+                let query = Element::new("query", crate::ns::PRIVATE).child(storage);
+                self.answer(connection, stanza.result(Some(&query)));
+            }
+            (Reader::FirstBookmarks { connection, stanza }, Ok(kept)) => {
+                let Some(account) = stanza.from().and_then(Jid::address).cloned() else { return };
+                self.first_bookmarks(&account, connection, &stanza, kept.as_deref());
+            }
+            (
+                Reader::Own { connection, stanza, .. }
+                | Reader::Bookmarks { connection, stanza, .. }
+                | Reader::FirstBookmarks { connection, stanza },
+                Err(fault),
+            ) => {
                 self.answer_error(connection, &stanza, condition(fault));
             }
             (Reader::Other(parcel), Ok(Some(kept))) => {

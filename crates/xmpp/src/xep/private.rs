@@ -34,6 +34,9 @@ impl Router {
             (Some(element), None) => element,
             _ => return self.answer_error(connection, stanza, Condition::BadRequest),
         };
+        if self.old_bookmarks(connection, stanza, get, element) {
+            return;
+        }
         let title = match title(element) {
             Ok(title) => title,
             Err(condition) => return self.answer_error(connection, stanza, condition),

@@ -48,6 +48,7 @@ plays! {
     archive
     blocked_presence
     blocking
+    bookmarks
     caps
     carbons
     delivery
@@ -61,11 +62,11 @@ plays! {
     pre_approval
     presence
     pubsub
-    room_entry
-    room_talk
     pubsub_access
     pubsub_contacts
     pubsub_nodes
+    room_entry
+    room_talk
     roster
     roster_versions
     sessions
