@@ -45,6 +45,8 @@ fn has_substance(message: Marks) -> bool {
         Marks::RECEIPT,
         Marks::MARKER,
         Marks::CONFERENCE,
+        Marks::INVITE,
+        Marks::AMENDMENT,
         Marks::ENCRYPTION,
         Marks::STORE,
     ]);
@@ -136,6 +138,12 @@ mod tests {
         check(" type='chat'", "<body>x</body>", true);
         check(" type='chat'", "<received xmlns='urn:xmpp:receipts' id='1'/>", true);
         check(" type='chat'", "<encryption xmlns='urn:xmpp:eme:0'/>", true);
+        check(" type='chat'", "<displayed xmlns='urn:xmpp:chat-markers:0' id='1'/>", true);
+        check(" type='chat'", "<reactions xmlns='urn:xmpp:reactions:0' id='1'/>", true);
+        check(" type='chat'", "<retract xmlns='urn:xmpp:message-retract:1' id='1'/>", true);
+        check("", "<x xmlns='jabber:x:conference' jid='a@b'/>", true);
+        check("", "<x xmlns='http://jabber.org/protocol/muc#user'><invite from='a@b'/></x>", true);
+        check("", "<x xmlns='http://jabber.org/protocol/muc#user'/>", false);
         check(" type='chat'", "<x xmlns='urn:x'/><store xmlns='urn:xmpp:hints'/>", true);
         check(" type='chat'", "<active xmlns='http://jabber.org/protocol/chatstates'/>", false);
         check(" type='chat'", "<body>x</body><no-store xmlns='urn:xmpp:hints'/>", false);

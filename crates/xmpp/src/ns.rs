@@ -105,6 +105,8 @@ namespaces! {
     RECEIPTS = "urn:xmpp:receipts";
     /// Chat markers (XEP-0333).
     MARKERS = "urn:xmpp:chat-markers:0";
+    /// Reactions to messages (XEP-0444).
+    REACTIONS = "urn:xmpp:reactions:0";
     /// Unique stanza identifiers (XEP-0359).
     STANZA_ID = "urn:xmpp:sid:0";
     /// Entity capabilities (XEP-0115).

@@ -56,26 +56,43 @@ impl Delivery {
     }
 }
 
-/// The first messages that are together no longer than `octets`; one at least.
-fn page(messages: &[(i64, Arc<str>)], octets: usize) -> &[(i64, Arc<str>)] {
-    let mut sum = 0;
-    let fits = messages.iter().take_while(|(_, message)| {
+/// How many of the first of these messages are together no longer than `octets`; one at least.
+pub(crate) fn fitting<'a>(
+    messages: impl ExactSizeIterator<Item = &'a (i64, Arc<str>)>,
+    octets: usize,
+) -> usize {
+    let (all, mut sum) = (messages.len(), 0);
+    let fits = messages.take_while(|(_, message)| {
         sum += message.len();
         sum <= octets
     });
-    &messages[..fits.count().max(1).min(messages.len())]
+    fits.count().max(1).min(all)
 }
 
-/// Whether a message says something that is worth keeping. Without a body it is a state of typing, a receipt
-/// or a marker, which nobody misses (XEP-0160 §3); hints have the last word (XEP-0334).
+/// What is worth keeping. Anything else is a state of typing, a receipt or a marker, which nobody misses (XEP-0160 §3).
+const WORDS: Marks = Marks::all(&[
+    Marks::BODY,
+    Marks::CONFERENCE,
+    Marks::INVITE,
+    Marks::AMENDMENT,
+    Marks::ENCRYPTION,
+    Marks::STORE,
+]);
+
+/// Whether a message is worth keeping; hints have the last word (XEP-0334).
 fn is_worth_keeping(message: Marks) -> bool {
-    message.any(Marks::BODY | Marks::STORE) && !message.any(Marks::NO_STORE)
+    message.any(WORDS) && !message.any(Marks::NO_STORE)
 }
 
 impl Router {
     /// Keeps a message for an account that is away, if it is worth it.
     pub(crate) fn keep(&mut self, account: &Address, parcel: Parcel) {
-        if !is_worth_keeping(parcel.stanza.marks()) {
+        let marks = parcel.stanza.marks();
+        if !is_worth_keeping(marks) {
+            // Somebody's words are not lost without a word.
+            if marks.any(WORDS) {
+                self.bounce(parcel, Condition::ServiceUnavailable);
+            }
             return;
         }
         let when = self.unix().saturating_sub(Duration::from_secs(parcel.age.into()));
@@ -142,7 +159,7 @@ impl Router {
             // They stay where they are, for the next login.
             _ => Vec::new(),
         };
-        let page = page(&messages, self.limits.page);
+        let page = &messages[..fitting(messages.iter(), self.limits.page)];
         let Some(&(up_to, _)) = page.last() else { return self.delivery_done(account) };
         let more = page.len() < messages.len() || messages.len() >= PAGE as usize;
         run.stage = Stage::Given { up_to, more };
@@ -251,8 +268,8 @@ mod tests {
     fn a_page_is_one_message_at_least() {
         let messages: Vec<(i64, Arc<str>)> = (1..=4).map(|id| (id, "x".repeat(100).into())).collect();
         for (octets, expected) in [(0, 1), (99, 1), (100, 1), (250, 2), (400, 4), (1000, 4)] {
-            assert_eq!(page(&messages, octets).len(), expected, "{octets}");
+            assert_eq!(fitting(messages.iter(), octets), expected, "{octets}");
         }
-        assert!(page(&[], 100).is_empty());
+        assert_eq!(fitting([].iter(), 100), 0);
     }
 }

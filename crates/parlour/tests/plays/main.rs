@@ -39,6 +39,7 @@ plays! {
     certificates
     client_state
     components
+    conversation
     external_services
     fast
     last

@@ -23,7 +23,7 @@ pub(crate) struct Asked {
     /// Whether the newest is to come first.
     pub(crate) flip: bool,
     pub(crate) queryid: Option<String>,
-    /// Ids that must be in the archive, or the question is at fault.
+    /// Ids that must be in the archive, or the question is at fault; each once.
     pub(crate) named: Vec<i64>,
 }
 
@@ -47,7 +47,12 @@ pub(crate) fn read(query: &Element, most: u32) -> Result<Asked, Condition> {
         read_page(set, &mut asked, most)?;
     }
     // Those that are asked for, and the ends of a page.
-    if asked.named.len() > MOST_IDS + 2 { Err(Condition::PolicyViolation) } else { Ok(asked) }
+    if asked.named.len() > MOST_IDS + 2 {
+        return Err(Condition::PolicyViolation);
+    }
+    asked.named.sort_unstable();
+    asked.named.dedup();
+    Ok(asked)
 }
 
 fn values<'a>(field: &'a Element) -> impl Iterator<Item = String> + 'a {

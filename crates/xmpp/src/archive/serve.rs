@@ -5,6 +5,7 @@ use super::query::{self, Asked};
 use super::time_of;
 use crate::jid::Jid;
 use crate::ns;
+use crate::offline::fitting;
 use crate::router::ask::{Answer, Fault, Query, Span};
 use crate::router::stored::{Then, condition};
 use crate::router::{Parcel, Router};
@@ -107,10 +108,7 @@ impl Router {
         let all = || Span { peer: None, resource: None, after: 0, before: i64::MAX, only: None };
         let whose = &fetch.whose;
         let query = match &fetch.stage {
-            Stage::Check(asked) => {
-                let span = Span { only: Some(asked.named.clone()), ..all() };
-                whose.list(span, false, u32::MAX)
-            }
+            Stage::Check(asked) => whose.count(Span { only: Some(asked.named.clone()), ..all() }),
             // One more than is told, to know whether that is all.
             Stage::List(asked) if asked.max > 0 => {
                 whose.list(asked.span.clone(), asked.last, asked.max.saturating_add(1))
@@ -128,8 +126,8 @@ impl Router {
         let Fetch { whose, origin, stanza, stage } = fetch;
         let next = |stage| Fetch { whose: whose.clone(), origin, stanza: stanza.clone(), stage };
         match (stage, outcome) {
-            (Stage::Check(asked), Ok(Answer::Archived(found))) => {
-                if asked.named.iter().all(|id| found.iter().any(|(other, _)| other == id)) {
+            (Stage::Check(asked), Ok(Answer::Count(found))) => {
+                if asked.named.len() as u64 == found {
                     self.search(next(Stage::List(asked)));
                 } else {
                     self.tell_reader(&whose, origin, stanza.error(Condition::ItemNotFound));
@@ -211,17 +209,11 @@ fn text(name: &'static str, text: String) -> Element {
 /// Those of what was found that are told: as many as were asked for, and not too many octets; one at least.
 fn page<'a>(asked: &Asked, found: &'a [(i64, Arc<str>)], octets: usize) -> &'a [(i64, Arc<str>)] {
     let most = usize::try_from(asked.max).unwrap_or(usize::MAX);
-    let mut sum = 0;
-    let mut fits = |(_, message): &&(i64, Arc<str>)| {
-        sum += message.len();
-        sum <= octets
-    };
     if asked.last {
-        let count = found.iter().rev().take(most).take_while(&mut fits).count().max(1).min(found.len());
+        let count = fitting(found.iter().rev().take(most), octets);
         &found[found.len() - count..]
     } else {
-        let count = found.iter().take(most).take_while(&mut fits).count().max(1).min(found.len());
-        &found[..count]
+        &found[..fitting(found.iter().take(most), octets)]
     }
 }
 

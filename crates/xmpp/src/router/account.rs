@@ -88,6 +88,8 @@ pub(crate) struct Account {
     pub(crate) nodes: Option<Box<Nodes>>,
     /// Its connected resources.
     pub(crate) seats: Vec<Seat>,
+    /// Changes of settings that wait for one that is not durable yet; `None`: there is none.
+    pub(crate) setting: Option<VecDeque<Work>>,
     /// What waits for the roster, and whatever came behind it.
     pub(crate) waiting: VecDeque<Work>,
     /// Where the delivery of its kept messages stands.

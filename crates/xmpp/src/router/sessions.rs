@@ -219,6 +219,9 @@ impl Router {
         for work in account.waiting.drain(..) {
             self.refuse(work, Condition::ServiceUnavailable);
         }
+        for work in account.setting.take().unwrap_or_default() {
+            self.refuse(work, Condition::ServiceUnavailable);
+        }
         for work in account.delivery.end() {
             self.refuse(work, Condition::ServiceUnavailable);
         }

@@ -3,11 +3,12 @@
 use super::ask::{Answer, DocumentKind, Fault, Query};
 use super::ledger::Debt;
 use super::stored::{Effect, Then, condition};
-use super::{Parcel, Router};
+use super::{Parcel, Router, Work};
 use crate::jid::Jid;
 use crate::settings::Settings;
 use crate::stanza::{Condition, Stanza, StanzaError};
 use crate::xml::Element;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use wire::{Address, ConnectionId};
 
@@ -17,6 +18,8 @@ pub(crate) struct NewSettings {
     account: Address,
     connection: ConnectionId,
     stanza: Stanza,
+    /// What holds if it comes to nothing.
+    before: Option<Box<Settings>>,
     /// In order, once it is durable.
     effects: Vec<Effect>,
     debt: Option<Debt>,
@@ -48,7 +51,21 @@ impl Router {
         self.settings(account).is_some_and(|settings| settings.blocks(who) && !who.is_account(account))
     }
 
-    /// Sets an account's settings; `effects` follow once they are durable.
+    /// Whether a change of settings has to wait for another of the same account: what is not durable may come to nothing,
+    /// and nothing is to be built on it.
+    pub(crate) fn waits_for_settings(&mut self, connection: ConnectionId, stanza: &Stanza) -> bool {
+        let Some(account) = stanza.from().and_then(Jid::address) else { return false };
+        if self.accounts.get(account).is_none_or(|entry| entry.setting.is_none()) {
+            return false;
+        }
+        let work = Work::Sent { connection, stanza: stanza.clone(), debt: self.owe(Some(connection)) };
+        if let Some(waiting) = self.accounts.get_mut(account).and_then(|entry| entry.setting.as_mut()) {
+            waiting.push_back(work);
+        }
+        true
+    }
+
+    /// Sets an account's settings, for none of which a change is under way; `effects` follow once they are durable.
     pub(crate) fn set_settings(
         &mut self,
         account: &Address,
@@ -60,7 +77,9 @@ impl Router {
         let payload: Option<Arc<str>> = settings.write().map(Into::into);
         let entry = self.accounts.entry(account);
         entry.asks += 1;
-        entry.settings = payload.is_some().then(|| Box::new(settings));
+        entry.setting = Some(VecDeque::new());
+        let new = payload.is_some().then(|| Box::new(settings));
+        let before = std::mem::replace(&mut entry.settings, new);
         let (kind, title) = (DocumentKind::Settings, Arc::from(""));
         let query = Query::PutDocument {
             account: account.clone(),
@@ -70,21 +89,27 @@ impl Router {
             limit: self.limits.settings,
         };
         let debt = self.owe(Some(connection));
-        let new = NewSettings { account: account.clone(), connection, stanza: stanza.clone(), effects, debt };
+        let stanza = stanza.clone();
+        let new = NewSettings { account: account.clone(), connection, stanza, before, effects, debt };
         self.ask(query, Then::NewSettings(Box::new(new)));
     }
 
     /// Settings are durable, or came to nothing: then what the store has is what holds.
     pub(super) fn settings_set(&mut self, new: NewSettings, outcome: Result<Answer, Fault>) {
-        let NewSettings { account, connection, stanza, effects, debt } = new;
+        let NewSettings { account, connection, stanza, before, effects, debt } = new;
         self.one_ask_less(&account);
-        if outcome.is_err() {
-            self.forget_state(&account);
-        }
+        let Some(entry) = self.accounts.get_mut(&account) else { return self.settle(debt) };
+        let waiting = entry.setting.take().unwrap_or_default();
+        let wanted = outcome.is_err().then(|| std::mem::replace(&mut entry.settings, before)).flatten();
         self.through(debt, |router| match outcome {
             Ok(_) => effects.into_iter().for_each(|effect| router.effect(&account, effect)),
-            Err(fault) => router.answer_error(connection, &stanza, condition(fault)),
+            Err(fault) => {
+                router.unhide(&account, wanted.as_deref());
+                router.answer_error(connection, &stanza, condition(fault));
+            }
         });
+        self.first(waiting.into_iter());
+        self.run();
         self.accounts.rest(&account, self.limits.cached);
     }
 

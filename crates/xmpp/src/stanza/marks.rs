@@ -43,6 +43,8 @@ impl Marks {
     /// Not to be copied (XEP-0280 §6.1).
     pub(crate) const PRIVATE: Self = Self(1 << 15);
     pub(crate) const STANZA_ID: Self = Self(1 << 16);
+    /// A reaction to an earlier message, or its retraction.
+    pub(crate) const AMENDMENT: Self = Self(1 << 17);
 
     /// What a conversation is about, or a room (RFC 6121 §5.2.4, XEP-0045 §8.1).
     pub(crate) const SUBJECT: Self = Self(1 << 17);
@@ -72,6 +74,7 @@ impl Marks {
             (ns::MARKERS, _) => Self::MARKER,
             (ns::CHAT_STATES, _) => Self::CHAT_STATE,
             (ns::CONFERENCE, _) => Self::CONFERENCE,
+            (ns::REACTIONS, b"reactions") | (ns::RETRACT, b"retract") => Self::AMENDMENT,
             (ns::ENCRYPTION, _) => Self::ENCRYPTION,
             (ns::MUC_USER, b"x") => Self::ROOM,
             (ns::HINTS, b"store") => Self::STORE,

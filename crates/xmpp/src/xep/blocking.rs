@@ -41,8 +41,8 @@ impl Router {
                 self.tell_blocked(account, connection, stanza);
                 Ok(())
             }
-            ("block", false) => self.block(account, connection, stanza, payload),
-            ("unblock", false) => self.unblock(account, connection, stanza, payload),
+            ("block", false) => self.change_blocked(account, connection, stanza, payload, true),
+            ("unblock", false) => self.change_blocked(account, connection, stanza, payload, false),
             _ => Err(Condition::BadRequest),
         };
         if let Err(condition) = done {
@@ -60,55 +60,45 @@ impl Router {
         self.answer(connection, stanza.result(Some(&list)));
     }
 
-    /// §3.3. Contacts who are blocked see the account's resources go.
-    fn block(
+    /// §3.3, and §3.4, where nobody may be named: everybody (§3.5). Contacts who are blocked see the account's resources
+    /// go; others see them come.
+    fn change_blocked(
         &mut self,
         account: &Address,
         connection: ConnectionId,
         stanza: &Stanza,
         payload: &Element,
+        block: bool,
     ) -> Result<(), Condition> {
         let named = named(payload)?;
-        if named.is_empty() {
-            return Err(Condition::BadRequest);
-        }
         let old = self.settings(account).cloned().unwrap_or_default();
-        let mut new = old.clone();
-        new.blocked.extend(named.iter().cloned());
-        if new.blocked.len() > self.limits.blocked {
+        let blocked: BTreeSet<Jid> = match (block, named.is_empty()) {
+            (true, true) => return Err(Condition::BadRequest),
+            (true, false) => old.blocked.union(&named).cloned().collect(),
+            (false, true) => BTreeSet::new(),
+            (false, false) => old.blocked.difference(&named).cloned().collect(),
+        };
+        if block && blocked.len() > self.limits.blocked {
             return Err(Condition::ResourceConstraint);
         }
+        let new = Settings { blocked, ..old.clone() };
         let lost = self.watchers(account, |watcher| new.blocks(watcher) && !old.blocks(watcher));
+        let back = self.watchers(account, |watcher| old.blocks(watcher) && !new.blocks(watcher));
         let mut effects: Vec<Effect> = lost.into_iter().map(Effect::Withdraw).collect();
+        effects.extend(back.into_iter().map(Effect::Announce));
         effects.push(Effect::HideDirected);
-        effects.push(Effect::PushBlocking(element("block", &named)));
+        effects.push(Effect::PushBlocking(element(if block { "block" } else { "unblock" }, &named)));
         effects.push(Effect::Answer(connection, stanza.result(None)));
         self.set_settings(account, new, connection, stanza, effects);
         Ok(())
     }
 
-    /// §3.4, and §3.5 where nobody is named: everybody.
-    fn unblock(
-        &mut self,
-        account: &Address,
-        connection: ConnectionId,
-        stanza: &Stanza,
-        payload: &Element,
-    ) -> Result<(), Condition> {
-        let named = named(payload)?;
-        let old = self.settings(account).cloned().unwrap_or_default();
-        let blocked = if named.is_empty() {
-            BTreeSet::new()
-        } else {
-            old.blocked.difference(&named).cloned().collect()
-        };
-        let new = Settings { blocked, ..old.clone() };
-        let back = self.watchers(account, |watcher| old.blocks(watcher) && !new.blocks(watcher));
-        let mut effects: Vec<Effect> = back.into_iter().map(Effect::Announce).collect();
-        effects.push(Effect::PushBlocking(element("unblock", &named)));
-        effects.push(Effect::Answer(connection, stanza.result(None)));
-        self.set_settings(account, new, connection, stanza, effects);
-        Ok(())
+    /// A change of settings came to nothing: who was hidden from meanwhile may have missed something.
+    pub(crate) fn unhide(&mut self, account: &Address, wanted: Option<&Settings>) {
+        let now = self.settings(account);
+        let blocks = |settings: Option<&Settings>, who: &Jid| settings.is_some_and(|s| s.blocks(who));
+        let missed = self.watchers(account, |watcher| blocks(wanted, watcher) && !blocks(now, watcher));
+        missed.into_iter().for_each(|watcher| self.announce(account, &watcher));
     }
 
     fn watchers(&self, account: &Address, which: impl Fn(&Jid) -> bool) -> Vec<Jid> {

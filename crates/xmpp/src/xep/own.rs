@@ -15,6 +15,11 @@ impl Router {
         get: bool,
         payload: &Element,
     ) -> bool {
+        let changes_settings =
+            !get && matches!(payload.namespace(), ns::BLOCKING | ns::MAM) && payload.name() != "query";
+        if changes_settings && self.waits_for_settings(connection, stanza) {
+            return true;
+        }
         match (payload.name(), payload.namespace()) {
             ("query", ns::ROSTER) => self.sent_roster(connection, stanza, get, payload),
             ("query", ns::LAST) => self.own_last(connection, stanza, get),
