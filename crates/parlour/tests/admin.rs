@@ -239,7 +239,7 @@ fn bindings_that_ended_long_ago_are_forgotten_at_the_start() {
     let aor = "roland@falcot.com".parse().expect("an address");
     let rows = vec![row(1, 1_000_000_000), row(2, 100_000_000_000)];
     let store = open();
-    store.handle().ask_wait(Query::ReplaceBindings { aor, rows }).expect("written");
+    store.handle().ask_wait(Query::ReplaceBindings { aor, rows, fewer: true }).expect("written");
     store.close();
     house.start();
     house.kill();

@@ -16,10 +16,13 @@ use crate::stack::Registered;
 use crate::transport::Arrival;
 use crate::transport::inside::Depth;
 use crate::uri::Uri;
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
 use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
 use std::collections::{BTreeSet, BinaryHeap};
+use std::hash::BuildHasher;
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 use wire::{Address, ConnectionId};
 
@@ -75,28 +78,62 @@ pub struct Contact {
 #[derive(Debug)]
 struct Entry {
     address: Address,
-    bindings: Vec<Binding>,
+    bindings: Bindings,
     /// When it is looked at: no later than the first of them ends.
-    watched: Option<Instant>,
+    watched: Option<Moment>,
 }
+
+/// The bindings of one address: nearly always one, which then needs no allocation of its own.
+#[derive(Debug)]
+enum Bindings {
+    One(Binding),
+    Many(Box<[Binding]>),
+}
+
+impl Bindings {
+    fn new(bindings: Vec<Binding>) -> Self {
+        match <[Binding; 1]>::try_from(bindings) {
+            Ok([one]) => Self::One(one),
+            Err(many) => Self::Many(many.into()),
+        }
+    }
+
+    fn all(&self) -> &[Binding] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+/// A moment in nanoseconds since the first that a registrar saw, counted from 1: half as long as an [`Instant`].
+type Moment = NonZeroU64;
 
 /// All bindings of one worker. Bounded by the number of accounts, times [`Rules::bindings`].
 #[derive(Debug)]
 pub struct Registrar {
     rows: Slab<Entry>,
-    by_address: FxHashMap<Address, Id>,
+    /// The rows alone: their addresses stand in them.
+    by_address: HashTable<Id>,
+    /// When time began here.
+    start: Option<Instant>,
     /// The rows with flows of each connection, which end with it (RFC 5626).
     by_stream: BTreeSet<(ConnectionId, Id)>,
     /// When which row is looked at, the earliest first. A refresh leaves that as it was: the row is found alive then, and
     /// is looked at again when its bindings end. What a row's `watched` does not name is passed over.
-    ends: BinaryHeap<Reverse<(Instant, Id)>>,
+    ends: BinaryHeap<Reverse<(Moment, Id)>>,
+}
+
+fn hash(address: &str) -> u64 {
+    FxBuildHasher.hash_one(address)
 }
 
 impl Default for Registrar {
     fn default() -> Self {
         Self {
             rows: Slab::new(usize::MAX),
-            by_address: FxHashMap::default(),
+            by_address: HashTable::new(),
+            start: None,
             by_stream: BTreeSet::new(),
             ends: BinaryHeap::new(),
         }
@@ -106,8 +143,28 @@ impl Default for Registrar {
 impl Registrar {
     /// The bindings of an address, in no order of preference.
     pub fn bindings(&self, address: &Address) -> &[Binding] {
-        let row = self.by_address.get(address).and_then(|id| self.rows.get(*id));
-        row.map_or(&[], |row| &row.bindings)
+        self.find(address).and_then(|id| self.rows.get(id)).map_or(&[], |row| row.bindings.all())
+    }
+
+    fn find(&self, address: &Address) -> Option<Id> {
+        let is = |id: &Id| self.rows.get(*id).is_some_and(|row| row.address == *address);
+        self.by_address.find(hash(address.as_str()), is).copied()
+    }
+
+    /// Takes the name of a row away.
+    fn forget_name(&mut self, address: &Address) -> Option<Id> {
+        let is = |id: &Id| self.rows.get(*id).is_some_and(|row| row.address == *address);
+        let found = self.by_address.find_entry(hash(address.as_str()), is).ok()?;
+        Some(found.remove().0)
+    }
+
+    fn moment(&self, at: Instant) -> Moment {
+        let since = at.saturating_duration_since(self.start.unwrap_or(at)).as_nanos();
+        Moment::MIN.saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
+    }
+
+    fn instant(&self, moment: Moment) -> Option<Instant> {
+        Some(self.start? + Duration::from_nanos(moment.get() - 1))
     }
 
     /// Where an address is reached at `now`, the most preferred first; of the same preference, what was refreshed last comes last.
@@ -121,7 +178,7 @@ impl Registrar {
     /// A page of all bindings that hold at `now`. Those of one address are found together.
     pub fn page(&self, now: Instant, page: Page) -> Found<Registered> {
         Found::on(page, &self.rows, |_, row, found| {
-            let live = row.bindings.iter().filter(|binding| binding.expires > now);
+            let live = row.bindings.all().iter().filter(|binding| binding.expires > now);
             found.extend(live.map(|binding| Registered::new(&row.address, binding)));
         })
     }
@@ -138,11 +195,12 @@ impl Registrar {
 
     /// How many bindings there are.
     pub fn count(&self) -> usize {
-        self.rows.iter().map(|(_, row)| row.bindings.len()).sum()
+        self.rows.iter().map(|(_, row)| row.bindings.all().len()).sum()
     }
 
     /// Puts in the bindings of an address as they were kept.
-    pub fn load(&mut self, address: Address, bindings: Vec<Binding>) {
+    pub fn load(&mut self, now: Instant, address: Address, bindings: Vec<Binding>) {
+        self.start.get_or_insert(now);
         self.replace(&address, bindings);
     }
 
@@ -155,6 +213,7 @@ impl Registrar {
         rules: &Rules,
         now: Instant,
     ) -> Result<(), Refusal> {
+        self.start.get_or_insert(now);
         let mut bindings = self.bindings(address).to_vec();
         bindings.retain(|binding| binding.expires > now);
         match changes {
@@ -177,25 +236,26 @@ impl Registrar {
     }
 
     /// Puts bindings in the place of those that the address had.
-    fn replace(&mut self, address: &Address, mut bindings: Vec<Binding>) {
-        bindings.shrink_to_fit();
-        let row = self.by_address.get(address).copied();
+    fn replace(&mut self, address: &Address, bindings: Vec<Binding>) {
         let Some(first) = bindings.iter().map(|binding| binding.expires).min() else {
-            self.by_address.remove(address);
-            return row.into_iter().for_each(|row| self.drop_row(row));
+            return self.forget(address);
         };
+        let (row, first) = (self.find(address), self.moment(first));
         let flows: Vec<ConnectionId> = bindings.iter().filter_map(Binding::stream).collect();
+        let bindings = Bindings::new(bindings);
         let id = match row {
             Some(id) => {
                 let row = self.rows.get_mut(id).expect("the index names rows that exist");
                 let old = std::mem::replace(&mut row.bindings, bindings);
-                self.forget_flows(id, &old);
+                self.forget_flows(id, old.all());
                 id
             }
             None => {
                 let row = Entry { address: address.clone(), bindings, watched: None };
                 let Some(id) = self.rows.insert(row) else { return };
-                self.by_address.insert(address.clone(), id);
+                let Self { rows, by_address, .. } = self;
+                let hash_of = |id: &Id| rows.get(*id).map_or(0, |row| hash(row.address.as_str()));
+                by_address.insert_unique(hash(address.as_str()), id, hash_of);
                 id
             }
         };
@@ -204,7 +264,7 @@ impl Registrar {
     }
 
     /// Sees to it that a row is looked at no later than `first`.
-    fn watch(&mut self, id: Id, first: Instant) {
+    fn watch(&mut self, id: Id, first: Moment) {
         let Some(row) = self.rows.get_mut(id).filter(|row| row.watched.is_none_or(|at| first < at)) else {
             return;
         };
@@ -227,19 +287,21 @@ impl Registrar {
 
     /// When a binding may have ended, at the earliest; `None` where there is none.
     pub fn next_end(&self) -> Option<Instant> {
-        self.ends.peek().map(|Reverse((at, _))| *at)
+        self.ends.peek().and_then(|Reverse((at, _))| self.instant(*at))
     }
 
     /// Drops what has ended of one address, and says whose it was. Call until `None`.
     pub fn ended(&mut self, now: Instant) -> Option<Address> {
+        let until = self.moment(now);
         loop {
             let Reverse((at, id)) =
-                self.ends.peek_mut().filter(|first| first.0.0 <= now).map(PeekMut::pop)?;
+                self.ends.peek_mut().filter(|first| first.0.0 <= until).map(PeekMut::pop)?;
             let Some(row) = self.rows.get_mut(id).filter(|row| row.watched == Some(at)) else { continue };
             row.watched = None;
-            let next = row.bindings.iter().map(|binding| binding.expires).min();
+            let next = row.bindings.all().iter().map(|binding| binding.expires).min();
             match next {
                 Some(next) if next > now => {
+                    let next = self.moment(next);
                     self.watch(id, next);
                     self.pass_over();
                 }
@@ -264,14 +326,14 @@ impl Registrar {
     fn retain(&mut self, id: Id, keep: impl Fn(&Binding) -> bool) -> Option<Address> {
         let row = self.rows.get(id)?;
         let address = row.address.clone();
-        let bindings = row.bindings.iter().filter(|binding| keep(binding)).cloned().collect();
+        let bindings = row.bindings.all().iter().filter(|binding| keep(binding)).cloned().collect();
         self.replace(&address, bindings);
         Some(address)
     }
 
     fn drop_row(&mut self, id: Id) {
         if let Some(row) = self.rows.remove(id) {
-            self.forget_flows(id, &row.bindings);
+            self.forget_flows(id, row.bindings.all());
             self.pass_over();
         }
     }
@@ -284,14 +346,14 @@ impl Registrar {
 
     /// Drops every binding of an address: its account is gone.
     pub fn forget(&mut self, address: &Address) {
-        if let Some(id) = self.by_address.remove(address) {
+        if let Some(id) = self.forget_name(address) {
             self.drop_row(id);
         }
     }
 
     /// Every address that has bindings.
     pub fn addresses(&self) -> impl Iterator<Item = &Address> {
-        self.by_address.keys()
+        self.rows.iter().map(|(_, row)| &row.address)
     }
 }
 

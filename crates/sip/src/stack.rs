@@ -198,6 +198,8 @@ pub enum Output {
         address: Address,
         /// All of them.
         rows: Vec<registrar::Row>,
+        /// There may be more on the disk than these: they go.
+        fewer: bool,
     },
     /// Where is this address? [`Input::Located`] follows.
     Locate {
@@ -356,7 +358,8 @@ impl Stack {
     pub fn load(&mut self, now: Instant, address: Address, rows: &[registrar::Row]) {
         let read = |row| Binding::from_row(row, &self.epoch, &self.config.listeners);
         let bindings = rows.iter().filter_map(read).filter(|binding| binding.expires > now).collect();
-        self.registrar.load(address, bindings);
+        self.storage.note_fewer(&address);
+        self.registrar.load(now, address, bindings);
         self.watch_bindings();
     }
 
@@ -403,7 +406,7 @@ impl Stack {
         let gone: Vec<Address> = self.registrar.addresses().filter(gone).cloned().collect();
         for address in gone {
             self.registrar.forget(&address);
-            self.save(now, &address, None);
+            self.save_fewer(now, &address);
         }
         self.watch_bindings();
     }
@@ -501,7 +504,7 @@ impl Stack {
             self.way_failed(now, owner);
         }
         for address in self.registrar.closed(conn) {
-            self.save(now, &address, None);
+            self.save_fewer(now, &address);
         }
         self.watch_bindings();
     }

@@ -23,7 +23,7 @@ fn main() {
 
     for waiting in [1, 16, 256, 4096] {
         let rows = if waiting == 1 { 1000 } else { 20_000 };
-        let replace = |i| Query::ReplaceBindings { aor: address(i), rows: vec![binding()] };
+        let replace = |i| Query::ReplaceBindings { aor: address(i), rows: vec![binding()], fewer: false };
         many(&store, &format!("bindings, {waiting} waiting"), rows, waiting, replace);
     }
     let message = |i: usize| Query::AddOffline {
@@ -48,6 +48,7 @@ fn main() {
     many(&store, "all bindings", ROWS, 4096, |i| Query::ReplaceBindings {
         aor: address(i),
         rows: vec![binding()],
+        fewer: false,
     });
     store.close();
 

@@ -42,6 +42,8 @@ pub enum Query {
         aor: Address,
         /// Each with a `place` of its own.
         rows: Vec<BindingRow>,
+        /// There may be more of them than these: those in the places behind are forgotten.
+        fewer: bool,
     },
     /// Forgets every binding that ended before a time.
     PurgeBindings {

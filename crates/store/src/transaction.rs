@@ -4,6 +4,7 @@
 use crate::dialect::{Connection, Dialect};
 use crate::query::{Answer, ArchivedMessage, BindingRow, Fault, Outcome, Query, RosterItem};
 use crate::tables::archive::Of;
+use crate::tables::bindings::Change;
 use crate::tables::offline::Addition;
 use crate::tables::{accounts, archive, bindings, documents, nodes, offline, rooms, roster};
 use rustc_hash::FxHashMap;
@@ -73,7 +74,7 @@ async fn alone(connection: &mut Connection, dialect: Dialect, query: &Query) -> 
 /// Changes that do not touch one another, whatever their order.
 #[derive(Default)]
 struct Gathered<'a> {
-    bindings: FxHashMap<&'a Address, &'a [BindingRow]>,
+    bindings: FxHashMap<&'a Address, (&'a [BindingRow], bool)>,
     /// `None` takes the item out.
     roster: FxHashMap<(&'a Address, &'a str), Option<&'a RosterItem>>,
     /// A message that is asked to be forgotten was listed before, so it is none of those added here.
@@ -90,7 +91,10 @@ impl<'a> Gathered<'a> {
     /// Whether the query is one to gather.
     fn take(&mut self, i: usize, query: &'a Query) -> bool {
         match query {
-            Query::ReplaceBindings { aor, rows } => drop(self.bindings.insert(aor, rows)),
+            Query::ReplaceBindings { aor, rows, fewer } => {
+                let last = self.bindings.entry(aor).or_default();
+                *last = (rows, last.1 || *fewer);
+            }
             Query::PutRosterItem { account, item } => {
                 self.roster.insert((account, &item.contact), Some(item));
             }
@@ -119,7 +123,8 @@ impl<'a> Gathered<'a> {
         outcomes: &mut [Outcome],
     ) -> sqlx::Result<()> {
         if !self.bindings.is_empty() {
-            let mut changes: Vec<_> = self.bindings.into_iter().collect();
+            let all = self.bindings.into_iter();
+            let mut changes: Vec<_> = all.map(|(aor, (rows, fewer))| Change { aor, rows, fewer }).collect();
             bindings::replace(connection, dialect, &mut changes).await?;
         }
         write_roster(connection, dialect, self.roster).await?;

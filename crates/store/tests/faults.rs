@@ -67,7 +67,7 @@ fn child() {
         for number in 0usize.. {
             let place = i64::try_from(number).unwrap();
             let row = BindingRow { place, expires: 0, payload: vec![7; 300] };
-            insist(&handle, &Query::ReplaceBindings { aor: joe(), rows: vec![row] }, |_| {});
+            insist(&handle, &Query::ReplaceBindings { aor: joe(), rows: vec![row], fewer: true }, |_| {});
             let item = RosterItem { contact: format!("{number}@falcot.com"), ..RosterItem::default() };
             insist(&handle, &Query::PutRosterItem { account: joe(), item }, |_| {});
             let sender = sender.clone();

@@ -64,7 +64,7 @@ fn row(place: i64) -> BindingRow {
 }
 
 fn replace(aor: &str, rows: Vec<BindingRow>) -> Query {
-    Query::ReplaceBindings { aor: address(aor), rows }
+    Query::ReplaceBindings { aor: address(aor), rows, fewer: true }
 }
 
 fn message(account: &str, text: &str, limit: u32) -> Query {

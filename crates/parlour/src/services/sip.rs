@@ -170,7 +170,9 @@ impl Sip {
                 Output::Connect { token, transport, to, name } => {
                     self.connect(desk, token, (transport, to), &name);
                 }
-                Output::Store { token, address, rows } => self.store(desk, token, address, rows),
+                Output::Store { token, address, rows, fewer } => {
+                    self.store(desk, token, address, (rows, fewer));
+                }
                 Output::Locate { token, address } => desk.switchboard.locate(desk.net, token, address),
                 Output::Resolve { token, question } => self.resolve(desk, token, question),
                 Output::Media { token, passage } => desk.switchboard.mediate(desk.net, token, passage),
@@ -206,10 +208,16 @@ impl Sip {
         self.dialled.insert(conn, Dialled { token, to, name: name.into(), secure: transport.is_secure() });
     }
 
-    fn store(&mut self, desk: &mut Desk<'_, '_>, token: Token, aor: Address, rows: Vec<Row>) {
+    fn store(
+        &mut self,
+        desk: &mut Desk<'_, '_>,
+        token: Token,
+        aor: Address,
+        (rows, fewer): (Vec<Row>, bool),
+    ) {
         let rows = (0..).zip(rows).map(|(place, row)| kept(place, row)).collect();
         let (me, postbox) = (desk.net.me(), desk.shared.postbox.clone());
-        let asked = desk.shared.store.ask(Query::ReplaceBindings { aor, rows }, move |outcome| {
+        let asked = desk.shared.store.ask(Query::ReplaceBindings { aor, rows, fewer }, move |outcome| {
             if let Err(fault) = &outcome {
                 tracing::debug!(%fault, "bindings were not kept");
             }

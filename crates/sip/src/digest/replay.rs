@@ -12,24 +12,24 @@ const WINDOW: u32 = 64;
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     highest: u32,
-    /// Bit `n`: the count `highest - n` was seen.
-    bits: u64,
+    /// Bit `n`: the count `highest - n` was seen. In octets: with them a row takes a quarter less.
+    bits: [u8; 8],
 }
 
 impl Seen {
     /// Notes a count: whether it is new.
     fn note(&mut self, count: u32) -> bool {
+        let bits = u64::from_le_bytes(self.bits);
         if count > self.highest {
             let step = count - self.highest;
-            self.bits = self.bits.checked_shl(step).unwrap_or(0) | 1;
+            self.bits = (bits.checked_shl(step).unwrap_or(0) | 1).to_le_bytes();
             self.highest = count;
             return true;
         }
         let behind = self.highest - count;
         let bit = 1_u64.checked_shl(behind).unwrap_or(0);
-        let is_new = behind < WINDOW && self.bits & bit == 0;
-        self.bits |= bit;
-        is_new
+        self.bits = (bits | bit).to_le_bytes();
+        behind < WINDOW && bits & bit == 0
     }
 }
 
@@ -60,7 +60,7 @@ impl Replays {
             }
             self.began = Some(now);
         }
-        let fresh = Seen { highest: count, bits: 0 };
+        let fresh = Seen { highest: count, bits: [0; 8] };
         let before = self.old.remove(&name);
         let seen = self.young.entry(name).or_insert(before.unwrap_or(fresh));
         seen.note(count)

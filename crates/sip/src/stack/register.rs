@@ -81,7 +81,11 @@ impl Stack {
         if !self.table.takes(arrival.peer.ip(), request.bytes().len()) {
             return Err(Refusal::Overload);
         }
+        let before = self.registrar.bindings(address).len();
         self.registrar.apply(address, &changes, &origin, &self.config.rules, now)?;
+        if self.registrar.bindings(address).len() < before {
+            self.storage.note_fewer(address);
+        }
         self.watch_bindings();
         // Written now, as the request is at hand; it leaves when the disk has the bindings.
         let bytes = self.registered(now, &arrival, request, address);

@@ -24,6 +24,9 @@ pub struct Storage {
     /// Addresses whose bindings on the disk are not those in memory, and which nobody has asked the disk to write.
     /// Each has, or had, an account: that bounds them.
     behind: FxHashSet<Address>,
+    /// Addresses of which the disk may have more bindings than there are, in places of their own. Each has, or had, an
+    /// account.
+    longer: FxHashSet<Address>,
     /// Questions that the disk has not answered.
     asked: usize,
     stalled: bool,
@@ -47,7 +50,20 @@ impl Storage {
     }
 }
 
+impl Storage {
+    /// The disk may have more bindings of this address than there are now.
+    pub(super) fn note_fewer(&mut self, address: &Address) {
+        self.longer.insert(address.clone());
+    }
+}
+
 impl Stack {
+    /// Puts the bindings of an address on the disk that has lost some.
+    pub(super) fn save_fewer(&mut self, now: Instant, address: &Address) {
+        self.storage.note_fewer(address);
+        self.save(now, address, None);
+    }
+
     /// Puts the bindings of an address on the disk. `server`: the REGISTER that is answered then, or when the disk has
     /// had its time.
     pub(super) fn save(&mut self, now: Instant, address: &Address, server: Option<Id>) {
@@ -61,27 +77,34 @@ impl Stack {
     /// Asks the disk to write; `false` where too much is asked already.
     fn write_bindings(&mut self, now: Instant, address: &Address, server: Option<Id>) -> bool {
         let patience = if server.is_some() { PATIENCE } else { self.config.limits.answer };
-        let question = Asked::Store { server, address: address.clone() };
+        let fewer = self.storage.longer.contains(address);
+        let question = Asked::Store { server, address: address.clone(), fewer };
         let Some(token) = self.ask_until(now + patience, question) else {
             return false;
         };
         self.storage.asked += 1;
         self.storage.behind.remove(address);
+        self.storage.longer.remove(address);
         let rows = self.rows(address);
-        self.out.push_back(Output::Store { token, address: address.clone(), rows });
+        self.out.push_back(Output::Store { token, address: address.clone(), rows, fewer });
         true
     }
 
     /// The disk has answered.
     pub(super) fn stored(&mut self, now: Instant, token: Token, durable: bool) {
-        let Some(Asked::Store { server, address }) = self.answered(super::id_of(token)) else { return };
+        let Some(Asked::Store { server, address, fewer }) = self.answered(super::id_of(token)) else {
+            return;
+        };
         self.storage.asked -= 1;
         self.storage.stalled = !durable;
         if durable {
             self.acknowledge_stored(now, server);
             self.catch_up(now);
         } else {
-            self.save_later(now, address.clone());
+            if fewer {
+                self.storage.note_fewer(&address);
+            }
+            self.save_later(now, address);
             self.answer_from_memory(now, server);
         }
     }
@@ -101,14 +124,17 @@ impl Stack {
     /// One that nothing comes of at all is asked anew.
     pub(super) fn not_stored(&mut self, now: Instant, id: Id) {
         self.storage.stalled = true;
-        let Some(Asked::Store { server, address }) = self.asked.get_mut(id) else { return };
-        let (server, address) = (server.take(), address.clone());
+        let Some(Asked::Store { server, address, fewer }) = self.asked.get_mut(id) else { return };
+        let (server, address, fewer) = (server.take(), address.clone(), *fewer);
         if server.is_some() {
             self.timers.set(Timer::Asked(id), now + self.config.limits.answer);
             return self.answer_from_memory(now, server);
         }
         self.answered(id);
         self.storage.asked -= 1;
+        if fewer {
+            self.storage.note_fewer(&address);
+        }
         self.save_later(now, address);
     }
 

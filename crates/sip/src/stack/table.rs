@@ -138,8 +138,8 @@ pub(crate) enum Asked {
     Acknowledge { arrival: Arrival, bytes: Vec<u8>, plan: Box<Plan> },
     /// The session description that goes on in place of a message's own.
     Media(Box<Mediated>),
-    /// Whether the bindings of this address are on the disk; the REGISTER that waits for that.
-    Store { server: Option<Id>, address: wire::Address },
+    /// Whether the bindings of this address are on the disk; the REGISTER that waits for that; whether the disk had more.
+    Store { server: Option<Id>, address: wire::Address, fewer: bool },
 }
 
 /// Whom a client transaction depends on.

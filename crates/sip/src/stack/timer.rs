@@ -108,7 +108,7 @@ impl Stack {
 
     fn bindings_end(&mut self, now: Instant) {
         while let Some(address) = self.registrar.ended(now) {
-            self.save(now, &address, None);
+            self.save_fewer(now, &address);
         }
         self.watch_bindings();
     }

@@ -37,16 +37,21 @@ impl Sent {
     }
 }
 
+/// What is to be written, and whether there may be more of it on the disk.
+type Rows = (Vec<Row>, bool);
+
 pub(crate) struct House {
     pub(crate) stacks: Vec<Stack>,
     pub(crate) now: Instant,
     began: Instant,
     pub(crate) sent: Vec<Sent>,
     pub(crate) disk: BTreeMap<Address, Vec<Row>>,
+    /// How often it was told that there may be more bindings than those that it is to keep.
+    pub(crate) forgotten: usize,
     /// Whether the disk answers; if not, tokens gather here.
     pub(crate) disk_stalls: bool,
     pub(crate) held: Vec<(usize, u64)>,
-    held_rows: BTreeMap<(usize, u64), (Address, Vec<Row>)>,
+    held_rows: BTreeMap<(usize, u64), (Address, Rows)>,
     /// Every name has the address 203.0.113.1.
     pub(crate) finds_everything: bool,
     pub(crate) names: BTreeMap<String, Vec<IpAddr>>,
@@ -160,6 +165,7 @@ impl House {
             began: now,
             sent: Vec::new(),
             disk: BTreeMap::new(),
+            forgotten: 0,
             disk_stalls: false,
             held: Vec::new(),
             held_rows: BTreeMap::new(),
@@ -328,7 +334,9 @@ impl House {
                 self.expected.push(name.into());
                 self.dial(worker, token, transport, to);
             }
-            Output::Store { token, address, rows } => self.store(worker, token, address, rows),
+            Output::Store { token, address, rows, fewer } => {
+                self.store(worker, token, address, (rows, fewer));
+            }
             Output::Locate { token, address } => {
                 let home = usize::from(address.home(u16::try_from(self.stacks.len()).unwrap()).0);
                 let contacts = Some(self.stacks[home].contacts(self.now, &address));
@@ -389,7 +397,7 @@ impl House {
         self.stacks[worker].handle(self.now, input);
     }
 
-    fn store(&mut self, worker: usize, token: u64, address: Address, rows: Vec<Row>) {
+    fn store(&mut self, worker: usize, token: u64, address: Address, rows: Rows) {
         self.held_rows.insert((worker, token), (address, rows));
         if self.disk_stalls {
             self.held.push((worker, token));
@@ -400,7 +408,13 @@ impl House {
     }
 
     fn write(&mut self, worker: usize, token: u64) {
-        let Some((address, rows)) = self.held_rows.remove(&(worker, token)) else { return };
+        let Some((address, (mut rows, fewer))) = self.held_rows.remove(&(worker, token)) else { return };
+        self.forgotten += usize::from(fewer);
+        if !fewer {
+            // Rows in the places behind stay.
+            let before = self.disk.remove(&address).unwrap_or_default();
+            rows.extend(before.into_iter().skip(rows.len()));
+        }
         match rows.is_empty() {
             true => self.disk.remove(&address),
             false => self.disk.insert(address, rows),

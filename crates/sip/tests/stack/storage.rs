@@ -105,3 +105,37 @@ fn what_the_disk_lacks_is_asked_of_it_before_the_end() {
     house.wait(Duration::from_secs(40));
     assert_eq!(on_disk(&house, "bob"), 1);
 }
+
+#[test]
+fn what_is_over_goes_from_the_disk_and_a_refresh_looks_for_nothing() {
+    let mut house = House::new(1);
+    let contacts = |house: &mut House, cseq: u32, contacts: &str| {
+        let via = phone("bob");
+        let parties = ("<sip:bob@falcot.com>;tag=r", "<sip:bob@falcot.com>");
+        let more = format!("Contact: {contacts}\r\n");
+        let text = request("REGISTER", "sip:falcot.com", &via, &format!("c{cseq}"), parties, &more);
+        let text = text.replace("CSeq: 1", &format!("CSeq: {cseq}"));
+        assert_eq!(lines(&house.datagram(&via, &text.replace(&format!("call-c{cseq}@"), "call@"))), [OK]);
+    };
+    contacts(&mut house, 1, "<sip:bob@198.51.100.3>, <sip:bob@198.51.100.4>, <sip:bob@198.51.100.5>");
+    contacts(&mut house, 2, "<sip:bob@198.51.100.3>");
+    assert_eq!((on_disk(&house, "bob"), house.forgotten), (3, 0), "a refresh of one of three");
+    contacts(&mut house, 3, "<sip:bob@198.51.100.4>;expires=0");
+    assert_eq!((on_disk(&house, "bob"), house.forgotten), (2, 1));
+    contacts(&mut house, 4, "<sip:bob@198.51.100.3>;expires=60");
+    assert_eq!((on_disk(&house, "bob"), house.forgotten), (2, 1));
+    // The disk refuses, just as one ends: it is told again.
+    house.disk_stalls = true;
+    house.wait(Duration::from_secs(61));
+    let which = house.held.len() - 1;
+    house.disk_answers(which, false);
+    house.disk_stalls = false;
+    house.wait(Duration::from_secs(3));
+    assert_eq!(on_disk(&house, "bob"), 1);
+    // What stood on the disk at the start is gone over once.
+    let before = house.forgotten;
+    house.restart();
+    contacts(&mut house, 5, "<sip:bob@198.51.100.5>");
+    contacts(&mut house, 6, "<sip:bob@198.51.100.5>");
+    assert_eq!((on_disk(&house, "bob"), house.forgotten), (1, before + 1));
+}

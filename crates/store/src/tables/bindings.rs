@@ -6,21 +6,30 @@ use crate::tables::{PAGE, address, push_names};
 use sqlx::Row as _;
 use wire::Address;
 
+/// What an address is bound to from now on.
+pub(crate) struct Change<'a> {
+    pub(crate) aor: &'a Address,
+    pub(crate) rows: &'a [BindingRow],
+    /// There may be more rows than these.
+    pub(crate) fewer: bool,
+}
+
 /// Sets what each address is bound to. Each stands in `changes` once. Rows that are there already are set anew in their
 /// place: most registrations are refreshes.
 pub(crate) async fn replace(
     connection: &mut Connection,
     dialect: Dialect,
-    changes: &mut [(&Address, &[BindingRow])],
+    changes: &mut [Change<'_>],
 ) -> sqlx::Result<()> {
-    changes.sort_unstable_by_key(|(aor, rows)| (rows.len(), aor.as_str()));
-    for same in changes.chunk_by(|(_, one), (_, next)| one.len() == next.len()) {
+    changes.sort_unstable_by_key(|change| (!change.fewer, change.rows.len(), change.aor.as_str()));
+    let fewer = changes.partition_point(|change| change.fewer);
+    for same in changes[..fewer].chunk_by(|one, next| one.rows.len() == next.rows.len()) {
         for piece in pieces(same) {
             forget_from(connection, piece).await?;
         }
     }
     let rows: Vec<(&Address, &BindingRow)> =
-        changes.iter().flat_map(|(aor, rows)| rows.iter().map(move |row| (*aor, row))).collect();
+        changes.iter().flat_map(|change| change.rows.iter().map(|row| (change.aor, row))).collect();
     for piece in pieces(&rows) {
         let mut statement = Statement::new("INSERT INTO bindings (aor, place, expires, payload) ");
         statement.push_values(piece, |mut values, (aor, row)| {
@@ -37,12 +46,12 @@ pub(crate) async fn replace(
 }
 
 /// Forgets the rows of addresses behind those that they have now: as many each.
-async fn forget_from(connection: &mut Connection, changes: &[(&Address, &[BindingRow])]) -> sqlx::Result<()> {
-    let Some((_, rows)) = changes.first() else { return Ok(()) };
+async fn forget_from(connection: &mut Connection, changes: &[Change<'_>]) -> sqlx::Result<()> {
+    let Some(Change { rows, .. }) = changes.first() else { return Ok(()) };
     let first = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     let mut statement = Statement::new("DELETE FROM bindings WHERE place >= ");
     statement.push_bind(first).push(" AND aor IN (");
-    push_names(&mut statement, changes.iter().map(|(aor, _)| aor.as_str()));
+    push_names(&mut statement, changes.iter().map(|change| change.aor.as_str()));
     statement.push(")").build().execute(connection).await.map(drop)
 }
 

@@ -30,7 +30,7 @@ impl World {
                 assert!(!(to.ip().is_loopback() || to.ip().is_multicast()), "to nobody: {to}");
                 self.debts.push_back((worker, Debt::Connect { token, transport, to }));
             }
-            Output::Store { token, address, rows } => {
+            Output::Store { token, address, rows, fewer: _ } => {
                 self.debts.push_back((worker, Debt::Store { token, address, rows }));
             }
             Output::Locate { token, address } => {
