@@ -4,6 +4,8 @@ use crate::agent::{Agent, Heard, SOON};
 use crate::{PASSWORD, house};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::time::Instant;
 use testkit::House;
 
 const JOE: &str = "sip:joe@falcot.com";
@@ -55,6 +57,31 @@ fn messages_and_streams_keep_to_their_limits() {
     };
     let open = streams.iter().filter(|stream| is_open(stream)).count();
     assert!((1..=2).contains(&open), "{open}");
+}
+
+/// The first octet of a handshake has it begin; a source has ten times what it may have in a second at once.
+#[test]
+fn handshakes_keep_to_their_rate() {
+    let house = crate::configured(|house| house.set("network", "limits", "{ handshakes-per-source = 1 }"));
+    let port = house.port("sip.tls");
+    let mut kept = Vec::new();
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.write_all(&[22]).unwrap();
+        kept.push(stream);
+    }
+    let refused = || {
+        let mut admin = UnixStream::connect(house.dir().join("data/admin.sock")).unwrap();
+        admin.write_all(b"GET /metrics HTTP/1.1\r\nHost: parlour\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        admin.read_to_string(&mut text).unwrap();
+        let line = "parlour_net_events_total{event=\"handshakes_refused\"} ";
+        text.lines().find_map(|text| text.strip_prefix(line)?.parse::<f64>().ok()).unwrap()
+    };
+    let end = Instant::now() + SOON;
+    while refused() < 1.0 {
+        assert!(Instant::now() < end, "all of them were begun");
+    }
 }
 
 #[test]

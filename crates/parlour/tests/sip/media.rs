@@ -297,3 +297,23 @@ fn the_administrator_says_which_calls_are_relayed() {
         assert_eq!(call.told().map(is_relay), [relayed; 2], "{value}");
     }
 }
+
+/// Roland says that he is where the house itself listens: joe's packets do not reach it.
+#[test]
+fn the_relay_is_not_aimed_at_the_house() {
+    let house = house();
+    let sip = house.port("sip.udp");
+    let call = Call::new(house, |_| {
+        format!(
+            "v=0\r\no=- 1 1 IN IP4 {HOME}\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {sip} RTP/AVP 0\r\n\
+             a=rtcp:{sip}\r\na=sendrecv\r\n"
+        )
+    });
+    let [_, (at_relay, _)] = call.told();
+    let until = Instant::now() + SOON;
+    while count(&call.house, "media.dropped") < 3 {
+        assert!(Instant::now() < until, "they went on");
+        call.ears[1].rtp.send_to(&rtp(1), at_relay).unwrap();
+    }
+    assert_eq!(count(&call.house, "media.packets"), 0);
+}

@@ -1,7 +1,7 @@
 //! Browsers' SIP (RFC 7118): JsSIP in Node, over WebSockets of their own ports and on those of TCP and TLS.
 
 use crate::{PASSWORD, house};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 use testkit::House;
@@ -75,6 +75,44 @@ fn pages_that_may_connect_are_listed_and_the_list_is_read_again() {
     people_talk(&house, "wss", port);
     // TURN has no WebSockets.
     assert_ne!(asked(house.port("turn.tcp"), good, "sip"), granted);
+}
+
+/// As long as a SIP message may be, so long may a WebSocket's be: the head of a longer one is enough to end it (RFC 6455 §7.4.1).
+#[test]
+fn a_message_that_is_too_long_is_refused_at_its_first_octets() {
+    let house = house();
+    house.set("sip", "limits", "{ message = 4096 }");
+    assert!(house.cli(&["reload"], "").status.success());
+    for (length, code) in [(4096_u16, None), (4097, Some(1009_u16))] {
+        let mut stream = TcpStream::connect(("127.0.0.1", house.port("sip.ws"))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let request = "GET / HTTP/1.1\r\nHost: falcot.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Protocol: sip\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut said = Vec::new();
+        while !said.ends_with(b"\r\n\r\n") {
+            let mut octet = [0];
+            stream.read_exact(&mut octet).unwrap();
+            said.push(octet[0]);
+        }
+        // The head of a binary frame, masked with zeros; and of the shorter one a ping behind it, which is answered.
+        let mut bytes = [&[0x82, 0xfe][..], &length.to_be_bytes(), &[0; 4]].concat();
+        if code.is_none() {
+            bytes.resize(bytes.len() + usize::from(length), b'\r');
+            bytes.extend([0x89, 0x80, 0, 0, 0, 0]);
+        }
+        stream.write_all(&bytes).unwrap();
+        let mut head = [0; 2];
+        stream.read_exact(&mut head).unwrap();
+        let Some(code) = code else {
+            assert_ne!(head, [0x88, 2], "{length} octets may come");
+            continue;
+        };
+        let mut told = [0; 2];
+        stream.read_exact(&mut told).unwrap();
+        assert_eq!((head, told), ([0x88, 2], code.to_be_bytes()));
+    }
 }
 
 #[test]
