@@ -28,6 +28,7 @@ const PURE: &[&str] = &[
     "aws-lc-rs",
     "base64",
     "domain",
+    "hashbrown",
     "hmac",
     "idna",
     "md-5",
