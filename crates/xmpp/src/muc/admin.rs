@@ -187,7 +187,10 @@ impl Room {
         self.set_rank(who, (affiliation != Affiliation::None).then_some(rank));
         let theirs = |occupant: &Occupant| match who {
             Bare::User(_) => occupant.who == *who,
-            Bare::Domain(domain) => occupant.who.domain() == domain.as_str(),
+            // Who is something themselves is that.
+            Bare::Domain(domain) => {
+                occupant.who.domain() == domain.as_str() && !self.ranks.contains_key(&occupant.who)
+            }
         };
         let present: Vec<_> =
             self.occupants.iter().filter(|(_, o)| theirs(o)).map(|(nick, _)| nick.clone()).collect();

@@ -1,5 +1,5 @@
 //! The part of the language that tells of rooms. `ball/Juliet` stands for `ball@rooms.verona.example/Juliet`, and
-//! `'muc…'` for the namespaces that begin with `http://jabber.org/protocol/muc`.
+//! `xmlns='muc…'` for the namespaces that begin with `http://jabber.org/protocol/muc`.
 //!
 //! ```text
 //! romeo/garden enters ball/Romeo                  presence with <x xmlns='muc'/>
@@ -26,7 +26,7 @@ fn long(name: &str) -> String {
 }
 
 fn full(xml: &str) -> String {
-    xml.replace("'muc", "'http://jabber.org/protocol/muc").replace("@rooms'", &format!("{HOST}'"))
+    xml.replace("xmlns='muc", "xmlns='http://jabber.org/protocol/muc").replace("@rooms'", &format!("{HOST}'"))
 }
 
 /// What somebody sends; `None`: it is no sentence about rooms.

@@ -65,7 +65,10 @@ plays! {
     pubsub_access
     pubsub_contacts
     pubsub_nodes
+    room_admin
     room_entry
+    room_owner
+    room_people
     room_talk
     roster
     roster_versions

@@ -53,6 +53,8 @@ struct Play {
     place: String,
     /// The id of what was heard last.
     asked: String,
+    /// What `{name}` stands for, once something that has it was received.
+    names: BTreeMap<String, String>,
 }
 
 /// Gives a scene with so many workers.
@@ -62,10 +64,12 @@ pub(crate) fn play(file: &str, scene: &Scene, workers: u16) {
         cast: BTreeMap::new(),
         place: String::new(),
         asked: String::new(),
+        names: BTreeMap::new(),
     };
     for (number, line) in &scene.lines {
         play.place = format!("{file}:{number} ({}, {workers} workers): {line}", scene.title);
-        play.sentence(line);
+        let line = play.names.iter().fold(line.clone(), |line, (name, is)| line.replace(name, is));
+        play.sentence(&line);
     }
     play.place = format!("{file} ({}, {workers} workers): at the end", scene.title);
     for who in play.cast.keys().cloned().collect::<Vec<_>>() {
@@ -297,12 +301,25 @@ impl Play {
         }
         let place = self.place.clone();
         let got = self.inbox(who).pop_front().unwrap_or_else(|| panic!("{place}: nothing came"));
+        let xml = &self.learn(&normal(xml), &normal(&got));
         assert!(
             matches(&normal(xml), &normal(&got)),
             "{place}\n  expected {}\n  received {}",
             normal(xml),
             normal(&got)
         );
+    }
+
+    /// What is expected, with `*` for a `{name}` that is not known yet: it is what stands there.
+    fn learn(&mut self, wanted: &str, got: &str) -> String {
+        let Some((before, rest)) = wanted.split_once("='{") else { return wanted.to_owned() };
+        let (name, after) = rest.split_once('}').expect("a name ends");
+        let mark = &before[before.rfind('<').unwrap_or_default()..];
+        let value = got.split_once(mark).and_then(|(_, rest)| rest.strip_prefix("='")?.split_once('\''));
+        if let Some((value, _)) = value {
+            self.names.insert(format!("{{{name}}}"), value.to_owned());
+        }
+        format!("{before}='*{after}")
     }
 
     fn hears(&mut self, who: &str, xml: &str) {
