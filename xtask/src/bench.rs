@@ -97,7 +97,7 @@ fn read(arguments: &[String]) -> Result<Wish> {
 /// what else the machine has to do then weighs on all alike. What is held is measured on servers that have done
 /// nothing else, and what takes long is done once.
 fn round(number: usize, kinds: &[Kind], cases: &[Case], figures: &mut Figures) -> Result<()> {
-    for setting in [Setting::Usual, Setting::Open, Setting::Two, Setting::Tls] {
+    for setting in [Setting::Usual, Setting::Open, Setting::Archived, Setting::Two, Setting::Tls] {
         let cases: Vec<&Case> = cases.iter().filter(|case| case.setting == setting).collect();
         let quick = |case: &&&Case| matches!(case.measure, Measure::Time | Measure::Wait);
         let quick: Vec<&Case> = cases.iter().filter(quick).copied().collect();

@@ -41,6 +41,7 @@ const PEERS: &[Need] = &[
     ("kamailio", "kamailio"),
     ("kamdbctl", "kamailio-sqlite-modules"),
     ("prosody", "prosody"),
+    ("ejabberdctl", "ejabberd"),
     ("rtpengine", "rtpengine-daemon"),
     ("sqlite3", "sqlite3"),
 ];
@@ -93,6 +94,11 @@ pub(crate) fn for_benches() -> Result<()> {
         if !Path::new(&path).exists() && has("apt-get") {
             apt(&[package])?;
         }
+    }
+    // Prosody's archives in SQLite.
+    let driver = Path::new("/usr/lib/x86_64-linux-gnu/lua/5.4/dbd/sqlite3.so").exists();
+    if !driver && has("apt-get") {
+        apt(&["lua-dbi-sqlite3"])?;
     }
     Ok(())
 }

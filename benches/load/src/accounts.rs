@@ -22,7 +22,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "parlour" => parlour(users, &domain, &password, &keys, Path::new(&to)),
         "kamailio" => kamailio(users, &domain, &password, Path::new(&to)),
         "prosody" => prosody(users, &keys, Path::new(&to)),
-        other => bail!("--for parlour, kamailio or prosody, not `{other}`"),
+        "ejabberd" => ejabberd(users, &domain, &keys, Path::new(&to)),
+        other => bail!("--for parlour, kamailio, prosody or ejabberd, not `{other}`"),
     }
 }
 
@@ -79,4 +80,18 @@ fn prosody(users: usize, keys: &Keys, to: &Path) -> Result<()> {
          [\"server_key\"] = \"{server}\";\n\t[\"stored_key\"] = \"{stored}\";\n}};\n"
     );
     (0..users).try_for_each(|i| Ok(std::fs::write(to.join(format!("load{i}.dat")), &text)?))
+}
+
+/// What ejabberd evaluates when it has started: its own records of accounts.
+fn ejabberd(users: usize, domain: &str, keys: &Keys, to: &Path) -> Result<()> {
+    let [stored, server] = [&keys.stored, &keys.server].map(|key| STANDARD.encode(key));
+    let salt = STANDARD.encode(SALT);
+    let text = format!(
+        "Put = fun(I) -> U = <<\"load\", (integer_to_binary(I))/binary>>, \
+         mnesia:dirty_write(passwd, {{passwd, {{U, <<\"{domain}\">>}}, \
+         {{scram, <<\"{stored}\">>, <<\"{server}\">>, <<\"{salt}\">>, sha, {ITERATIONS}}}}}) end.\n\
+         lists:foreach(Put, lists:seq(0, {})).\n",
+        users - 1
+    );
+    Ok(std::fs::write(to, text)?)
 }

@@ -5,6 +5,7 @@ mod gso;
 mod plain;
 mod rtp;
 mod sip;
+mod tls;
 
 use crate::options::Options;
 use crate::stun::{
@@ -16,6 +17,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::socket::{setsockopt, sockopt};
 use rustc_hash::FxHashMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Octets in front of a payload that travels on a channel.
@@ -31,6 +33,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if how.starts_with("sip") {
         return sip::run(socket(options.server()?)?, how == "sip");
     }
+    if how == "tls" {
+        let file = |name: &str| options.get(name, PathBuf::new());
+        return tls::serve(options.server()?, &file("chain")?, &file("key")?);
+    }
     if how == "rtp" {
         return rtp::serve(options.server()?);
     }
@@ -39,7 +45,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     match how.as_str() {
         "plain" => floor.serve(gather, &mut plain::Plain::new()),
         "gso" => floor.serve(gather, &mut gso::Gso::new()),
-        other => bail!("--how plain, gso, rtp, sip or sip-open, not {other}"),
+        other => bail!("--how plain, gso, rtp, sip, sip-open or tls, not {other}"),
     }
 }
 

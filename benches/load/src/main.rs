@@ -38,12 +38,14 @@ usage: load COMMAND --server ADDRESS:PORT [--name value …]
   sip-call       INVITE … BYE through the proxy --units N --window N [--users N] [--first N] [--rate N]
                                                  [--closed yes: the preferred contact is a closed port]
   sip-idle       TLS connections that stand     --clients N --tls yes
-  xmpp-login     TLS, SCRAM-SHA-1, binding      --units N --window N
-  xmpp-chat      messages between pairs         --units N --clients N --window N
+  xmpp-login     TLS, SCRAM-SHA-1, binding, presence  --units N --window N [--starttls yes]
+  xmpp-chat      messages between pairs         --units N --clients N --window N --size OCTETS [--how bare: nobody signs in]
+  xmpp-room      what is said in a room         --units N --clients N --window N --size OCTETS --rooms HOST
   xmpp-idle      logged-in connections          --clients N
 
-  floor          serves as the least that a server could do, at --server --how plain|gso|rtp|sip|sip-open [--gather MICROSECONDS]
-  accounts       the accounts for a server      --users N --for parlour|kamailio|prosody --to FILE
+  floor          serves as the least that a server could do, at --server --how plain|gso|rtp|sip|sip-open|tls [--gather MICROSECONDS]
+                 [--chain FILE --key FILE]
+  accounts       the accounts for a server      --users N --for parlour|kamailio|prosody|ejabberd --to FILE
 
 Accounts are load0@DOMAIN, load1@DOMAIN …, all with --password; --domain is bench.example unless given.
 ";
@@ -77,6 +79,7 @@ fn work() -> Result<()> {
         "sip-idle" => sip::idle(&options),
         "xmpp-login" => xmpp::login(&options),
         "xmpp-chat" => xmpp::chat(&options),
+        "xmpp-room" => xmpp::room::run(&options),
         "xmpp-idle" => xmpp::idle(&options),
         _ => bail!("{USAGE}"),
     }

@@ -1,12 +1,13 @@
-//! XMPP over direct TLS: logins, messages between pairs, idle connections (RFC 6120, 6121).
+//! XMPP over TLS, direct or by STARTTLS: logins, messages between pairs and in rooms, idle connections (RFC 6120, 6121).
 
 mod client;
+pub(crate) mod room;
 mod scram;
 
 use crate::options::Options;
 use crate::report::{Tally, measure};
 use anyhow::{Result, ensure};
-use client::{Client, Step};
+use client::{Client, Step, Way};
 use mio::{Events, Poll, Token};
 use rustls::ClientConfig;
 use scram::Cache;
@@ -24,6 +25,7 @@ struct House {
     password: String,
     tls: Arc<ClientConfig>,
     users: usize,
+    way: Way,
     poll: Poll,
     cache: Cache,
 }
@@ -36,6 +38,11 @@ impl House {
             password: options.password()?,
             tls: crate::tls::config("xmpp-client"),
             users: options.get("users", 1000)?,
+            way: match options.get("how", String::new())?.as_str() {
+                "bare" => Way::Bare,
+                _ if options.flag("starttls") => Way::StartTls,
+                _ => Way::Tls,
+            },
             poll: Poll::new()?,
             cache: Cache::default(),
         })
@@ -43,7 +50,7 @@ impl House {
 
     fn client(&self, slot: usize, number: usize) -> Result<Client> {
         let user = format!("load{}", number % self.users);
-        Client::connect(self.server, &self.domain, user, &self.tls, &self.poll, Token(slot))
+        Client::connect(self.server, &self.domain, user, (self.way, &self.tls), &self.poll, Token(slot))
     }
 }
 
@@ -106,7 +113,9 @@ pub(crate) fn chat(options: &Options) -> Result<()> {
     measure(|| {
         let mut tally = Tally::default();
         let end = Instant::now() + limit;
-        let messages: Vec<String> = (0..clients.len()).map(|i| message(i ^ 1, &house.domain)).collect();
+        let size = options.get("size", 250)?;
+        let to = |i: usize| format!("load{}@{}", i ^ 1, house.domain);
+        let messages: Vec<String> = (0..clients.len()).map(|i| message(&to(i), "chat", size)).collect();
         for i in 0..window {
             let from = i % clients.len();
             clients[from].send(messages[from].as_bytes())?;
@@ -127,11 +136,12 @@ pub(crate) fn chat(options: &Options) -> Result<()> {
     })
 }
 
-fn message(to: usize, domain: &str) -> String {
-    format!(
-        "<message to='load{to}@{domain}' type='chat' id='m{to}'>\
-         <body>The quick brown fox jumps over the lazy dog, and then it rests for a while.</body></message>"
-    )
+/// A message that is so long, tags and all.
+fn message(to: &str, kind: &str, size: usize) -> String {
+    let (open, close) = (format!("<message to='{to}' type='{kind}' id='m1'><body>"), "</body></message>");
+    let text = "The quick brown fox jumps over the lazy dog, and then it rests for a while. ";
+    let body: String = text.chars().cycle().take(size.saturating_sub(open.len() + close.len())).collect();
+    [&open, &*body, close].concat()
 }
 
 /// Connects and logs in `count` clients, their tokens from 0, and lets what their presence stirs up come to rest.
@@ -150,7 +160,6 @@ fn gather(house: &mut House, count: usize, limit: Duration) -> Result<Vec<Client
             let after = client.progress(&house.password, &mut house.cache);
             ensure!(after != Step::Failed, "a client could not log in: {}", client.trouble());
             if before != Step::Bound && after == Step::Bound {
-                client.send(b"<presence/>")?;
                 bound += 1;
             }
         }

@@ -25,6 +25,10 @@ pub(crate) enum Mark {
     Peer,
     /// The cheapest of the bare forwarders.
     BestFloor,
+    /// ejabberd.
+    Ejabberd,
+    /// The cheapest of the peers from Debian.
+    BestPeer,
     /// One system call for each datagram.
     Plain,
     /// Batches.
@@ -40,6 +44,8 @@ pub(crate) enum Setting {
     Usual,
     /// Calls are not asked for a password.
     Open,
+    /// One worker, which keeps every message in an archive.
+    Archived,
     /// Two workers on both cores, which they share with the generator.
     Two,
     /// With TLS, where that is not so anyway.
@@ -320,21 +326,43 @@ fn media(n: impl Fn(usize, usize) -> usize) -> Vec<Case> {
     ]
 }
 
+/// Without archives, as Prosody is packaged, where nothing else is said.
 fn xmpp(n: impl Fn(usize, usize) -> usize) -> Vec<Case> {
     let users = users(Service::Xmpp);
+    let chat = |units: usize| {
+        format!("xmpp-chat --units {units} --clients 40 --window 40 --size 250 --users {users}")
+    };
+    let room = |units: usize| {
+        format!("xmpp-room --units {units} --clients 100 --window 4 --size 250 --users {users}")
+    };
     vec![
+        Case::work(
+            "XMPP login: TCP, STARTTLS, TLS, SCRAM-SHA-1, binding, presence (login)",
+            format!("xmpp-login --starttls yes --units {} --users {users}", n(2_000, 300)),
+        )
+        .goal(0.2, Mark::Ejabberd),
+        Case::over_tls("chat message of 250 octets, delivered over TLS (message)", chat(n(60_000, 8_000)))
+            .bare()
+            .goal(0.1, Mark::Ejabberd),
+        Case::over_tls("what is said in a room of 100, over TLS (delivery)", room(n(200_000, 20_000)))
+            .goal(0.15, Mark::Ejabberd),
         Case::over_tls(
-            "XMPP login over TLS, SCRAM-SHA-1, binding (login)",
-            format!("xmpp-login --units {} --users {users}", n(2_000, 300)),
-        ),
+            "chat message of 250 octets, delivered and in both archives (message)",
+            chat(n(20_000, 2_000)),
+        )
+        .with(Setting::Archived)
+        .goal(0.1, Mark::BestPeer),
         Case::over_tls(
-            "XMPP chat over TLS between pairs (message)",
-            format!("xmpp-chat --units {} --clients 40 --window 40 --users {users}", n(60_000, 8_000)),
-        ),
+            "two workers: chat message of 250 octets, delivered over TLS (message)",
+            chat(n(60_000, 8_000)),
+        )
+        .with(Setting::Two)
+        .goal(0.1, Mark::Ejabberd),
         Case::over_tls(
             "idle XMPP connection over TLS",
             format!("xmpp-idle --clients {} --users {users}", n(2_000, 300)),
         )
-        .memory(2),
+        .memory(2)
+        .goal(12.0, Mark::Fixed),
     ]
 }

@@ -43,6 +43,12 @@ pub(crate) enum Kind {
     Prosody,
     /// With Lua's generational garbage collector.
     ProsodyGenerational,
+    /// The same with archives in SQLite.
+    ProsodySql,
+    /// As packaged, but for what would slow down one client.
+    Ejabberd,
+    /// A bare pipe between pairs of TLS connections.
+    FloorTls,
 }
 
 impl Kind {
@@ -64,7 +70,14 @@ impl Kind {
                 Self::FloorSip,
             ],
             Service::Media => &[Self::Parlour(Service::Media), Self::Rtpengine, Self::FloorRtp],
-            Service::Xmpp => &[Self::Parlour(Service::Xmpp), Self::Prosody, Self::ProsodyGenerational],
+            Service::Xmpp => &[
+                Self::Parlour(Service::Xmpp),
+                Self::Prosody,
+                Self::ProsodyGenerational,
+                Self::ProsodySql,
+                Self::Ejabberd,
+                Self::FloorTls,
+            ],
         }
     }
 
@@ -83,6 +96,9 @@ impl Kind {
             Self::KamailioThrough => "Kamailio -x fm, written through",
             Self::Prosody => "Prosody",
             Self::ProsodyGenerational => "Prosody, generational GC",
+            Self::ProsodySql => "Prosody, generational GC, SQLite",
+            Self::Ejabberd => "ejabberd",
+            Self::FloorTls => "bare TLS pipe",
         }
     }
 
@@ -96,7 +112,10 @@ impl Kind {
                     || case.is_held() && !case.tls
             }
             Self::KamailioFast => case.measure != Measure::Wait,
-            Self::FloorPlain | Self::FloorGso | Self::FloorSip | Self::FloorRtp => case.bare,
+            Self::FloorPlain | Self::FloorGso | Self::FloorSip | Self::FloorRtp | Self::FloorTls => case.bare,
+            // It is one process, with one thread.
+            Self::Prosody | Self::ProsodyGenerational => case.setting != Setting::Two,
+            Self::ProsodySql => case.setting == Setting::Archived,
             Self::ParlourGathering => case.load.contains("--rate"),
             _ => true,
         }
@@ -107,7 +126,10 @@ impl Kind {
     pub(crate) const fn words(self) -> &'static [&'static str] {
         match self {
             Self::Rtpengine => &["--how", "ng"],
-            Self::FloorRtp => &["--how", "bare"],
+            Self::FloorRtp | Self::FloorTls => &["--how", "bare"],
+            Self::Prosody | Self::ProsodyGenerational | Self::ProsodySql | Self::Ejabberd => {
+                &["--rooms", "conference.bench.example"]
+            }
             Self::KamailioThrough => &["--units", "1000", "--users", "1000"],
             _ => &[],
         }
@@ -119,7 +141,11 @@ impl Kind {
             Self::ParlourGathering | Self::Coturn | Self::FloorPlain | Self::FloorGso => Service::Turn,
             Self::Kamailio | Self::KamailioFast | Self::KamailioThrough | Self::FloorSip => Service::Sip,
             Self::Rtpengine | Self::FloorRtp => Service::Media,
-            Self::Prosody | Self::ProsodyGenerational => Service::Xmpp,
+            Self::Prosody
+            | Self::ProsodyGenerational
+            | Self::ProsodySql
+            | Self::Ejabberd
+            | Self::FloorTls => Service::Xmpp,
         }
     }
 }
@@ -181,7 +207,10 @@ impl Server {
             Kind::KamailioFast => peers::kamailio(&place, "fm", 2)?,
             Kind::KamailioThrough => peers::kamailio(&place, "fm", 1)?,
             Kind::Prosody => peers::prosody(&place, "")?,
-            Kind::ProsodyGenerational => peers::prosody(&place, "gc = { mode = \"generational\" }")?,
+            Kind::ProsodyGenerational => peers::prosody(&place, peers::GENERATIONAL)?,
+            Kind::ProsodySql => peers::prosody(&place, &[peers::GENERATIONAL, peers::SQL].concat())?,
+            Kind::Ejabberd => peers::ejabberd(&place)?,
+            Kind::FloorTls => floor_tls(&place)?,
         };
         let log = std::fs::File::create(place.file("output.log"))?;
         let cores = if setting == Setting::Two { BOTH_CORES } else { SERVER_CORE };
@@ -309,6 +338,14 @@ fn floor(place: &Place, how: &str) -> Result<Vec<String>> {
     Ok(std::iter::once(binary("load")?).chain(words).collect())
 }
 
+fn floor_tls(place: &Place) -> Result<Vec<String>> {
+    peers::certificate(place)?;
+    let (at, chain, key) =
+        (format!("127.0.0.1:{}", place.tls), place.text("chain.pem"), place.text("key.pem"));
+    let words = ["floor", "--how", "tls", "--server", &at, "--chain", &chain, "--key", &key];
+    Ok(std::iter::once(binary("load")?).chain(words.map(str::to_owned)).collect())
+}
+
 /// `extra` is one more line for TURN.
 fn parlour(place: &Place, service: Service, extra: &str) -> Result<Vec<String>> {
     let program = binary("parlour")?;
@@ -337,6 +374,8 @@ fn parlour_config(place: &Place, service: Service, extra: &str) -> Result<String
     let calls = if service == Service::Media { CALLS } else { "" };
     let (xmpp, xmpp_tls) = ports(Service::Xmpp)?;
     let workers = place.workers();
+    // As Prosody, which is packaged without archives.
+    let archive = place.setting == Setting::Archived;
     let open = if place.setting == Setting::Open { "authenticate = false\n" } else { "" };
     Ok(format!(
         "[[domains]]\nname = \"{DOMAIN}\"\n\n[storage]\nurl = \"sqlite:data/parlour.db\"\n\n\
@@ -347,7 +386,6 @@ fn parlour_config(place: &Place, service: Service, extra: &str) -> Result<String
          allow-peers = [\"127.0.0.0/8\"]\n{extra}\n\
          [sip]\nudp = [\"127.0.0.1:{sip}\"]\ntls = [\"127.0.0.1:{sip_tls}\"]\n{open}{calls}\n\
          [xmpp]\nclient = [\"127.0.0.1:{xmpp}\"]\nclient-tls = [\"127.0.0.1:{xmpp_tls}\"]\n\
-         # As Prosody's, which is packaged without.\n\
-         archive = false\n"
+         archive = {archive}\n"
     ))
 }

@@ -101,6 +101,11 @@ impl Figures {
                 Some(coturn) => (Some(coturn), " × coturn"),
                 None => (middle(&Kind::KamailioFast), " × Kamailio -x fm"),
             },
+            Mark::Ejabberd => (middle(&Kind::Ejabberd), " × ejabberd"),
+            Mark::BestPeer => {
+                let peers = [Kind::Prosody, Kind::ProsodyGenerational, Kind::ProsodySql, Kind::Ejabberd];
+                (peers.iter().filter_map(middle).min_by(f64::total_cmp), " × the best peer")
+            }
             Mark::Plain => (middle(&Kind::FloorPlain), " × recvfrom"),
             Mark::Gso => (middle(&Kind::FloorGso), " × GSO"),
             Mark::BestFloor => {

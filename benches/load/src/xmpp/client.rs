@@ -1,18 +1,38 @@
-//! One XMPP client: TLS, SCRAM-SHA-1, resource binding, then stanzas. It looks for words, it does not parse XML.
+//! One XMPP client: TLS, SCRAM-SHA-1, resource binding, presence, then stanzas. It looks for words, it does not parse XML.
 
 use crate::tls::Tls;
 use crate::xmpp::scram::{self, Cache};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use mio::{Interest, Poll, Token};
 use rustls::ClientConfig;
+use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
 
+/// How a client gets inside TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// From the first byte.
+    Tls,
+    /// By STARTTLS.
+    StartTls,
+    /// From the first byte; and then it signs in to nothing.
+    Bare,
+}
+
 /// How far a client has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
+    /// Nothing is said yet.
+    Outside,
+    /// The stream outside of TLS is open.
+    Plain,
+    /// STARTTLS is asked for.
+    Starting,
+    /// The handshake is all there is to do.
+    Bare,
     /// The stream before authentication is open.
     Opened,
     /// The first message of SCRAM is sent.
@@ -23,6 +43,8 @@ pub(crate) enum Step {
     Reopened,
     /// A resource is asked for.
     Binding,
+    /// Presence is sent.
+    Coming,
     Bound,
     Failed,
 }
@@ -42,15 +64,22 @@ impl Client {
         server: SocketAddr,
         domain: &str,
         user: String,
-        config: &Arc<ClientConfig>,
+        (way, config): (Way, &Arc<ClientConfig>),
         poll: &Poll,
         token: Token,
     ) -> Result<Self> {
         let mut tls = Tls::connect(server, domain, config)?;
         poll.registry().register(&mut tls.socket, token, Interest::READABLE | Interest::WRITABLE)?;
         let (domain, received, trouble) = (domain.to_owned(), vec![], String::new());
-        let mut client = Self { tls, user, domain, step: Step::Opened, received, trouble };
-        client.open()?;
+        let step = match way {
+            Way::Tls => Step::Opened,
+            Way::StartTls => Step::Outside,
+            Way::Bare => Step::Bare,
+        };
+        let mut client = Self { tls, user, domain, step, received, trouble };
+        if step == Step::Opened {
+            client.open()?;
+        }
         Ok(client)
     }
 
@@ -93,6 +122,18 @@ impl Client {
         Ok(count)
     }
 
+    /// Whether a word has come; what came is forgotten then.
+    pub(crate) fn hears(&mut self, word: &str) -> Result<bool> {
+        let open = self.tls.read(&mut self.received)?;
+        ensure!(open, "the server closed a connection");
+        Ok(self.take(word).is_some())
+    }
+
+    /// What came last.
+    pub(crate) fn last(&self) -> String {
+        String::from_utf8_lossy(&self.received).into_owned()
+    }
+
     /// Says goodbye.
     pub(crate) fn end(&mut self) {
         // The server may have closed first: then there is nobody to say it to.
@@ -100,10 +141,52 @@ impl Client {
     }
 
     fn try_progress(&mut self, password: &str, cache: &mut Cache) -> Result<()> {
+        if self.is_outside() {
+            return self.progress_outside();
+        }
         self.tls.flush()?;
         let open = self.tls.read(&mut self.received)?;
+        if self.step == Step::Bare && self.tls.is_ready() {
+            self.step = Step::Bound;
+        }
         while self.advance(password, cache)? {}
         ensure!(open, "the server closed the connection");
+        Ok(())
+    }
+
+    fn is_outside(&self) -> bool {
+        matches!(self.step, Step::Outside | Step::Plain | Step::Starting)
+    }
+
+    /// As far as the handshake, by STARTTLS.
+    fn progress_outside(&mut self) -> Result<()> {
+        if self.step == Step::Outside {
+            let header = self.header();
+            match self.tls.socket.write(header.as_bytes()) {
+                Ok(_) => self.step = Step::Plain,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {}
+                Err(error) => return Err(error.into()),
+            }
+            return Ok(());
+        }
+        let mut bytes = [0; 4096];
+        loop {
+            match self.tls.socket.read(&mut bytes) {
+                Ok(0) => bail!("the server closed the connection"),
+                Ok(count) => self.received.extend_from_slice(&bytes[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if self.step == Step::Plain && self.take("</stream:features>").is_some() {
+            self.tls.socket.write_all(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")?;
+            self.step = Step::Starting;
+        } else if self.step == Step::Starting && self.take("<proceed").is_some() {
+            // Nothing but the end of that element comes before the handshake.
+            self.received.clear();
+            self.open()?;
+            self.step = Step::Opened;
+        }
         Ok(())
     }
 
@@ -114,7 +197,8 @@ impl Client {
             Step::Asked => "</challenge>",
             Step::Proved => "<success",
             Step::Binding => "</iq>",
-            Step::Bound | Step::Failed => return Ok(false),
+            Step::Coming => "<presence",
+            _ => return Ok(false),
         };
         ensure!(!self.has("<failure") && !self.has("<stream:error"), "refused");
         let Some(text) = self.take(wanted) else { return Ok(false) };
@@ -141,21 +225,27 @@ impl Client {
                 self.send(b"<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")?;
                 Step::Binding
             }
-            _ => {
+            Step::Binding => {
                 ensure!(text.contains("<jid>"), "no resource");
-                Step::Bound
+                self.send(b"<presence/>")?;
+                Step::Coming
             }
+            _ => Step::Bound,
         };
         Ok(true)
     }
 
     fn open(&mut self) -> Result<()> {
-        let header = format!(
+        let header = self.header();
+        self.send(header.as_bytes())
+    }
+
+    fn header(&self) -> String {
+        format!(
             "<?xml version='1.0'?><stream:stream to='{}' version='1.0' xmlns='jabber:client' \
              xmlns:stream='http://etherx.jabber.org/streams'>",
             self.domain
-        );
-        self.send(header.as_bytes())
+        )
     }
 
     fn has(&self, wanted: &str) -> bool {

@@ -12,7 +12,7 @@ const KAMAILIO_TABLES: &str = "/usr/share/kamailio/db_sqlite";
 const PROSODY_CONFIG: &str = "/etc/prosody/prosody.cfg.lua";
 
 /// A certificate with an elliptic key, as Parlour makes them.
-fn certificate(place: &Place) -> Result<()> {
+pub(super) fn certificate(place: &Place) -> Result<()> {
     let (key, chain) = (place.text("key.pem"), place.text("chain.pem"));
     let (subject, name) = (format!("/CN={DOMAIN}"), format!("subjectAltName=DNS:{DOMAIN}"));
     let log = place.text("openssl.log");
@@ -101,15 +101,25 @@ fn sqlite(database: &str, script: &str) -> Result<()> {
     shell::output("sh", &["-c", "exec sqlite3 \"$0\" < \"$1\"", database, script]).map(drop)
 }
 
-/// The modules of the package's configuration, without `limits`: that one would measure its 10 kB/s. `extra` is one more line.
+/// Lua's generational garbage collector.
+pub(super) const GENERATIONAL: &str = "gc = { mode = \"generational\" }\n";
+/// Archives in SQLite.
+pub(super) const SQL: &str =
+    "storage = { archive = \"sql\" }\nsql = { driver = \"SQLite3\", database = \"prosody.sqlite\" }\n";
+
+/// The modules of the package's configuration, without `limits`: that one would measure its 10 kB/s; where messages are
+/// archived, also `mam`. `extra` is more of it.
 pub(super) fn prosody(place: &Place, extra: &str) -> Result<Vec<String>> {
     certificate(place)?;
     let packaged = std::fs::read_to_string(PROSODY_CONFIG).context(PROSODY_CONFIG)?;
-    let modules: Vec<&str> = packaged
+    let mut modules: Vec<&str> = packaged
         .lines()
         .filter_map(|line| line.trim().strip_prefix('"')?.split_once("\";").map(|(name, _)| name))
-        .filter(|name| *name != "limits")
+        .filter(|name| !matches!(*name, "limits" | "mam"))
         .collect();
+    if place.setting == Setting::Archived {
+        modules.push("mam");
+    }
     ensure!(modules.contains(&"saslauth"), "{PROSODY_CONFIG} is not the configuration of the package");
     accounts(Service::Xmpp, "prosody", &place.file("data/bench%2eexample/accounts"))?;
     let (key, chain) = (place.text("key.pem"), place.text("chain.pem"));
@@ -123,7 +133,8 @@ pub(super) fn prosody(place: &Place, extra: &str) -> Result<Vec<String>> {
              interfaces = {{ \"127.0.0.1\" }}\nc2s_ports = {{ {} }}\nc2s_direct_tls_ports = {{ {} }}\n\
              s2s_ports = {{ }}\nhttp_ports = {{ }}\nhttps_ports = {{ }}\nauthentication = \"internal_hashed\"\n\
              ssl = {{ certificate = \"{chain}\"; key = \"{key}\" }}\n\
-             c2s_direct_tls_ssl = {{ certificate = \"{chain}\"; key = \"{key}\" }}\nVirtualHost \"{DOMAIN}\"\n",
+             c2s_direct_tls_ssl = {{ certificate = \"{chain}\"; key = \"{key}\" }}\nVirtualHost \"{DOMAIN}\"\n\
+             Component \"conference.{DOMAIN}\" \"muc\"\n",
             modules.join("\"; \""),
             place.text("prosody.pid"),
             place.text("data"),
@@ -134,4 +145,76 @@ pub(super) fn prosody(place: &Place, extra: &str) -> Result<Vec<String>> {
         ),
     )?;
     Ok(["prosody", "--config", &config, "-F"].map(str::to_owned).to_vec())
+}
+
+/// Where Debian puts ejabberd's code.
+const EJABBERD_CODE: &str = "/usr/lib/x86_64-linux-gnu";
+/// The modules of the package's configuration that clients meet.
+const EJABBERD_MODULES: &[&str] = &[
+    "mod_adhoc",
+    "mod_announce",
+    "mod_avatar",
+    "mod_blocking",
+    "mod_caps",
+    "mod_carboncopy",
+    "mod_client_state",
+    "mod_disco",
+    "mod_last",
+    "mod_muc",
+    "mod_offline",
+    "mod_ping",
+    "mod_privacy",
+    "mod_private",
+    "mod_roster",
+    "mod_stream_mgmt",
+    "mod_time",
+    "mod_vcard",
+    "mod_vcard_xupdate",
+    "mod_version",
+];
+
+/// Without shapers, which would be what is measured; with one scheduler for each worker, as it is one for each core.
+pub(super) fn ejabberd(place: &Place) -> Result<Vec<String>> {
+    certificate(place)?;
+    let pem = [std::fs::read(place.file("key.pem"))?, std::fs::read(place.file("chain.pem"))?].concat();
+    std::fs::write(place.file("both.pem"), pem)?;
+    let list = place.text("accounts.erl");
+    accounts(Service::Xmpp, "ejabberd", list.as_ref())?;
+    let mut modules: String = EJABBERD_MODULES.iter().map(|name| format!("  {name}: {{}}\n")).collect();
+    modules.push_str("  mod_pubsub:\n    plugins:\n      - flat\n      - pep\n");
+    if place.setting == Setting::Archived {
+        modules.push_str("  mod_mam:\n    default: always\n    assume_mam_usage: true\n");
+    }
+    let listener = |port, more: &str| {
+        format!(
+            "  -\n    port: {port}\n    ip: \"127.0.0.1\"\n    module: ejabberd_c2s\n    max_stanza_size: 262144\n    {more}\n"
+        )
+    };
+    let config = place.text("ejabberd.yml");
+    std::fs::write(
+        &config,
+        format!(
+            "hosts:\n  - {DOMAIN}\nloglevel: error\ncertfiles:\n  - \"{}\"\nlisten:\n{}{}auth_method: internal\n\
+             auth_password_format: scram\nmodules:\n{modules}",
+            place.text("both.pem"),
+            listener(place.plain, "starttls: true"),
+            listener(place.tls, "tls: true"),
+        ),
+    )?;
+    let code = std::fs::read_dir(EJABBERD_CODE).context(EJABBERD_CODE)?;
+    let mut folders: Vec<String> = code
+        .filter_map(|entry| Some(entry.ok()?.path().join("ebin")))
+        .filter(|path| path.is_dir())
+        .map(|path| path.display().to_string())
+        .collect();
+    folders.sort();
+    let schedulers = format!("{0}:{0}", place.workers());
+    let mut line = ["erl", "-noinput", "+K", "true", "+S", &schedulers, "-pa"].map(str::to_owned).to_vec();
+    line.extend(folders);
+    line.extend(["-mnesia".into(), "dir".into(), format!("\"{}\"", place.text("mnesia"))]);
+    line.extend(["-ejabberd".into(), "config".into(), format!("\"{config}\"")]);
+    line.extend(["log_path".into(), format!("\"{}\"", place.text("ejabberd.log"))]);
+    line.extend(["-s", "ejabberd", "-eval"].map(str::to_owned));
+    line.push(format!("ok = file:eval(\"{list}\")."));
+    Ok(line)
 }
