@@ -56,16 +56,23 @@ fn counter(house: &House, name: &str) -> u64 {
 
 /// Waits until a counter has this value.
 fn expect_counter(house: &House, name: &str, value: u64) {
-    let end = Instant::now() + Duration::from_secs(5);
+    let end = Instant::now() + Duration::from_secs(20);
     while counter(house, name) != value {
         assert!(Instant::now() < end, "{name} is {}, not {value}", counter(house, name));
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// Sets a key in the house's configuration file; the name stands in one table only.
+/// Sets a key in the house's configuration file: that of `[turn]` where several tables have the name.
 fn configure(house: &House, key: &str, value: &str) {
     let text = std::fs::read_to_string(house.config()).unwrap();
-    let line = text.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
-    std::fs::write(house.config(), text.replace(line, &format!("{key} = {value}"))).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let turn = lines.iter().position(|line| line == "[turn]").unwrap();
+    let end =
+        lines[turn + 1..].iter().position(|line| line.starts_with('[')).map_or(lines.len(), |n| turn + 1 + n);
+    let sets = |line: &String| line.starts_with(&format!("{key} = "));
+    let here = lines[turn..end].iter().position(sets).map(|n| turn + n);
+    let at = here.or_else(|| lines.iter().position(sets)).unwrap();
+    lines[at] = format!("{key} = {value}");
+    std::fs::write(house.config(), lines.join("\n") + "\n").unwrap();
 }
