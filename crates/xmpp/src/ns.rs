@@ -73,6 +73,16 @@ namespaces! {
     SERVER_INFO = "http://jabber.org/network/serverinfo";
     /// vCards in an IQ (XEP-0054).
     VCARD = "vcard-temp";
+    /// vCard4 as XML (RFC 6351).
+    VCARD4 = "urn:ietf:params:xml:ns:vcard-4.0";
+    /// The node of vCard4 (XEP-0292 §3).
+    VCARD4_NODE = "urn:xmpp:vcard4";
+    /// Pictures of accounts (XEP-0084).
+    AVATAR_DATA = "urn:xmpp:avatar:data";
+    /// What pictures of accounts are (XEP-0084).
+    AVATAR_METADATA = "urn:xmpp:avatar:metadata";
+    /// Says that pictures are the same in both forms (XEP-0398 §2).
+    AVATAR_CONVERSION = "urn:xmpp:pep-vcard-conversion:0";
     /// Private XML storage (XEP-0049).
     PRIVATE = "jabber:iq:private";
     /// Bookmarks of rooms, each an item (XEP-0402).

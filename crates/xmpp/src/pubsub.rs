@@ -7,6 +7,7 @@
 
 pub mod kept;
 
+pub(crate) mod avatar;
 pub(crate) mod bookmarks;
 pub(crate) mod caps;
 pub(crate) mod event;
@@ -18,6 +19,7 @@ pub(crate) mod stored;
 
 mod access;
 mod affiliations;
+mod card;
 mod config;
 mod disco;
 mod items;

@@ -52,6 +52,8 @@ pub(crate) const FEATURES: &[&str] = &[
     "http://jabber.org/protocol/pubsub#rsm",
     "http://jabber.org/protocol/pubsub#subscribe",
     ns::BOOKMARKS_COMPAT,
+    ns::AVATAR_CONVERSION,
+    ns::VCARD4,
 ];
 
 /// What a node is (§5.3, §5.4).

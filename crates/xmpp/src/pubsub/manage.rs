@@ -112,9 +112,13 @@ pub(super) fn purge(view: &View<'_>, purge: &Element) -> Result<Plan, StanzaErro
         return Err(refusal::unsupported("persistent-items"));
     }
     let news = node.config.notify_retract.then(|| word(name, node, "purge"));
-    let changes = vec![NodeChange::Trim { number: node.number, keep: 0 }];
+    let mut changes = vec![NodeChange::Trim { number: node.number, keep: 0 }];
+    let node = node.without_note().map(|node| {
+        changes.insert(0, node.row(name));
+        Set::To(Box::new(node))
+    });
     let done = Done { news: news.into_iter().collect(), ..Done::default() };
-    Ok(Plan::Change(Box::new(Change { name: Arc::clone(name), node: None, changes, done })))
+    Ok(Plan::Change(Box::new(Change { name: Arc::clone(name), node, changes, done })))
 }
 
 /// What is told of a node as a whole.

@@ -68,9 +68,16 @@ pub(crate) struct Node {
     pub(crate) config: Config,
     pub(crate) affiliations: BTreeMap<Bare, Affiliation>,
     pub(crate) subscriptions: BTreeMap<Jid, Subscription>,
+    /// What the server itself must know of the last item (`avatar`).
+    pub(crate) note: Option<Box<str>>,
 }
 
 impl Node {
+    /// The same without what is noted of its last item, if something is.
+    pub(crate) fn without_note(&self) -> Option<Self> {
+        self.note.is_some().then(|| Self { note: None, ..self.clone() })
+    }
+
     /// As it is kept.
     pub(crate) fn write(&self) -> Arc<str> {
         let affiliation = |(jid, affiliation): (&Bare, &Affiliation)| {
@@ -81,7 +88,7 @@ impl Node {
             Element::new("subscription", NAMESPACE).attr("jid", jid.to_string()).attr("is", state.name())
         };
         let config = Element::new("config", NAMESPACE).children_from(self.config.changed());
-        let root = Element::new("node", NAMESPACE).child(config);
+        let root = Element::new("node", NAMESPACE).attr_opt("note", self.note.as_deref()).child(config);
         let root = root.children_from(self.affiliations.iter().map(affiliation));
         root.children_from(self.subscriptions.iter().map(subscription)).to_xml("").into()
     }
@@ -90,6 +97,7 @@ impl Node {
     pub(crate) fn read(number: i64, text: &str) -> Self {
         let mut node = Self { number, ..Self::default() };
         let Ok(root) = Element::parse(text, "") else { return node };
+        node.note = root.get("note").map(Into::into);
         for row in root.children() {
             let (jid, is) = (row.get("jid").unwrap_or_default(), row.get("is").unwrap_or_default());
             match row.name() {
@@ -166,6 +174,7 @@ mod tests {
         let mut node = Node { number: 7, ..Node::default() };
         assert_eq!(Node::read(7, &node.write()), node);
         node.config.access = Access::Whitelist;
+        node.note = Some("abc".into());
         node.config.max_items = crate::pubsub::config::MAX;
         node.affiliations.insert("a@b".parse().unwrap(), Affiliation::PublishOnly);
         node.subscriptions.insert("a@b/c'<".parse().unwrap(), Subscription::Pending);

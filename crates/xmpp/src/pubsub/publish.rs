@@ -26,7 +26,7 @@ pub(super) fn plan(
 ) -> Result<Plan, StanzaError> {
     let name = node_name(publish)?;
     let demands = demands(options)?;
-    let (name, node, new) = match view.nodes.entry(name) {
+    let (name, mut node, mut new) = match view.nodes.entry(name) {
         Some((name, node)) => {
             node.may_publish(view.account, view.roster, view.who)?;
             if demands.iter().any(|(var, values)| !node.config.meets(var, values)) {
@@ -38,6 +38,9 @@ pub(super) fn plan(
         None => (name.into(), made_to(view, name, &demands)?, true),
     };
     let items = items(view, publish, &node.config)?;
+    let note = super::avatar::note(&name, &items);
+    new |= note != node.note;
+    node.note = note;
     let ids: Vec<Element> =
         items.iter().map(|item| Element::new("item", ns::PUBSUB).attr("id", &*item.id)).collect();
     let answer = Element::new("publish", ns::PUBSUB).attr("node", &*name).children_from(ids);

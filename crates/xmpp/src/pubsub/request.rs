@@ -5,7 +5,7 @@ use super::event::News;
 use super::kept::{NodeChange, NodeLookUp};
 use super::node::{Node, Nodes};
 use super::stored::Reading;
-use super::{affiliations, disco, items, manage, publish, retract, subscribe};
+use super::{affiliations, card, disco, items, manage, publish, retract, subscribe};
 use crate::jid::Jid;
 use crate::ns;
 use crate::roster::Roster;
@@ -133,7 +133,7 @@ impl Router {
     /// Whether a request to an account is about its nodes. What the account itself is, says the answer of the server.
     pub(crate) fn is_about_nodes(payload: &Element) -> bool {
         match payload.namespace() {
-            ns::PUBSUB | ns::PUBSUB_OWNER | ns::DISCO_ITEMS => true,
+            ns::PUBSUB | ns::PUBSUB_OWNER | ns::DISCO_ITEMS | ns::VCARD4 => true,
             ns::DISCO_INFO => payload.get("node").is_some_and(|node| !node.is_empty()),
             _ => false,
         }
@@ -159,6 +159,9 @@ impl Router {
     pub(super) fn nodes_request(&mut self, account: &Address, asker: &Asker, get: bool, payload: &Element) {
         if self.old_bookmarks_first(account, asker, get, payload) {
             return;
+        }
+        if !get && payload.is("vcard", ns::VCARD4) && matches!(asker, Asker::Session(..)) {
+            return self.set_card4(account, asker, payload);
         }
         let number = if get { 0 } else { self.reserve_ids() };
         let chance = if get { String::new() } else { self.entropy.token(16) };
@@ -227,6 +230,7 @@ fn plan(view: &View<'_>, get: bool, payload: &Element) -> Result<Plan, StanzaErr
     match payload.namespace() {
         ns::DISCO_INFO if get => return disco::info(view, payload),
         ns::DISCO_ITEMS if get => return disco::items(view, payload),
+        ns::VCARD4 if get && payload.name() == "vcard" => return card::plan(view),
         ns::PUBSUB | ns::PUBSUB_OWNER if payload.name() == "pubsub" => {}
         _ => return Err(Condition::ServiceUnavailable.into()),
     }

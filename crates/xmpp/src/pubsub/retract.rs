@@ -4,7 +4,7 @@ use super::event::News;
 use super::kept::NodeChange;
 use super::node::Affiliation;
 use super::refusal;
-use super::request::{Change, Done, Plan, View};
+use super::request::{Change, Done, Plan, Set, View};
 use crate::ns;
 use crate::stanza::{Condition, StanzaError};
 use crate::xml::{Element, Writer};
@@ -36,9 +36,14 @@ pub(super) fn plan(view: &View<'_>, retract: &Element) -> Result<Plan, StanzaErr
     } else {
         Vec::new()
     };
-    let changes = vec![NodeChange::RemoveItems { number: node.number, ids }];
+    let noted = node.without_note().filter(|_| ids.iter().any(|id| Some(&**id) == node.note.as_deref()));
+    let mut changes = vec![NodeChange::RemoveItems { number: node.number, ids }];
+    let node = noted.map(|node| {
+        changes.insert(0, node.row(name));
+        Set::To(Box::new(node))
+    });
     let done = Done { counted: true, news, ..Done::default() };
-    Ok(Plan::Change(Box::new(Change { name: Arc::clone(name), node: None, changes, done })))
+    Ok(Plan::Change(Box::new(Change { name: Arc::clone(name), node, changes, done })))
 }
 
 pub(super) fn inner(name: &str, ids: &[String]) -> String {

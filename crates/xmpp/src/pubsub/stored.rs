@@ -9,6 +9,7 @@ use crate::jid::Jid;
 use crate::router::Router;
 use crate::router::ask::{Answer, Fault, Query};
 use crate::router::ledger::Debt;
+use crate::router::settings::Reader;
 use crate::router::stored::{Then, condition};
 use crate::stanza::{Condition, StanzaError};
 use crate::xml::Element;
@@ -37,6 +38,10 @@ pub(crate) enum Reading {
     Items(Wanted),
     /// disco#items of a node: the names of its items.
     Names(Arc<str>),
+    /// The picture of an account whose vCard somebody asks for.
+    Photo(Box<Reader>),
+    /// A vCard4.
+    Card,
     /// Bookmarks, for a client of old.
     OldBookmarks,
     /// Bookmarks as they are, which a client of old sets anew.
@@ -159,6 +164,17 @@ impl Router {
             (Reading::Names(name), Some(asker), Ok(Answer::Items(Some(found)))) => {
                 self.names_read(account, &asker, &name, &found);
             }
+            (Reading::Photo(reader), _, outcome) => {
+                let found = match outcome {
+                    Ok(Answer::Items(found)) => found,
+                    _ => None,
+                };
+                self.photo_read(account, *reader, found.as_ref());
+            }
+            (Reading::Card, Some(asker), Ok(Answer::LastItems(found))) => match found.first() {
+                Some((_, item)) => self.reply_raw(&asker, &item.payload),
+                None => self.reply_error(&asker, Condition::ItemNotFound),
+            },
             (Reading::OldBookmarks, Some(asker), Ok(Answer::Items(Some(found)))) => {
                 self.old_bookmarks_read(account, &asker, &found);
             }

@@ -99,6 +99,7 @@ impl Router {
 
     fn sent_presence(&mut self, connection: ConnectionId, stanza: Stanza) {
         let Some(presence) = stanza.presence_type() else { return };
+        let stanza = if presence == PresenceType::Available { self.with_avatar(stanza) } else { stanza };
         match (subscription::Kind::of(presence), stanza.to().is_some()) {
             (Some(kind), true) => self.sent_subscription(connection, kind, &stanza),
             (None, true) => self.sent_directed(connection, presence, stanza),
@@ -244,7 +245,9 @@ fn sent_needs_state(stanza: &Stanza, sender: &Address) -> bool {
 }
 
 /// What a session asks of its own account and that stands in its roster or settings.
-const OWN: [&str; 8] = [
+const OWN: [&str; 10] = [
+    ns::VCARD,
+    ns::VCARD4,
     ns::PRIVATE,
     ns::ROSTER,
     ns::BLOCKING,

@@ -5,6 +5,7 @@ use super::ledger::Debt;
 use super::stored::{Effect, Then, condition};
 use super::{Parcel, Router, Work};
 use crate::jid::Jid;
+use crate::pubsub::avatar::with_photo;
 use crate::settings::Settings;
 use crate::stanza::{Condition, Stanza, StanzaError};
 use crate::xml::Element;
@@ -34,10 +35,25 @@ pub(crate) enum Reader {
     Bookmarks { connection: ConnectionId, stanza: Stanza, rooms: Vec<Element> },
     /// A session that asks for bookmarks as items, of which there are none yet.
     FirstBookmarks { connection: ConnectionId, stanza: Stanza },
+    /// Somebody who asks for a vCard, in which this is the picture.
+    Photo { reader: Box<Reader>, photo: Element },
     /// Somebody else; where there is none, it is as if there were no account.
     Other(Parcel),
     /// Somebody who may know when the account was there last.
     Last(Parcel),
+}
+
+impl Reader {
+    /// Whose session asks.
+    fn origin(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Own { connection, .. }
+            | Self::Bookmarks { connection, .. }
+            | Self::FirstBookmarks { connection, .. } => Some(*connection),
+            Self::Photo { reader, .. } => reader.origin(),
+            Self::Other(parcel) | Self::Last(parcel) => parcel.origin,
+        }
+    }
 }
 
 impl Router {
@@ -156,12 +172,7 @@ impl Router {
         reader: Reader,
     ) {
         let query = Query::LoadDocument { account: account.clone(), kind, title: title.into() };
-        let debt = self.owe(match &reader {
-            Reader::Own { connection, .. }
-            | Reader::Bookmarks { connection, .. }
-            | Reader::FirstBookmarks { connection, .. } => Some(*connection),
-            Reader::Other(parcel) | Reader::Last(parcel) => parcel.origin,
-        });
+        let debt = self.owe(reader.origin());
         self.ask(query, Then::Document(Box::new(reader), debt));
     }
 
@@ -171,7 +182,16 @@ impl Router {
             Ok(_) => Ok(None),
             Err(fault) => Err(fault),
         };
+        let (reader, kept) = match reader {
+            Reader::Photo { reader, photo } => {
+                let card = |kept: Option<Arc<str>>| Some(with_photo(kept.as_deref(), photo).into());
+                (*reader, kept.map(card))
+            }
+            reader => (reader, kept),
+        };
         match (reader, kept) {
+            // There is one picture, and it is in the vCard already.
+            (Reader::Photo { .. }, _) => {}
             (Reader::Own { connection, stanza, none }, Ok(kept)) => {
                 let payload = kept.map_or_else(|| none.to_xml(crate::ns::CLIENT), |kept| kept.to_string());
                 let answer = stanza.answer("result").raw(&wrap(&stanza, &payload)).build();

@@ -35,7 +35,9 @@ impl Router {
             _ if Self::is_about_nodes(payload) && stanza.to().is_some() => {
                 self.ask_own_nodes(connection, stanza, get, payload);
             }
-            (_, ns::PUBSUB | ns::PUBSUB_OWNER) => self.ask_own_nodes(connection, stanza, get, payload),
+            (_, ns::PUBSUB | ns::PUBSUB_OWNER | ns::VCARD4) => {
+                self.ask_own_nodes(connection, stanza, get, payload)
+            }
             ("vCard", ns::VCARD) => self.own_card(connection, stanza, get, payload),
             _ => return false,
         }

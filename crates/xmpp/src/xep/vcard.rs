@@ -16,16 +16,19 @@ impl Router {
             let Some(account) = stanza.from().and_then(Jid::address) else { return };
             let none = Element::new("vCard", ns::VCARD);
             let reader = Reader::Own { connection, stanza: stanza.clone(), none };
-            self.read_document(account, DocumentKind::Card, "", reader);
+            self.read_card(account, reader);
         } else {
             self.put_document(connection, stanza, DocumentKind::Card, "", Some(card.to_xml(ns::CLIENT)));
+            if let Some(account) = stanza.from().and_then(Jid::address).cloned() {
+                self.publish_photo(&account, card);
+            }
         }
     }
 
     /// Somebody wants an account's. Whether there is an account is told to those alone who would be given one: its
     /// contacts, and everybody with an account here.
     pub(crate) fn asked_for_card(&mut self, account: &Address, parcel: Parcel) {
-        self.read_document(account, DocumentKind::Card, "", Reader::Other(parcel));
+        self.read_card(account, Reader::Other(parcel));
     }
 
     /// Whether somebody may read the account's vCard.

@@ -46,6 +46,7 @@ macro_rules! plays {
 plays! {
     accounts
     archive
+    avatar
     blocked_presence
     blocking
     bookmarks
