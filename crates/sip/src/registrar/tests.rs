@@ -162,6 +162,11 @@ fn bindings_survive_a_restart() {
     let moved = Binding::from_row(&row, &epoch, &listeners(4)).unwrap();
     assert!(matches!(moved.arrival().unwrap().flow, Flow::Datagram { socket: SocketId(4), .. }));
     assert_eq!(Binding::from_row(&row, &epoch, &Listeners::default()).unwrap().arrival(), None);
+    // As rows were before they said since when the phone has been registered: what it was given holds.
+    let mut before = row.clone();
+    before.data[0] = 1;
+    before.data.drain(17..25);
+    assert_eq!(Binding::from_row(&before, &epoch, &listeners(1)).as_ref(), Some(binding));
     for length in 0..row.data.len() {
         let cut = Row { data: row.data[..length].to_vec(), ..row.clone() };
         let _ = Binding::from_row(&cut, &epoch, &listeners(1));
