@@ -198,6 +198,22 @@ pub enum Query {
         /// Which.
         span: Span,
     },
+    /// What goes from an account's archive where it may have no more than so much, the oldest first: [`Answer::Excess`].
+    ArchiveExcess {
+        /// Whose archive.
+        account: Address,
+        /// How many messages it may have.
+        messages: u64,
+        /// How many octets of payloads.
+        octets: u64,
+    },
+    /// Forgets an account's archived messages up to an `id`, and that one.
+    TrimArchive {
+        /// Whose archive.
+        account: Address,
+        /// The last one to forget.
+        up_to: i64,
+    },
     /// Forgets what is older than an `id`, in every archive.
     PurgeArchives {
         /// The oldest `id` to keep.
@@ -329,6 +345,8 @@ pub enum Answer {
     Documents(Vec<(Address, Document)>),
     /// To [`Query::ListArchived`] and [`Query::ListRoomArchived`].
     Archived(Vec<ArchivedMessage>),
+    /// To [`Query::ArchiveExcess`]: the newest `id` that goes; none where all may stay.
+    Excess(Option<i64>),
     /// To [`NodeLookUp::Items`]; `None`: an item that the page names is not there.
     Items(Option<Items>),
     /// To [`NodeLookUp::Last`]: numbers of nodes with their newest items.
@@ -544,6 +562,7 @@ impl Query {
                 | Self::RemoveRoom(_)
                 | Self::AddRoomArchived { .. }
                 | Self::AmendRoomArchived { .. }
+                | Self::TrimArchive { .. }
                 | Self::PurgeArchives { .. }
                 | Self::ChangeNodes { .. }
         )

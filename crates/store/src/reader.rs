@@ -101,6 +101,9 @@ async fn answer(connection: &mut Connection, query: &Query) -> sqlx::Result<Answ
             Answer::Count(archive::count(connection, Of::Rooms, room, span).await?)
         }
         Query::ReadNodes { account, look_up } => nodes::look_up(connection, account, look_up).await?,
+        Query::ArchiveExcess { account, messages, octets } => {
+            Answer::Excess(archive::excess(connection, account, *messages, *octets).await?)
+        }
         _ => unreachable!("changes go to the writer"),
     })
 }

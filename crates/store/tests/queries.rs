@@ -475,3 +475,31 @@ fn an_archive_is_read_by_span_peer_and_end() {
     ask(&store, Query::PurgeArchives { before: 3 }).expect("stored");
     assert_eq!(list_archived(&store, None, 0, i64::MAX, false), [3, 4, 5]);
 }
+
+#[test]
+fn the_oldest_go_from_an_archive_that_is_too_large() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = house(folder.path());
+    let roland = || address("roland@falcot.com");
+    for id in 1..=5 {
+        ask(&store, Query::AddArchived { account: roland(), message: archived(id, "a@x") }).expect("stored");
+    }
+    let excess = |messages, octets| ask(&store, Query::ArchiveExcess { account: roland(), messages, octets });
+    for (messages, octets, expected) in [
+        (5, u64::MAX, None),
+        (4, u64::MAX, Some(1)),
+        (1, u64::MAX, Some(4)),
+        (0, u64::MAX, Some(5)),
+        (5, 10, None),
+        (5, 9, Some(1)),
+        (2, 8, Some(3)),
+        (4, 4, Some(3)),
+        (5, 0, Some(5)),
+    ] {
+        assert_eq!(excess(messages, octets), Ok(Answer::Excess(expected)), "{messages} {octets}");
+    }
+    let nobody = Query::ArchiveExcess { account: address("nina@falcot.com"), messages: 0, octets: 0 };
+    assert_eq!(ask(&store, nobody), Ok(Answer::Excess(None)));
+    ask(&store, Query::TrimArchive { account: roland(), up_to: 1 }).expect("stored");
+    assert_eq!(list_archived(&store, None, 0, i64::MAX, false), [2, 3, 4]);
+}

@@ -12,7 +12,7 @@ pub(crate) use serve::{Fetch, Whose};
 use crate::jid::Jid;
 use crate::ns;
 use crate::router::Router;
-use crate::router::ask::{Entry, Query};
+use crate::router::ask::{Answer, Entry, Fault, Query};
 use crate::router::stored::Then;
 use crate::stanza::marks::Marks;
 use crate::stanza::{MessageType, Stanza};
@@ -91,9 +91,33 @@ impl Router {
             resource: peer.resource().unwrap_or_default().to_owned(),
             message: stanza.shared(),
         };
+        let octets = entry.message.len() as u64;
         let debt = self.owe(origin);
         self.ask(Query::Archive { account: account.clone(), entry }, Then::Archived(debt));
+        if self.is_due(octets) {
+            let (messages, octets) = (self.limits.archive_messages, self.limits.archive_octets);
+            let query = Query::ArchiveExcess { account: account.clone(), messages, octets };
+            self.ask(query, Then::Excess(account.clone()));
+        }
         Some(stanza)
+    }
+
+    /// Whether it is time to see how large an archive is: by chance, about sixteen times while it grows by what it may
+    /// have. So nobody has to remember how large each is.
+    fn is_due(&mut self, octets: u64) -> bool {
+        const OFTEN: u64 = 16;
+        let mut chance = [0; 4];
+        self.entropy.fill(&mut chance);
+        let share = |part: u64, of: u64| (part.saturating_mul(OFTEN) << 32) / of.max(1);
+        let due = share(1, self.limits.archive_messages) + share(octets, self.limits.archive_octets);
+        u64::from(u32::from_ne_bytes(chance)) < due
+    }
+
+    /// The oldest messages go where an archive is too large.
+    pub(crate) fn trim_archive(&mut self, account: Address, outcome: &Result<Answer, Fault>) {
+        if let Ok(Answer::Excess(Some(up_to))) = outcome {
+            self.ask(Query::TrimArchive { account, up_to: *up_to }, Then::Noted);
+        }
     }
 
     /// The same for what a session says to somebody else; to itself, the account hears it.

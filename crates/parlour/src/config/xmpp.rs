@@ -100,6 +100,8 @@ impl<'a> Judge<'a> {
             idle: self.duration(table, "idle", usual.idle, SECOND..=DAY),
             pong: self.duration(table, "pong", usual.pong, SECOND..=HOUR),
             resume: self.duration(table, "resume", usual.resume, Duration::ZERO..=DAY),
+            archive_messages: self.count(table, "archive-messages", 200_000, 16..=u32::MAX).into(),
+            archive_octets: self.count(table, "archive-octets", 268_435_456, 65_536..=u32::MAX).into(),
             unacknowledged: count(self.count(table, "unacknowledged", 1_000, 10..=1_000_000)),
             nodes: count(self.count(table, "nodes", 500, 0..=100_000)),
             node_items: count(self.count(table, "node-items", 1_000, 1..=100_000)),

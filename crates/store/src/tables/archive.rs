@@ -116,6 +116,33 @@ pub(crate) async fn count(
     Ok(u64::try_from(count).unwrap_or_default())
 }
 
+/// The newest `id` of what an account has beyond so many messages or octets.
+pub(crate) async fn excess(
+    connection: &mut Connection,
+    account: &Address,
+    messages: u64,
+    octets: u64,
+) -> sqlx::Result<Option<i64>> {
+    let bound = |most: u64| i64::try_from(most).unwrap_or(i64::MAX);
+    let mut statement = Statement::new(
+        "SELECT MAX(id) FROM (SELECT id, COUNT(*) OVER newest AS messages, SUM(LENGTH(payload)) OVER newest AS octets \
+         FROM archived_messages WHERE account = ",
+    );
+    statement.push_bind(account.as_str());
+    statement
+        .push(" WINDOW newest AS (ORDER BY id DESC)) AS archive WHERE messages > ")
+        .push_bind(bound(messages));
+    statement.push(" OR octets > ").push_bind(bound(octets));
+    statement.build_query_scalar().fetch_one(connection).await
+}
+
+/// Forgets an account's messages up to one `id`.
+pub(crate) async fn trim(connection: &mut Connection, account: &Address, up_to: i64) -> sqlx::Result<()> {
+    let mut statement = Statement::new("DELETE FROM archived_messages WHERE account = ");
+    statement.push_bind(account.as_str()).push(" AND id <= ").push_bind(up_to);
+    statement.build().execute(connection).await.map(drop)
+}
+
 /// Forgets what is older than an `id`, whosesoever it is.
 pub(crate) async fn purge(connection: &mut Connection, before: i64) -> sqlx::Result<()> {
     // By the key of the table: there is no index by id alone, and there need not be.

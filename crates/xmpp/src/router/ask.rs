@@ -91,6 +91,22 @@ pub enum Query {
         /// How many at most.
         limit: u32,
     },
+    /// What goes from an account's archive where it may have no more than so much, the oldest first: [`Answer::Excess`].
+    ArchiveExcess {
+        /// Whose.
+        account: Address,
+        /// How many messages it may have.
+        messages: u64,
+        /// How many octets.
+        octets: u64,
+    },
+    /// Forget an account's archived messages up to an id, and that one.
+    TrimArchive {
+        /// Whose.
+        account: Address,
+        /// The last one to forget.
+        up_to: i64,
+    },
     /// How many messages there are in a span: [`Answer::Count`].
     CountArchive {
         /// Whose.
@@ -233,6 +249,8 @@ pub enum Answer {
     Archived(Vec<(i64, Arc<str>)>),
     /// How many there are.
     Count(u64),
+    /// The newest id that goes from an archive; none where all may stay.
+    Excess(Option<i64>),
     /// Items of a node; `None`: one that was named is not there.
     Items(Option<Items>),
     /// Numbers of nodes, with the newest item of each.

@@ -23,6 +23,10 @@ pub struct Limits {
     pub offline: u32,
     /// Whether what accounts say and hear is archived.
     pub archive: bool,
+    /// Messages of one account's archive, about: a sixteenth more where nobody has looked yet.
+    pub archive_messages: u64,
+    /// Octets of one account's archive, as exactly.
+    pub archive_octets: u64,
     /// Messages of an archive that a client is given at a time.
     pub archive_page: u32,
     /// Addresses that one account blocks.
@@ -63,6 +67,8 @@ impl Default for Limits {
             waiting: 1_000,
             offline: 1_000,
             archive: true,
+            archive_messages: 200_000,
+            archive_octets: 256 * 1024 * 1024,
             archive_page: 100,
             blocked: 1_000,
             settings: 512 * 1024,

@@ -27,6 +27,8 @@ pub(crate) enum Then {
     Document(Box<Reader>, Option<Debt>),
     /// A message is in an archive.
     Archived(Option<Debt>),
+    /// What goes from an archive that is too large.
+    Excess(Address),
     /// Somebody reads an archive.
     Fetched(Box<Fetch>, Option<Debt>),
     /// Nodes or items are durable, or were looked up.
@@ -199,6 +201,7 @@ impl Router {
             }
             // Where it could not be kept, it was delivered all the same; the store has told the administrator.
             Then::Archived(debt) => self.settle(debt),
+            Then::Excess(account) => self.trim_archive(account, &outcome),
             Then::Fetched(fetch, debt) => self.through(debt, |router| router.fetched(*fetch, outcome)),
             Then::Nodes(pending) => self.nodes_answered(*pending, outcome),
             Then::RoomsRead => self.rooms_read(outcome),

@@ -124,6 +124,10 @@ fn limits(scene: &Scene) -> Limits {
                     limits.archive_page = value;
                     continue;
                 }
+                "archive-messages" => {
+                    limits.archive_messages = value.into();
+                    continue;
+                }
                 "documents" => {
                     limits.documents = value.into();
                     continue;

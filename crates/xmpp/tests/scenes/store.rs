@@ -197,6 +197,20 @@ impl Store {
             Query::ListArchive { account, span, last, limit } => {
                 Ok(Answer::Archived(cut(self.archived(&account, &span), last, limit)))
             }
+            Query::ArchiveExcess { account, messages, octets } => {
+                let (mut count, mut sum) = (0, 0);
+                let all = self.archives.entry(account).or_default().values().rev();
+                let goes = all.filter(|entry| {
+                    count += 1;
+                    sum += entry.message.len() as u64;
+                    count > messages || sum > octets
+                });
+                Ok(Answer::Excess(goes.map(|entry| entry.id).max()))
+            }
+            Query::TrimArchive { account, up_to } => {
+                self.archives.entry(account).or_default().retain(|id, _| *id > up_to);
+                Ok(Answer::Done)
+            }
             Query::CountArchive { account, span } => {
                 Ok(Answer::Count(self.archived(&account, &span).len() as u64))
             }

@@ -91,6 +91,16 @@ const LIMITS: &[Key] = &[
         "Stanzas that a client may leave unacknowledged before it is given up; they find another way then.",
         "1000",
     ),
+    number(
+        "archive-messages",
+        "Messages of one account's archive, about; beyond that the oldest go.",
+        "200000",
+    ),
+    number(
+        "archive-octets",
+        "Octets of one account's archive, about; beyond that the oldest go.",
+        "268435456",
+    ),
     number("nodes", "Nodes of one account: what it publishes, under its own address (XEP-0163).", "500"),
     number("node-items", "Items of one node.", "1000"),
     number("item", "Octets of one item.", "131072"),

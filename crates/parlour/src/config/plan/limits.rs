@@ -170,6 +170,10 @@ limits! {
         contacts: usize = 5_000,
         /// Messages kept for one account while it is away.
         offline: usize = 1_000,
+        /// Messages of one account's archive; the oldest go.
+        archive_messages: u64 = 200_000,
+        /// Octets of one account's archive; the oldest go.
+        archive_octets: u64 = 256 * 1024 * 1024,
         /// What one session may have under way (writes not durable yet, answers held back) before it is read no further.
         pending: usize = 64,
         /// Stanzas that wait for one account's roster to be read, or for its kept messages to be delivered.

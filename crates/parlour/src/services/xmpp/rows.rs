@@ -38,6 +38,10 @@ pub(super) fn query(query: Query, now: Duration) -> store::Query {
         Query::ListArchive { account, span, last, limit } => {
             store::Query::ListArchived { account, span: part(span), last, limit }
         }
+        Query::ArchiveExcess { account, messages, octets } => {
+            store::Query::ArchiveExcess { account, messages, octets }
+        }
+        Query::TrimArchive { account, up_to } => store::Query::TrimArchive { account, up_to },
         Query::CountArchive { account, span } => store::Query::CountArchived { account, span: part(span) },
         Query::ChangeNodes { account, changes } => {
             store::Query::ChangeNodes { account, changes: changes.into_iter().map(nodes::change).collect() }
@@ -80,6 +84,7 @@ pub(super) fn answer(outcome: store::Outcome) -> Result<Answer, Fault> {
         Ok(store::Answer::Rooms(rows)) => {
             Ok(Answer::Rooms(rows.into_iter().filter_map(rooms::row).collect()))
         }
+        Ok(store::Answer::Excess(excess)) => Ok(Answer::Excess(excess)),
         Ok(store::Answer::Count(count)) => Ok(Answer::Count(count)),
         Ok(_) => Ok(Answer::Done),
         Err(store::Fault::Full) => Err(Fault::Full),

@@ -49,6 +49,8 @@ pub(super) fn limits(plan: &Plan) -> router::Limits {
     let limits = &plan.xmpp.limits;
     router::Limits {
         archive: plan.xmpp.archive,
+        archive_messages: limits.archive_messages,
+        archive_octets: limits.archive_octets,
         sessions: limits.sessions,
         roster: limits.contacts,
         roster_octets: limits.contacts_octets,
