@@ -3,6 +3,7 @@
 
 use crate::house::{free_port, scratch};
 use crate::process::Program;
+use crate::spaces::Spaces;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -43,6 +44,32 @@ pub fn zone(apex: &str, serial: u32, lines: &str) -> String {
     )
 }
 
+/// The configuration of BIND.
+fn bind_text(
+    dir: &Path,
+    port: u16,
+    zones: &[(&str, &str)],
+    changed: Changed,
+    options: &str,
+    more: &str,
+) -> String {
+    let place = dir.display();
+    let policy = match changed {
+        Changed::ByNobody => String::new(),
+        Changed::ByKey => format!("allow-update {{ key {KEY}; }}; "),
+    };
+    let zones = zones.iter().map(|(apex, _)| {
+        format!("zone \"{apex}\" {{ type primary; file \"{apex}.zone\"; notify no; {policy}}};\n")
+    });
+    format!(
+        "options {{ directory \"{place}\"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};\n\
+         pid-file none; session-keyfile \"{place}/session.key\"; {options}\n\
+         managed-keys-directory \"{place}\"; empty-zones-enable no; }};\n\
+         controls {{ }};\nkey {KEY} {{ algorithm hmac-sha256; secret \"{SECRET}\"; }};\n{more}\n{}",
+        zones.collect::<String>()
+    )
+}
+
 impl NameServer {
     /// BIND with these zones, by apex.
     ///
@@ -61,28 +88,26 @@ impl NameServer {
     }
 
     fn named(zones: &[(&str, &str)], changed: Changed, options: &str, more: &str) -> Self {
-        let text = |dir: &Path, port: u16| {
-            let place = dir.display();
-            let policy = match changed {
-                Changed::ByNobody => String::new(),
-                Changed::ByKey => format!("allow-update {{ key {KEY}; }}; "),
-            };
-            let zones = zones.iter().map(|(apex, _)| {
-                format!("zone \"{apex}\" {{ type primary; file \"{apex}.zone\"; notify no; {policy}}};\n")
-            });
-            format!(
-                "options {{ directory \"{place}\"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};\n\
-                 pid-file none; session-keyfile \"{place}/session.key\"; {options}\n\
-                 managed-keys-directory \"{place}\"; empty-zones-enable no; }};\n\
-                 controls {{ }};\nkey {KEY} {{ algorithm hmac-sha256; secret \"{SECRET}\"; }};\n{more}\n{}",
-                zones.collect::<String>()
-            )
-        };
+        let text = |dir: &Path, port: u16| bind_text(dir, port, zones, changed, options, more);
         Self::start(zones, "named.conf", text, |conf| {
             let mut command = Command::new("named");
             command.args(["-g", "-c"]).arg(conf);
             (command, "bind9")
         })
+    }
+
+    /// BIND at port 53 of a namespace.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn bind_within(spaces: &Spaces, word: &str, zones: &[(&str, &str)]) -> Self {
+        let options = "recursion no; dnssec-validation no;";
+        let dir = Self::folder(zones);
+        let conf = dir.join("named.conf");
+        std::fs::write(&conf, bind_text(&dir, 53, zones, Changed::ByNobody, options, "")).expect("ours");
+        let program = Program::start(spaces.command(word, "named").args(["-g", "-c"]).arg(&conf), "bind9");
+        program.expect("all zones loaded", PATIENCE);
+        Self { program, dir, address: ([127, 0, 0, 1], 53).into() }
     }
 
     /// Knot with these zones, by apex.
@@ -112,6 +137,16 @@ impl NameServer {
         })
     }
 
+    fn folder(zones: &[(&str, &str)]) -> PathBuf {
+        let dir = scratch();
+        // Knot keeps changes in a folder that it does not make.
+        std::fs::create_dir_all(dir.join("database")).expect("a folder for temporary files");
+        for (apex, zone) in zones {
+            std::fs::write(dir.join(format!("{apex}.zone")), zone).expect("ours");
+        }
+        dir
+    }
+
     /// On a free port; on another, where somebody else was quicker.
     fn start(
         zones: &[(&str, &str)],
@@ -121,12 +156,7 @@ impl NameServer {
     ) -> Self {
         let mut said = String::new();
         for _ in 0..5 {
-            let (dir, port) = (scratch(), free_port());
-            // Knot keeps changes in a folder that it does not make.
-            std::fs::create_dir_all(dir.join("database")).expect("a folder for temporary files");
-            for (apex, zone) in zones {
-                std::fs::write(dir.join(format!("{apex}.zone")), zone).expect("ours");
-            }
+            let (dir, port) = (Self::folder(zones), free_port());
             let conf = dir.join(file);
             std::fs::write(&conf, text(&dir, port)).expect("ours");
             let (mut command, package) = command(&conf);

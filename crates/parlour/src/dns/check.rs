@@ -112,6 +112,10 @@ impl Looker {
             checked.findings.extend(differences(&others, &[view]));
         }
         checked.findings.extend(private(site));
+        if !self.own.is_empty() {
+            // The zone is not delegated to them, perhaps: this host cannot know it.
+            return;
+        }
         for (_, host) in site.hosts().into_iter().filter(|(_, host)| host.is_on()) {
             let known =
                 checked.findings.iter().any(|f| f.owner == host.name && matches!(f.what, "host" | "missing"));

@@ -13,6 +13,14 @@ pub(crate) struct Said {
 }
 
 impl Said {
+    /// Runs a command.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let output = command.stdin(std::process::Stdio::null()).output().expect("it is there");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        let code = output.status.code().expect("not by a signal");
+        Self { code, out: text(output.stdout), err: text(output.stderr) }
+    }
+
     /// It was carried out.
     pub(crate) fn done(self) -> String {
         assert_eq!(self.code, 0, "{}{}", self.out, self.err);
@@ -56,17 +64,8 @@ impl House {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Said {
-        let output = Command::new(env!("CARGO_BIN_EXE_parlour"))
-            .args(arguments)
-            .current_dir(self.0.path())
-            .stdin(std::process::Stdio::null())
-            .output()
-            .expect("built");
-        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Said {
-            code: output.status.code().expect("not by a signal"),
-            out: text(output.stdout),
-            err: text(output.stderr),
-        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_parlour"));
+        command.args(arguments).current_dir(self.0.path());
+        Said::of(command)
     }
 }

@@ -4,5 +4,6 @@
 
 mod check;
 mod command;
+mod host;
 mod push;
 mod zone;
