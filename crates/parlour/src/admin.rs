@@ -5,6 +5,7 @@
 
 pub mod answers;
 pub mod arguments;
+mod authority;
 pub mod backend;
 mod bans;
 mod certificates;

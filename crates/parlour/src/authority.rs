@@ -47,20 +47,38 @@ impl Authority {
 
     /// A server's certificate for names and addresses.
     pub fn issue(&self, names: &[String], addresses: &[IpAddr]) -> Result<Issued, rcgen::Error> {
-        let all = names.iter().cloned().chain(addresses.iter().map(IpAddr::to_string));
-        let mut params = CertificateParams::new(all.collect::<Vec<_>>())?;
-        // A common name has at most 64 characters (RFC 5280 app. A.1); clients look at the names above alone.
-        if let Some(name) = names.first().filter(|name| name.len() <= 64) {
-            params.distinguished_name.push(DnType::CommonName, name.as_str());
-        }
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.use_authority_key_identifier_extension = true;
-        valid_for(&mut params, CERTIFICATE);
+        let all = names.iter().cloned().chain(addresses.iter().map(IpAddr::to_string)).collect::<Vec<_>>();
+        let params = of_server(&all)?;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let certificate = params.signed_by(&key, &self.0)?;
         Ok(Issued { certificate: certificate.pem(), key: Secret::new(key.serialize_pem()) })
     }
+}
+
+/// A certificate for a server that has this key already (PEM): what is published of the key stays true.
+pub fn renew(authority: &Issued, key: &Secret, names: &[String]) -> Result<String, rcgen::Error> {
+    let params = of_server(names)?;
+    let issuer = Issuer::from_ca_cert_pem(&authority.certificate, read_key(&authority.key)?)?;
+    Ok(params.signed_by(&read_key(key)?, &issuer)?.pem())
+}
+
+fn read_key(pem: &Secret) -> Result<KeyPair, rcgen::Error> {
+    let text = std::str::from_utf8(pem.expose()).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
+    KeyPair::from_pem(text)
+}
+
+/// What a server's certificate says, for names and addresses.
+fn of_server(names: &[String]) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(names)?;
+    // A common name has at most 64 characters (RFC 5280 app. A.1); clients look at the names above alone.
+    if let Some(name) = names.first().filter(|name| name.len() <= 64) {
+        params.distinguished_name.push(DnType::CommonName, name.as_str());
+    }
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    valid_for(&mut params, CERTIFICATE);
+    Ok(params)
 }
 
 /// A user's certificate (RFC 6120 §13.7.1.4, RFC 5922): issued by the authority whose certificate and key these are, good for
@@ -71,8 +89,7 @@ pub fn issue_user(
     days: i64,
     serial: [u8; 16],
 ) -> Result<Issued, rcgen::Error> {
-    let key = std::str::from_utf8(authority.key.expose()).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
-    let issuer = Issuer::from_ca_cert_pem(&authority.certificate, KeyPair::from_pem(key)?)?;
+    let issuer = Issuer::from_ca_cert_pem(&authority.certificate, read_key(&authority.key)?)?;
     let mut params = CertificateParams::new([])?;
     let whole = user.to_string();
     params.subject_alt_names =

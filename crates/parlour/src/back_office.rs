@@ -13,6 +13,7 @@ use crate::doorman::{Letter, Listed};
 use crate::front::Front;
 use crate::listen;
 use crate::mail::Mail;
+use crate::renewal;
 use crate::report::Report;
 use crate::services;
 use crate::services::sip::overview;
@@ -172,6 +173,17 @@ impl BackOffice {
         let tls = plan.tls.as_ref()?;
         let written = |path| std::fs::metadata(path).and_then(|facts| facts.modified()).ok();
         Some([written(&tls.certificate)?, written(&tls.key)?])
+    }
+
+    /// Renews the certificate if our own authority has issued it and its time has come; the files are looked at anyway.
+    pub fn renew_certificate(&self) {
+        match renewal::renew(&self.plan()) {
+            Ok(None) => {}
+            Ok(Some(file)) => {
+                tracing::info!(file = %file.display(), "our authority has renewed the certificate")
+            }
+            Err(fault) => tracing::error!(fault, "the certificate could not be renewed"),
+        }
     }
 
     /// Reads the certificate's files again; the last good one is kept when they do not fit. A configuration that is being

@@ -16,6 +16,7 @@ pub mod listen;
 pub mod mail;
 pub mod office;
 mod reach;
+pub mod renewal;
 pub mod report;
 pub mod resolver;
 pub mod secret;

@@ -10,6 +10,7 @@ use crate::front::Front;
 use crate::listen;
 use crate::mail::Mail;
 use crate::office::{Office, Suspended};
+use crate::renewal;
 use crate::secret;
 use crate::services::media;
 use crate::services::turn::FastPath;
@@ -208,6 +209,7 @@ async fn serve_open(
     announce(&office);
     let mut look = tokio::time::interval(LOOK);
     let mut sweep = tokio::time::interval(sweep::OFTEN);
+    let mut renewal = tokio::time::interval(renewal::OFTEN);
     let mut written = office.certificate_written();
     let mut last = None;
     loop {
@@ -218,6 +220,7 @@ async fn serve_open(
             },
             _ = signals.hangup.recv() => reload(&office).await,
             ended = running.ended() => bail!("worker {} has failed", ended.worker.0),
+            _ = renewal.tick() => office.renew_certificate(),
             _ = sweep.tick() => sweep::archives(&archives, &office.plan()).await,
             _ = look.tick() => {
                 if has_ended(&office, last).await {

@@ -9,10 +9,9 @@ use crate::authority::{self, Issued};
 use crate::config::Plan;
 use crate::services::xmpp::certificates::{KIND, Kept, MOST};
 use serde_json::Value;
-use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::{Answer, Document, Query};
-use wire::{Address, Secret};
+use wire::Address;
 
 /// For how many days a certificate is good unless another number is given.
 const USUAL: u64 = 365;
@@ -93,17 +92,9 @@ fn account(house: &dyn Backend, arguments: &Arguments) -> Result<Address, Failur
 }
 
 fn authority(plan: &Plan) -> Result<Issued, Failure> {
-    let read = |path: PathBuf| {
-        std::fs::read(&path).map_err(|error| {
-            let message = format!("our own authority is needed: {}: {error}", path.display());
-            Failure::failed(message)
-        })
-    };
-    let certificate = read(plan.data.join("certs/authority.pem"))?;
-    Ok(Issued {
-        certificate: String::from_utf8_lossy(&certificate).into_owned(),
-        key: Secret::new(read(plan.data.join("certs/authority.key"))?),
-    })
+    let folder = plan.data.join("certs");
+    let needed = |error| format!("our own authority is needed, in {}: {error}", folder.display());
+    crate::renewal::authority(plan).map_err(|error| Failure::failed(needed(error)))
 }
 
 async fn put(

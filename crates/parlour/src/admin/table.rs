@@ -2,7 +2,7 @@
 
 mod dns;
 
-use super::answers::certificates::{CertIssued, CertRevoked, UserCertificates};
+use super::answers::certificates::{CaShown, CertIssued, CertRevoked, UserCertificates};
 use super::answers::sip::{SipBindings, SipCalls, SipRecent, SipStory};
 use super::answers::turn::{
     TurnCredentials, TurnDisconnected, TurnDrain, TurnSessionDetails, TurnSessions, TurnTest,
@@ -13,7 +13,7 @@ use super::answers::{
     Users, Written,
 };
 use super::command::{Argument, Caller, Command, Kind, Returned, Run};
-use super::{bans, certificates, house, sip, turn, users, xmpp};
+use super::{authority, bans, certificates, house, sip, turn, users, xmpp};
 use crate::cli::{init, pages, relay_test, start};
 
 /// The first words of commands with two, and what they have in common.
@@ -22,6 +22,7 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("sip", "SIP: who is registered, who calls whom and why it failed, who is shut out"),
     ("xmpp", "XMPP: who is connected, and the end of it"),
     ("user", "Accounts: add, change, look at, import"),
+    ("ca", "Our own certificate authority"),
     ("cert", "Certificates by which users sign in"),
     ("dns", "What the DNS must say about the domains"),
 ];
@@ -578,6 +579,15 @@ pub const COMMANDS: &[Command] = &[
         reads: false,
         returns: Returned::of::<Done>(),
         run: Run::Server(bans::unban),
+        ..LOOK
+    },
+    Command {
+        path: &["ca", "show"],
+        summary: "Show the root certificate of our own authority, which clients are to trust",
+        details: "Clients and other servers install it where the house has no certificate of a public authority. Debian: into \
+                  /usr/local/share/ca-certificates/parlour.crt, then update-ca-certificates. Compare the fingerprint.",
+        returns: Returned::of::<CaShown>(),
+        run: Run::Plan(authority::show),
         ..LOOK
     },
     dns::ZONE,

@@ -2,12 +2,13 @@
 
 use crate::config::Plan;
 use crate::config::plan::{self, DomainPlan, HostPlan, Listener, Service, TlsPlan};
+use domains::zone::lies_in;
 use domains::{Host, Ports, Site};
 use net::tls::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
-use wire::Transport;
+use wire::{Domain, Transport};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// What a domain of the plan offers to the world.
@@ -22,7 +23,7 @@ pub fn of(plan: &Plan, domain: &DomainPlan) -> Site {
     Site {
         name: domain.name.clone(),
         aliases: domain.aliases.clone(),
-        components: domain.rooms.iter().cloned().collect(),
+        components: components(plan, domain),
         turn: host(Service::Turn, &plan.dns.turn),
         sip: host(Service::Sip, &plan.dns.sip),
         // There are no listeners for other servers yet.
@@ -32,6 +33,17 @@ pub fn of(plan: &Plan, domain: &DomainPlan) -> Site {
         issuers: plan.dns.caa.clone(),
         ttl: plan.dns.ttl,
     }
+}
+
+/// Its rooms, and the components that lie below it; those that lie below none are the first domain's.
+fn components(plan: &Plan, domain: &DomainPlan) -> Vec<Domain> {
+    let is_of = |name: &Domain| {
+        let below = |other: &&DomainPlan| lies_in(name.as_str(), &other.name);
+        let whose = plan.domains.iter().filter(below).max_by_key(|other| other.name.as_str().len());
+        whose.or(plan.domains.first()).is_some_and(|whose| whose.name == domain.name)
+    };
+    let components = plan.xmpp.components.iter().map(|component| &component.name);
+    domain.rooms.iter().chain(components.filter(|name| is_of(name))).cloned().collect()
 }
 
 /// Where a service listens.

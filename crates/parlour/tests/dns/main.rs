@@ -1,7 +1,8 @@
-//! `parlour dns` through the real binary, judged by real name servers.
+//! `parlour dns` through the real binary, judged by real name servers; and certificates of our own authority.
 
 #![expect(clippy::disallowed_types, reason = "a test is a name server with a socket of its own")]
 
+mod certificate;
 mod check;
 mod command;
 mod host;

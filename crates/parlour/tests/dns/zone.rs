@@ -71,6 +71,31 @@ fn the_zone_of_a_new_house() {
 }
 
 #[test]
+fn components_belong_to_the_domain_that_they_lie_in() {
+    let secret = "secret = \"of the component\"";
+    let house = House::new(&format!(
+        "[[domains]]\nname = \"falcot.com\"\n[[domains]]\nname = \"lab.falcot.com\"\n[xmpp]\nrooms = \"talk\"\n\
+         [[xmpp.components]]\nname = \"irc.lab.falcot.com\"\n{secret}\n[[xmpp.components]]\nname = \"sms.example.net\"\n{secret}\n"
+    ));
+    let first = house.run(&["dns", "zone", "falcot.com", "--records"]).done();
+    let second = house.run(&["dns", "zone", "lab.falcot.com", "--records"]).done();
+    for (zone, name, there) in [
+        (&first, "talk.falcot.com", true),
+        (&first, "sms.example.net", true),
+        (&first, "irc.lab.falcot.com", false),
+        (&second, "irc.lab.falcot.com", true),
+        (&second, "talk.lab.falcot.com", true),
+        (&second, "sms.example.net", false),
+    ] {
+        assert_eq!(
+            zone.contains(&format!("_xmpp-server._tcp.{name}. 3600 IN SRV 0 0 0 .")),
+            there,
+            "{name}\n{zone}"
+        );
+    }
+}
+
+#[test]
 fn the_key_of_the_certificate_is_published_where_it_is_wanted() {
     let house = House::init("falcot.com");
     let config = std::fs::read_to_string(house.path().join("parlour.toml")).expect("there");

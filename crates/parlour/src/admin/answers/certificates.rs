@@ -7,6 +7,29 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
+/// The root certificate of our own authority.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct CaShown {
+    /// Where it lies.
+    pub file: String,
+    /// What it calls itself.
+    pub subject: String,
+    /// SHA-256 of it, in hexadecimal with colons, as clients show it.
+    pub fingerprint: String,
+    /// When it ends, in seconds since 1970.
+    pub ends: u64,
+    /// The certificate (PEM).
+    pub certificate: String,
+}
+
+impl Answer for CaShown {
+    fn human(&self) -> String {
+        let Self { file, subject, fingerprint, ends, certificate } = self;
+        let head = format!("{subject}, until {}\n{file}\nSHA-256 {fingerprint}", date(*ends));
+        format!("{head}\n{}", certificate.trim_end())
+    }
+}
+
 /// A certificate was issued. Its key is shown this once and kept nowhere.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct CertIssued {
