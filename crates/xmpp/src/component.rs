@@ -5,7 +5,7 @@
 
 use crate::ns;
 use crate::stanza::{Refused, Stanza, StanzaError};
-use crate::stream::{Policy, StreamCondition, StreamError};
+use crate::stream::{Policy, StreamCondition, StreamError, UNGUESSABLE};
 use crate::xml::writer::escape_attribute;
 use crate::xml::{Event, Fragment, Header, Limits, Reader, lex};
 use sha1::{Digest, Sha1};
@@ -205,7 +205,7 @@ impl Link {
         (self.stage, self.deadline, self.held) = (Stage::Over, None, Vec::new());
         let mut said = String::new();
         if !std::mem::replace(&mut self.greeted, true) {
-            said = header(None, &context.entropy.token(20));
+            said = header(None, &context.entropy.token(UNGUESSABLE));
         }
         said.push_str(&error.farewell());
         out.push(Output::Write(said.into_bytes()));
@@ -224,7 +224,7 @@ fn open(theirs: &Header<'_>, context: &mut Context<'_>, out: &mut Vec<Output>) -
     let wanted = theirs.get("to").and_then(|name| Domain::new(&name).ok());
     let known = |host: &Domain| context.components.iter().any(|component| component.host == *host);
     let host = wanted.filter(known).ok_or(StreamCondition::HostUnknown)?;
-    let id = context.entropy.token(20);
+    let id = context.entropy.token(UNGUESSABLE);
     out.push(Output::Write(header(Some(&host), &id).into_bytes()));
     Ok(Stage::Handshake(host, id))
 }
@@ -323,7 +323,7 @@ mod tests {
     use std::time::Duration;
 
     const OPEN: &str = "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' to='echo.falcot.com'>";
-    const OURS: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' id='aaaaaaaaaaaaaaaaaaaa' from='echo.falcot.com'>";
+    const OURS: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' id='aaaaaaaaaaaaaaaaaaaaaaaaaa' from='echo.falcot.com'>";
 
     struct Play {
         link: Link,
@@ -370,7 +370,7 @@ mod tests {
         fn active() -> Self {
             let mut play = Self::new();
             assert_eq!(play.send(OPEN), OURS);
-            let proof = handshake(&"a".repeat(20), &secret("open sesame"));
+            let proof = handshake(&"a".repeat(UNGUESSABLE), &secret("open sesame"));
             assert_eq!(play.send(&format!("<handshake>{proof}</handshake>")), "{Is echo.falcot.com}");
             assert_eq!(play.give(Some(Input::Settled)), "<handshake/>");
             play
@@ -458,9 +458,9 @@ mod tests {
 
     #[test]
     fn who_does_not_know_the_secret_is_none() {
-        let right = handshake(&"a".repeat(20), &secret("open sesame"));
+        let right = handshake(&"a".repeat(UNGUESSABLE), &secret("open sesame"));
         let others = [
-            handshake(&"a".repeat(20), &secret("")),
+            handshake(&"a".repeat(UNGUESSABLE), &secret("")),
             handshake("b", &secret("open sesame")),
             right.to_uppercase(),
             String::new(),
@@ -490,12 +490,18 @@ mod tests {
     fn what_comes_before_its_time_waits_within_bounds() {
         let mut play = Play::new();
         play.send(OPEN);
-        play.send(&format!("<handshake>{}</handshake>", handshake(&"a".repeat(20), &secret("open sesame"))));
+        play.send(&format!(
+            "<handshake>{}</handshake>",
+            handshake(&"a".repeat(UNGUESSABLE), &secret("open sesame"))
+        ));
         assert_eq!(play.send("<message from='echo.falcot.com' to='a@falcot.com'/>"), "");
         assert!(play.give(Some(Input::Settled)).starts_with("<handshake/>[<message "));
         let mut play = Play::new();
         play.send(OPEN);
-        play.send(&format!("<handshake>{}</handshake>", handshake(&"a".repeat(20), &secret("open sesame"))));
+        play.send(&format!(
+            "<handshake>{}</handshake>",
+            handshake(&"a".repeat(UNGUESSABLE), &secret("open sesame"))
+        ));
         assert!(ends_with(&play.send(&" ".repeat(20_000)), "policy-violation"));
     }
 

@@ -139,8 +139,13 @@ impl Router {
 
     /// A session that is back was given kept messages before, and has not acknowledged them.
     pub(crate) fn was_given(&mut self, account: &Address, to: ConnectionId, up_to: i64) {
-        let run = Run { to, stage: Stage::Given { up_to, more: true }, held: VecDeque::new() };
-        self.accounts.entry(account).delivery.0 = Some(Box::new(run));
+        // Of several, the one that was given most: what it acknowledges is all.
+        let given = |run: &Run| matches!(run.stage, Stage::Given { up_to: other, .. } if other >= up_to);
+        let delivery = &mut self.accounts.entry(account).delivery.0;
+        if !delivery.as_deref().is_some_and(given) {
+            let run = Run { to, stage: Stage::Given { up_to, more: true }, held: VecDeque::new() };
+            *delivery = Some(Box::new(run));
+        }
     }
 
     fn list(&mut self, account: &Address, after: i64) -> Token {

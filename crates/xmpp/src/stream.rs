@@ -33,6 +33,9 @@ use std::time::{Duration, Instant};
 use watch::{Verdict, Watch};
 use wire::{Address, Directory, Domain, Entropy, Locks, Secret};
 
+/// How many characters of a token nobody guesses: five bits each, 130 together.
+pub(crate) const UNGUESSABLE: usize = 26;
+
 /// The end of a stream.
 pub(crate) const END: &str = "</stream:stream>";
 
@@ -218,7 +221,7 @@ impl Common {
         self.domain = Some(greeting.domain.clone());
         self.lang = greeting.lang.clone();
         self.from = greeting.from.clone();
-        self.id = context.entropy.token(20).into();
+        self.id = context.entropy.token(UNGUESSABLE).into();
     }
 
     fn write_header(&mut self, from: Option<&Domain>, to: Option<&Jid>, out: &mut String) {
@@ -496,7 +499,7 @@ impl Stream {
         }
         let mut said = String::new();
         if !self.common.greeted {
-            self.common.id = context.entropy.token(20).into();
+            self.common.id = context.entropy.token(UNGUESSABLE).into();
             let domain = self.common.domain.clone();
             self.common.write_header(domain.as_ref(), None, &mut said);
         }

@@ -5,6 +5,7 @@ use super::file::{Table, Typed};
 use super::listener::{self, Place};
 use super::meaning::{Judge, domain_name};
 use super::plan::{ComponentPlan, DomainPlan, Host, Listener, XmppLimits};
+use super::quantity;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use wire::{Domain, Transport};
@@ -94,6 +95,8 @@ impl<'a> Judge<'a> {
     /// What XMPP's clients may cost.
     pub(super) fn xmpp_limits(&mut self, table: &'a Table) -> XmppLimits {
         let usual = XmppLimits::default();
+        let rates =
+            (self.rate(table, "rate", usual.rate), self.rate(table, "account-rate", usual.account_rate));
         let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         XmppLimits {
             sessions: count(self.count(table, "sessions", 64, 1..=65_536)),
@@ -106,7 +109,13 @@ impl<'a> Judge<'a> {
             nodes: count(self.count(table, "nodes", 500, 0..=100_000)),
             node_items: count(self.count(table, "node-items", 1_000, 1..=100_000)),
             item: count(self.count(table, "item", 131_072, 1_024..=1_000_000)),
+            rate: rates.0,
+            account_rate: rates.1,
             ..usual
         }
+    }
+
+    fn rate(&mut self, table: &'a Table, key: &str, usual: u64) -> u64 {
+        table.text(key).and_then(|typed| self.note(quantity::rate(typed))).unwrap_or(usual)
     }
 }

@@ -10,6 +10,7 @@ mod client;
 pub mod components;
 mod managed;
 pub mod overview;
+mod pace;
 mod rows;
 mod setup;
 pub mod suspended;
@@ -65,8 +66,8 @@ pub enum Mail {
     ComponentMoved(Box<Link>),
     /// Whether a session that waits for its client was written before the server's end.
     Suspended(ConnectionId, bool),
-    /// The store has forgotten a session; it goes on, if its client is back.
-    Unsuspended(Option<ConnectionId>),
+    /// Whether the store has forgotten a session; it goes on then, if its client is back.
+    Unsuspended(suspended::Place, Option<ConnectionId>, bool),
     /// An administrator asks something.
     Order(Order),
 }
@@ -88,10 +89,14 @@ enum Timer {
     Expire(ConnectionId),
     /// Write the sessions that wait for their clients, once nothing else is under way.
     Suspend,
+    /// A connection that has said too much may say more.
+    Pace(ConnectionId),
     /// Ask a session's client what it has handled.
     Request(ConnectionId),
     /// The store had too much to do: ask again.
     Ask,
+    /// It has not forgotten sessions that are over: ask again.
+    Forget,
 }
 
 /// How many keys are derived at a time, beside what the worker does.
@@ -105,6 +110,7 @@ pub struct Xmpp {
     locks: Arc<Locks>,
     clients: FxHashMap<ConnectionId, Client>,
     managed: Manageds,
+    paces: pace::Accounts,
     components: Components,
     end_point: EndPoint,
     timers: Timers<Timer>,
@@ -117,6 +123,8 @@ pub struct Xmpp {
     unasked: VecDeque<(Token, Query)>,
     deriving: Arc<Semaphore>,
     failures: u64,
+    /// Sessions that are over and that the store could not forget yet.
+    unforgotten: Vec<suspended::Place>,
     draining: bool,
     /// Whether sessions have still to be written before the end …
     suspending: bool,
@@ -144,6 +152,7 @@ impl Xmpp {
             locks: Arc::default(),
             clients: FxHashMap::default(),
             managed: Manageds::default(),
+            paces: pace::Accounts::default(),
             components: Components::new(setup::components(&shared.plan)),
             end_point: EndPoint::default(),
             timers: Timers::default(),
@@ -153,6 +162,7 @@ impl Xmpp {
             unasked: VecDeque::new(),
             deriving: Arc::new(Semaphore::new(DERIVING)),
             failures: 0,
+            unforgotten: Vec::new(),
             draining: false,
             suspending: false,
             writing: 0,
@@ -175,11 +185,7 @@ impl Xmpp {
             // A moved connection comes by `adopted`; its letter alone means nothing.
             Mail::Moved(_) | Mail::ComponentMoved(_) => {}
             Mail::Suspended(session, kept) => self.suspended(desk, session, kept),
-            Mail::Unsuspended(session) => {
-                if let Some(session) = session {
-                    self.go_on(desk, session);
-                }
-            }
+            Mail::Unsuspended(place, then, forgotten) => self.unsuspended(desk, place, then, forgotten),
             Mail::Order(order) => self.order(desk, order),
         }
         self.settle(desk);
@@ -250,7 +256,7 @@ impl Xmpp {
     fn tick_stream(&mut self, desk: &Desk<'_, '_>, conn: ConnectionId) {
         let Some(client) = self.clients.get_mut(&conn) else { return };
         client.due = None;
-        let paused = client.paused;
+        let paused = client.paused || client.slowed;
         self.with_stream(desk, conn, |stream, context, outputs| {
             // Who is not listened to cannot answer.
             if paused {
@@ -419,7 +425,9 @@ impl Xmpp {
     fn resume(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
         self.unpause(conn);
         self.with_stream(desk, conn, |stream, context, _| stream.excuse(context));
-        desk.net.resume(conn);
+        if self.clients.get(&conn).is_none_or(|client| !client.slowed) {
+            desk.net.resume(conn);
+        }
     }
 
     /// What waited comes before all that came later, which was not read before.
@@ -473,6 +481,7 @@ impl Xmpp {
     fn forget(&mut self, conn: ConnectionId) -> Option<Client> {
         self.timers.cancel(Timer::Stream(conn));
         self.timers.cancel(Timer::Flush(conn));
+        self.timers.cancel(Timer::Pace(conn));
         self.clients.remove(&conn)
     }
 }
@@ -570,6 +579,7 @@ impl Service for Xmpp {
             );
         }
         self.settle(desk);
+        self.keep_pace(desk, conn, data.len());
         data.len()
     }
 
@@ -642,10 +652,12 @@ impl Service for Xmpp {
                 }
                 Timer::Flush(conn) if self.components.has(conn) => self.component_flush(desk, conn),
                 Timer::Flush(conn) => self.flush(desk, conn),
+                Timer::Pace(conn) => self.go_faster(desk, conn),
                 Timer::Expire(session) => self.expire(desk, session),
                 Timer::Suspend => self.suspend(desk),
                 Timer::Request(session) => self.request(desk, session),
                 Timer::Ask => self.ask_again(desk),
+                Timer::Forget => self.forget_again(desk),
             }
         }
         self.router.tick(now);

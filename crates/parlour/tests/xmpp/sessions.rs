@@ -191,3 +191,44 @@ fn what_was_not_sent_yet_when_somebody_hangs_up_is_kept() {
     let lost: Vec<usize> = (1..=35).filter(|number| !whole(number)).collect();
     assert!(lost.is_empty(), "lost: {lost:?}");
 }
+
+/// Messages of ten thousand octets, and a question behind them whose answer shows that all were read.
+fn say_much(raw: &mut Raw, to: &str, count: usize) {
+    let body = "x".repeat(10_000);
+    (0..count).for_each(|number| raw.send(&message(to, number, &body)));
+    raw.send("<iq type='get' id='read'><ping xmlns='urn:xmpp:ping'/></iq>");
+}
+
+/// Who says more than the rate allows is read more slowly and loses nothing; others notice nothing of it.
+#[test]
+fn who_says_too_much_is_read_more_slowly() {
+    let limits = "{ rate = 20000, account-rate = \"8 Mbit/s\" }";
+    let house = super::builder().set("xmpp", "limits", limits).start();
+    let mut joe = Raw::session(&house, "joe", "desk");
+    joe.send("<presence/>");
+    joe.expect("<presence");
+    let mut roland = Raw::session(&house, "roland", "desk");
+    let mut nina = Raw::session(&house, "nina", "desk");
+    let begin = Instant::now();
+    say_much(&mut roland, "joe", 10);
+    nina.send("<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
+    nina.expect("id='p' type='result'/>");
+    roland.expect("id='read' type='result'/>");
+    // A hundred thousand octets, of which a second's worth may come at once.
+    assert!(begin.elapsed() >= Duration::from_secs(3), "it took {:?}", begin.elapsed());
+    (0..10).for_each(|number| joe.expect(&format!("id='m{number}'")));
+    assert!(!roland.heard().contains("error"), "{}", roland.heard());
+}
+
+/// Several connections of an account may together say no more than the account may.
+#[test]
+fn an_account_says_no_more_by_more_connections() {
+    let limits = "{ rate = \"80 Mbit/s\", account-rate = 20000 }";
+    let house = super::builder().set("xmpp", "limits", limits).start();
+    let mut all: Vec<Raw> =
+        ["desk", "phone"].iter().map(|resource| Raw::session(&house, "roland", resource)).collect();
+    let begin = Instant::now();
+    all.iter_mut().for_each(|raw| say_much(raw, "joe", 5));
+    all.iter_mut().for_each(|raw| raw.expect("id='read' type='result'/>"));
+    assert!(begin.elapsed() >= Duration::from_secs(3), "it took {:?}", begin.elapsed());
+}

@@ -92,3 +92,59 @@ impl Receipt {
         Self { connection, up_to }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::router::{Input, Limits, Output, Query, Setting};
+    use std::sync::Arc;
+    use wire::{Account, Address, Directory, Domain, Keys, Machine, WorkerId};
+
+    fn connection(slot: u32) -> ConnectionId {
+        ConnectionId { worker: WorkerId(0), slot, generation: 0 }
+    }
+
+    /// Two that wait were given kept messages: what the one acknowledges that was given more is forgotten, whichever came first.
+    #[test]
+    fn of_several_that_were_given_kept_messages_the_one_that_was_given_most_counts() {
+        for given in [[5, 3], [3, 5]] {
+            let address: Address = "romeo@verona.example".parse().unwrap();
+            let account = Arc::new(Account { address: address.clone(), keys: Keys::default() });
+            let domain = Domain::new("verona.example").unwrap();
+            let directory = Directory::new([(&domain, &[][..])]).with([(address, Some(account))]);
+            let now = testkit::start();
+            let mut router = Router::new(Setting {
+                me: WorkerId(0),
+                workers: 1,
+                limits: Limits::default(),
+                directory: Arc::new(directory),
+                rooms: Vec::new(),
+                components: Vec::new(),
+                epoch: testkit::epoch(now),
+                entropy: Box::new(testkit::Seeded::new(0)),
+            });
+            for (slot, up_to) in (1..).zip(given) {
+                let suspended = Suspended {
+                    jid: format!("romeo@verona.example/{slot}").parse().unwrap(),
+                    presence: None,
+                    interested: false,
+                    carbons: false,
+                    blocklist: false,
+                    directed: Vec::new(),
+                    versions: false,
+                    given: Some(up_to),
+                };
+                let connection = connection(slot);
+                router.handle(now, Input::Restore { connection, suspended: Box::new(suspended) });
+            }
+            let most = if given[0] > given[1] { 1 } else { 2 };
+            router.handle(now, Input::Delivered(Receipt::of(connection(3 - most), 3)));
+            assert_eq!(router.poll(), None, "what was given beside it is not forgotten");
+            router.handle(now, Input::Delivered(Receipt::of(connection(most), 5)));
+            let forgets =
+                |output: &Output| matches!(output, Output::Ask { query: Query::Forget { up_to: 5, .. }, .. });
+            let outputs: Vec<Output> = std::iter::from_fn(|| router.poll()).collect();
+            assert!(outputs.iter().any(forgets), "{given:?}: {outputs:?}");
+        }
+    }
+}

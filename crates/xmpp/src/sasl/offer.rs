@@ -105,6 +105,16 @@ mod tests {
         assert_eq!(BASE64.encode(Sha1::hash(offer.text().as_bytes())), "G6k/rBLDqgOhRRaCuuatSDFkJ08=");
     }
 
+    /// ejabberd 26.07 had to mend this: clients do not hash what stands in another list.
+    #[test]
+    fn mechanisms_of_tokens_are_no_part_of_the_hash() {
+        use crate::sasl::token::Hashed;
+        let channel = Channel { exporter: Some([1; 32]), end_point: Some([2; 32].into()), certificate: None };
+        let text = Offer::new(&Mechanism::ALL, channel).text();
+        assert!(Hashed::ALL.iter().all(|hashed| !text.contains(hashed.name())), "{text}");
+        assert!(!text.contains("EXTERNAL"), "nobody was offered what nobody could use: {text}");
+    }
+
     #[test]
     fn without_a_binding_there_is_no_mechanism_that_wants_one() {
         let offer = Offer::new(&Mechanism::ALL, Channel::default());

@@ -10,7 +10,7 @@ use crate::xml::{Element, Fragment};
 use wire::Address;
 
 /// Octets of a stream's name: nobody guesses 120 bits.
-const NAME: usize = 24;
+pub(super) const NAME: usize = super::UNGUESSABLE;
 
 /// Asks the client how much it has handled.
 pub const REQUEST: &str = "<r xmlns='urn:xmpp:sm:3'/>";

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 const OPEN: &str = "<?xml version='1.0'?><stream:stream to='falcot.com' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
-const OURS: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='aaaaaaaaaaaaaaaaaaaa' from='falcot.com' version='1.0' xml:lang='en'>";
+const OURS: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='aaaaaaaaaaaaaaaaaaaaaaaaaa' from='falcot.com' version='1.0' xml:lang='en'>";
 const MECHANISMS: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-512</mechanism><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms><authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-512</mechanism><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism><inline><sm xmlns='urn:xmpp:sm:3'/><bind xmlns='urn:xmpp:bind:0'><inline><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:csi:0'/><feature var='urn:xmpp:sm:3'/></inline></bind><fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-NONE</mechanism></fast></inline></authentication></stream:features>";
 const PLAIN: &str =
     "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AHJvbGFuZABwZW5jaWw=</auth>";
@@ -190,6 +190,18 @@ fn from_the_first_byte_to_the_last() {
     assert_eq!(play.send("</stream:stream>"), "</stream:stream>{Close}");
     assert_eq!(play.send("<presence/>"), "");
     assert_eq!(play.stream.deadline(), None);
+}
+
+/// Others had to mend this: what nobody may guess has 128 bits, all of them from the generator that was lent.
+#[test]
+fn what_must_not_be_guessed_has_128_bits() {
+    const { assert!(UNGUESSABLE * 5 >= 128 && management::NAME * 5 >= 128) };
+    let mut play = Play::new(true);
+    play.send(OPEN);
+    assert_eq!(play.stream.id().len(), UNGUESSABLE);
+    let mut counted = Fixed(vec![31; 100]);
+    assert_eq!(wire::Entropy::token(&mut counted, UNGUESSABLE), "7".repeat(UNGUESSABLE));
+    assert_eq!(counted.0.len(), 100 - UNGUESSABLE, "an octet for each character");
 }
 
 #[test]

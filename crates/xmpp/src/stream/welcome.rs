@@ -84,7 +84,7 @@ impl Welcome {
             (tokens.current, tokens.new) = (None, None);
         }
         if let Some(hashed) = self.request.token.or(own) {
-            let issued = Issued::new(hashed, context.entropy.token(24), context.unix);
+            let issued = Issued::new(hashed, context.entropy.token(crate::stream::UNGUESSABLE), context.unix);
             let expiry = crate::xep::delay::date(issued.expires);
             let token = token::issue(&mut tokens, issued, &holder, &account.keys, &context.policy.secret);
             self.said.push(Element::new("token", ns::FAST).attr("token", token).attr("expiry", expiry));

@@ -78,6 +78,12 @@ const COMPONENT: &[Key] = &[
 ];
 
 const LIMITS: &[Key] = &[
+    rate(
+        "rate",
+        "How much one connection may say in a second; who says more is read more slowly. 0 is any amount.",
+        "\"80 Mbit/s\"",
+    ),
+    rate("account-rate", "The same of all connections of an account.", "\"160 Mbit/s\""),
     number("sessions", "Sessions of one account at the same time, with those that wait to be resumed.", "64"),
     text("idle", "After this silence a client is asked whether it is still there.", "\"5m\""),
     text("pong", "How long it may take to answer.", "\"1m\""),
@@ -105,3 +111,7 @@ const LIMITS: &[Key] = &[
     number("node-items", "Items of one node.", "1000"),
     number("item", "Octets of one item.", "131072"),
 ];
+
+const fn rate(name: &'static str, comment: &'static str, usual: &'static str) -> Key {
+    Key { name, kind: Kind::Rate, comment, absent: Absent::Same(usual), example: usual }
+}

@@ -180,6 +180,10 @@ limits! {
         waiting: usize = 1_000,
         /// Octets that a session may leave unread, beyond the connection's `write-buffer`, before it is given up.
         unread: usize = 4 * 1024 * 1024,
+        /// Octets that one connection may say in a second; who says more is read more slowly. 0: any number.
+        rate: u64 = 10_000_000,
+        /// The same of all connections of an account.
+        account_rate: u64 = 20_000_000,
         /// Octets of one account's contacts: addresses, names, groups, requests.
         contacts_octets: usize = 1024 * 1024,
         /// After this silence a client is asked whether it is still there; one stanza may take as long.

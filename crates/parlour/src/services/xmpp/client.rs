@@ -1,5 +1,6 @@
 //! One client's connection: its stream, what waits for its turn, and what the connection has not taken yet.
 
+use super::pace::Meter;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -28,6 +29,10 @@ pub(super) struct Client {
     pub(super) due: Option<Instant>,
     /// Whether the router wants no more of it for now.
     pub(super) paused: bool,
+    /// Whether it says more than it may for now (`pace`).
+    pub(super) slowed: bool,
+    /// What it has said lately.
+    pub(super) meter: Meter,
     /// What the stream wanted done while it was paused, in order.
     pub(super) waiting: VecDeque<Output>,
     /// What does not fit into the connection's buffer yet.
@@ -51,6 +56,8 @@ impl Client {
             held: None,
             due: None,
             paused: false,
+            slowed: false,
+            meter: Meter::default(),
             waiting: VecDeque::new(),
             unsent: Unsent::default(),
             receipts: Vec::new(),

@@ -10,7 +10,7 @@ use store::{Document, Query};
 use wire::{Address, ConnectionId, Epoch, Machine, WorkerId};
 use xmpp::router::{self, Receipt, Suspended};
 use xmpp::stream::{Sent, Unacknowledged};
-use xmpp::{Jid, Stanza};
+use xmpp::{Jid, Stanza, StreamCondition, StreamError};
 
 /// The kind of these documents in the store.
 pub const KIND: i64 = 17;
@@ -21,8 +21,13 @@ const LONGEST: usize = 1 << 20;
 /// How long to wait before a look whether all is done that has to be done before the end.
 pub(super) const LOOK: Duration = Duration::from_millis(5);
 
+/// How long to wait before the store is asked again to forget.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How many it is asked for again.
+const UNFORGOTTEN: usize = 10_000;
+
 /// Where a document is: its account and its title.
-pub(super) type Place = (Address, String);
+pub type Place = (Address, String);
 
 /// A session as it is kept.
 #[derive(Debug, Serialize, Deserialize)]
@@ -131,10 +136,48 @@ impl Xmpp {
 
     /// The store is to forget a session; then it may go on.
     pub(super) fn forget_suspended(&self, desk: &Desk<'_, '_>, place: Place, then: Option<ConnectionId>) {
-        let (account, title) = place;
+        let (account, title) = place.clone();
         let document = Document { kind: KIND, title, payload: None };
         let query = Query::PutDocument { account, document, limit: MOST };
-        self.post_outcome(desk, query, move |_| Mail::Unsuspended(then));
+        self.post_outcome(desk, query, move |outcome| {
+            Mail::Unsuspended(place.clone(), then, outcome.is_ok())
+        });
+    }
+
+    /// Whether the store has forgotten a session. Where it could not, the session is still there when the server comes back:
+    /// it must not go on meanwhile, and what is over must not be there again.
+    pub(super) fn unsuspended(
+        &mut self,
+        desk: &mut Desk<'_, '_>,
+        place: Place,
+        then: Option<ConnectionId>,
+        forgotten: bool,
+    ) {
+        match (then, forgotten) {
+            (Some(session), true) => self.go_on(desk, session),
+            (Some(session), false) => {
+                let Some(managed) = self.managed.sessions.get_mut(&session) else { return };
+                managed.stored = true;
+                let next = managed.next.take();
+                self.timers.set(Timer::Expire(session), desk.net.now() + self.policy.resume);
+                if let Some(conn) = next {
+                    let error = StreamError::from(StreamCondition::ResourceConstraint);
+                    self.end(desk, conn, error.saying("not now"));
+                }
+            }
+            (None, false) if self.unforgotten.len() < UNFORGOTTEN => {
+                self.unforgotten.push(place);
+                self.timers.set(Timer::Forget, desk.net.now() + AGAIN);
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// The store is asked again to forget what is over.
+    pub(super) fn forget_again(&mut self, desk: &Desk<'_, '_>) {
+        for place in std::mem::take(&mut self.unforgotten) {
+            self.forget_suspended(desk, place, None);
+        }
     }
 
     /// Sessions from before the server's last end are back: each waits for its client, if only for a moment.

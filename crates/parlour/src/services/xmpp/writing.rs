@@ -28,6 +28,10 @@ impl Xmpp {
 
     fn send_piece(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, piece: Piece) {
         let Some(client) = self.clients.get_mut(&conn).filter(|client| !client.over) else {
+            // A session that began here and whose client acknowledges may go on elsewhere: what it was sent is kept with it.
+            if self.managed.sessions.contains_key(&conn) {
+                return;
+            }
             return self.give_back(desk, conn, [piece]);
         };
         if client.unsent.is_empty() && desk.net.write(conn, &piece.written(client.framed)).is_ok() {
