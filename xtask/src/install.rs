@@ -27,6 +27,7 @@ const TESTS: &[Need] = &[
     ("kzonecheck", "knot-dnssecutils"),
     ("named", "bind9"),
     ("knotd", "knot"),
+    ("pdns_server", "pdns-server"),
     ("openssl", "openssl"),
     ("sqlite3", "sqlite3"),
     ("python3", "python3"),
@@ -34,6 +35,9 @@ const TESTS: &[Need] = &[
     ("npm", "npm"),
     ("chromium", "chromium"),
 ];
+
+/// The tables of PowerDNS's database, which come with the part of it that has no program.
+const PDNS_SCHEMA: &str = "/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql";
 
 /// The servers to compare with.
 const PEERS: &[Need] = &[
@@ -81,6 +85,9 @@ pub(crate) fn for_build() -> Result<()> {
 pub(crate) fn for_tests() -> Result<()> {
     for_build()?;
     packages(TESTS)?;
+    if !Path::new(PDNS_SCHEMA).exists() && has("apt-get") {
+        apt(&["pdns-backend-sqlite3"])?;
+    }
     python()?;
     node()
 }

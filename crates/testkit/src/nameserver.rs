@@ -1,5 +1,7 @@
-//! Name servers of others on loopback ports: BIND, which also resolves, and Knot. Their zones may be changed by whoever has
+//! Name servers of others on loopback ports: BIND, which also resolves, Knot and PowerDNS. Their zones may be changed by whoever has
 //! the key.
+
+mod powerdns;
 
 use crate::house::{free_port, scratch};
 use crate::process::Program;

@@ -1,4 +1,4 @@
-//! `parlour dns push` on zones of BIND and Knot.
+//! `parlour dns push` on zones of BIND, Knot and PowerDNS.
 
 use crate::command::{House, Said};
 use testkit::nameserver::{Changed, KEY, NameServer, SECRET, zone};
@@ -75,6 +75,11 @@ fn in_knot_ours_comes_and_changes() {
     comes_changes_and_goes(&server);
 }
 
+#[test]
+fn in_powerdns_ours_comes_and_changes() {
+    comes_changes_and_goes(&NameServer::powerdns("falcot.com", &zone("falcot.com", 1, "")));
+}
+
 fn what_others_have_put_there_stays(server: &NameServer) {
     let house = house(server, "[turn]\nudp = [\":3478\"]");
     let done = house.run(&["dns", "push", "--apply"]);
@@ -118,6 +123,11 @@ fn in_bind_what_others_have_put_there_stays() {
 fn in_knot_what_others_have_put_there_stays() {
     let server = NameServer::knot(&[("falcot.com", &zone("falcot.com", 1, THEIRS))], Changed::ByKey);
     what_others_have_put_there_stays(&server);
+}
+
+#[test]
+fn in_powerdns_what_others_have_put_there_stays() {
+    what_others_have_put_there_stays(&NameServer::powerdns("falcot.com", &zone("falcot.com", 1, THEIRS)));
 }
 
 #[test]
