@@ -43,7 +43,11 @@ fn start(house: &House, scenario: &str) -> Program {
 }
 
 fn start_with(house: &House, scenario: &str, arguments: &[&str]) -> Program {
-    let mut command = testkit::house::python("clients/xmpp_client.py");
+    start_script(house, "clients/xmpp_client.py", scenario, arguments)
+}
+
+fn start_script(house: &House, script: &str, scenario: &str, arguments: &[&str]) -> Program {
+    let mut command = testkit::house::python(script);
     command
         .arg(scenario)
         .args(["--port", &house.port("xmpp.client").to_string()])
@@ -98,6 +102,18 @@ fn a_certificate_signs_in_until_it_is_taken_back() {
     end_well(start_with(&house, "certificate-taken-back", &arguments), "certificate-taken-back");
     let nobody = house.cli(&["cert", "user", "nobody@falcot.com"], "");
     assert!(!nobody.status.success() && nobody.stdout.is_empty());
+}
+
+#[test]
+fn roster_versions_approvals_and_last_activity_by_slixmpp() {
+    let house = house();
+    end_well(start_script(&house, "clients/xmpp_im.py", "contacts", &[]), "contacts");
+}
+
+#[test]
+fn receipts_markers_corrections_and_reactions_by_slixmpp() {
+    let house = house();
+    end_well(start_script(&house, "clients/xmpp_im.py", "conversation", &[]), "conversation");
 }
 
 #[test]
