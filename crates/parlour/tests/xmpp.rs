@@ -69,6 +69,11 @@ fn end_well(mut program: Program, scenario: &str) {
 }
 
 #[test]
+fn what_one_publishes_the_other_hears() {
+    play(&house(), "published");
+}
+
+#[test]
 fn two_clients_sign_in_subscribe_and_chat() {
     play(&house(), "chat");
 }

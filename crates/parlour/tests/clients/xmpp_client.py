@@ -512,9 +512,96 @@ async def account(house):
         await client.leave()
 
 
+class Publisher(Client):
+    """A client that publishes, and hears what others publish (XEP-0163 by capabilities, XEP-0115)."""
+
+    PLUGINS = ("xep_0004", "xep_0048", "xep_0049", "xep_0054", "xep_0059", "xep_0060", "xep_0084", "xep_0107", "xep_0115",
+               "xep_0118", "xep_0153", "xep_0163", "xep_0172", "xep_0292", "xep_0402")
+    EVENTS = ("user_mood_publish", "user_tune_publish", "user_nick_publish", "avatar_metadata_publish")
+
+    def __init__(self, house, user, **more):
+        super().__init__(house, user, **more)
+        for plugin in self.PLUGINS:
+            self.register_plugin(plugin)
+        self.told = []
+        self.photos = []
+        self.add_event_handler("vcard_avatar_update", lambda p: self.remember(self.photos, p))
+        for name in self.EVENTS:
+            self.add_event_handler(name, lambda m, name=name: self.remember(self.told, (name, m["from"].bare, m)))
+
+    def heard(self, name, sender):
+        return [m for event, who, m in self.told if event == name and who == sender]
+
+
+async def published(house):
+    """Mood, tune, nickname, picture, bookmarks and vCard4 of roland; joe, a contact, hears of them, also when he comes later."""
+    roland = await Publisher(house, "roland", resource="desk").log_in()
+    joe = await Publisher(house, "joe", direct=True).log_in()
+    me = roland.boundjid.bare
+    await befriend(roland, joe)
+    info = await roland.plugin["xep_0030"].get_info(jid=me, timeout=PATIENCE)
+    kinds = {(identity[0], identity[1]) for identity in info["disco_info"]["identities"]}
+    expect(("pubsub", "pep") in kinds, f"the account is {kinds}")
+    expect("http://jabber.org/protocol/pubsub#publish-options" in info["disco_info"]["features"], "publish-options")
+
+    await roland.plugin["xep_0107"].publish_mood("happy", "at last", timeout=PATIENCE)
+    mood = (await joe.until(lambda: joe.heard("user_mood_publish", me), "hears of no mood"))[0]
+    expect(mood["pubsub_event"]["items"]["item"]["mood"]["value"] == "happy", f"mood {mood}")
+    await roland.until(lambda: roland.heard("user_mood_publish", me), "does not hear of its own mood")
+    await roland.plugin["xep_0118"].publish_tune(artist="Monteverdi", title="Orfeo", timeout=PATIENCE)
+    await joe.until(lambda: joe.heard("user_tune_publish", me), "hears of no tune")
+    await roland.plugin["xep_0172"].publish_nick("Rolly", timeout=PATIENCE)
+    nick = (await joe.until(lambda: joe.heard("user_nick_publish", me), "hears of no nickname"))[0]
+    expect(nick["pubsub_event"]["items"]["item"]["nick"]["nick"] == "Rolly", f"nickname {nick}")
+
+    picture = b"\x89PNG\r\n\x1a\n" + b"roland" * 100
+    avatars = roland.plugin["xep_0084"]
+    name = avatars.generate_id(picture)
+    await avatars.publish_avatar(picture, timeout=PATIENCE)
+    about = [{"id": name, "type": "image/png", "bytes": len(picture)}]
+    await avatars.publish_avatar_metadata(about, timeout=PATIENCE)
+    await joe.until(lambda: joe.heard("avatar_metadata_publish", me), "hears of no picture")
+    seen = await joe.plugin["xep_0084"].retrieve_avatar(me, name, timeout=PATIENCE)
+    expect(seen["pubsub"]["items"]["item"]["avatar_data"]["value"] == picture, "another picture")
+    card = await joe.plugin["xep_0054"].get_vcard(me, cached=False, timeout=PATIENCE)
+    expect(card["vcard_temp"]["PHOTO"]["BINVAL"] == picture, "another picture in the vCard")
+
+    pubsub = roland.plugin["xep_0060"]
+    options = roland.plugin["xep_0004"].make_form(ftype="submit")
+    options.add_field(var="FORM_TYPE", ftype="hidden", value="http://jabber.org/protocol/pubsub#publish-options")
+    for var, value in (("persist_items", "1"), ("max_items", "max"), ("send_last_published_item", "never"),
+                       ("access_model", "whitelist")):
+        options.add_field(var=f"pubsub#{var}", value=value)
+    bookmark = roland.plugin["xep_0402"].stanza.Conference()
+    bookmark["name"], bookmark["autojoin"], bookmark["nick"] = "The hall", True, "Rolly"
+    room = "hall@rooms.falcot.com"
+    await pubsub.publish(me, "urn:xmpp:bookmarks:1", id=room, payload=bookmark, options=options, timeout=PATIENCE)
+    old = await roland.plugin["xep_0048"].get_bookmarks(method="xep_0049", timeout=PATIENCE)
+    rooms = [(c["jid"], c["name"], c["nick"]) for c in old["private"]["bookmarks"]["conferences"]]
+    expect(rooms == [(room, "The hall", "Rolly")], f"bookmarks {rooms}")
+    try:
+        await joe.plugin["xep_0060"].get_items(me, "urn:xmpp:bookmarks:1", timeout=PATIENCE)
+        raise Failed("joe reads roland's bookmarks")
+    except IqError as error:
+        expect(error.iq["error"]["condition"] == "not-allowed", f"joe is told {error.iq}")
+
+    await roland.plugin["xep_0292"].publish_vcard(full_name="Roland", timeout=PATIENCE)
+    await joe.plugin["xep_0292"].retrieve_vcard(me, timeout=PATIENCE)
+    nodes = await joe.plugin["xep_0060"].get_nodes(me, timeout=PATIENCE)
+    listed = {str(item[1]) for item in nodes["disco_items"]["items"]}
+    expect("urn:xmpp:avatar:metadata" in listed and "urn:xmpp:bookmarks:1" not in listed, f"joe sees {listed}")
+
+    await joe.leave()
+    late = await Publisher(house, "joe", resource="late").log_in()
+    await late.until(lambda: late.heard("user_mood_publish", me), "is not told the last mood")
+    await late.until(lambda: late.heard("avatar_metadata_publish", me), "is not told the last picture")
+    await roland.leave()
+    await late.leave()
+
+
 SCENARIOS = {scenario.__name__.replace("_", "-"): scenario for scenario in (
     chat, mechanisms, resume, wrong_password, away_send, away_receive, friends, roster, stay, load, after_load,
-    account, certificate, certificate_taken_back, component,
+    account, certificate, certificate_taken_back, component, published,
 )}
 
 
