@@ -200,7 +200,14 @@ impl Play {
                 self.world.store.failing = false;
                 self.world.settle();
             }
-            other => panic!("{}: a store does not {other}", self.place),
+            other => {
+                // What an earlier version of the server kept.
+                let kept = other.strip_prefix("has of old for ").and_then(|rest| rest.split_once(": "));
+                let Some((who, xml)) = kept else { panic!("{}: a store does not {other}", self.place) };
+                let element = Element::parse(xml, ns::PRIVATE).expect("XML");
+                let title = format!("{} {}", element.namespace(), element.name());
+                self.world.store.keep_private(address(who), &title, xml);
+            }
         }
     }
 

@@ -77,6 +77,12 @@ impl Store {
         self.kept.values().flatten().any(|(_, text)| text.contains(&id))
     }
 
+    /// Keeps something in an account's private storage.
+    pub(crate) fn keep_private(&mut self, account: Address, title: &str, payload: &str) {
+        let documents = self.documents.entry((account, DocumentKind::Private)).or_default();
+        documents.insert(title.into(), payload.into());
+    }
+
     /// Every roster item: whose, of whom, what.
     pub(crate) fn items(&self) -> impl Iterator<Item = (&Address, &Bare, &Item)> {
         self.rosters.iter().flat_map(|(account, roster)| roster.iter().map(move |(c, i)| (account, c, i)))
