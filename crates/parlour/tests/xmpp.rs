@@ -10,6 +10,8 @@ mod external;
 mod killed;
 #[path = "xmpp/raw.rs"]
 mod raw;
+#[path = "xmpp/rooms.rs"]
+mod rooms;
 #[path = "xmpp/sessions.rs"]
 mod sessions;
 #[path = "xmpp/web.rs"]

@@ -23,6 +23,10 @@ async function chat(api) {
   await shows('I am <here> & \u00fcberall');
   await done;
   await shows('So I see.');
+  const room = await api.rooms.open('ball@rooms.falcot.com', { nick: 'Roland', auto_configure: true }, true);
+  await shows('Welcome to the ball');
+  await room.sendMessage({ body: 'What a <crowd>' });
+  await shows('What a <crowd>');
   await tell('chatted');
 }
 
