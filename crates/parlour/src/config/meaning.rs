@@ -250,6 +250,7 @@ impl<'a> Judge<'a> {
             components: self.components(domains, &mut places),
             archive: self.file.section("xmpp").flag("archive", true),
             archive_for: self.archive_for(self.file.section("xmpp")),
+            rooms_by_admins: self.file.section("xmpp").flag("rooms-by-admins", false),
             limits: self.xmpp_limits(self.file.section("xmpp").fields("limits")),
         };
         let metrics = self.listeners("admin", "metrics", Transport::Tcp, &mut places);

@@ -234,6 +234,8 @@ pub struct XmppPlan {
     pub archive: bool,
     /// How long; zero is for ever.
     pub archive_for: Duration,
+    /// Whether nobody but the domains' admins may make rooms.
+    pub rooms_by_admins: bool,
     /// What clients may cost.
     pub limits: XmppLimits,
 }

@@ -111,6 +111,9 @@ impl<'a> Judge<'a> {
             item: count(self.count(table, "item", 131_072, 1_024..=1_000_000)),
             rate: rates.0,
             account_rate: rates.1,
+            rooms: count(self.count(table, "rooms", 10_000, 0..=1_000_000)),
+            rooms_of_account: count(self.count(table, "rooms-of-account", 100, 0..=1_000_000)),
+            occupants: count(self.count(table, "occupants", 1_000, 1..=100_000)),
             ..usual
         }
     }

@@ -44,6 +44,13 @@ pub(super) const SECTION: Section = Section {
             "\"rooms\"",
         ),
         Key {
+            name: "rooms-by-admins",
+            kind: Kind::Flag,
+            comment: "Only the admins of our domains may make rooms.",
+            absent: Absent::Same("false"),
+            example: "false",
+        },
+        Key {
             name: "limits",
             kind: Kind::Fields(LIMITS),
             comment: "What one account and one connection may have, and how long they may take.",
@@ -110,6 +117,9 @@ const LIMITS: &[Key] = &[
     number("nodes", "Nodes of one account: what it publishes, under its own address (XEP-0163).", "500"),
     number("node-items", "Items of one node.", "1000"),
     number("item", "Octets of one item.", "131072"),
+    number("rooms", "Rooms in all.", "10000"),
+    number("rooms-of-account", "Rooms that one account has made.", "100"),
+    number("occupants", "Clients in one room.", "1000"),
 ];
 
 const fn rate(name: &'static str, comment: &'static str, usual: &'static str) -> Key {

@@ -196,6 +196,12 @@ limits! {
         unacknowledged: usize = 1_000,
         /// Octets of what a session's client may leave unacknowledged.
         unacknowledged_octets: usize = 1024 * 1024,
+        /// Rooms in all.
+        rooms: usize = 10_000,
+        /// Rooms that one account has made.
+        rooms_of_account: usize = 100,
+        /// Clients in one room.
+        occupants: usize = 1_000,
         /// Nodes of one account: what it publishes (`xmpp.limits`).
         nodes: usize = 500,
         /// Items of one node (`xmpp.limits`).

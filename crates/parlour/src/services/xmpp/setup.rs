@@ -5,8 +5,9 @@ use crate::config::plan::{ComponentPlan, DomainPlan};
 use crate::desk::Shared;
 use crate::reach;
 use std::sync::Arc;
-use wire::{Domain, Secret};
+use wire::{Address, Domain, Secret};
 use xmpp::component::Component;
+use xmpp::muc::RoomLimits;
 use xmpp::router::{self, House, Neighbour};
 use xmpp::sasl::Mechanism;
 use xmpp::stream::Policy;
@@ -48,6 +49,13 @@ pub(super) fn policy(shared: &Shared) -> Policy {
 pub(super) fn limits(plan: &Plan) -> router::Limits {
     let limits = &plan.xmpp.limits;
     router::Limits {
+        rooms: RoomLimits {
+            rooms: limits.rooms,
+            of_account: limits.rooms_of_account,
+            occupants: limits.occupants,
+            creators: plan.xmpp.rooms_by_admins.then(|| admins(plan)),
+            ..RoomLimits::default()
+        },
         archive: plan.xmpp.archive,
         archive_messages: limits.archive_messages,
         archive_octets: limits.archive_octets,
@@ -97,6 +105,11 @@ pub(super) fn neighbours(plan: &Plan) -> Vec<Neighbour> {
     };
     let all = plan.xmpp.components.iter();
     all.filter_map(|c| Some(Neighbour { domain: of(&c.name)?, host: c.name.clone(), name: None })).collect()
+}
+
+/// The admins of all domains.
+fn admins(plan: &Plan) -> Arc<[Address]> {
+    plan.domains.iter().flat_map(|domain| domain.admins.iter().cloned()).collect()
 }
 
 /// The room services.
