@@ -180,6 +180,22 @@ pub enum Query {
         /// By what.
         payload: Vec<u8>,
     },
+    /// What goes from a room's archive where it may have no more than so much, the oldest first: [`Answer::Excess`].
+    RoomExcess {
+        /// Whose archive.
+        room: Address,
+        /// Messages.
+        messages: u64,
+        /// Octets of their payloads.
+        octets: u64,
+    },
+    /// Forgets a room's messages up to an `id`, and that one.
+    TrimRoom {
+        /// Whose archive.
+        room: Address,
+        /// The last one to forget.
+        up_to: i64,
+    },
     /// A room's messages of a span, oldest first: [`Answer::Archived`].
     ListRoomArchived {
         /// Whose archive.
@@ -345,7 +361,7 @@ pub enum Answer {
     Documents(Vec<(Address, Document)>),
     /// To [`Query::ListArchived`] and [`Query::ListRoomArchived`].
     Archived(Vec<ArchivedMessage>),
-    /// To [`Query::ArchiveExcess`]: the newest `id` that goes; none where all may stay.
+    /// To [`Query::ArchiveExcess`] and [`Query::RoomExcess`]: the newest `id` that goes; none where all may stay.
     Excess(Option<i64>),
     /// To [`NodeLookUp::Items`]; `None`: an item that the page names is not there.
     Items(Option<Items>),
@@ -563,6 +579,7 @@ impl Query {
                 | Self::AddRoomArchived { .. }
                 | Self::AmendRoomArchived { .. }
                 | Self::TrimArchive { .. }
+                | Self::TrimRoom { .. }
                 | Self::PurgeArchives { .. }
                 | Self::ChangeNodes { .. }
         )

@@ -102,7 +102,10 @@ async fn answer(connection: &mut Connection, query: &Query) -> sqlx::Result<Answ
         }
         Query::ReadNodes { account, look_up } => nodes::look_up(connection, account, look_up).await?,
         Query::ArchiveExcess { account, messages, octets } => {
-            Answer::Excess(archive::excess(connection, account, *messages, *octets).await?)
+            Answer::Excess(archive::excess(connection, Of::Accounts, account, *messages, *octets).await?)
+        }
+        Query::RoomExcess { room, messages, octets } => {
+            Answer::Excess(archive::excess(connection, Of::Rooms, room, *messages, *octets).await?)
         }
         _ => unreachable!("changes go to the writer"),
     })

@@ -55,7 +55,10 @@ async fn alone(connection: &mut Connection, dialect: Dialect, query: &Query) -> 
         Query::AmendRoomArchived { room, id, payload } => {
             archive::amend(connection, room, *id, payload).await?;
         }
-        Query::TrimArchive { account, up_to } => archive::trim(connection, account, *up_to).await?,
+        Query::TrimArchive { account, up_to } => {
+            archive::trim(connection, Of::Accounts, account, *up_to).await?;
+        }
+        Query::TrimRoom { room, up_to } => archive::trim(connection, Of::Rooms, room, *up_to).await?,
         Query::PurgeArchives { before } => archive::purge(connection, *before).await?,
         Query::ChangeNodes { account, changes } => {
             let mut answer = Answer::Done;

@@ -104,7 +104,7 @@ impl Router {
 
     /// Whether it is time to see how large an archive is: by chance, about sixteen times while it grows by what it may
     /// have. So nobody has to remember how large each is.
-    fn is_due(&mut self, octets: u64) -> bool {
+    pub(crate) fn is_due(&mut self, octets: u64) -> bool {
         const OFTEN: u64 = 16;
         let mut chance = [0; 4];
         self.entropy.fill(&mut chance);

@@ -119,15 +119,17 @@ pub(crate) async fn count(
 /// The newest `id` of what an account has beyond so many messages or octets.
 pub(crate) async fn excess(
     connection: &mut Connection,
+    of: Of,
     account: &Address,
     messages: u64,
     octets: u64,
 ) -> sqlx::Result<Option<i64>> {
     let bound = |most: u64| i64::try_from(most).unwrap_or(i64::MAX);
-    let mut statement = Statement::new(
+    let (table, owner) = of.table();
+    let mut statement = Statement::new(format!(
         "SELECT MAX(id) FROM (SELECT id, COUNT(*) OVER newest AS messages, SUM(LENGTH(payload)) OVER newest AS octets \
-         FROM archived_messages WHERE account = ",
-    );
+         FROM {table} WHERE {owner} = ",
+    ));
     statement.push_bind(account.as_str());
     statement
         .push(" WINDOW newest AS (ORDER BY id DESC)) AS archive WHERE messages > ")
@@ -137,8 +139,14 @@ pub(crate) async fn excess(
 }
 
 /// Forgets an account's messages up to one `id`.
-pub(crate) async fn trim(connection: &mut Connection, account: &Address, up_to: i64) -> sqlx::Result<()> {
-    let mut statement = Statement::new("DELETE FROM archived_messages WHERE account = ");
+pub(crate) async fn trim(
+    connection: &mut Connection,
+    of: Of,
+    account: &Address,
+    up_to: i64,
+) -> sqlx::Result<()> {
+    let (table, owner) = of.table();
+    let mut statement = Statement::new(format!("DELETE FROM {table} WHERE {owner} = "));
     statement.push_bind(account.as_str()).push(" AND id <= ").push_bind(up_to);
     statement.build().execute(connection).await.map(drop)
 }

@@ -370,9 +370,15 @@ impl Router {
             }
             Effect::Keep { id, who, nick, stanza } => {
                 let (peer, message) = (who.as_str().to_owned(), stanza.shared());
+                let octets = message.len() as u64;
                 let entry = Entry { id, peer, resource: nick, message };
                 let debt = self.owe(parcel.origin);
                 self.ask(Query::ArchiveRoom { room: address.clone(), entry }, Then::Archived(debt));
+                if self.is_due(octets) {
+                    let (messages, octets) = (self.limits.archive_messages, self.limits.archive_octets);
+                    let query = Query::RoomExcess { room: address.clone(), messages, octets };
+                    self.ask(query, Then::RoomExcess(address.clone()));
+                }
             }
             Effect::Amend { id, stanza } => {
                 let debt = self.owe(parcel.origin);
@@ -385,6 +391,13 @@ impl Router {
             Effect::Extent => {
                 self.search(Fetch::extent(Whose::Room(address.clone()), parcel.origin, &parcel.stanza));
             }
+        }
+    }
+
+    /// The oldest messages of a room go where its archive is larger than an account's may be.
+    pub(crate) fn trim_room(&mut self, room: Address, outcome: &Result<Answer, Fault>) {
+        if let Ok(Answer::Excess(Some(up_to))) = outcome {
+            self.ask(Query::TrimRoom { room, up_to: *up_to }, Then::Noted);
         }
     }
 

@@ -157,6 +157,22 @@ pub enum Query {
         /// By what.
         message: Arc<str>,
     },
+    /// What goes from a room's archive where it may have no more than so much, the oldest first: [`Answer::Excess`].
+    RoomExcess {
+        /// Whose archive.
+        room: Address,
+        /// Messages.
+        messages: u64,
+        /// Octets of them.
+        octets: u64,
+    },
+    /// Forgets a room's messages up to an `id`, and that one.
+    TrimRoom {
+        /// Whose archive.
+        room: Address,
+        /// The last one to forget.
+        up_to: i64,
+    },
     /// A room's messages of a span, oldest first: [`Answer::Archived`].
     ListRoomArchive {
         /// Which.

@@ -33,6 +33,8 @@ pub(crate) enum Then {
     Fetched(Box<Fetch>, Option<Debt>),
     /// Nodes or items are durable, or were looked up.
     Nodes(Box<Pending>),
+    /// What goes from a room's archive.
+    RoomExcess(Address),
     /// Which rooms there are.
     RoomsRead,
     /// A change of a room is durable.
@@ -204,6 +206,7 @@ impl Router {
             Then::Excess(account) => self.trim_archive(account, &outcome),
             Then::Fetched(fetch, debt) => self.through(debt, |router| router.fetched(*fetch, outcome)),
             Then::Nodes(pending) => self.nodes_answered(*pending, outcome),
+            Then::RoomExcess(room) => self.trim_room(room, &outcome),
             Then::RoomsRead => self.rooms_read(outcome),
             Then::RoomKept(room, debt) => self.room_kept(&room, debt, outcome),
             Then::RoomRecalled(room) => self.room_recalled(&room, outcome),

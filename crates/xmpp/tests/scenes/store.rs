@@ -141,6 +141,21 @@ impl Store {
                 let found = within(self.rooms.get(&room).map(|kept| &kept.archive), &span);
                 Ok(Answer::Count(found.len() as u64))
             }
+            Query::RoomExcess { room, messages, octets } => {
+                let archive = self.rooms.get(&room).into_iter().flat_map(|kept| kept.archive.values().rev());
+                let mut sum = (0, 0);
+                let goes = archive.filter(|entry| {
+                    sum = (sum.0 + 1, sum.1 + entry.message.len() as u64);
+                    sum.0 > messages || sum.1 > octets
+                });
+                Ok(Answer::Excess(goes.map(|entry| entry.id).max()))
+            }
+            Query::TrimRoom { room, up_to } => {
+                if let Some(kept) = self.rooms.get_mut(&room) {
+                    kept.archive.retain(|id, _| *id > up_to);
+                }
+                Ok(Answer::Done)
+            }
             other => panic!("not a question about rooms: {other:?}"),
         }
     }

@@ -55,6 +55,8 @@ pub(super) fn query(query: Query, now: Duration) -> store::Query {
         | Query::ArchiveRoom { .. }
         | Query::AmendRoomArchive { .. }
         | Query::ListRoomArchive { .. }
+        | Query::RoomExcess { .. }
+        | Query::TrimRoom { .. }
         | Query::CountRoomArchive { .. }) => rooms::query(room),
         Query::LoadDocument { account, kind, title } => {
             store::Query::LoadDocument { account, kind: number(kind), title: title.to_string() }

@@ -26,6 +26,8 @@ pub(super) fn query(query: Query) -> store::Query {
             store::Query::ListRoomArchived { room, span: part(span), last, limit }
         }
         Query::CountRoomArchive { room, span } => store::Query::CountRoomArchived { room, span: part(span) },
+        Query::RoomExcess { room, messages, octets } => store::Query::RoomExcess { room, messages, octets },
+        Query::TrimRoom { room, up_to } => store::Query::TrimRoom { room, up_to },
         _ => store::Query::LoadRooms,
     }
 }
