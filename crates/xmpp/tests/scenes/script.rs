@@ -8,6 +8,7 @@
 //! juliet/balcony receives <message …/>        the next stanza; * stands for anything inside a value, ** for elements
 //! juliet/balcony hears <presence …/>          any of those that have come, in whatever order
 //! juliet/balcony receives nothing
+//! store has of old for juliet: <storage …/>    what private storage kept before
 //! juliet/balcony answers what it can do: <query …/>   the question about its capabilities that it heard last
 //! juliet/balcony ignores what came            for what a scene is not about
 //! ```
