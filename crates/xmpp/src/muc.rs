@@ -175,7 +175,12 @@ impl Room {
 /// Whether a stanza for a room may lead to something that has to be durable.
 pub(crate) fn may_change(stanza: &Stanza) -> bool {
     match stanza.kind() {
-        Kind::Iq => stanza.iq_type() == Some(crate::stanza::IqType::Set),
+        // Requests between occupants and questions to the archive change nothing.
+        Kind::Iq => {
+            stanza.iq_type() == Some(crate::stanza::IqType::Set)
+                && stanza.to().is_none_or(Jid::is_bare)
+                && stanza.payload().is_none_or(|(_, namespace)| namespace != ns::MAM)
+        }
         Kind::Message => {
             stanza.message_type() != MessageType::Groupchat
                 || stanza.marks().any(crate::stanza::Marks::SUBJECT)
