@@ -359,7 +359,8 @@ pub struct Router {
     started: Instant,
     house: Arc<House>,
     pub(crate) entropy: Box<dyn Entropy>,
-    pub(crate) sessions: FxHashMap<ConnectionId, Session>,
+    /// Apart from the table, of which half may be empty.
+    pub(crate) sessions: FxHashMap<ConnectionId, Box<Session>>,
     pub(crate) accounts: Accounts,
     pub(crate) ledger: Ledger,
     /// The debt that led to what is being done.

@@ -108,7 +108,8 @@ pub struct Xmpp {
     router: Router,
     policy: Policy,
     locks: Arc<Locks>,
-    clients: FxHashMap<ConnectionId, Client>,
+    /// Apart from the table, of which half may be empty.
+    clients: FxHashMap<ConnectionId, Box<Client>>,
     managed: Manageds,
     paces: pace::Accounts,
     components: Components,
@@ -210,7 +211,7 @@ impl Xmpp {
         let Moved { stream, account } = *moved;
         let (account, framed) = (Some(account), info.transport.is_web());
         let client = Client { account, framed, ..Client::new(conn, stream, info.peer.ip()) };
-        self.clients.insert(conn, client);
+        self.clients.insert(conn, Box::new(client));
         self.feed(desk, conn, stream::Input::Settled);
         if self.draining {
             self.end(desk, conn, StreamCondition::SystemShutdown.into());
@@ -466,7 +467,7 @@ impl Xmpp {
         {
             let framed = client.framed;
             let client = Client { framed, ..Client::new(conn, moved.stream, client.source) };
-            self.clients.insert(conn, client);
+            self.clients.insert(conn, Box::new(client));
             self.end(desk, conn, StreamCondition::ResourceConstraint.into());
         }
     }
@@ -478,7 +479,7 @@ impl Xmpp {
         }
     }
 
-    fn forget(&mut self, conn: ConnectionId) -> Option<Client> {
+    fn forget(&mut self, conn: ConnectionId) -> Option<Box<Client>> {
         self.timers.cancel(Timer::Stream(conn));
         self.timers.cancel(Timer::Flush(conn));
         self.timers.cancel(Timer::Pace(conn));
@@ -533,7 +534,8 @@ impl Service for Xmpp {
         });
         let bare = framed && channel.is_none();
         let stream = Stream::new(desk.net.now(), channel, &self.policy);
-        self.clients.insert(conn, Client { framed, ..Client::new(conn, stream, source) });
+        let client = Client { framed, ..Client::new(conn, stream, source) };
+        self.clients.insert(conn, Box::new(client));
         self.with_stream(desk, conn, |_, _, _| {});
         if bare {
             let error = StreamError::from(StreamCondition::PolicyViolation);

@@ -78,7 +78,7 @@ impl Router {
     pub(super) fn available(&self, account: &Address) -> impl Iterator<Item = &Session> {
         let seats = self.accounts.get(account).map(|account| &account.seats[..]).unwrap_or_default();
         let available = seats.iter().filter(|seat| seat.priority.is_some());
-        available.filter_map(|seat| self.sessions.get(&seat.connection))
+        available.filter_map(|seat| self.sessions.get(&seat.connection).map(|session| &**session))
     }
 
     /// Shows presence to the contacts that may see it and to the account's own available resources.

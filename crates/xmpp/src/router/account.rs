@@ -132,17 +132,17 @@ impl Account {
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     /// Hashed without a key: only an administrator makes accounts.
-    map: FxHashMap<Address, Account>,
+    map: FxHashMap<Address, Box<Account>>,
     idle: VecDeque<Address>,
 }
 
 impl Accounts {
     pub(crate) fn get(&self, address: &Address) -> Option<&Account> {
-        self.map.get(address)
+        self.map.get(address).map(|account| &**account)
     }
 
     pub(crate) fn get_mut(&mut self, address: &Address) -> Option<&mut Account> {
-        self.map.get_mut(address)
+        self.map.get_mut(address).map(|account| &mut **account)
     }
 
     /// The account's entry, made if need be. Whoever makes one calls [`Accounts::rest`] in the end.
@@ -175,7 +175,7 @@ impl Accounts {
 
     /// Forgets an account that was removed. What it had under way comes to nothing.
     pub(crate) fn remove(&mut self, address: &Address) -> Option<Account> {
-        self.map.remove(address)
+        self.map.remove(address).map(|account| *account)
     }
 
     /// The accounts in memory.

@@ -17,7 +17,7 @@ impl Router {
             self.output(Output::Close { connection: old, why: Eviction::Replaced });
             self.closed(old);
         }
-        self.sessions.insert(connection, Session::new(connection, jid, self.now));
+        self.sessions.insert(connection, Box::new(Session::new(connection, jid, self.now)));
     }
 
     /// A session that was a component's is over.

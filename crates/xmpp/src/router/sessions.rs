@@ -130,7 +130,7 @@ impl Router {
             away: false,
         };
         self.accounts.entry(account).seats.push(seat);
-        self.sessions.insert(connection, Session::new(connection, jid.clone(), self.now));
+        self.sessions.insert(connection, Box::new(Session::new(connection, jid.clone(), self.now)));
         Ok(jid)
     }
 
@@ -168,7 +168,7 @@ impl Router {
         }
         self.delivery_lost(&address, connection);
         if session.presence.is_some() || !session.directed.is_empty() {
-            self.later(Work::Gone(Box::new(session)));
+            self.later(Work::Gone(session));
         } else {
             self.accounts.rest(&address, self.limits.cached);
         }

@@ -74,7 +74,7 @@ impl Router {
         session.versions = suspended.versions;
         session.acknowledges = true;
         session.directed = suspended.directed.into_iter().collect();
-        self.sessions.insert(connection, session);
+        self.sessions.insert(connection, Box::new(session));
         if let Some(up_to) = suspended.given {
             self.was_given(&address, connection, up_to);
         }
