@@ -50,6 +50,9 @@ impl World {
         managed.queue.push(Sent { stanza: stanza.clone(), receipt, since: now });
         if !fits {
             let carrier = self.carrier(session);
+            if let Some(conn) = carrier {
+                self.resume(conn);
+            }
             self.finish(session);
             if let Some(conn) = carrier {
                 self.end_stream(conn, StreamCondition::PolicyViolation.into());

@@ -498,7 +498,7 @@ impl World {
         }
     }
 
-    fn resume(&mut self, conn: ConnectionId) {
+    pub(super) fn resume(&mut self, conn: ConnectionId) {
         self.unpause(conn);
         self.with_stream(conn, |stream, context, _| stream.excuse(context));
     }

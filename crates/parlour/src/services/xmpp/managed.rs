@@ -144,6 +144,10 @@ impl Xmpp {
     fn give_up(&mut self, desk: &mut Desk<'_, '_>, session: ConnectionId) {
         tracing::debug!(%session, "a client does not acknowledge what it is sent");
         let carrier = self.managed.carrier(session);
+        if let Some(conn) = carrier {
+            // Nobody else would: what it is told at the end must not wait for its turn.
+            self.resume(desk, conn);
+        }
         self.finish(desk, session);
         if let Some(conn) = carrier {
             let error = StreamError::from(StreamCondition::PolicyViolation);
