@@ -206,21 +206,21 @@ impl Run<'_> {
     }
 
     fn send(&mut self, datagram: &Datagram, departures: &mut Departures) {
-        let (mut join, mut tried) = (true, false);
+        let (mut join, mut tried) = (true, 0);
         while !self.entries.is_empty() {
             match self.attempt(datagram, departures, join) {
                 Ok(sent) if sent > 0 => {
                     self.took(sent);
-                    (join, tried) = (true, false);
+                    (join, tried) = (true, 0);
                 }
                 Ok(_) => return self.drop_all(),
                 Err(error) => match remedy(&error, join, tried) {
                     Remedy::Stop => return self.drop_all(),
-                    Remedy::Again => tried = true,
+                    Remedy::Again => tried += 1,
                     Remedy::Singly => join = false,
                     Remedy::Skip => {
                         self.skip(1);
-                        (join, tried) = (true, false);
+                        (join, tried) = (true, 0);
                     }
                 },
             }
@@ -264,12 +264,18 @@ impl Run<'_> {
     }
 }
 
-fn remedy(error: &io::Error, joined: bool, tried: bool) -> Remedy {
+/// How many errors of earlier datagrams may come one after the other, between one attempt and the next.
+const OTHERS: u32 = 8;
+
+/// `tried`: how often the same datagram was refused before.
+fn remedy(error: &io::Error, joined: bool, tried: u32) -> Remedy {
     match error.raw_os_error() {
         Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) => Remedy::Stop,
         // Too large for the route with segmentation, or no checksum offload on the device: fragments may still pass.
         Some(libc::EINVAL | libc::EMSGSIZE | libc::EIO | libc::EOPNOTSUPP) if joined => Remedy::Singly,
-        _ if !tried => Remedy::Again,
+        // Never that of this datagram, as no socket here is connected: each attempt takes one such error away.
+        Some(libc::ECONNREFUSED) if tried < OTHERS => Remedy::Again,
+        _ if tried == 0 => Remedy::Again,
         _ => Remedy::Skip,
     }
 }
@@ -278,20 +284,22 @@ fn remedy(error: &io::Error, joined: bool, tried: bool) -> Remedy {
 mod tests {
     use super::*;
 
-    fn check(code: i32, joined: bool, tried: bool, expected: Remedy) {
+    fn check(code: i32, joined: bool, tried: u32, expected: Remedy) {
         assert_eq!(remedy(&io::Error::from_raw_os_error(code), joined, tried), expected, "errno {code}");
     }
 
     #[test]
     fn what_the_kernel_refuses_costs_as_little_as_it_can() {
-        check(libc::EAGAIN, true, false, Remedy::Stop);
-        check(libc::ENOBUFS, false, false, Remedy::Stop);
-        check(libc::EINVAL, true, false, Remedy::Singly);
-        check(libc::EMSGSIZE, true, true, Remedy::Singly);
-        check(libc::EMSGSIZE, false, false, Remedy::Again);
-        check(libc::EMSGSIZE, false, true, Remedy::Skip);
-        check(libc::ECONNREFUSED, true, false, Remedy::Again);
-        check(libc::ENETUNREACH, false, true, Remedy::Skip);
+        check(libc::EAGAIN, true, 0, Remedy::Stop);
+        check(libc::ENOBUFS, false, 0, Remedy::Stop);
+        check(libc::EINVAL, true, 0, Remedy::Singly);
+        check(libc::EMSGSIZE, true, 1, Remedy::Singly);
+        check(libc::EMSGSIZE, false, 0, Remedy::Again);
+        check(libc::EMSGSIZE, false, 1, Remedy::Skip);
+        check(libc::ECONNREFUSED, true, 0, Remedy::Again);
+        check(libc::ECONNREFUSED, true, 1, Remedy::Again);
+        check(libc::ECONNREFUSED, true, OTHERS, Remedy::Skip);
+        check(libc::ENETUNREACH, false, 1, Remedy::Skip);
     }
 
     #[test]
