@@ -65,6 +65,8 @@ impl Room {
                 match item.get("jid") {
                     Some(jid) => {
                         let jid: Jid = jid.parse().map_err(|_| Condition::JidMalformed)?;
+                        let nick = nick.filter(|nick| !nick.is_empty());
+                        let nick = nick.map(|nick| self.normal_nick(&nick)).transpose()?;
                         Wish::Affiliation { who: jid.bare().clone(), affiliation, nick }
                     }
                     // By nick, where the JID is not known.
@@ -107,7 +109,7 @@ impl Room {
                 if own < Affiliation::Admin {
                     return Err(Condition::Forbidden.into());
                 }
-                let theirs = self.ranks.get(who).map_or(Affiliation::None, |rank| rank.affiliation);
+                let theirs = self.affiliation(who);
                 let high = *affiliation >= Affiliation::Admin || theirs >= Affiliation::Admin;
                 if high && own < Affiliation::Owner {
                     return Err(Condition::NotAllowed.into());

@@ -94,7 +94,8 @@ impl Room {
             return Err(Condition::ItemNotFound.into());
         }
         self.may_look(from)?;
-        let shown = self.is_here(from) || (self.config.public && !self.config.members_only);
+        let open = self.config.public && !self.config.members_only && self.config.password.is_empty();
+        let shown = self.is_here(from) || open;
         let nicks = self.occupants.keys().filter(|_| shown);
         let item = |nick: &std::sync::Arc<str>| {
             Element::new("item", ns::DISCO_ITEMS).attr("jid", self.nick_jid(nick).to_string())

@@ -37,6 +37,10 @@ impl Room {
             return Err(Condition::BadRequest.into());
         }
         let whom = invites.iter().map(|invite| addressee(invite)).collect::<Result<Vec<Jid>, _>>()?;
+        // Who is invited may become a member, which a whole domain must not by a member's word.
+        if whom.iter().any(|to| to.address().is_none()) {
+            return Err(Condition::JidMalformed.into());
+        }
         self.may_invite(from)?;
         for (invite, to) in invites.into_iter().zip(whom) {
             self.invite(context, from, invite, &to)?;
@@ -90,13 +94,13 @@ impl Room {
         Ok(())
     }
 
-    /// Whoever was invited does not come; the room tells only its own people.
+    /// Whoever was invited does not come; the room tells only its own people, and nobody who they are.
     fn decline(&self, context: &mut Context<'_>, from: &Jid, decline: &Element) -> Result<(), StanzaError> {
         let to = addressee(decline)?;
         let ours = self.affiliation_of(&to) >= Affiliation::Member
             || self.occupants.values().any(|occupant| occupant.who == *to.bare());
         if !ours || self.affiliation_of(from) == Affiliation::Outcast {
-            return Err(Condition::ItemNotFound.into());
+            return Ok(());
         }
         let told = Element::new("decline", ns::MUC_USER).attr("from", from.to_bare().to_string());
         let x = Element::new("x", ns::MUC_USER).child(told.children_from(reason(decline)));

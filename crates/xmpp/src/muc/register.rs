@@ -6,7 +6,7 @@ use super::show::Note;
 use super::{Answer, Context, limits};
 use crate::jid::Jid;
 use crate::ns;
-use crate::stanza::Condition;
+use crate::stanza::{Condition, StanzaError};
 use crate::xml::Element;
 
 const FORM: &str = "http://jabber.org/protocol/muc#register";
@@ -21,7 +21,7 @@ impl Room {
     ) -> Answer {
         let affiliation = self.affiliation_of(from);
         // §7.10: a room for members takes nobody in that an admin has not.
-        let closed = self.config.members_only || self.config.moderated;
+        let closed = self.config.members_only || self.config.moderated || self.asks_password(from);
         if affiliation == Affiliation::Outcast {
             return Err(Condition::Forbidden.into());
         }
@@ -51,19 +51,27 @@ impl Room {
         affiliation: Affiliation,
         nick: &str,
     ) -> Answer {
-        // As it will stand in addresses.
-        let nick = self.jid.with_resource(nick).map_err(|_| Condition::NotAcceptable)?;
-        let nick = nick.resource().unwrap_or_default();
-        if nick.len() > limits::NICK {
-            return Err(Condition::NotAcceptable.into());
-        }
-        self.nick_is_free(from, nick)?;
+        let nick = self.normal_nick(nick)?;
+        self.nick_is_free(from, &nick)?;
         if self.ranks.len() >= context.limits.affiliations && !self.ranks.contains_key(from.bare()) {
             return Err(Condition::ResourceConstraint.into());
         }
         let affiliation = affiliation.max(Affiliation::Member);
-        self.set_affiliation(context, from.bare(), affiliation, Some(nick.to_owned()), Note::default());
+        self.set_affiliation(context, from.bare(), affiliation, Some(nick), Note::default());
         Ok(None)
+    }
+
+    /// Whether somebody has not said the room's password yet: who asks for a nick is a member from then on, and members
+    /// read the archive.
+    fn asks_password(&self, from: &Jid) -> bool {
+        !self.config.password.is_empty() && !self.is_here(from)
+    }
+
+    /// A nick as it stands in addresses.
+    pub(super) fn normal_nick(&self, nick: &str) -> Result<String, StanzaError> {
+        let jid = self.jid.with_resource(nick).map_err(|_| Condition::NotAcceptable)?;
+        let nick = jid.resource().filter(|nick| nick.len() <= limits::NICK);
+        Ok(nick.ok_or(Condition::NotAcceptable)?.to_owned())
     }
 
     /// §7.12: which nick is theirs.

@@ -68,6 +68,7 @@ plays! {
     pubsub_nodes
     room_admin
     room_entry
+    room_guard
     room_owner
     room_people
     room_talk
