@@ -120,7 +120,7 @@ impl Room {
 
     fn take_message(&mut self, context: &mut Context<'_>, stanza: &Stanza, from: &Jid, nick: Option<&str>) {
         match (stanza.message_type(), nick) {
-            (MessageType::Error, _) => self.lost(context, from),
+            (MessageType::Error, nick) => self.came_back(context, stanza, from, nick),
             (MessageType::Groupchat, None) => self.said(context, stanza, from),
             (MessageType::Groupchat, Some(_)) => context.refuse(stanza, Condition::BadRequest),
             (_, Some(nick)) => self.whispered(context, stanza, from, nick),
@@ -181,10 +181,12 @@ pub(crate) fn may_change(stanza: &Stanza) -> bool {
                 && stanza.to().is_none_or(Jid::is_bare)
                 && stanza.payload().is_none_or(|(_, namespace)| namespace != ns::MAM)
         }
-        Kind::Message => {
-            stanza.message_type() != MessageType::Groupchat
-                || stanza.marks().any(crate::stanza::Marks::SUBJECT)
-        }
+        // Nor does what goes to one occupant, or comes back from one.
+        Kind::Message => match stanza.message_type() {
+            MessageType::Error => false,
+            MessageType::Groupchat => stanza.marks().any(crate::stanza::Marks::SUBJECT),
+            _ => stanza.to().is_none_or(Jid::is_bare),
+        },
         Kind::Presence => false,
     }
 }

@@ -7,7 +7,19 @@ use super::room::{Relay, Role, Room};
 use super::{Context, Effect, limits};
 use crate::jid::Jid;
 use crate::ns;
-use crate::stanza::{Condition, Draft, IqType, Kind, Marks, Stanza};
+use crate::stanza::{Condition, Draft, IqType, Kind, Marks, Stanza, StanzaError};
+
+/// What says that nobody is there for good, as other servers hold it too.
+const GONE: [Condition; 8] = [
+    Condition::Gone,
+    Condition::InternalServerError,
+    Condition::ItemNotFound,
+    Condition::JidMalformed,
+    Condition::RecipientUnavailable,
+    Condition::Redirect,
+    Condition::RemoteServerNotFound,
+    Condition::RemoteServerTimeout,
+];
 
 impl Room {
     /// A message to one occupant.
@@ -42,6 +54,25 @@ impl Room {
         if !more.is_empty() {
             context.effects.push(Effect::To(vec![said], more));
         }
+    }
+
+    /// A message came back from a client. Where nobody is there any more, that one is taken out; otherwise whoever wrote it
+    /// is told, in the room's own words: it may be that they are blocked, which is no reason to leave.
+    pub(super) fn came_back(
+        &mut self,
+        context: &mut Context<'_>,
+        stanza: &Stanza,
+        from: &Jid,
+        nick: Option<&str>,
+    ) {
+        let Some(condition) = condition(stanza).filter(|condition| !GONE.contains(condition)) else {
+            return self.lost(context, from);
+        };
+        let Some((own, _)) = self.occupant_of(from) else { return };
+        let Some(writer) = nick.and_then(|nick| self.occupants.get(nick)) else { return };
+        let draft = Draft::new(Kind::Message).from(Some(&self.nick_jid(own))).type_("error");
+        let draft = draft.id(stanza.id().as_deref()).child(&StanzaError::from(condition).element());
+        context.effects.push(Effect::To(vec![draft.build()], writer.clients.clone()));
     }
 
     /// A request to an occupant, or the answer to one.
@@ -107,6 +138,13 @@ impl Room {
                 .push(Effect::To(vec![answer.readdressed(answer.from().cloned(), None)], vec![to]));
         }
     }
+}
+
+/// Why a message came back.
+fn condition(stanza: &Stanza) -> Option<Condition> {
+    let message = stanza.element().ok()?;
+    let error = message.find("error", ns::CLIENT)?;
+    Condition::ALL.iter().copied().find(|condition| error.find(condition.name(), ns::STANZA_ERRORS).is_some())
 }
 
 /// What stands in a stanza, for surroundings of `jabber:client`.
