@@ -5,6 +5,8 @@ use wire::Address;
 
 /// The most of what was said that a room remembers for newcomers, whatever its owner wishes.
 pub(crate) const HISTORY: usize = 100;
+/// The most octets of it.
+pub(crate) const HISTORY_OCTETS: usize = 256 * 1024;
 /// The longest nick, in octets.
 pub(crate) const NICK: usize = 256;
 /// The longest subject, with its markup.

@@ -52,7 +52,9 @@ impl Room {
         }
         if let Some(at) = self.history.iter().position(|said| said.id == id) {
             let buried = stanza(self.history[at].stanza.from());
-            self.history[at].stanza = buried;
+            self.remembered += buried.as_str().len();
+            let old = std::mem::replace(&mut self.history[at].stanza, buried);
+            self.remembered -= old.as_str().len();
         }
     }
 

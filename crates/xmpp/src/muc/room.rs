@@ -2,7 +2,7 @@
 //! is told by effects.
 
 use super::config::{Config, Whois};
-use super::{Context, Effect};
+use super::{Context, Effect, limits};
 use crate::jid::{Bare, Jid};
 use crate::ns;
 use crate::sasl::scram::{self, Algorithm};
@@ -163,6 +163,8 @@ pub(crate) struct Room {
     /// By full JID, the nick.
     pub(crate) seats: BTreeMap<Jid, Arc<str>>,
     pub(crate) history: VecDeque<Said>,
+    /// Octets of the history.
+    pub(crate) remembered: usize,
     /// Whether what was said before the server began is in the history.
     pub(crate) remembers: bool,
     /// Nobody but its owner may enter yet (§10.1).
@@ -193,6 +195,7 @@ impl Room {
             occupants: BTreeMap::new(),
             seats: BTreeMap::new(),
             history: VecDeque::new(),
+            remembered: 0,
             remembers: true,
             locked: true,
             over: false,
@@ -288,9 +291,39 @@ impl Room {
 
     /// Keeps what was said, and forgets what was said before the last few.
     pub(crate) fn remember(&mut self, said: Said, most: usize) {
+        self.remembered += said.stanza.as_str().len();
         self.history.push_back(said);
-        while self.history.len() > self.config.history.min(most) {
-            self.history.pop_front();
+        while self.history.len() > self.config.history.min(most) || self.remembered > limits::HISTORY_OCTETS {
+            let Some(oldest) = self.history.pop_front() else { break };
+            self.remembered -= oldest.stanza.as_str().len();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stanza::{Draft, Kind};
+    use crate::xml::Element;
+
+    /// Long messages of many rooms would fill the server's memory.
+    #[test]
+    fn the_history_has_a_bound_in_octets() {
+        let address: Address = "ball@rooms.verona.example".parse().unwrap();
+        let mut room =
+            Room::new(address, "juliet@verona.example".parse().unwrap(), String::new(), Config::default());
+        let mut say = |octets: usize| {
+            let body = Element::new("body", ns::CLIENT).text("x".repeat(octets));
+            let stanza = Draft::new(Kind::Message).child(&body).build();
+            room.remember(Said { at: Duration::ZERO, id: 0, stanza }, limits::HISTORY);
+            (room.history.len(), room.remembered)
+        };
+        for _ in 0..30 {
+            assert!(say(60_000).1 <= limits::HISTORY_OCTETS);
+        }
+        assert_eq!(say(60_000).0, 4);
+        assert_eq!(say(limits::HISTORY_OCTETS), (0, 0));
+        (0..30).for_each(|_| assert!(say(100).0 > 0));
+        assert_eq!(say(100).0, 20);
     }
 }

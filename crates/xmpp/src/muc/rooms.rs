@@ -334,7 +334,9 @@ impl Router {
             self.room_effect(address, parcel, effect);
         }
         let Some(hall) = self.rooms.halls.get(address) else { return };
-        let over = hall.room.over;
+        // Whoever made it may not have got in.
+        let room = &hall.room;
+        let over = room.over || (room.occupants.is_empty() && !room.config.persistent);
         let listing = (!over).then(|| listing(&hall.room));
         if over {
             self.rooms.halls.remove(address);
