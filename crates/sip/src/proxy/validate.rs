@@ -5,6 +5,7 @@ use crate::message::{HeaderName, Message, Via};
 use crate::transport::Seal;
 use crate::transport::branch::loop_hash;
 use crate::uri::Uri;
+use std::cell::OnceCell;
 
 /// Checks what every request that is forwarded must be, in the order of RFC 3261 §16.3.
 pub fn check(seal: &Seal, request: &Message<'_>) -> Result<(), Refusal> {
@@ -14,7 +15,7 @@ pub fn check(seal: &Seal, request: &Message<'_>) -> Result<(), Refusal> {
     if request.max_forwards() == Some(0) {
         return Err(Refusal::TooManyHops);
     }
-    if has_been_here(seal, request) {
+    if has_been_here(request, || hash(seal, request)) {
         return Err(Refusal::Loop);
     }
     unknown_extensions(request, HeaderName::ProxyRequire, &[])
@@ -45,9 +46,39 @@ pub fn hash(seal: &Seal, request: &Message<'_>) -> u64 {
     seal.hash("loop", parts.into_iter().chain(names.into_iter().flat_map(|name| request.all(name))))
 }
 
-/// Whether a Via looks like one of ours and has the request's hash, which is made only then.
-fn has_been_here(seal: &Seal, request: &Message<'_>) -> bool {
-    let is_it = |via: &Via<'_>| via.branch().and_then(loop_hash).is_some_and(|it| it == hash(seal, request));
+/// Whether a Via looks like one of ours and has the request's hash, which is made only then, and once.
+fn has_been_here(request: &Message<'_>, hash: impl Fn() -> u64) -> bool {
+    let own = OnceCell::new();
+    let is_it = |via: &Via<'_>| {
+        let said = via.branch().and_then(loop_hash);
+        said.is_some_and(|said| said == *own.get_or_init(&hash))
+    };
     // The topmost is read already.
     is_it(request.via()) || request.vias_below().flatten().any(|via| is_it(&via))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    /// A stranger writes as many as a message holds, and as much for the hash to be made of.
+    #[test]
+    fn vias_that_look_like_ours_cost_one_hash_between_them() {
+        for (branch, expected) in [("s1.0123456789abcdef", 1), ("74bf9", 0)] {
+            let via = format!("SIP/2.0/UDP a;branch=z9hG4bK{branch}");
+            let vias = vec![via; 300].join(",");
+            let text = format!(
+                "OPTIONS sip:a@b SIP/2.0\r\nVia: {vias}\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\n\
+                 Call-ID: 1\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n\r\n",
+            );
+            let (request, made) = (Message::parse(text.as_bytes()).unwrap(), Cell::new(0));
+            let hash = || {
+                made.set(made.get() + 1);
+                2
+            };
+            assert!(!has_been_here(&request, hash));
+            assert_eq!(made.get(), expected, "{branch}");
+        }
+    }
 }
