@@ -78,6 +78,8 @@ pub(super) fn revoke<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Re
         for serial in &gone {
             put(house, &address, serial, None).await?;
         }
+        // What is kept of a token does not say by what its client had signed in.
+        super::xmpp::forget_tokens(house, &address, true, &[]).await?;
         reply(&CertRevoked { address: address.to_string(), revoked: gone })
     })
 }

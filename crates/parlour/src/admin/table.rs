@@ -318,7 +318,8 @@ pub const COMMANDS: &[Command] = &[
     Command {
         path: &["cert", "revoke"],
         summary: "Take certificates of a user back: nobody signs in by them any more",
-        details: "Sessions that were begun by them go on: `parlour xmpp disconnect` ends them.",
+        details: "With them go the user's tokens for quick sign-in (FAST), by whatever they were got. Sessions go on: `parlour xmpp \
+                  disconnect` ends them.",
         arguments: &[
             ADDRESS,
             Argument {

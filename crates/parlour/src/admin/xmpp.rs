@@ -73,7 +73,7 @@ pub(super) fn disconnect<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -
 }
 
 /// Takes away the tokens of an account: of all its installations, or of these.
-async fn forget_tokens(
+pub(super) async fn forget_tokens(
     house: &dyn Backend,
     account: &Address,
     all: bool,
