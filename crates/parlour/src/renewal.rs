@@ -44,7 +44,8 @@ pub fn renew(plan: &Plan) -> Result<Option<PathBuf>, String> {
 fn is_due(tls: &TlsPlan, authority: &Issued) -> Result<bool, ErrorStack> {
     let authority = X509::from_pem(authority.certificate.as_bytes())?;
     let own = X509::from_pem(&tls.chain_pem)?;
-    if !own.verify(&*authority.public_key()?)? {
+    // A key of another kind is no failure, but another authority's.
+    if !own.verify(&*authority.public_key()?).unwrap_or(false) {
         return Ok(false);
     }
     let now = Asn1Time::days_from_now(0)?;
@@ -72,4 +73,44 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     file.set_permissions(std::fs::metadata(path)?.permissions())?;
     file.sync_all()?;
     std::fs::rename(&new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authority::Authority;
+    use openssl::hash::MessageDigest;
+    use openssl::pkey::PKey;
+    use openssl::rsa::Rsa;
+
+    fn plan(chain_pem: &[u8]) -> TlsPlan {
+        TlsPlan {
+            certificate: PathBuf::new(),
+            key: PathBuf::new(),
+            chain_pem: chain_pem.into(),
+            key_pem: Secret::new(""),
+            names: Vec::new(),
+            ends: Duration::ZERO,
+        }
+    }
+
+    /// A certificate that an authority with an RSA key has signed, as many public ones are.
+    fn of_rsa() -> Vec<u8> {
+        let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+        let mut made = X509::builder().unwrap();
+        made.set_pubkey(&key).unwrap();
+        made.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+        made.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+        made.sign(&key, MessageDigest::sha256()).unwrap();
+        made.build().to_pem().unwrap()
+    }
+
+    #[test]
+    fn certificates_of_others_are_theirs_to_renew() {
+        let (ours, other) = (Authority::new("falcot.com").unwrap(), Authority::new("falcot.com").unwrap());
+        let other = other.issue(&["falcot.com".to_owned()], &[]).unwrap().certificate;
+        for others in [other.as_bytes(), &of_rsa()] {
+            assert_eq!(is_due(&plan(others), &ours.own()).map_err(|error| error.to_string()), Ok(false));
+        }
+    }
 }
