@@ -2,7 +2,7 @@
 //! their statements.
 
 use crate::dialect::{Connection, Dialect};
-use crate::query::{Answer, ArchivedMessage, BindingRow, Fault, Outcome, Query, RosterItem};
+use crate::query::{Answer, ArchivedMessage, BindingRow, Fault, NodeChange, Outcome, Query, RosterItem};
 use crate::tables::archive::Of;
 use crate::tables::bindings::Change;
 use crate::tables::offline::Addition;
@@ -61,18 +61,36 @@ async fn alone(connection: &mut Connection, dialect: Dialect, query: &Query) -> 
         Query::TrimRoom { room, up_to } => archive::trim(connection, Of::Rooms, room, *up_to).await?,
         Query::PurgeArchives { before } => archive::purge(connection, *before).await?,
         Query::ChangeNodes { account, changes } => {
-            let mut answer = Answer::Done;
-            for change in changes {
-                match nodes::change(connection, dialect, account, change).await? {
-                    Some(done) => answer = done,
-                    None => return Ok(Err(Fault::Full)),
-                }
-            }
-            return Ok(Ok(answer));
+            return change_nodes(connection, dialect, account, changes).await;
         }
         _ => unreachable!("every other change is gathered, and look-ups are never here"),
     }
     Ok(Ok(Answer::Done))
+}
+
+/// All changes of an account's nodes, or none where something does not fit.
+async fn change_nodes(
+    connection: &mut Connection,
+    dialect: Dialect,
+    account: &Address,
+    changes: &[NodeChange],
+) -> sqlx::Result<Outcome> {
+    if let [change] = changes {
+        return Ok(nodes::change(connection, dialect, account, change).await?.ok_or(Fault::Full));
+    }
+    let mut answer = Answer::Done;
+    let mut inner = connection.begin().await?;
+    for change in changes {
+        match nodes::change(&mut inner, dialect, account, change).await? {
+            Some(done) => answer = done,
+            None => {
+                inner.rollback().await?;
+                return Ok(Err(Fault::Full));
+            }
+        }
+    }
+    inner.commit().await?;
+    Ok(Ok(answer))
 }
 
 /// Changes that do not touch one another, whatever their order.

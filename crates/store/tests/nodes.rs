@@ -116,6 +116,33 @@ fn the_oldest_items_give_way_and_too_much_is_refused() {
 }
 
 #[test]
+fn of_several_changes_all_are_made_or_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = house(folder.path());
+    change(&store, NodeChange::Put(node(1, ""))).expect("put");
+    put(&store, 1, vec![item(1, "a", "")], 9).expect("put");
+    let with = |octets: usize| {
+        let changes = vec![
+            NodeChange::Put(node(2, "")),
+            NodeChange::RemoveItems { number: 1, ids: vec!["a".into()] },
+            NodeChange::PutItems {
+                number: 2,
+                items: vec![item(2, "b", &"x".repeat(octets))],
+                keep: 9,
+                limit: 100,
+            },
+        ];
+        store.handle().ask_wait(Query::ChangeNodes { account: joe(), changes })
+    };
+    assert_eq!(with(100), Err(Fault::Full));
+    assert_eq!(nodes(&store), [node(1, "")]);
+    assert_eq!(page(&store, 1, ItemPage::default()), Some(("a".into(), 1, 0)));
+    assert_eq!(with(10), Ok(Answer::Done));
+    assert_eq!(nodes(&store).len(), 2);
+    assert_eq!(page(&store, 1, ItemPage::default()), Some((String::new(), 0, 0)));
+}
+
+#[test]
 fn items_go_with_their_node_and_nodes_with_their_account() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = house(folder.path());
