@@ -11,11 +11,11 @@ use super::stored::Reading;
 use crate::jid::Jid;
 use crate::ns;
 use crate::router::Router;
-use crate::router::ask::{DocumentKind, Query};
+use crate::router::ask::DocumentKind;
 use crate::router::settings::Reader;
-use crate::router::stored::Then;
 use crate::stanza::{Condition, Stanza};
 use crate::xml::Element;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use wire::{Address, ConnectionId};
 
@@ -44,13 +44,9 @@ fn converted(conference: &Element, namespace: &'static str, jid: Option<&str>) -
 fn rooms(storage: &Element) -> Vec<(String, &Element)> {
     let conferences = storage.children().filter(|child| child.is("conference", ns::BOOKMARKS_OLD));
     let room = |conference: &Element| Some(conference.get("jid")?.parse::<Jid>().ok()?.to_bare().to_string());
-    let mut rooms: Vec<(String, &Element)> = Vec::new();
-    for (jid, conference) in conferences.filter_map(|c| Some((room(c)?, c))) {
-        if !rooms.iter().any(|(other, _)| *other == jid) {
-            rooms.push((jid, conference));
-        }
-    }
-    rooms
+    let mut seen = BTreeSet::new();
+    let rooms = conferences.filter_map(|conference| Some((room(conference)?, conference)));
+    rooms.filter(|(jid, _)| seen.insert(jid.clone())).collect()
 }
 
 /// The items as rooms of an element of old.
@@ -152,9 +148,6 @@ impl Router {
         if wanted.len() > usize::try_from(self.limits.node_items).unwrap_or(usize::MAX) {
             return asker.iter().for_each(|asker| self.reply_error(asker, Condition::NotAcceptable));
         }
-        if asker.is_some() {
-            self.keep_other_bookmarks(account, asker.as_ref(), storage);
-        }
         let first = self.next_archive_id();
         self.last_archived = first.saturating_add(i64::try_from(wanted.len()).unwrap_or_default());
         let places = (first + 1..).zip(&wanted);
@@ -166,7 +159,8 @@ impl Router {
             .collect();
         let gone = found.items.iter().filter(|item| wanted.iter().all(|(jid, _)| **jid != *item.id));
         let gone: Vec<String> = gone.map(|item| item.id.to_string()).collect();
-        let change = self.bookmarks_change(account, first, items, gone);
+        let mut change = self.bookmarks_change(account, first, items, gone);
+        change.done.bookmarks = asker.is_some().then(|| Box::new(storage.clone()));
         self.change_nodes(account, asker, change);
     }
 
@@ -199,19 +193,13 @@ impl Router {
         Change { name, node, changes, done }
     }
 
-    /// What is no room stays in private storage.
-    fn keep_other_bookmarks(&mut self, account: &Address, asker: Option<&Asker>, storage: &Element) {
+    /// What is no room stays in private storage. The rooms that are there from before there were items go, now that they
+    /// are items; whoever set them is answered when all of it is durable.
+    pub(super) fn keep_other_bookmarks(&mut self, asker: &Asker, storage: &Element) {
+        let Asker::Session(connection, stanza) = asker else { return };
         let rest = Self::with_rooms(Some(&storage.to_xml(ns::PRIVATE)), Vec::new());
-        let payload = rest.children().next().is_some().then(|| rest.to_xml(ns::PRIVATE).into());
-        let query = Query::PutDocument {
-            account: account.clone(),
-            kind: DocumentKind::Private,
-            title: TITLE.into(),
-            payload,
-            limit: self.limits.documents,
-        };
-        let debt = self.owe(asker.and_then(Asker::origin));
-        self.ask(query, Then::Archived(debt));
+        let payload = rest.children().next().is_some().then(|| rest.to_xml(ns::PRIVATE));
+        self.put_document(*connection, stanza, DocumentKind::Private, TITLE, payload);
     }
 
     /// The account asks for items that are not there yet: those of old, perhaps.
@@ -273,5 +261,17 @@ mod tests {
             "<conference name='Council' autojoin='true'><nick>Puck</nick><password>x</password></conference>",
             "<conference jid='a@b' name='Council' autojoin='true'><nick>Puck</nick><password>x</password></conference>",
         );
+    }
+
+    /// The first of each room counts, in a list as long as a stanza can be.
+    #[test]
+    fn each_room_is_there_once() {
+        let rows = (0..10_000).map(|n| format!("<conference jid='{n}@b'/>"));
+        let rows: String = rows.chain(["<conference jid='7@b' name='again'/>".to_owned()]).collect();
+        let storage = format!("<storage xmlns='storage:bookmarks'>{rows}</storage>");
+        let storage = Element::parse(&storage, "").unwrap();
+        let rooms = rooms(&storage);
+        assert_eq!(rooms.len(), 10_000);
+        assert_eq!(rooms[7].1.get("name"), None);
     }
 }

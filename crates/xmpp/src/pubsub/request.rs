@@ -120,6 +120,8 @@ pub(crate) struct Done {
     pub(super) news: Vec<News>,
     /// Who is sent the last item of the node.
     pub(super) last: Option<Jid>,
+    /// The element of old that the items are now, whose other part has to be kept before there is an answer.
+    pub(super) bookmarks: Option<Box<Element>>,
 }
 
 impl Router {

@@ -139,8 +139,10 @@ impl Router {
 
     fn nodes_done(&mut self, account: &Address, asker: Option<Asker>, done: Done, name: &Arc<str>) {
         done.news.into_iter().for_each(|news| self.tell_news(account, news));
-        if let Some(asker) = asker {
-            self.reply(&asker, done.answer.as_ref());
+        match (asker, done.bookmarks) {
+            (Some(asker), Some(storage)) => self.keep_other_bookmarks(&asker, &storage),
+            (Some(asker), None) => self.reply(&asker, done.answer.as_ref()),
+            (None, _) => {}
         }
         if let Some(to) = done.last {
             self.send_last(account, &to, std::slice::from_ref(name), false);

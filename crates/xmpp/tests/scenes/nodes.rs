@@ -17,7 +17,14 @@ impl Nodes {
     }
 
     pub(crate) fn change(&mut self, account: &Address, changes: Vec<NodeChange>) -> Result<Answer, Fault> {
-        changes.into_iter().try_fold(Answer::Done, |_, change| self.change_one(account, change))
+        // All of them or none.
+        let before = self.0.clone();
+        let outcome =
+            changes.into_iter().try_fold(Answer::Done, |_, change| self.change_one(account, change));
+        if outcome.is_err() {
+            self.0 = before;
+        }
+        outcome
     }
 
     fn items(&mut self, account: &Address, number: i64) -> Result<&mut Vec<KeptItem>, Fault> {
