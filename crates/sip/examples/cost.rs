@@ -1,7 +1,7 @@
 //! What SIP costs without sockets and disk: registrations, calls and OPTIONS through one worker's stack, a message a millisecond.
 //!
-//! `cargo run --release -p sip --example speed`, or, for instructions with their callers,
-//! `valgrind --tool=callgrind --collect-atstart=no --toggle-collect=speed::serve target/release/examples/speed call 500`.
+//! `cargo run --release -p sip --example cost`, or, for instructions with their callers,
+//! `valgrind --tool=callgrind --collect-atstart=no --toggle-collect=cost::serve target/release/examples/cost call 500`.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
