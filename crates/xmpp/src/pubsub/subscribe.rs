@@ -111,7 +111,8 @@ pub(super) fn list(view: &View<'_>, subscriptions: &Element) -> Result<Plan, Sta
     Ok(Plan::Answer(Some(Element::new("pubsub", ns::PUBSUB_OWNER).child(all))))
 }
 
-/// The owner approves, adds or takes away subscriptions (§8.8.2).
+/// The owner approves or takes away subscriptions (§8.8.2), and adds their own. Nobody else is subscribed who has not
+/// asked: a publish would be as many messages that nobody wants.
 pub(super) fn manage(view: &View<'_>, subscriptions: &Element) -> Result<Plan, StanzaError> {
     let (name, node) = view.owned(subscriptions)?;
     let mut node = node.clone();
@@ -122,6 +123,9 @@ pub(super) fn manage(view: &View<'_>, subscriptions: &Element) -> Result<Plan, S
             Some("none") => drop(node.subscriptions.remove(&jid)),
             Some(state) => {
                 let state = Subscription::from_name(state).ok_or(Condition::BadRequest)?;
+                if !node.subscriptions.contains_key(&jid) && jid.bare() != view.who.bare() {
+                    return Err(Condition::NotAllowed.into());
+                }
                 node.subscriptions.insert(jid, state);
             }
         }
