@@ -42,10 +42,7 @@ impl Router {
         let entry = self.accounts.entry(&account);
         let reachable = entry.best().is_some();
         if let Some(seat) = entry.seat_of(connection) {
-            if initial {
-                seat.since = Some(now);
-            }
-            seat.priority = Some(priority);
+            seat.set_priority(Some(priority), now);
         }
         self.broadcast(&account, &stanza);
         if initial {
@@ -100,7 +97,7 @@ impl Router {
         let directed = std::mem::take(&mut session.directed);
         let account = session.jid.address().expect("a session is an account's").clone();
         if let Some(seat) = self.accounts.get_mut(&account).and_then(|entry| entry.seat_of(connection)) {
-            seat.priority = None;
+            seat.set_priority(None, self.now);
         }
         self.delivery_lost(&account, connection);
         if was {

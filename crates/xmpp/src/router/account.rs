@@ -19,14 +19,35 @@ pub(crate) struct Seat {
     pub(crate) resource: Box<str>,
     /// Its priority, once it is available.
     pub(crate) priority: Option<i8>,
-    /// Since when it is available; `None`: nobody knows, for longer than the server runs perhaps.
+    /// Since when it has this priority; `None`: nobody knows, for longer than the server runs perhaps.
     pub(crate) since: Option<Instant>,
+    /// The priority that it had right before, and since when.
+    pub(crate) before: Option<(i8, Option<Instant>)>,
     /// Whether it wants copies of what the others say and hear (XEP-0280).
     pub(crate) carbons: bool,
     /// Whether it has read the list of whom the account blocks (XEP-0191), and hears of its changes.
     pub(crate) blocklist: bool,
     /// Whether its connection was lost and may come back.
     pub(crate) away: bool,
+}
+
+impl Seat {
+    /// It has another priority from now on, or is not available.
+    pub(crate) fn set_priority(&mut self, priority: Option<i8>, now: Instant) {
+        if priority != self.priority {
+            self.before = self.priority.map(|before| (before, self.since));
+            self.since = Some(now);
+            self.priority = priority;
+        }
+    }
+
+    /// The priority by which it was given what was sent then, as far as that is known.
+    pub(crate) fn priority_at(&self, sent: Instant) -> Option<i8> {
+        let now = self.priority.map(|priority| (priority, self.since));
+        let known = [now, self.before].into_iter().flatten();
+        let mut then = known.filter(|(_, since)| since.is_none_or(|since| since <= sent));
+        then.next().map(|(priority, _)| priority)
+    }
 }
 
 /// The sessions that were closed last, for as long as what they were not delivered may come back.

@@ -147,13 +147,13 @@ impl Router {
         let seats = to.address().and_then(|address| self.accounts.get(address));
         let seats = seats.map(|account| &account.seats[..]).unwrap_or_default();
         let seat = self.gone.seat(connection);
-        let own = seat.and_then(|seat| seat.priority);
         // News goes to all at once, whatever their priority.
         let news = stanza.kind() == Kind::Message && stanza.message_type() == MessageType::Headline;
-        // Who came later was not given it.
+        // Who came later was not given it. Whoever takes leave in order is available no more when it comes back.
         let sent = since.unwrap_or(self.now);
-        let was_there = |seat: &Seat| seat.since.is_none_or(|since| since <= sent);
-        let as_good = |seat: &Seat| seat.priority.is_some() && seat.priority == own && was_there(seat);
+        let own = seat.and_then(|seat| seat.priority_at(sent));
+        let was_given = |seat: &Seat| own.is_some() && seat.priority_at(sent) == own;
+        let as_good = |seat: &Seat| seat.priority.is_some() && was_given(seat);
         // Of those that were closed together, the last that was given it gives it back.
         let behind = |account| self.gone.behind(account, connection).any(as_good);
         let behind = to.address().is_some_and(behind);

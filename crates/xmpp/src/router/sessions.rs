@@ -125,6 +125,7 @@ impl Router {
             resource: resource.into(),
             priority: None,
             since: None,
+            before: None,
             carbons: false,
             blocklist: false,
             away: false,

@@ -64,6 +64,7 @@ impl Router {
             resource: resource.into(),
             priority: suspended.presence.as_ref().and_then(priority),
             since: None,
+            before: None,
             carbons: suspended.carbons,
             blocklist: suspended.blocklist,
             away: true,
