@@ -122,8 +122,12 @@ fn stopping_accepts_nothing_more_waits_for_the_last_connection_and_ends() {
     let running = house.running;
     let stopper = std::thread::spawn(move || running.stop(Duration::from_secs(30)));
     let until = Instant::now() + Duration::from_secs(20);
-    while std::net::TcpStream::connect(address).is_ok() && Instant::now() < until {}
-    assert!(std::net::TcpStream::connect(address).is_err(), "nothing is accepted");
+    // One refusal is that of a worker which was faster than the other.
+    let mut refusals = 0;
+    while refusals < 50 {
+        assert!(Instant::now() < until, "it still accepts");
+        refusals = if std::net::TcpStream::connect(address).is_err() { refusals + 1 } else { 0 };
+    }
     assert!(!stopper.is_finished());
     let act = move |_: &mut Probe, net: &mut net::Net<'_, Mail>| {
         net.write(conn, b"goodbye").unwrap();
