@@ -318,8 +318,8 @@ fn without_namespace<'a>(raw: &'a str, namespace: &str) -> Cow<'a, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sasl::Mechanism;
     use crate::sasl::tests::{Fixed, secret};
+    use crate::stream::tests::policy;
     use std::time::Duration;
 
     const OPEN: &str = "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' to='echo.falcot.com'>";
@@ -333,19 +333,7 @@ mod tests {
 
     impl Play {
         fn new() -> Self {
-            let policy = Policy {
-                stranger: Limits::STRANGER,
-                member: Limits::MEMBER,
-                mechanisms: Mechanism::ALL.to_vec(),
-                attempts: 3,
-                login: Duration::from_secs(60),
-                idle: Duration::from_secs(300),
-                pong: Duration::from_secs(60),
-                resume: Duration::ZERO,
-                features: String::new(),
-                secret: secret("house"),
-            };
-            let now = testkit::start();
+            let (policy, now) = (policy(), testkit::start());
             Self { link: Link::new(now, &policy), policy, now }
         }
 

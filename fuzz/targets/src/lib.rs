@@ -24,13 +24,17 @@ pub use xmpp_stream_target::xmpp_stream;
 mod tests {
     use std::path::Path;
 
+    /// The files of a corpus.
+    pub(crate) fn corpus(name: &str) -> impl Iterator<Item = Vec<u8>> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(name);
+        let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        entries.map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
+    }
+
     /// Hands every file of a corpus to its target, whole and cut short.
     fn replay(name: &str, target: fn(&[u8])) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(name);
         let mut files = 0;
-        for entry in std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
-            let path = entry.unwrap().path();
-            let bytes = std::fs::read(&path).unwrap();
+        for bytes in corpus(name) {
             target(&bytes);
             target(&bytes[..bytes.len() / 2]);
             target(&bytes[bytes.len() / 3..]);

@@ -46,15 +46,13 @@ fn told(data: &[u8], aloud: bool) -> Sum {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     /// Were the plays refused at the door, their replay would prove nothing.
     #[test]
     fn the_corpus_goes_deep() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus/sip-stack");
         let mut sum = Sum::default();
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let reached = play(&std::fs::read(entry.unwrap().path()).unwrap());
+        for file in crate::tests::corpus("sip-stack") {
+            let reached = play(&file);
             sum.forwarded += reached.forwarded;
             sum.accepted += reached.accepted;
             sum.refused += reached.refused;

@@ -47,15 +47,13 @@ fn play(data: &[u8]) -> Reached {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     /// Were the plays refused at the door, their replay would prove nothing.
     #[test]
     fn the_corpus_goes_deep() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus/turn");
         let mut sum = Reached::default();
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let reached = play(&std::fs::read(entry.unwrap().path()).unwrap());
+        for file in crate::tests::corpus("turn") {
+            let reached = play(&file);
             sum.allocations += reached.allocations;
             sum.packets_out += reached.packets_out;
             sum.packets_in += reached.packets_in;

@@ -46,15 +46,13 @@ fn told(data: &[u8], aloud: bool) -> Sum {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     /// Were the plays refused at the door, their replay would prove nothing.
     #[test]
     fn the_corpus_goes_deep() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus/xmpp-stream");
         let mut sum = Sum::default();
-        for entry in std::fs::read_dir(folder).unwrap() {
-            sum.add(&told(&std::fs::read(entry.unwrap().path()).unwrap(), false));
+        for file in crate::tests::corpus("xmpp-stream") {
+            sum.add(&told(&file, false));
         }
         assert!(sum.sessions > 300 && sum.resumed > 20, "{sum:?}");
         assert!(sum.delivered > 300 && sum.kept > 30 && sum.answered > 300, "{sum:?}");

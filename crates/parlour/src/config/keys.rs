@@ -285,6 +285,11 @@ const fn text(name: &'static str, comment: &'static str, usual: &'static str) ->
     Key { name, kind: Kind::Text, comment, absent: Absent::Same(usual), example: usual }
 }
 
+/// A rate, and what it is unless it is set.
+const fn rate(name: &'static str, comment: &'static str, usual: &'static str) -> Key {
+    Key { name, kind: Kind::Rate, comment, absent: Absent::Same(usual), example: usual }
+}
+
 const fn listeners(name: &'static str, comment: &'static str, example: &'static str) -> Key {
     Key { name, kind: Kind::Texts, comment, absent: Absent::Off, example }
 }

@@ -161,9 +161,7 @@ impl Room {
         x: &Element,
     ) {
         if let (Some(occupant), Ok(shown)) = (self.occupants.get_mut(nick), shown(presence)) {
-            occupant.shown = shown;
-            occupant.clients.retain(|client| client != from);
-            occupant.clients.push(from.clone());
+            occupant.shows(from, shown);
         }
         self.welcome(context, from, nick, x, false);
     }
@@ -178,9 +176,7 @@ impl Room {
     ) -> Result<(), StanzaError> {
         let shown = shown(presence)?;
         if let Some(occupant) = self.occupants.get_mut(nick) {
-            occupant.shown = shown;
-            occupant.clients.retain(|client| client != from);
-            occupant.clients.push(from.clone());
+            occupant.shows(from, shown);
         }
         if let Some(occupant) = self.occupants.get(nick) {
             self.show(context, nick, occupant, &Note::default());

@@ -103,6 +103,15 @@ pub(crate) struct Occupant {
     pub(crate) id: Arc<str>,
 }
 
+impl Occupant {
+    /// A client of theirs is the one whose presence is shown.
+    pub(crate) fn shows(&mut self, client: &Jid, shown: String) {
+        self.shown = shown;
+        self.clients.retain(|other| other != client);
+        self.clients.push(client.clone());
+    }
+}
+
 /// Something that was said.
 #[derive(Clone, Debug)]
 pub(crate) struct Said {

@@ -2,7 +2,7 @@
 
 use super::node::Affiliation;
 use super::refusal;
-use super::request::{Change, Done, Plan, Set, View};
+use super::request::{Change, Done, Plan, View};
 use crate::jid::{Bare, Jid};
 use crate::ns;
 use crate::stanza::{Condition, StanzaError};
@@ -67,7 +67,5 @@ pub(super) fn manage(view: &View<'_>, affiliations: &Element) -> Result<Plan, St
     if node.affiliations.len() > view.limits.subscribers {
         return Err(refusal::too_many_subscriptions());
     }
-    let changes = vec![node.row(name)];
-    let node = Some(Set::To(Box::new(node)));
-    Ok(Plan::Change(Box::new(Change { name: Arc::clone(name), node, changes, done: Done::default() })))
+    Ok(Plan::Change(Box::new(Change::to(Arc::clone(name), node, Done::default()))))
 }

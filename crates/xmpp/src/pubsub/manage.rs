@@ -37,9 +37,8 @@ pub(super) fn create(
         let create = Element::new("create", ns::PUBSUB).attr("node", &*name);
         Element::new("pubsub", ns::PUBSUB).child(create)
     });
-    let changes = vec![node.row(&name)];
     let done = Done { answer, ..Done::default() };
-    Ok(Plan::Change(Box::new(Change { name, node: Some(Set::To(Box::new(node))), changes, done })))
+    Ok(Plan::Change(Box::new(Change::to(name, node, done))))
 }
 
 /// What a configuration is after a form was submitted (§8.2.4). Fields that nobody knows are passed over.
@@ -80,7 +79,7 @@ pub(super) fn configure(view: &View<'_>, configure: &Element) -> Result<Plan, St
     let config = configured(&node.config, form)?;
     let new = Node { config, ..node.clone() };
     let keep = if new.config.persist { new.config.max_items.min(view.limits.node_items) } else { 0 };
-    let changes = vec![new.row(name), NodeChange::Trim { number: new.number, keep }];
+    let trim = NodeChange::Trim { number: new.number, keep };
     let mut news = Vec::new();
     if new.config.notify_config {
         let mut w = Writer::new();
@@ -91,8 +90,9 @@ pub(super) fn configure(view: &View<'_>, configure: &Element) -> Result<Plan, St
         news.push(News { name: Arc::clone(name), node: Box::new(new.clone()), inner: w.finish() });
     }
     let done = Done { news, ..Done::default() };
-    let node = Some(Set::To(Box::new(new)));
-    Ok(Plan::Change(Box::new(Change { name: Arc::clone(name), node, changes, done })))
+    let mut change = Change::to(Arc::clone(name), new, done);
+    change.changes.push(trim);
+    Ok(Plan::Change(Box::new(change)))
 }
 
 /// Takes a node out (§8.4).

@@ -102,6 +102,14 @@ pub(super) struct Change {
     pub(super) done: Done,
 }
 
+impl Change {
+    /// A node is this one from now on, new or not.
+    pub(super) fn to(name: Arc<str>, node: Node, done: Done) -> Self {
+        let changes = vec![node.row(&name)];
+        Self { name, node: Some(Set::To(Box::new(node))), changes, done }
+    }
+}
+
 /// What becomes of a node.
 #[derive(Debug)]
 pub(super) enum Set {

@@ -3,7 +3,7 @@
 use super::config::{Access, SendLast};
 use super::node::{Node, Subscription};
 use super::refusal;
-use super::request::{Change, Done, Plan, Set, View};
+use super::request::{Change, Done, Plan, View};
 use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::{Condition, StanzaError};
@@ -29,14 +29,13 @@ fn set(view: &View<'_>, name: &Arc<str>, node: &Node, jid: &Jid, state: Option<S
         Some(state) => node.subscriptions.insert(jid.clone(), state),
         None => node.subscriptions.remove(jid),
     };
-    let changes = vec![node.row(name)];
     let told = state.map_or("none", Subscription::name);
     let answer = element(ns::PUBSUB, Some(name), jid, told);
     let answer = Some(Element::new("pubsub", ns::PUBSUB).child(answer));
     let last = state == Some(Subscription::Subscribed) && node.config.send_last != SendLast::Never;
     let last = (last && node.may_see(view.account, view.roster, jid).is_ok()).then(|| jid.clone());
     let done = Done { answer, last, ..Done::default() };
-    Change { name: Arc::clone(name), node: Some(Set::To(Box::new(node))), changes, done }
+    Change::to(Arc::clone(name), node, done)
 }
 
 /// `<subscribe/>` (§6.1).
@@ -133,7 +132,5 @@ pub(super) fn manage(view: &View<'_>, subscriptions: &Element) -> Result<Plan, S
     if node.subscriptions.len() > view.limits.subscribers {
         return Err(refusal::too_many_subscriptions());
     }
-    let changes = vec![node.row(name)];
-    let node = Some(Set::To(Box::new(node)));
-    Ok(Plan::Change(Box::new(Change { name: Arc::clone(name), node, changes, done: Done::default() })))
+    Ok(Plan::Change(Box::new(Change::to(Arc::clone(name), node, Done::default()))))
 }

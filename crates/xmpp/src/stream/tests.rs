@@ -19,7 +19,7 @@ const BIND: &str = "<iq type='set' id='b1'><bind xmlns='urn:ietf:params:xml:ns:x
 
 const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
-fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     Policy {
         stranger: Limits::STRANGER,
         member: Limits::MEMBER,
@@ -42,14 +42,9 @@ pub(super) struct Play {
     now: Instant,
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test needs some moment to start from")]
-fn start() -> Instant {
-    Instant::now()
-}
-
 impl Play {
     fn new(secure: bool) -> Self {
-        let (policy, now) = (policy(), start());
+        let (policy, now) = (policy(), testkit::start());
         Self {
             stream: Stream::new(now, secure.then(Channel::default), &policy),
             policy,

@@ -1,6 +1,6 @@
 //! The keys of `[turn]`.
 
-use super::{Absent, Key, Kind, Section, listeners, number};
+use super::{Absent, Key, Kind, Section, listeners, number, rate, text};
 
 pub(super) const SECTION: Section =
     Section { name: "turn", many: false, comment: "STUN and TURN.", keys: KEYS };
@@ -143,25 +143,14 @@ const QUOTA: &[Key] = &[
     number("total", "Relays of everybody.", "100000"),
 ];
 
-const BANDWIDTH: &[Key] = &[rate("session", "Of one relay."), rate("user", "Of all relays of one account.")];
+const BANDWIDTH: &[Key] =
+    &[rate("session", "Of one relay.", "0"), rate("user", "Of all relays of one account.", "0")];
 
 const LIMITS: &[Key] = &[
     number("permissions", "Peers that one relay may have permissions for.", "256"),
     number("channels", "Peers that one relay may have channels to.", "256"),
-    Key {
-        name: "lifetime",
-        kind: Kind::Text,
-        comment: "A relay's life if the client names none (RFC 8656 §3.2: 10 minutes).",
-        absent: Absent::Same("\"10m\""),
-        example: "\"10m\"",
-    },
-    Key {
-        name: "lifetime-max",
-        kind: Kind::Text,
-        comment: "A relay's longest life without a refresh (RFC 8656 §7.2).",
-        absent: Absent::Same("\"1h\""),
-        example: "\"1h\"",
-    },
+    text("lifetime", "A relay's life if the client names none (RFC 8656 §3.2: 10 minutes).", "\"10m\""),
+    text("lifetime-max", "A relay's longest life without a refresh (RFC 8656 §7.2).", "\"1h\""),
     number(
         "strangers",
         "Answers in a second to one source (an IPv4 address, an IPv6 /64) that has shown no credential; 0 is any \
@@ -172,8 +161,4 @@ const LIMITS: &[Key] = &[
 
 const fn texts(name: &'static str, comment: &'static str) -> Key {
     Key { name, kind: Kind::Texts, comment, absent: Absent::Same("[]"), example: "[]" }
-}
-
-const fn rate(name: &'static str, comment: &'static str) -> Key {
-    Key { name, kind: Kind::Rate, comment, absent: Absent::Same("0"), example: "0" }
 }

@@ -1,6 +1,6 @@
 //! The table `xmpp`.
 
-use super::{Absent, Key, Kind, Section, listeners, number, text};
+use super::{Absent, Key, Kind, Section, listeners, number, rate, text};
 
 pub(super) const SECTION: Section = Section {
     name: "xmpp",
@@ -75,13 +75,7 @@ const COMPONENT: &[Key] = &[
         absent: Absent::Refused,
         example: "{ file = \"irc.secret\" }",
     },
-    Key {
-        name: "listen",
-        kind: Kind::Text,
-        comment: "Where it connects to; nothing of it is encrypted.",
-        absent: Absent::Same("\"127.0.0.1:5347\""),
-        example: "\"127.0.0.1:5347\"",
-    },
+    text("listen", "Where it connects to; nothing of it is encrypted.", "\"127.0.0.1:5347\""),
 ];
 
 const LIMITS: &[Key] = &[
@@ -121,7 +115,3 @@ const LIMITS: &[Key] = &[
     number("rooms-of-account", "Rooms that one account has made.", "100"),
     number("occupants", "Clients in one room.", "1000"),
 ];
-
-const fn rate(name: &'static str, comment: &'static str, usual: &'static str) -> Key {
-    Key { name, kind: Kind::Rate, comment, absent: Absent::Same(usual), example: usual }
-}

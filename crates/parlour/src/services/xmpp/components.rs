@@ -120,22 +120,19 @@ impl Xmpp {
 
     /// Lets a component's stream have an input; what it wants is done by `settle`.
     pub(super) fn component_feed(&mut self, desk: &Desk<'_, '_>, conn: ConnectionId, input: Input<'_>) {
-        let Some(component) = self.components.here.get_mut(&conn) else { return };
-        let mut context = component::Context {
-            now: desk.net.now(),
-            components: &self.components.known,
-            entropy: &mut self.entropy,
-            policy: &self.policy,
-        };
-        let mut outputs = Vec::new();
-        component.link.handle(input, &mut context, &mut outputs);
-        if component.link.deadline().is_none() {
-            self.timers.cancel(Timer::Stream(conn));
-        }
-        self.components.work.extend(outputs.into_iter().map(|output| (conn, output)));
+        self.component_does(desk, conn, |link, context, out| link.handle(input, context, out));
     }
 
     pub(super) fn component_tick(&mut self, desk: &Desk<'_, '_>, conn: ConnectionId) {
+        self.component_does(desk, conn, Link::tick);
+    }
+
+    fn component_does(
+        &mut self,
+        desk: &Desk<'_, '_>,
+        conn: ConnectionId,
+        act: impl FnOnce(&mut Link, &mut component::Context<'_>, &mut Vec<Output>),
+    ) {
         let Some(component) = self.components.here.get_mut(&conn) else { return };
         let mut context = component::Context {
             now: desk.net.now(),
@@ -144,7 +141,10 @@ impl Xmpp {
             policy: &self.policy,
         };
         let mut outputs = Vec::new();
-        component.link.tick(&mut context, &mut outputs);
+        act(&mut component.link, &mut context, &mut outputs);
+        if component.link.deadline().is_none() {
+            self.timers.cancel(Timer::Stream(conn));
+        }
         self.components.work.extend(outputs.into_iter().map(|output| (conn, output)));
     }
 
