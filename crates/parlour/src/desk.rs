@@ -1,5 +1,6 @@
 //! What a service may use while it is called: the worker's hands, the shared snapshots, the switchboard.
 
+use crate::challenges::Challenges;
 use crate::config::Plan;
 use crate::doorman::Doorman;
 use crate::mail::Mail;
@@ -42,6 +43,8 @@ pub struct Shared {
     pub identities: Option<Arc<Identities>>,
     /// How many calls of accounts are relayed, over all workers.
     pub calls: Arc<Calls>,
+    /// What certificate authorities ask us for.
+    pub challenges: Arc<Challenges>,
     /// The server's own secret; see [`Self::key`].
     pub secret: Arc<Secret>,
 }

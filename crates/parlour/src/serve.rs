@@ -4,6 +4,7 @@
 use crate::accounts::{self, Accounts};
 use crate::admin::{Backend, socket};
 use crate::back_office::{BackOffice, Parts, publisher};
+use crate::challenges::Challenges;
 use crate::config::Plan;
 use crate::desk::Shared;
 use crate::front::Front;
@@ -117,6 +118,7 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
         trust: Trust::new(plan, identities.clone()),
         identities: identities.clone(),
         calls: Arc::default(),
+        challenges: Arc::default(),
         secret,
     };
     let mut running = net::run(listeners, setup, move |start| {
@@ -165,6 +167,7 @@ struct Base {
     trust: Arc<Trust>,
     identities: Option<Arc<Identities>>,
     calls: Arc<media::book::Book>,
+    challenges: Arc<Challenges>,
     secret: Arc<Secret>,
 }
 
@@ -183,6 +186,7 @@ impl Base {
             trust: Arc::clone(&self.trust),
             identities: self.identities.clone(),
             calls: Arc::clone(&self.calls),
+            challenges: Arc::clone(&self.challenges),
             secret: Arc::clone(&self.secret),
         }
     }
