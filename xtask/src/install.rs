@@ -34,6 +34,8 @@ const TESTS: &[Need] = &[
     ("node", "nodejs"),
     ("npm", "npm"),
     ("chromium", "chromium"),
+    ("profanity", "profanity"),
+    ("tmux", "tmux"),
 ];
 
 /// The tables of PowerDNS's database, which come with the part of it that has no program.

@@ -8,6 +8,8 @@ mod components;
 mod external;
 #[path = "xmpp/killed.rs"]
 mod killed;
+#[path = "xmpp/profanity.rs"]
+mod profanity;
 #[path = "xmpp/raw.rs"]
 mod raw;
 #[path = "xmpp/rooms.rs"]
