@@ -30,6 +30,8 @@ pub struct Spec {
     /// Whether clients inside TLS are asked for a certificate; browsers never are. One that is shown is in
     /// [`ConnectionInfo::chain`](crate::ConnectionInfo::chain), and nobody has judged it yet.
     pub asks: bool,
+    /// The name that a client is taken to mean which names none inside TLS or DTLS, or one that is not here.
+    pub usual: Option<String>,
 }
 
 /// What a listener takes in.

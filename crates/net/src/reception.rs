@@ -58,8 +58,11 @@ impl Sides {
     fn offer(sides: Option<&Self>, spec: &Spec) -> Offer {
         let alpn = spec.kind.alpn();
         let Some(sides) = sides else { return Offer::default() };
-        let dtls = dtls::Side::new(Arc::clone(&sides.identities), alpn);
-        Offer { tls: Some(sides.tls.offering(alpn, spec.asks)), dtls: Some(Arc::new(dtls)) }
+        let dtls = dtls::Side::new(Arc::clone(&sides.identities), alpn, spec.usual.as_deref());
+        Offer {
+            tls: Some(sides.tls.offering(alpn, spec.asks, spec.usual.as_deref())),
+            dtls: Some(Arc::new(dtls)),
+        }
     }
 }
 

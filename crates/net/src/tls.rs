@@ -1,17 +1,20 @@
 //! TLS by rustls with aws-lc-rs, versions 1.2 and 1.3 only: identities and, for the workers, sessions over any bytes.
 
+mod identities;
 mod identity;
 mod session;
 mod shown;
 
-pub use identity::{Identities, Identity, IdentityError};
+pub use identities::{CHALLENGE, Identities};
+pub use identity::{Identity, IdentityError};
 pub use rustls::ClientConfig;
 pub use rustls::pki_types::{CertificateDer, ServerName};
 pub(crate) use session::{Facts, Session, words};
 
-use rustls::ServerConfig;
+use identities::{OnListener, ToAuthority};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::{NoServerSessionStorage, ProducesTickets};
+use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets};
+use rustls::{ConfigBuilder, ServerConfig, WantsVerifier};
 use std::io;
 use std::sync::{Arc, OnceLock};
 
@@ -37,16 +40,34 @@ pub(crate) struct Accepts {
     plain: Arc<ServerConfig>,
     /// The same, with the question for a certificate, where the listener puts it.
     asking: Option<Arc<ServerConfig>>,
+    /// For authorities that look whether a name is ours.
+    challenge: Arc<ServerConfig>,
+    identities: Arc<Identities>,
 }
 
 /// What browsers name: a question for a certificate would have them ask their user.
 const BROWSERS: [&[u8]; 2] = [b"http/1.1", b"h2"];
 
 impl Accepts {
-    /// The configuration for a client that names these application protocols.
-    fn choose<'a>(&self, mut alpn: impl Iterator<Item = &'a [u8]>) -> &Arc<ServerConfig> {
+    /// Whether what the client says first decides how it is accepted.
+    fn is_choosy(&self) -> bool {
+        self.asking.is_some() || self.identities.are_challenged()
+    }
+
+    /// The configuration for a client that says this first.
+    fn choose(&self, hello: &ClientHello<'_>) -> &Arc<ServerConfig> {
+        let mut alpn = hello.alpn().into_iter().flatten();
+        // An authority names this and nothing else (RFC 8737 §3).
+        if alpn.next() == Some(CHALLENGE)
+            && alpn.next().is_none()
+            && hello.server_name().is_some_and(|name| self.identities.is_challenged(name))
+        {
+            return &self.challenge;
+        }
         match &self.asking {
-            Some(asking) if !alpn.any(|name| BROWSERS.contains(&name)) => asking,
+            Some(asking) if !hello.alpn().into_iter().flatten().any(|name| BROWSERS.contains(&name)) => {
+                asking
+            }
             _ => &self.plain,
         }
     }
@@ -55,43 +76,60 @@ impl Accepts {
 /// Makes the server's side of TLS: a configuration per list of application protocols, with one certificate store and one
 /// key for session tickets between them, so that a client may resume with any worker.
 pub(crate) struct ServerSide {
-    base: ServerConfig,
+    identities: Arc<Identities>,
+    ticketer: Arc<dyn ProducesTickets>,
     asking_ticketer: Arc<dyn ProducesTickets>,
+    challenge: Arc<ServerConfig>,
 }
 
 impl ServerSide {
     pub(crate) fn new(identities: Arc<Identities>) -> io::Result<Self> {
-        let mut base = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(io::Error::other)?
+        let ticketer = || aws_lc_rs::Ticketer::new().map_err(io::Error::other);
+        let mut challenge = builder()
             .with_no_client_auth()
-            .with_cert_resolver(identities);
-        base.ticketer = aws_lc_rs::Ticketer::new().map_err(io::Error::other)?;
-        base.session_storage = Arc::new(NoServerSessionStorage {});
-        base.send_tls13_tickets = 1;
-        let asking_ticketer = aws_lc_rs::Ticketer::new().map_err(io::Error::other)?;
-        Ok(Self { base, asking_ticketer })
+            .with_cert_resolver(Arc::new(ToAuthority(Arc::clone(&identities))));
+        challenge.alpn_protocols = vec![CHALLENGE.to_vec()];
+        challenge.session_storage = Arc::new(NoServerSessionStorage {});
+        challenge.send_tls13_tickets = 0;
+        Ok(Self {
+            identities,
+            ticketer: ticketer()?,
+            asking_ticketer: ticketer()?,
+            challenge: Arc::new(challenge),
+        })
     }
 
-    /// Offers these application protocols; `asks` clients for a certificate, which they need not have.
-    pub(crate) fn offering(&self, alpn: &[Vec<u8>], asks: bool) -> Accepts {
-        let mut config = self.base.clone();
-        config.alpn_protocols = alpn.to_vec();
-        let asking = asks.then(|| Arc::new(self.asking(alpn)));
-        Accepts { plain: Arc::new(config), asking }
-    }
-
-    fn asking(&self, alpn: &[Vec<u8>]) -> ServerConfig {
-        let mut config = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .expect("these versions were taken before")
-            .with_client_cert_verifier(Arc::new(shown::Shown))
-            .with_cert_resolver(Arc::clone(&self.base.cert_resolver));
+    /// Offers these application protocols; `asks` clients for a certificate, which they need not have. A client that names
+    /// nobody means `usual`.
+    pub(crate) fn offering(&self, alpn: &[Vec<u8>], asks: bool, usual: Option<&str>) -> Accepts {
+        let usual = usual.map(str::to_owned);
+        let shown = Arc::new(OnListener { identities: Arc::clone(&self.identities), usual });
+        let plain = builder().with_no_client_auth().with_cert_resolver(Arc::clone(&shown) as _);
         // Tickets of the other kind do not fit: they would leave out the question.
-        config.ticketer = Arc::clone(&self.asking_ticketer);
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 1;
-        config.alpn_protocols = alpn.to_vec();
-        config
+        let asking = asks.then(|| {
+            let asking =
+                builder().with_client_cert_verifier(Arc::new(shown::Shown)).with_cert_resolver(shown);
+            Arc::new(finish(asking, alpn, &self.asking_ticketer))
+        });
+        Accepts {
+            plain: Arc::new(finish(plain, alpn, &self.ticketer)),
+            asking,
+            challenge: Arc::clone(&self.challenge),
+            identities: Arc::clone(&self.identities),
+        }
     }
+}
+
+fn builder() -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .expect("the provider has suites of both versions")
+}
+
+fn finish(mut config: ServerConfig, alpn: &[Vec<u8>], ticketer: &Arc<dyn ProducesTickets>) -> ServerConfig {
+    config.ticketer = Arc::clone(ticketer);
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 1;
+    config.alpn_protocols = alpn.to_vec();
+    config
 }

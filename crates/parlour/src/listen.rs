@@ -71,6 +71,7 @@ fn spec(service: Service, transport: Transport, listener: &Listener) -> Spec {
             (service, transport),
             (Service::Sip, Transport::Tls) | (Service::Xmpp, Transport::Tcp | Transport::Tls)
         ),
+        usual: None,
     }
 }
 

@@ -14,6 +14,8 @@ const PERIOD: Duration = Duration::from_secs(60);
 const RECORD: usize = 13;
 const HANDSHAKE: usize = 12;
 const HELLO_VERIFY_REQUEST: u8 = 3;
+/// The number of the extension (RFC 6066 §1.1).
+const SERVER_NAME: [u8; 2] = [0, 0];
 
 /// Octets of a HelloVerifyRequest.
 pub(crate) const REPLY: usize = RECORD + HANDSHAKE + 3 + COOKIE;
@@ -25,6 +27,8 @@ pub(crate) struct Hello<'a> {
     number: [u8; 6],
     pub(crate) random: [u8; 32],
     cookie: &'a [u8],
+    /// What lies behind the cookie.
+    rest: &'a [u8],
 }
 
 impl<'a> Hello<'a> {
@@ -44,8 +48,27 @@ impl<'a> Hello<'a> {
         let (&[0xfe, _], body) = body.split_first_chunk::<2>()? else { return None };
         let (random, body) = body.split_first_chunk::<32>()?;
         let (_session, body) = split(body)?;
-        let (cookie, _rest) = split(body)?;
-        Some(Self { number, random: *random, cookie })
+        let (cookie, rest) = split(body)?;
+        Some(Self { number, random: *random, cookie, rest })
+    }
+
+    /// The name that the client asks for (RFC 6066 §3).
+    pub(crate) fn server_name(&self) -> Option<&'a str> {
+        let (_suites, rest) = split_long(self.rest)?;
+        let (_compressions, rest) = split(rest)?;
+        let (mut extensions, _) = split_long(rest)?;
+        while let Some((&kind, rest)) = extensions.split_first_chunk::<2>() {
+            let (content, behind) = split_long(rest)?;
+            if kind == SERVER_NAME {
+                let (list, _) = split_long(content)?;
+                // A name of the kind `host_name`; there is no other kind.
+                let (&[0], rest) = list.split_first_chunk::<1>()? else { return None };
+                let (name, _) = split_long(rest)?;
+                return std::str::from_utf8(name).ok();
+            }
+            extensions = behind;
+        }
+        None
     }
 }
 
@@ -53,6 +76,12 @@ impl<'a> Hello<'a> {
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first()?;
     rest.split_at_checked(usize::from(*length))
+}
+
+/// The same with a length of two octets.
+fn split_long(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<2>()?;
+    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
 
 /// Makes and checks cookies. All workers have the same key.
@@ -138,12 +167,17 @@ mod tests {
 
     /// A ClientHello of the least size: one cipher suite, no extensions.
     fn client_hello(cookie: &[u8]) -> Vec<u8> {
+        hello_with(cookie, &[])
+    }
+
+    fn hello_with(cookie: &[u8], extensions: &[u8]) -> Vec<u8> {
         let mut body = vec![0xfe, 0xfd];
         body.extend([7; 32]);
         body.push(0);
         body.push(cookie.len() as u8);
         body.extend(cookie);
         body.extend([0, 2, 0xc0, 0x2f, 1, 0]);
+        body.extend(extensions);
         let length = body.len() as u8;
         let mut bytes = vec![22, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 9, 0, 12 + length];
         bytes.extend([1, 0, 0, length, 0, 1, 0, 0, 0, 0, 0, length]);
@@ -182,6 +216,26 @@ mod tests {
             let mut other = whole.clone();
             other[at] = octet;
             assert!(Hello::parse(&other).is_none(), "{at}");
+        }
+    }
+
+    #[test]
+    fn the_name_is_found_behind_other_extensions_and_in_nothing_broken() {
+        let named = |extensions: &[u8]| {
+            let bytes = hello_with(&[], extensions);
+            Hello::parse(&bytes).unwrap().server_name().map(str::to_owned)
+        };
+        let whole = [&[0, 21][..], &[0, 23, 0, 0], &[0, 0, 0, 13, 0, 11, 0, 0, 8], b"turn.org"].concat();
+        assert_eq!(named(&whole).as_deref(), Some("turn.org"));
+        assert_eq!(named(&[]), None);
+        assert_eq!(named(&[0, 4, 0, 23, 0, 0]), None);
+        for end in 0..whole.len() {
+            assert_eq!(named(&whole[..end]), None, "{end}");
+        }
+        for (at, octet) in [(1, 22), (9, 14), (11, 12), (12, 1), (14, 9), (15, 0xff)] {
+            let mut other = whole.clone();
+            other[at] = octet;
+            assert_eq!(named(&other), None, "{at}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One DTLS session over datagrams that somebody else carries.
 
+use super::Hello;
 use super::side::Side;
 use crate::sys;
 use crate::tls::Facts;
@@ -84,7 +85,9 @@ pub(crate) struct Session {
 impl Session {
     /// Begins with a ClientHello whose cookie is valid.
     pub(crate) fn begin(side: &Side, pipe: &mut Pipe, hello: &[u8]) -> Result<Self, String> {
-        let ssl = side.session().map_err(|error| error.to_string())?;
+        let ssl = side
+            .session(Hello::parse(hello).and_then(|hello| hello.server_name()))
+            .map_err(|error| error.to_string())?;
         let mut stream = SslStream::new(ssl, Pipe::default()).map_err(|error| error.to_string())?;
         pipe.arrived.extend_from_slice(hello);
         std::mem::swap(stream.get_mut(), pipe);

@@ -1,11 +1,12 @@
 //! The server's side of DTLS for one listener: what it offers, with the certificate in force when a handshake begins.
 
 use crate::tls::{Identities, Identity};
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use openssl::error::ErrorStack;
 use openssl::pkey::PKey;
 use openssl::ssl::{AlpnError, Ssl, SslContext, SslMethod, SslOptions, SslSessionCacheMode, SslVersion};
 use openssl::x509::X509;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Forward secrecy and authenticated encryption only (RFC 9325 §4.2), for RSA and ECDSA certificates.
@@ -18,11 +19,16 @@ pub(crate) const LARGEST_FLIGHT: u32 = 1200;
 #[derive(Debug)]
 pub(crate) struct Side {
     identities: Arc<Identities>,
+    /// The name that a client means which names none.
+    usual: Option<String>,
     /// The application protocols, the preferred one first.
     alpn: Vec<Vec<u8>>,
-    ready: ArcSwapOption<Ready>,
+    /// One for each identity that was shown, by its number.
+    ready: ArcSwap<HashMap<usize, Ready>>,
 }
 
+/// The identity stays as long as its number is in use.
+#[derive(Clone)]
 struct Ready {
     identity: Identity,
     context: SslContext,
@@ -35,26 +41,32 @@ impl std::fmt::Debug for Ready {
 }
 
 impl Side {
-    pub(crate) fn new(identities: Arc<Identities>, alpn: &[Vec<u8>]) -> Self {
-        Self { identities, alpn: alpn.to_vec(), ready: ArcSwapOption::empty() }
+    pub(crate) fn new(identities: Arc<Identities>, alpn: &[Vec<u8>], usual: Option<&str>) -> Self {
+        let (usual, alpn) = (usual.map(str::to_owned), alpn.to_vec());
+        Self { identities, usual, alpn, ready: ArcSwap::default() }
     }
 
-    /// A session that has not begun.
-    pub(crate) fn session(&self) -> Result<Ssl, ErrorStack> {
-        let identity = self.identities.current();
-        let ready = self.ready.load();
-        let mut ssl = match ready.as_deref() {
-            Some(ready) if ready.identity.is(&identity) => Ssl::new(&ready.context)?,
-            _ => {
-                let context = self.context(&identity)?;
-                let ssl = Ssl::new(&context)?;
-                self.ready.store(Some(Arc::new(Ready { identity, context })));
-                ssl
-            }
-        };
+    /// A session that has not begun, with a client that asks for this name.
+    pub(crate) fn session(&self, name: Option<&str>) -> Result<Ssl, ErrorStack> {
+        let identity = self.identities.first_for(name, self.usual.as_deref());
+        let known = self.ready.load().get(&identity.number()).map(|ready| ready.context.clone());
+        let context = known.map_or_else(|| self.make(identity), Ok)?;
+        let mut ssl = Ssl::new(&context)?;
         ssl.set_mtu(LARGEST_FLIGHT)?;
         ssl.set_accept_state();
         Ok(ssl)
+    }
+
+    /// Makes ready what is in force by now, and forgets what no longer is.
+    fn make(&self, identity: Identity) -> Result<SslContext, ErrorStack> {
+        let ready = Ready { context: self.context(&identity)?, identity };
+        self.ready.rcu(|before| {
+            let kept = before.iter().filter(|(_, ready)| self.identities.has(&ready.identity));
+            let mut after: HashMap<_, _> = kept.map(|(number, ready)| (*number, ready.clone())).collect();
+            after.insert(ready.identity.number(), ready.clone());
+            after
+        });
+        Ok(ready.context)
     }
 
     fn context(&self, identity: &Identity) -> Result<SslContext, ErrorStack> {

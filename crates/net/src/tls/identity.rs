@@ -1,11 +1,8 @@
-//! Certificate chains with their keys, replaceable while running.
+//! A certificate chain with its key.
 
 use super::provider;
-use arc_swap::ArcSwap;
-use rustls::client::ResolvesClientCert;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, SignatureScheme};
 use std::sync::Arc;
@@ -74,47 +71,19 @@ impl Identity {
         self.0.key.secret_der()
     }
 
-    /// Whether both are one and the same.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-/// The identities in force. Share it by `Arc`; new handshakes see a replacement at once, running connections keep theirs.
-#[derive(Debug)]
-pub struct Identities(ArcSwap<Pair>);
-
-impl Identities {
-    /// Starts with `identity` for every name.
-    pub fn new(identity: Identity) -> Arc<Self> {
-        Arc::new(Self(ArcSwap::new(identity.0)))
+    /// As rustls wants it.
+    pub(super) fn certified(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.0.certified)
     }
 
-    /// Replaces it.
-    pub fn replace(&self, identity: Identity) {
-        self.0.store(identity.0);
+    /// Whether its key can sign in one of these ways.
+    pub(super) fn can_sign(&self, schemes: &[SignatureScheme]) -> bool {
+        self.0.certified.key.choose_scheme(schemes).is_some()
     }
 
-    /// The one in force.
-    pub fn current(&self) -> Identity {
-        Identity(self.0.load_full())
-    }
-}
-
-/// We show the same where a server asks us who we are.
-impl ResolvesClientCert for Identities {
-    fn resolve(&self, _issuers: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.load().certified))
-    }
-
-    fn has_certs(&self) -> bool {
-        true
-    }
-}
-
-impl ResolvesServerCert for Identities {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.load().certified))
+    /// Tells it from all others for as long as it is there.
+    pub(crate) fn number(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 }
 

@@ -54,9 +54,9 @@ impl std::fmt::Debug for State {
 
 impl Session {
     pub(crate) fn server(accepts: &Accepts) -> Result<Self, Error> {
-        let state = match &accepts.asking {
-            Some(_) => State::Greeting(Box::new((Acceptor::default(), accepts.clone()))),
-            None => State::Running(ServerConnection::new(Arc::clone(&accepts.plain))?.into()),
+        let state = match accepts.is_choosy() {
+            true => State::Greeting(Box::new((Acceptor::default(), accepts.clone()))),
+            false => State::Running(ServerConnection::new(Arc::clone(&accepts.plain))?.into()),
         };
         Ok(Self::new(state))
     }
@@ -126,7 +126,7 @@ impl Session {
         let accepted = match acceptor.accept() {
             Ok(None) => return Ok(()),
             Ok(Some(accepted)) => {
-                let config = Arc::clone(accepts.choose(accepted.client_hello().alpn().into_iter().flatten()));
+                let config = Arc::clone(accepts.choose(&accepted.client_hello()));
                 accepted.into_connection(config)
             }
             Err(refused) => Err(refused),

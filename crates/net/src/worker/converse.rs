@@ -4,7 +4,7 @@ use super::Worker;
 use crate::core::{Due, Manner};
 use crate::stream::{Phase, Stream};
 use crate::sys::{Event, streams};
-use crate::tls::{Session, words};
+use crate::tls::{CHALLENGE, Session, words};
 use crate::token::Token;
 use crate::web::Admits;
 use crate::{CloseReason, Handler, Net};
@@ -220,9 +220,16 @@ impl<H: Handler> Worker<H> {
         if session.is_handshaking() || !(begins || stream.phase == Phase::Securing) {
             return;
         }
+        let facts = session.facts().map(Box::new);
+        if facts.as_ref().is_some_and(|facts| facts.alpn.as_deref() == Some(CHALLENGE)) {
+            // An authority has seen what it wanted to see: nothing follows (RFC 8737 §3).
+            stream.phase = if begins { Phase::Asking } else { Phase::Open };
+            self.core.counters.handshakes.add(1);
+            return self.core.end(id, CloseReason::Local, Manner::Orderly);
+        }
         let asks = begins && stream.admits != Admits::Never;
         stream.phase = if asks { Phase::Asking } else { Phase::Open };
-        stream.facts = session.facts().map(Box::new);
+        stream.facts = facts;
         stream.fresh = begins && stream.spec.is_some();
         let (info, fresh) = (stream.info(), stream.fresh);
         self.core.counters.handshakes.add(1);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::Transport;
 
-const LOCAL: &str = "127.0.0.1:0";
+pub(crate) const LOCAL: &str = "127.0.0.1:0";
 
 /// What the wire does with the `n`th datagram of one direction.
 type Fate = fn(usize) -> Do;
@@ -43,7 +43,7 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    fn to(server: SocketAddr) -> Self {
+    pub(crate) fn to(server: SocketAddr) -> Self {
         let any = if server.is_ipv6() { "[::1]:0" } else { LOCAL };
         let socket = UdpSocket::bind(any).unwrap();
         socket.connect(server).unwrap();
@@ -180,7 +180,7 @@ fn next(client: &mut Client) -> Option<Vec<u8>> {
 }
 
 /// An identity with an RSA key, and a chain that is too long for one datagram.
-fn rsa() -> Identity {
+pub(crate) fn rsa() -> Identity {
     use openssl::{asn1::Asn1Time, hash::MessageDigest, pkey::PKey, rsa::Rsa, x509::X509Builder};
     let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
     let mut builder = X509Builder::new().unwrap();

@@ -8,6 +8,7 @@ mod fragments;
 mod halves;
 mod listeners;
 mod migration;
+mod names;
 mod relays;
 mod reload;
 mod shared_ports;

@@ -243,7 +243,7 @@ pub(crate) fn spec(tag: Tag, kind: Kind, at: &str) -> Spec {
         Some(port) => Endpoint::Every(port.parse().unwrap()),
         None => Endpoint::At(at.parse().unwrap()),
     };
-    Spec { name: format!("test {at:?}"), tag, kind, at, web: false, asks: false }
+    Spec { name: format!("test {at:?}"), tag, kind, at, web: false, asks: false, usual: None }
 }
 
 /// An address of loopback that nobody else has: what this test closes there stays closed, and what it found free stays
