@@ -47,7 +47,8 @@ impl Xmpp {
         tracing::debug!(%conn, "a client does not read what it is sent");
         client.over = true;
         let unsent = std::mem::take(&mut client.unsent);
-        desk.net.abort(conn);
+        // What it may still read of what was written is its own; the rest is given to another.
+        desk.net.close(conn);
         self.lost(desk, conn, true, unsent.into_pieces().chain([piece]));
     }
 
