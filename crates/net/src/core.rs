@@ -13,7 +13,7 @@ use crate::sys::{Events, Interest};
 use crate::tls::{Accepts, Session, Towards};
 use crate::token::Token;
 use crate::worker::Leaving;
-use crate::{Bound, CloseReason, Limits, Postbox, Tag};
+use crate::{Bound, Choice, CloseReason, Limits, Postbox, Tag};
 use arc_swap::ArcSwap;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::VecDeque;
@@ -47,11 +47,13 @@ impl Shared {
     }
 }
 
-/// The server's side of TLS and of DTLS for one listener; neither where there is no identity.
+/// The server's side of TLS and of DTLS for one listener, neither where there is no identity; and who shares it.
 #[derive(Debug, Default)]
 pub(crate) struct Offer {
     pub(crate) tls: Option<Accepts>,
     pub(crate) dtls: Option<Arc<dtls::Side>>,
+    /// Who shares it.
+    pub(crate) choices: Vec<Choice>,
 }
 
 /// The timers of net itself.

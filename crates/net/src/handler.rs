@@ -32,14 +32,16 @@ pub trait Handler: 'static {
     );
 
     /// Asked of every stream that was accepted, before its TLS handshake: whether it may go on. One that may not is closed
-    /// without a word, and nothing more is said of it. `tag` is the listener's.
+    /// without a word, and nothing more is said of it. `tag` is the listener's; where several share that, each of theirs, and
+    /// again the one whose the stream has turned out to be.
     fn welcomes(&self, _now: Instant, _tag: Tag, _peer: SocketAddr) -> bool {
         true
     }
 
     /// Asked of every stream that begins as a request for a WebSocket, where its listener lets those in: what is spoken on
-    /// it, or why it is not wanted. `tag` is the listener's. The stream is `opened` when it is granted.
-    fn upgrades(&mut self, _tag: Tag, _request: &WebRequest<'_>) -> Result<Subprotocol, Unwanted> {
+    /// it and whose it is, or why it is not wanted. `tag` is the listener's. The stream is `opened` when it is granted, with
+    /// the mark that this answers.
+    fn upgrades(&mut self, _tag: Tag, _request: &WebRequest<'_>) -> Result<(Tag, Subprotocol), Unwanted> {
         Err(Unwanted::Path)
     }
 

@@ -10,6 +10,7 @@
 mod admission;
 mod appetite;
 mod batch;
+mod choice;
 mod core;
 pub mod counters;
 mod datagram;
@@ -36,6 +37,7 @@ mod worker;
 pub mod xdp;
 
 pub use batch::{Batch, HEADROOM, PacketRef};
+pub use choice::{Begins, Choice};
 pub use datagram::Loose;
 pub use handler::{CloseReason, ConnectionInfo, Full, Handler, IcmpError, Tag, TlsFacts, TlsVersion};
 pub use hands::Net;

@@ -3,8 +3,8 @@
 mod registry;
 mod retirement;
 
-use crate::web::Admits;
-use crate::{Limits, Tag, datagram, limits};
+use crate::web::Prospects;
+use crate::{Choice, Limits, Tag, datagram, limits};
 pub(crate) use registry::{Change, DatagramRow, DoorRow, Registry};
 pub(crate) use retirement::Retirement;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
@@ -27,11 +27,24 @@ pub struct Spec {
     /// Whether streams that begin as a request for a WebSocket become one, of [`Kind::Tcp`] and [`Kind::Tls`]
     /// ([`Handler::upgrades`](crate::Handler::upgrades)).
     pub web: bool,
+    /// The mark of streams that begin as any other HTTP request: the handler sees those from their first octet on. `None`:
+    /// where WebSockets come in, they are answered that nothing else does.
+    pub requests: Option<Tag>,
+    /// Who shares this listener, of [`Kind::Tcp`] and [`Kind::Tls`]; none: all streams are `tag`'s.
+    pub choices: Vec<Choice>,
     /// Whether clients inside TLS are asked for a certificate; browsers never are. One that is shown is in
     /// [`ConnectionInfo::chain`](crate::ConnectionInfo::chain), and nobody has judged it yet.
     pub asks: bool,
     /// The name that a client is taken to mean which names none inside TLS or DTLS, or one that is not here.
     pub usual: Option<String>,
+}
+
+impl Spec {
+    /// One that takes in streams or datagrams for `tag` and nothing else, and asks nobody.
+    pub fn new(name: &str, tag: Tag, kind: Kind, at: Endpoint) -> Self {
+        let (web, requests, choices, asks, usual) = (false, None, Vec::new(), false, None);
+        Self { name: name.to_owned(), tag, kind, at, web, requests, choices, asks, usual }
+    }
 }
 
 /// What a listener takes in.
@@ -145,7 +158,7 @@ pub struct Listeners {
 pub(crate) struct Row {
     pub(crate) spec: u16,
     pub(crate) tag: Tag,
-    pub(crate) web: Admits,
+    pub(crate) prospects: Prospects,
 }
 
 impl Listeners {

@@ -4,7 +4,7 @@ use crate::admission::Pass;
 use crate::listen::Row;
 use crate::sys::{Interest, streams};
 use crate::tls::{Facts, Session};
-use crate::web::{self, Admits};
+use crate::web::{self, Prospects};
 use crate::{ConnectionInfo, Tag};
 use std::io::{self, IoSlice, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,7 +17,8 @@ pub(crate) enum Phase {
     Connecting,
     /// TLS begins; the handler has not seen it yet.
     Handshaking,
-    /// Whether it is to be a WebSocket is not known, or its request is not whole yet; the handler has not seen it.
+    /// Whose it is, or whether it is to be a WebSocket, is not known, or its request is not whole yet; the handler has not
+    /// seen it.
     Asking,
     /// Bytes go both ways.
     Open,
@@ -46,8 +47,8 @@ pub(crate) struct Stream {
     pub(crate) facts: Option<Box<Facts>>,
     /// What it is if it does not begin as TLS does; it has not begun yet.
     pub(crate) or_plain: Option<Row>,
-    /// Whether it may be a WebSocket.
-    pub(crate) admits: Admits,
+    /// What may come of it, while that is not known.
+    pub(crate) prospects: Prospects,
     /// Once it is a WebSocket.
     pub(crate) web: Option<Box<web::Session>>,
     /// Written, to be sealed when the handshake is done and the handler has returned.
@@ -103,7 +104,7 @@ impl Stream {
             sealing: false,
             facts: None,
             or_plain: None,
-            admits: Admits::Never,
+            prospects: Prospects::default(),
             web: None,
             plain: Vec::new(),
             cuts: Vec::new(),

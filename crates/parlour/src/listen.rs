@@ -60,18 +60,15 @@ fn spec(service: Service, transport: Transport, listener: &Listener) -> Spec {
         Host::All => Endpoint::Every(listener.port),
         Host::One(address) => Endpoint::At(SocketAddr::new(address, listener.port)),
     };
+    let name = format!("{service} {transport} \"{listener}\"");
     Spec {
-        name: format!("{service} {transport} \"{listener}\""),
-        tag: tag(service, LISTENER),
-        kind,
-        at,
         web: service == Service::Sip,
         // Browsers would ask their users which certificate to show.
         asks: matches!(
             (service, transport),
             (Service::Sip, Transport::Tls) | (Service::Xmpp, Transport::Tcp | Transport::Tls)
         ),
-        usual: None,
+        ..Spec::new(&name, tag(service, LISTENER), kind, at)
     }
 }
 

@@ -222,12 +222,13 @@ impl Handler for Office {
         }
     }
 
-    fn upgrades(&mut self, tag: Tag, request: &WebRequest<'_>) -> Result<Subprotocol, Unwanted> {
-        match listen::owner(tag) {
+    fn upgrades(&mut self, tag: Tag, request: &WebRequest<'_>) -> Result<(Tag, Subprotocol), Unwanted> {
+        let granted = match listen::owner(tag) {
             plan::Service::Sip => self.sip.upgrades(&self.shared, request),
             plan::Service::Xmpp => self.xmpp.upgrades(&self.shared, request),
             plan::Service::Turn | plan::Service::Media => Err(Unwanted::Path),
-        }
+        };
+        granted.map(|subprotocol| (tag, subprotocol))
     }
 
     fn opened(&mut self, net: &mut Net<'_, Mail>, conn: ConnectionId, info: &ConnectionInfo) {

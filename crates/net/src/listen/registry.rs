@@ -4,8 +4,8 @@
 use super::retirement::Retirement;
 use super::{Bound, ListenError, Row, Spec, choose, open_door};
 use crate::datagram::Datagram;
-use crate::web::Admits;
-use crate::{Endpoint, Limits, Tag};
+use crate::web::{Admits, Prospects};
+use crate::{Choice, Endpoint, Limits, Tag};
 use socket2::Socket;
 use std::io;
 use std::net::SocketAddr;
@@ -98,10 +98,25 @@ impl Spec {
     fn row(&self, number: u16) -> Row {
         let web = match self.kind.transport() {
             Transport::Ws | Transport::Wss => Admits::Only,
-            Transport::Tcp | Transport::Tls if self.web => Admits::Also,
+            Transport::Tcp | Transport::Tls if self.web || self.choices.iter().any(Choice::takes_web) => {
+                Admits::Also
+            }
             _ => Admits::Never,
         };
-        Row { spec: number, tag: self.tag, web }
+        let prospects = match self.is_stream() {
+            true => Prospects { web, requests: self.requests, shared: !self.choices.is_empty() },
+            false => Prospects::default(),
+        };
+        Row { spec: number, tag: self.tag, prospects }
+    }
+
+    /// Whose it is, and what each of them has there.
+    fn owners(&self) -> impl Iterator<Item = (Tag, Transport)> {
+        let alone = self.choices.is_empty().then(|| (self.tag, self.kind.transport()));
+        let all = self.choices.iter();
+        let shared =
+            all.flat_map(|choice| choice.transports.iter().map(|transport| (choice.tag, *transport)));
+        alone.into_iter().chain(shared)
     }
 
     fn has_port(&self) -> bool {
@@ -212,12 +227,14 @@ impl Registry {
         let all = self.live.iter().enumerate().flat_map(|(index, live)| {
             let is_its = |row: &&Row| row.spec == live.number;
             let its = move |place: &&Place| place.plain.iter().chain(&place.sealed).any(|row| is_its(&row));
-            self.places.iter().filter(its).map(move |place| Bound {
-                spec: index,
-                tag: live.spec.tag,
-                transport: live.spec.kind.transport(),
-                address: place.address,
-                socket: place.datagram(),
+            self.places.iter().filter(its).flat_map(move |place| {
+                live.spec.owners().map(move |(tag, transport)| Bound {
+                    spec: index,
+                    tag,
+                    transport,
+                    address: place.address,
+                    socket: place.datagram(),
+                })
             })
         });
         all.collect()

@@ -73,8 +73,7 @@ fn socket() -> UdpSocket {
 
 fn bench() -> Bench {
     let at = Endpoint::At("127.0.0.1:0".parse().unwrap());
-    let spec =
-        Spec { name: "test".into(), tag: Tag(1), kind: Kind::Udp, at, web: false, asks: false, usual: None };
+    let spec = Spec::new("test", Tag(1), Kind::Udp, at);
     let mut listeners = listen(&[spec], 1, &Limits::default()).unwrap();
     let bound = listeners.bound().to_vec();
     let (client, peer) = (socket(), socket());

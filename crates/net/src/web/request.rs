@@ -53,8 +53,10 @@ pub(crate) enum Asked<'a> {
     Part,
     /// A request, and what follows its head.
     Request(WebRequest<'a>, &'a [u8]),
-    /// What is answered to something else; then the stream ends.
+    /// What is answered to a request for a WebSocket that is none; then the stream ends.
     Refused(Answer),
+    /// No request for a WebSocket; this is answered where nobody wants any other.
+    Other(Answer),
 }
 
 /// What a request is answered with, where it is not granted.
@@ -103,28 +105,31 @@ impl<'a> WebRequest<'a> {
         match request.parse(bytes) {
             Ok(httparse::Status::Complete(length)) if length <= HEAD => match Self::judge(&request) {
                 Ok(request) => Asked::Request(request, &bytes[length..]),
-                Err(answer) => Asked::Refused(answer),
+                Err(other) => other,
             },
             Ok(httparse::Status::Partial) if bytes.len() < HEAD => Asked::Part,
-            Ok(_) | Err(httparse::Error::TooManyHeaders) => Asked::Refused(Answer::TooLarge),
-            Err(_) => Asked::Refused(Answer::BadRequest),
+            Ok(_) | Err(httparse::Error::TooManyHeaders) => Asked::Other(Answer::TooLarge),
+            Err(_) => Asked::Other(Answer::BadRequest),
         }
     }
 
     /// What RFC 6455 §4.2.1 wants of a request, in its order.
-    fn judge(request: &httparse::Request<'_, 'a>) -> Result<Self, Answer> {
+    fn judge(request: &httparse::Request<'_, 'a>) -> Result<Self, Asked<'a>> {
+        let bad = || Asked::Refused(Answer::BadRequest);
         let fields = Fields(request.headers);
         if request.method != Some("GET") || request.version != Some(1) {
-            return Err(Answer::BadRequest);
+            return Err(Asked::Other(Answer::BadRequest));
         }
-        let host = fields.text("Host").ok_or(Answer::BadRequest)?;
-        let upgrades = fields.lists("Upgrade", "websocket") && fields.lists("Connection", "upgrade");
-        if !upgrades || fields.text("Sec-WebSocket-Version") != Some("13") {
-            return Err(Answer::UpgradeRequired);
+        let host = fields.text("Host").ok_or(Asked::Other(Answer::BadRequest))?;
+        if !fields.lists("Upgrade", "websocket") || !fields.lists("Connection", "upgrade") {
+            return Err(Asked::Other(Answer::UpgradeRequired));
         }
-        let key = fields.text("Sec-WebSocket-Key").ok_or(Answer::BadRequest)?;
+        if fields.text("Sec-WebSocket-Version") != Some("13") {
+            return Err(Asked::Refused(Answer::UpgradeRequired));
+        }
+        let key = fields.text("Sec-WebSocket-Key").ok_or_else(bad)?;
         if openssl::base64::decode_block(key).map_or(0, |key| key.len()) != KEY {
-            return Err(Answer::BadRequest);
+            return Err(bad());
         }
         let protocols = fields.all("Sec-WebSocket-Protocol").collect();
         let target = request.path.unwrap_or("/");
@@ -200,7 +205,7 @@ mod tests {
 
     fn refused(text: &str) -> Option<Answer> {
         match WebRequest::read(text.as_bytes()) {
-            Asked::Refused(answer) => Some(answer),
+            Asked::Refused(answer) | Asked::Other(answer) => Some(answer),
             _ => None,
         }
     }

@@ -6,7 +6,6 @@ use crate::listen::{DoorRow, Row};
 use crate::stream::{Phase, Stream};
 use crate::sys::{Events, Interest};
 use crate::token::Token;
-use crate::web::Admits;
 use crate::{Handler, Net};
 use socket2::Socket;
 use std::io;
@@ -104,7 +103,7 @@ impl<H: Handler> Worker<H> {
 
     fn welcome(&mut self, socket: TcpStream, peer: SocketAddr, (plain, tls): (Option<Row>, Option<Row>)) {
         let Some(row) = tls.or(plain) else { return };
-        if !self.handler.welcomes(self.core.now, row.tag, peer) {
+        if !self.is_welcome(row, peer) {
             return self.core.counters.turned_away.add(1);
         }
         let Some(pass) = self.core.shared.admission.admit(peer.ip()) else {
@@ -116,9 +115,9 @@ impl<H: Handler> Worker<H> {
         let mut stream = Box::new(Stream::new(socket, row.tag, Some(row.spec), local, peer));
         stream.pass = Some(pass);
         let tls = tls.is_some();
-        stream.admits = row.web;
-        let asks = row.web != Admits::Never;
-        stream.fresh = !tls && !asks;
+        stream.prospects = row.prospects;
+        let asks = row.prospects.are_open();
+        stream.fresh = !tls;
         if tls {
             stream.or_plain = plain;
             stream.phase = Phase::Handshaking;
@@ -138,6 +137,18 @@ impl<H: Handler> Worker<H> {
         {
             self.handler.opened(&mut Net::new(&mut self.core), id, &info);
         }
+    }
+}
+
+impl<H: Handler> Worker<H> {
+    /// Whether any of those who a stream may turn out to be for lets its peer in.
+    fn is_welcome(&self, row: Row, peer: SocketAddr) -> bool {
+        let now = self.core.now;
+        if !row.prospects.shared {
+            return self.handler.welcomes(now, row.tag, peer);
+        }
+        let offer = self.core.shared.offer(row.spec);
+        offer.choices.iter().any(|choice| self.handler.welcomes(now, choice.tag, peer))
     }
 }
 

@@ -6,7 +6,6 @@ use crate::stream::{Phase, Stream};
 use crate::sys::{Event, streams};
 use crate::tls::{CHALLENGE, Session, words};
 use crate::token::Token;
-use crate::web::Admits;
 use crate::{CloseReason, Handler, Net};
 use std::io;
 use wire::ConnectionId;
@@ -139,12 +138,13 @@ impl<H: Handler> Worker<H> {
             self.core.timers.set(Due::Stream(id.slot), now + limits.handshake);
             return self.open_sealed(id, bytes);
         }
-        (stream.tag, stream.spec, stream.admits) = (row.tag, Some(row.spec), row.web);
+        (stream.tag, stream.spec, stream.prospects) = (row.tag, Some(row.spec), row.prospects);
         stream.sealing = false;
-        if row.web == Admits::Never {
-            self.open_stream(id);
-        } else {
+        stream.fresh = true;
+        if row.prospects.are_open() {
             stream.phase = Phase::Asking;
+        } else {
+            self.open_stream(id);
         }
         self.offer(id, bytes);
     }
@@ -227,7 +227,7 @@ impl<H: Handler> Worker<H> {
             self.core.counters.handshakes.add(1);
             return self.core.end(id, CloseReason::Local, Manner::Orderly);
         }
-        let asks = begins && stream.admits != Admits::Never;
+        let asks = begins && stream.prospects.are_open();
         stream.phase = if asks { Phase::Asking } else { Phase::Open };
         stream.facts = facts;
         stream.fresh = begins && stream.spec.is_some();
@@ -238,13 +238,13 @@ impl<H: Handler> Worker<H> {
             let patience = self.core.shared.limits.first_byte;
             self.core.timers.set(Due::Stream(id.slot), self.core.now + patience);
         }
-        let mut net = Net::new(&mut self.core);
         if asks {
-            // The handler sees it when it is known what it is.
+            // The handler sees it when it is known what it is: perhaps the handshake has told.
+            self.ask(id, &[]);
         } else if begins {
-            self.handler.opened(&mut net, id, &info);
+            self.handler.opened(&mut Net::new(&mut self.core), id, &info);
         } else {
-            self.handler.secured(&mut net, id, &info);
+            self.handler.secured(&mut Net::new(&mut self.core), id, &info);
         }
     }
 

@@ -1,11 +1,18 @@
-//! Streams that may be WebSockets: what they begin with is looked at, requests are granted or refused, frames become messages.
+//! Streams that may be for one or another, or WebSockets: what they begin with is looked at, requests are granted or refused,
+//! frames become messages.
 
 use super::Worker;
+use crate::choice::{Chosen, choose};
 use crate::core::{Core, Due, Manner};
 use crate::stream::Phase;
 use crate::web::{self, Admits, Answer, Asked, Beat, Fault, Item, Opcode, Reader, Session, WebRequest};
-use crate::{CloseReason, Handler, Net};
+use crate::{CloseReason, Handler, Net, Subprotocol, Tag, Unwanted};
 use wire::ConnectionId;
+
+/// What browsers agree on where they open a WebSocket.
+const HTTP: &[u8] = b"http/1.1";
+/// Octets that are enough to say whose a stream is ([`Begins::More`](crate::Begins::More)).
+const LONGEST_START: usize = 16;
 
 /// What is to be done after a piece of a WebSocket.
 enum Step {
@@ -20,62 +27,136 @@ impl<H: Handler> Worker<H> {
     pub(super) fn open_stream(&mut self, id: ConnectionId) {
         let Some(stream) = self.core.streams.get_mut(id) else { return };
         stream.phase = Phase::Open;
-        let info = stream.info();
-        self.core.timers.cancel(Due::Stream(id.slot));
+        let (info, fresh) = (stream.info(), stream.fresh);
+        if !fresh {
+            self.core.timers.cancel(Due::Stream(id.slot));
+        }
         self.handler.opened(&mut Net::new(&mut self.core), id, &info);
     }
 
-    /// The first octets of a stream that may be a WebSocket. Whether more is wanted now.
+    /// The first octets of a stream that may be for one or another, or a WebSocket. Whether more is wanted now.
     pub(super) fn ask(&mut self, id: ConnectionId, data: &[u8]) -> bool {
         let Some(stream) = self.core.streams.get_mut(id) else { return false };
         let mut bytes = std::mem::take(&mut stream.unread);
         bytes.extend_from_slice(data);
-        let admits = stream.admits;
-        match web::begins_with(&bytes) {
-            Some(false) if admits == Admits::Also => {
-                self.open_stream(id);
-                return self.offer(id, &bytes);
-            }
+        let prospects = stream.prospects;
+        let alpn = stream.facts.as_ref().and_then(|facts| facts.alpn.as_deref());
+        // Whoever has agreed on something else speaks that.
+        let is_http = match alpn {
+            Some(alpn) if prospects.shared && alpn != HTTP => Some(false),
+            _ => prospects.is_http(&bytes),
+        };
+        match is_http {
             Some(true) => return self.request(id, bytes),
-            Some(false) => self.refuse(id, Answer::BadRequest),
+            Some(false) if prospects.shared => return self.choose(id, bytes),
+            Some(false) if prospects.web == Admits::Only => self.refuse(id, Answer::BadRequest),
+            Some(false) => return self.open_for(id, None, &bytes),
             None => stream.unread = bytes,
         }
         self.may_read(id)
     }
 
-    /// A request for a WebSocket, as far as it has come.
+    /// Finds out whose a stream is that several may get. Whether more is wanted now.
+    fn choose(&mut self, id: ConnectionId, bytes: Vec<u8>) -> bool {
+        let Some(stream) = self.core.streams.get_mut(id) else { return false };
+        let offer = self.core.shared.offer(stream.spec.unwrap_or(u16::MAX));
+        let facts = stream.facts.as_deref();
+        let (alpn, name) = facts.map_or((None, None), |facts| (facts.alpn.as_deref(), facts.sni.as_deref()));
+        match choose(&offer.choices, alpn, name, &bytes) {
+            Chosen::Of(tag) => self.open_for(id, Some(tag), &bytes),
+            Chosen::More if bytes.len() < LONGEST_START => {
+                stream.unread = bytes;
+                true
+            }
+            Chosen::More | Chosen::Nobody => {
+                tracing::debug!(connection = %id, peer = %stream.peer, ?alpn, ?name, "nobody speaks that here");
+                self.core.end(id, CloseReason::Local, Manner::Orderly);
+                false
+            }
+        }
+    }
+
+    /// Shows a stream to its handler, whose it is now; then what has come of it. Whether more is wanted now.
+    fn open_for(&mut self, id: ConnectionId, tag: Option<Tag>, bytes: &[u8]) -> bool {
+        if let Some(tag) = tag
+            && !self.becomes(id, tag)
+        {
+            return false;
+        }
+        self.open_stream(id);
+        match bytes {
+            [] => self.may_read(id),
+            _ => self.offer(id, bytes),
+        }
+    }
+
+    /// A stream turns out to be somebody's who may not be the one that its peer was let in by.
+    fn becomes(&mut self, id: ConnectionId, tag: Tag) -> bool {
+        let Some(stream) = self.core.streams.get_mut(id) else { return false };
+        let welcome = stream.tag == tag || self.handler.welcomes(self.core.now, tag, stream.peer);
+        stream.tag = tag;
+        if !welcome {
+            self.core.counters.turned_away.add(1);
+            self.core.end(id, CloseReason::Local, Manner::AtOnce);
+        }
+        welcome
+    }
+
+    /// A request, as far as it has come. Whether more is wanted now.
     fn request(&mut self, id: ConnectionId, bytes: Vec<u8>) -> bool {
         let Some(stream) = self.core.streams.get_mut(id) else { return false };
-        let (request, rest) = match WebRequest::read(&bytes) {
-            Asked::Part => {
+        let requests = stream.prospects.requests;
+        let asked = match requests {
+            // Nothing but this can ask for a WebSocket.
+            Some(_) if !bytes.starts_with(web::START) => Asked::Other(Answer::BadRequest),
+            _ => WebRequest::read(&bytes),
+        };
+        let (request, rest) = match (asked, requests) {
+            (Asked::Part, _) => {
                 stream.unread = bytes;
                 return true;
             }
-            Asked::Refused(answer) => {
+            (Asked::Other(_), Some(tag)) => return self.open_for(id, Some(tag), &bytes),
+            (Asked::Other(answer) | Asked::Refused(answer), _) => {
                 self.refuse(id, answer);
                 return false;
             }
-            Asked::Request(request, rest) => (request, rest),
+            (Asked::Request(request, rest), _) => (request, rest),
         };
-        match self.handler.upgrades(stream.tag, &request) {
-            Ok(subprotocol) => {
-                let reader = Reader::new(subprotocol.longest, subprotocol.text_only);
-                let session = Session::new(request.facts(subprotocol.name), reader, self.core.now);
-                let answer = request.accept(subprotocol.name);
-                stream.queue(&mut self.core.spare).extend_from_slice(answer.as_bytes());
-                stream.web = Some(Box::new(session));
-                stream.fresh = false;
-                self.open_stream(id);
-                self.core.mind_web(id);
-                self.core.touch(id);
-                self.offer(id, rest)
-            }
-            Err(unwanted) => {
+        match (self.handler.upgrades(stream.tag, &request), requests) {
+            (Ok((tag, subprotocol)), _) => self.upgrade(id, tag, subprotocol, &request, rest),
+            (Err(Unwanted::Path), Some(tag)) => self.open_for(id, Some(tag), &bytes),
+            (Err(unwanted), _) => {
                 tracing::debug!(connection = %id, target = request.target, ?unwanted, "no WebSocket");
                 self.refuse(id, unwanted.into());
                 false
             }
         }
+    }
+
+    /// A stream becomes a WebSocket. Whether more is wanted now.
+    fn upgrade(
+        &mut self,
+        id: ConnectionId,
+        tag: Tag,
+        subprotocol: Subprotocol,
+        request: &WebRequest<'_>,
+        rest: &[u8],
+    ) -> bool {
+        if !self.becomes(id, tag) {
+            return false;
+        }
+        let Some(stream) = self.core.streams.get_mut(id) else { return false };
+        let reader = Reader::new(subprotocol.longest, subprotocol.text_only);
+        let session = Session::new(request.facts(subprotocol.name), reader, self.core.now);
+        let answer = request.accept(subprotocol.name);
+        stream.queue(&mut self.core.spare).extend_from_slice(answer.as_bytes());
+        stream.web = Some(Box::new(session));
+        stream.fresh = false;
+        self.open_stream(id);
+        self.core.mind_web(id);
+        self.core.touch(id);
+        self.offer(id, rest)
     }
 
     /// Says what was wrong, and ends a stream that the handler has not seen.

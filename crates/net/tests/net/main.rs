@@ -11,6 +11,7 @@ mod migration;
 mod names;
 mod relays;
 mod reload;
+mod shared;
 mod shared_ports;
 mod streams;
 mod support;

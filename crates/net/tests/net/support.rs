@@ -97,7 +97,7 @@ impl Handler for Probe {
         self.tell(Seen::Unreachable { socket, peer, error });
     }
 
-    fn upgrades(&mut self, _: Tag, request: &WebRequest<'_>) -> Result<Subprotocol, Unwanted> {
+    fn upgrades(&mut self, tag: Tag, request: &WebRequest<'_>) -> Result<(Tag, Subprotocol), Unwanted> {
         let (text_only, longest) = match request.path() {
             "/chat" => (false, 64 << 10),
             "/text" => (true, 64 << 10),
@@ -106,7 +106,7 @@ impl Handler for Probe {
         };
         match request.origin {
             Some("https://evil.example") => Err(Unwanted::Origin),
-            _ if request.offers("chat") => Ok(Subprotocol { name: "chat", text_only, longest }),
+            _ if request.offers("chat") => Ok((tag, Subprotocol { name: "chat", text_only, longest })),
             _ => Err(Unwanted::Protocol),
         }
     }
@@ -243,7 +243,7 @@ pub(crate) fn spec(tag: Tag, kind: Kind, at: &str) -> Spec {
         Some(port) => Endpoint::Every(port.parse().unwrap()),
         None => Endpoint::At(at.parse().unwrap()),
     };
-    Spec { name: format!("test {at:?}"), tag, kind, at, web: false, asks: false, usual: None }
+    Spec::new(&format!("test {at:?}"), tag, kind, at)
 }
 
 /// An address of loopback that nobody else has: what this test closes there stays closed, and what it found free stays
