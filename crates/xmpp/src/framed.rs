@@ -4,7 +4,7 @@
 use crate::ns;
 use crate::xml::lex;
 use crate::xml::writer::escape_attribute;
-use crate::xml::{Element, Event, Limits, Reader};
+use crate::xml::{Element, Event, Header, Limits, Reader};
 use std::borrow::Cow;
 
 /// The longest `<open/>` or `<close/>` that is looked at.
@@ -24,8 +24,13 @@ pub fn inbound(message: &[u8]) -> Cow<'_, [u8]> {
 
 /// The header of a stream that says what `<open/>` says.
 fn header(open: &Element) -> String {
+    write_header(|name| open.get(name).map(Cow::from))
+}
+
+/// The header of a client's stream with these attributes.
+pub(crate) fn write_header<'a>(get: impl Fn(&str) -> Option<Cow<'a, str>>) -> String {
     let mut text = format!("<stream:stream xmlns='{}' xmlns:stream='{}'", ns::CLIENT, ns::STREAM);
-    push_attributes(&mut text, |name| open.get(name).map(Cow::from));
+    push_attributes(&mut text, get);
     text + ">"
 }
 
@@ -39,41 +44,70 @@ fn push_attributes<'a>(text: &mut String, get: impl Fn(&str) -> Option<Cow<'a, s
     }
 }
 
+/// A part of what a stream of ours says.
+pub(crate) enum Said<'a> {
+    /// Its header.
+    Header(&'a Header<'a>),
+    /// An element of it, which stands alone.
+    Element(Cow<'a, str>),
+    /// Its end.
+    End,
+}
+
 /// The messages that carry what a stream of ours says: its header, elements, its end, each whole.
 pub fn outbound(said: &[u8]) -> Vec<String> {
+    let mut messages = Vec::new();
+    each(said, |part| {
+        messages.push(match part {
+            Said::Header(header) => {
+                let mut text = format!("<open xmlns='{}'", ns::FRAMING);
+                push_attributes(&mut text, |name| header.get(name));
+                text + "/>"
+            }
+            Said::Element(element) => element.into_owned(),
+            Said::End => format!("<close xmlns='{}'/>", ns::FRAMING),
+        });
+    });
+    messages
+}
+
+/// Tells `hear` the parts of what a stream of ours says.
+pub(crate) fn each(said: &[u8], mut hear: impl FnMut(Said<'_>)) {
     let mut reader = Reader::new(Limits::OWN);
     let mut begins = said.starts_with(b"<?xml");
     let surroundings = format!("<stream:stream xmlns='{}' xmlns:stream='{}'>", ns::CLIENT, ns::STREAM);
     let before: &[u8] = if begins { b"" } else { surroundings.as_bytes() };
     let all = [before, said].concat();
-    let (mut rest, mut messages) = (&all[..], Vec::new());
+    let mut rest = &all[..];
     while !rest.is_empty() {
         // What we say is well-formed.
         let Ok((used, event)) = reader.next(rest) else { break };
         rest = &rest[used..];
         match event {
-            Some(Event::Open(header)) if std::mem::take(&mut begins) => {
-                let mut text = format!("<open xmlns='{}'", ns::FRAMING);
-                push_attributes(&mut text, |name| header.get(name));
-                messages.push(text + "/>");
-            }
+            Some(Event::Open(header)) if std::mem::take(&mut begins) => hear(Said::Header(&header)),
             Some(Event::Open(_)) | None => {}
-            Some(Event::Element(element)) => messages.push(stanza(element.raw()).into_owned()),
-            Some(Event::Close) => messages.push(format!("<close xmlns='{}'/>", ns::FRAMING)),
+            Some(Event::Element(element)) => hear(Said::Element(stanza(element.raw()))),
+            Some(Event::Close) => hear(Said::End),
         }
     }
-    messages
 }
 
 /// A stanza, or another element of a stream of ours, that says itself which namespace it is in.
 pub fn stanza(raw: &str) -> Cow<'_, str> {
+    within(raw, ns::CLIENT)
+}
+
+/// An element that says itself which namespace it is in, where its surroundings did.
+pub(crate) fn within<'a>(raw: &'a str, namespace: &str) -> Cow<'a, str> {
     let mut attributes = Vec::new();
     let Ok(Some(tag)) = lex::tag(raw.as_bytes(), 0, Limits::OWN, &mut attributes) else { return raw.into() };
     if attributes.iter().any(|attribute| attribute.name.whole(raw.as_bytes()) == b"xmlns") {
         return raw.into();
     }
     let (name, rest) = raw.split_at(tag.name.whole(raw.as_bytes()).len() + 1);
-    format!("{name} xmlns='{}'{rest}", ns::CLIENT).into()
+    let mut text = format!("{name} xmlns='");
+    escape_attribute(namespace, &mut text);
+    (text + "'" + rest).into()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Nothing here knows a socket, a clock or a database: bytes, time and answers come in, effects go out.
 
 pub mod archive;
+pub mod bosh;
 pub mod component;
 pub mod framed;
 pub mod jid;

@@ -33,6 +33,10 @@ namespaces! {
     XMPP_ERRORS = "urn:xmpp:errors";
     /// Streams in WebSockets (RFC 7395 §3.3.2).
     FRAMING = "urn:ietf:params:xml:ns:xmpp-framing";
+    /// Streams in HTTP requests (XEP-0124 §6).
+    HTTP_BIND = "http://jabber.org/protocol/httpbind";
+    /// What XMPP says beside them (XEP-0206 §3).
+    XBOSH = "urn:xmpp:xbosh";
     /// STARTTLS (RFC 6120 §5).
     TLS = "urn:ietf:params:xml:ns:xmpp-tls";
     /// SASL (RFC 6120 §6).

@@ -225,11 +225,11 @@ static CLASSES: [Class; 256] = {
     table
 };
 
-pub(super) fn is_white(byte: u8) -> bool {
+pub(crate) fn is_white(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-pub(super) fn skip_white(bytes: &[u8], start: usize) -> usize {
+pub(crate) fn skip_white(bytes: &[u8], start: usize) -> usize {
     let mut at = start;
     while bytes.get(at).is_some_and(|b| is_white(*b)) {
         at += 1;

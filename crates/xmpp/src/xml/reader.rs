@@ -57,6 +57,18 @@ impl<'a> Header<'a> {
         let found = self.attributes.iter().find(|a| a.name.span().str(self.text) == name)?;
         Some(unescape_attribute(found.value.str(self.text)))
     }
+
+    /// The value of an attribute that has a prefix, whichever stands for that namespace.
+    pub fn get_in(&self, namespace: &str, name: &str) -> Option<Cow<'a, str>> {
+        let bytes = self.text.as_bytes();
+        let is_it = |a: &&Attribute| {
+            let here = |at| self.scope.uri(self.text, at) == namespace;
+            a.name.has_prefix()
+                && a.name.local(bytes) == name.as_bytes()
+                && here(self.scope.resolve(bytes, &a.name))
+        };
+        Some(unescape_attribute(self.attributes.iter().find(is_it)?.value.str(self.text)))
+    }
 }
 
 /// A first-level element: its bytes, and what routing needs to know of it.
@@ -300,7 +312,7 @@ fn stand_alone(raw: &str, walk: &Walk, head: &mut Head, alone: &mut String) -> R
 }
 
 /// Reads the XML declaration, if there is one: where the root begins. `None`: not all of it is here.
-fn declaration(bytes: &[u8]) -> Result<Option<usize>, Fault> {
+pub(crate) fn declaration(bytes: &[u8]) -> Result<Option<usize>, Fault> {
     const OPEN: &[u8] = b"<?xml";
     match (bytes.first(), bytes.get(1)) {
         (None, _) | (Some(b'<'), None) => return Ok(None),
