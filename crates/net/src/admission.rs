@@ -25,7 +25,8 @@ pub(crate) struct Admission {
 #[derive(Debug)]
 pub(crate) struct Pass {
     admission: Arc<Admission>,
-    places: [u16; ROWS],
+    /// None where its source is not known yet.
+    places: Option<[u16; ROWS]>,
 }
 
 impl Admission {
@@ -38,13 +39,19 @@ impl Admission {
     /// Counts a connection from `source`, unless a limit is reached.
     pub(crate) fn admit(self: &Arc<Self>, source: IpAddr) -> Option<Pass> {
         let pass = Pass {
-            places: places(&self.key, source).map(|place| (place % COLUMNS) as u16),
+            places: Some(places(&self.key, source).map(|place| (place % COLUMNS) as u16)),
             admission: Arc::clone(self),
         };
         let open = self.open.fetch_add(1, Relaxed);
         let least = pass.cells().map(|cell| cell.fetch_add(1, Relaxed)).min();
         // On refusal the drop of the pass takes back what was counted.
         (open < self.in_all && least < Some(self.per_source)).then_some(pass)
+    }
+
+    /// Counts a connection from somebody who is not known yet, unless there are too many in all.
+    pub(crate) fn admit_unknown(self: &Arc<Self>) -> Option<Pass> {
+        let pass = Pass { admission: Arc::clone(self), places: None };
+        (self.open.fetch_add(1, Relaxed) < self.in_all).then_some(pass)
     }
 
     /// How many are open.
@@ -68,7 +75,11 @@ pub(crate) fn places(key: &RandomState, source: IpAddr) -> [usize; ROWS] {
 impl Pass {
     fn cells(&self) -> impl Iterator<Item = &AtomicU32> {
         let sketch = &self.admission.sketch;
-        self.places.iter().enumerate().map(|(row, &place)| &sketch[row * COLUMNS + usize::from(place)])
+        self.places
+            .iter()
+            .flatten()
+            .enumerate()
+            .map(|(row, &place)| &sketch[row * COLUMNS + usize::from(place)])
     }
 }
 
@@ -100,6 +111,16 @@ mod tests {
         assert!(admission.admit(b).is_none(), "in all");
         drop(first);
         assert!(admission.admit(a).is_some());
+    }
+
+    #[test]
+    fn who_is_not_known_yet_counts_in_all_alone() {
+        let admission = Admission::new(3, 1);
+        let _unknown = (admission.admit_unknown().unwrap(), admission.admit_unknown().unwrap());
+        assert!(admission.admit(v6(1, 1)).is_some());
+        let _third = admission.admit(v6(1, 1)).unwrap();
+        assert!(admission.admit_unknown().is_none(), "in all");
+        assert_eq!(admission.open(), 3);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::sys::{Events, Interest};
 use crate::tls::{Accepts, Session, Towards};
 use crate::token::Token;
 use crate::worker::Leaving;
-use crate::{Bound, Choice, CloseReason, Limits, Postbox, Tag};
+use crate::{Bound, Choice, CloseReason, Limits, Postbox, Proxies, Tag};
 use arc_swap::ArcSwap;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::VecDeque;
@@ -54,6 +54,8 @@ pub(crate) struct Offer {
     pub(crate) dtls: Option<Arc<dtls::Side>>,
     /// Who shares it.
     pub(crate) choices: Vec<Choice>,
+    /// Who says whom a stream is from.
+    pub(crate) proxies: Proxies,
 }
 
 /// The timers of net itself.
@@ -225,7 +227,10 @@ impl<M> Core<M> {
         // A stream that is leaving is its new owner's affair: what broke here will show there.
         let ends = |stream: &&mut Stream| stream.phase != Phase::Gone && !stream.leaving;
         let Some(stream) = self.streams.get_mut(id).filter(ends) else { return };
-        let unseen = matches!(stream.phase, Phase::Connecting | Phase::Handshaking | Phase::Asking);
+        let unseen = matches!(
+            stream.phase,
+            Phase::Connecting | Phase::Announcing | Phase::Handshaking | Phase::Asking
+        );
         let outgoing = stream.spec.is_none();
         let close = if reason == CloseReason::Shutdown { GOING_AWAY } else { DONE };
         match stream.phase {
@@ -240,7 +245,7 @@ impl<M> Core<M> {
                 }
             }
             Phase::Open => self.chores.endings.push_back((id, reason)),
-            Phase::Asking | Phase::Closing | Phase::Gone => {}
+            Phase::Announcing | Phase::Asking | Phase::Closing | Phase::Gone => {}
         }
         let orderly = manner == Manner::Orderly && stream.phase != Phase::Connecting;
         let already = stream.phase == Phase::Closing;

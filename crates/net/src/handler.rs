@@ -124,8 +124,10 @@ pub struct ConnectionInfo {
     pub listener: Option<SocketId>,
     /// Our end.
     pub local: SocketAddr,
-    /// The peer's end.
+    /// The peer's end; where a proxy passes the stream on, as that says.
     pub peer: SocketAddr,
+    /// That proxy.
+    pub proxy: Option<SocketAddr>,
     /// The server name that the client asked for (RFC 6066 §3); of accepted connections only.
     pub sni: Option<String>,
     /// The application protocol agreed on (RFC 7301), if any.

@@ -25,6 +25,7 @@ mod limits;
 mod listen;
 mod outbox;
 mod pace;
+mod proxy;
 mod reception;
 mod running;
 mod stream;
@@ -43,6 +44,7 @@ pub use handler::{CloseReason, ConnectionInfo, Full, Handler, IcmpError, Tag, Tl
 pub use hands::Net;
 pub use limits::Limits;
 pub use listen::{Bound, Endpoint, Kind, ListenError, Listeners, Spec, listen};
+pub use proxy::Proxies;
 pub use reception::{ChangeError, Reception};
 pub use running::{Ended, Postbox, Running, Setup, Start, run};
 pub use web::{Subprotocol, Unwanted, WebFacts, WebRequest};

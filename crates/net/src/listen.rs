@@ -4,7 +4,7 @@ mod registry;
 mod retirement;
 
 use crate::web::Prospects;
-use crate::{Choice, Limits, Tag, datagram, limits};
+use crate::{Choice, Limits, Proxies, Tag, datagram, limits};
 pub(crate) use registry::{Change, DatagramRow, DoorRow, Registry};
 pub(crate) use retirement::Retirement;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
@@ -32,6 +32,9 @@ pub struct Spec {
     pub requests: Option<Tag>,
     /// Who shares this listener, of [`Kind::Tcp`] and [`Kind::Tls`]; none: all streams are `tag`'s.
     pub choices: Vec<Choice>,
+    /// Who says before a stream's first octet whom it is from (the PROXY protocol, version 1 or 2): nobody else is believed,
+    /// and who is, must.
+    pub proxies: Proxies,
     /// Whether clients inside TLS are asked for a certificate; browsers never are. One that is shown is in
     /// [`ConnectionInfo::chain`](crate::ConnectionInfo::chain), and nobody has judged it yet.
     pub asks: bool,
@@ -42,8 +45,9 @@ pub struct Spec {
 impl Spec {
     /// One that takes in streams or datagrams for `tag` and nothing else, and asks nobody.
     pub fn new(name: &str, tag: Tag, kind: Kind, at: Endpoint) -> Self {
-        let (web, requests, choices, asks, usual) = (false, None, Vec::new(), false, None);
-        Self { name: name.to_owned(), tag, kind, at, web, requests, choices, asks, usual }
+        let (name, choices, proxies) = (name.to_owned(), Vec::new(), Proxies::default());
+        let (web, requests, asks, usual) = (false, None, false, None);
+        Self { name, tag, kind, at, web, requests, choices, proxies, asks, usual }
     }
 }
 

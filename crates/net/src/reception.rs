@@ -57,13 +57,14 @@ impl Sides {
 
     fn offer(sides: Option<&Self>, spec: &Spec) -> Offer {
         let alpn = spec.kind.alpn();
-        let choices = spec.choices.clone();
-        let Some(sides) = sides else { return Offer { choices, ..Offer::default() } };
+        let (choices, proxies) = (spec.choices.clone(), spec.proxies.clone());
+        let Some(sides) = sides else { return Offer { choices, proxies, ..Offer::default() } };
         let dtls = dtls::Side::new(Arc::clone(&sides.identities), alpn, spec.usual.as_deref());
         Offer {
             tls: Some(sides.tls.offering(alpn, spec.asks, spec.usual.as_deref())),
             dtls: Some(Arc::new(dtls)),
             choices,
+            proxies,
         }
     }
 }

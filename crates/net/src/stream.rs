@@ -15,6 +15,8 @@ use wire::{ConnectionId, SocketId, Transport, WorkerId};
 pub(crate) enum Phase {
     /// The kernel connects it.
     Connecting,
+    /// A proxy is to say whom it is from; the handler has not seen it yet.
+    Announcing,
     /// TLS begins; the handler has not seen it yet.
     Handshaking,
     /// Whose it is, or whether it is to be a WebSocket, is not known, or its request is not whole yet; the handler has not
@@ -49,6 +51,8 @@ pub(crate) struct Stream {
     pub(crate) or_plain: Option<Row>,
     /// What may come of it, while that is not known.
     pub(crate) prospects: Prospects,
+    /// Where a proxy passes it on.
+    pub(crate) proxied: Option<Box<Proxied>>,
     /// Once it is a WebSocket.
     pub(crate) web: Option<Box<web::Session>>,
     /// Written, to be sealed when the handshake is done and the handler has returned.
@@ -85,7 +89,44 @@ pub(crate) struct Stream {
     pub(crate) finished: bool,
 }
 
+/// What is known of a stream that a proxy passes on.
+#[derive(Debug)]
+pub(crate) struct Proxied {
+    /// The proxy's address.
+    pub(crate) by: SocketAddr,
+    /// How it goes on once the proxy has said whom it is from.
+    pub(crate) then: Ways,
+}
+
+/// What a stream may be by its first octet: plain, or TLS; at least one of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ways {
+    pub(crate) plain: Option<Row>,
+    pub(crate) tls: Option<Row>,
+}
+
+impl Ways {
+    /// The one that it is taken for until it begins.
+    pub(crate) fn first(self) -> Option<Row> {
+        self.tls.or(self.plain)
+    }
+}
+
 impl Stream {
+    /// Takes it for what it is to be from its own first octet on.
+    pub(crate) fn set_out(&mut self, ways: Ways) {
+        let Some(row) = ways.first() else { return };
+        (self.tag, self.spec, self.prospects) = (row.tag, Some(row.spec), row.prospects);
+        self.fresh = ways.tls.is_none();
+        self.sealing = ways.tls.is_some();
+        self.or_plain = ways.plain.filter(|_| self.sealing);
+        self.phase = match (self.sealing, row.prospects.are_open()) {
+            (true, _) => Phase::Handshaking,
+            (false, true) => Phase::Asking,
+            (false, false) => Phase::Open,
+        };
+    }
+
     pub(crate) fn new(
         socket: TcpStream,
         tag: Tag,
@@ -105,6 +146,7 @@ impl Stream {
             facts: None,
             or_plain: None,
             prospects: Prospects::default(),
+            proxied: None,
             web: None,
             plain: Vec::new(),
             cuts: Vec::new(),
@@ -142,6 +184,7 @@ impl Stream {
             },
             local: self.local,
             peer: self.peer,
+            proxy: self.proxied.as_ref().map(|proxied| proxied.by),
             sni: facts.and_then(|f| f.sni.clone()),
             alpn: facts.and_then(|f| f.alpn.clone()),
             tls: facts.map(|f| f.tls),
@@ -153,7 +196,7 @@ impl Stream {
     /// Whether bytes of the peer may be looked at now.
     pub(crate) fn may_read(&self) -> bool {
         match self.phase {
-            Phase::Handshaking | Phase::Asking | Phase::Securing => true,
+            Phase::Announcing | Phase::Handshaking | Phase::Asking | Phase::Securing => true,
             Phase::Open => !self.paused && !self.leaving,
             Phase::Connecting | Phase::Closing | Phase::Gone => false,
         }

@@ -263,7 +263,9 @@ impl<H: Handler> Worker<H> {
         let phase = stream.map_or(Phase::Gone, |stream| stream.phase);
         let (reason, manner) = match phase {
             Phase::Connecting => (CloseReason::Failed(io::ErrorKind::TimedOut), Manner::AtOnce),
-            Phase::Handshaking | Phase::Securing => (CloseReason::HandshakeTimeout, Manner::AtOnce),
+            Phase::Announcing | Phase::Handshaking | Phase::Securing => {
+                (CloseReason::HandshakeTimeout, Manner::AtOnce)
+            }
             Phase::Asking | Phase::Open => (CloseReason::Silent, Manner::Orderly),
             Phase::Closing | Phase::Gone => (CloseReason::Shutdown, Manner::AtOnce),
         };

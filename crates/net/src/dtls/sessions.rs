@@ -83,6 +83,7 @@ impl Peer {
             transport: Transport::Dtls,
             web: None,
             local: self.local,
+            proxy: None,
             peer: self.path.peer,
             sni: facts.and_then(|f| f.sni.clone()),
             alpn: facts.and_then(|f| f.alpn.clone()),

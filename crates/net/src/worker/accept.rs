@@ -1,16 +1,19 @@
 //! Accepting streams.
 
 use super::Worker;
-use crate::core::{Core, Due};
+use crate::admission::Pass;
+use crate::core::{Core, Due, Manner};
 use crate::listen::{DoorRow, Row};
-use crate::stream::{Phase, Stream};
+use crate::proxy::{self, Header};
+use crate::stream::{Phase, Proxied, Stream, Ways};
 use crate::sys::{Events, Interest};
 use crate::token::Token;
-use crate::{Handler, Net};
+use crate::{CloseReason, Handler, Net};
 use socket2::Socket;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
+use wire::ConnectionId;
 
 /// Streams accepted from one listener at one time.
 pub(super) const AT_ONCE: usize = 16;
@@ -81,9 +84,9 @@ impl<H: Handler> Worker<H> {
             let Some(Some(door)) = self.doors.0.get(index as usize) else { return false };
             match door.socket.accept() {
                 Ok((socket, peer)) => {
-                    let rows = (door.plain, door.tls);
+                    let ways = Ways { plain: door.plain, tls: door.tls };
                     if let Some(peer) = peer.as_socket() {
-                        self.welcome(socket.into(), peer, rows);
+                        self.welcome(socket.into(), peer, ways);
                         self.settle();
                     }
                 }
@@ -101,42 +104,88 @@ impl<H: Handler> Worker<H> {
         true
     }
 
-    fn welcome(&mut self, socket: TcpStream, peer: SocketAddr, (plain, tls): (Option<Row>, Option<Row>)) {
-        let Some(row) = tls.or(plain) else { return };
-        if !self.is_welcome(row, peer) {
-            return self.core.counters.turned_away.add(1);
-        }
-        let Some(pass) = self.core.shared.admission.admit(peer.ip()) else {
+    fn welcome(&mut self, socket: TcpStream, peer: SocketAddr, ways: Ways) {
+        let Some(row) = ways.first() else { return };
+        let by_proxy = self.core.shared.offer(row.spec).proxies.contain(peer.ip());
+        let pass = if by_proxy { self.core.shared.admission.admit_unknown() } else { self.admit(row, peer) };
+        if pass.is_none() {
             self.core.counters.turned_away.add(1);
-            tracing::debug!(%peer, "too many connections");
-            return;
-        };
+            return tracing::debug!(%peer, "a connection is turned away");
+        }
         let Ok(local) = socket.set_nonblocking(true).and_then(|()| socket.local_addr()) else { return };
         let mut stream = Box::new(Stream::new(socket, row.tag, Some(row.spec), local, peer));
-        stream.pass = Some(pass);
-        let tls = tls.is_some();
-        stream.prospects = row.prospects;
-        let asks = row.prospects.are_open();
-        stream.fresh = !tls;
-        if tls {
-            stream.or_plain = plain;
-            stream.phase = Phase::Handshaking;
-            stream.sealing = true;
-        } else if asks {
-            stream.phase = Phase::Asking;
+        stream.pass = pass;
+        if by_proxy {
+            stream.phase = Phase::Announcing;
+            stream.proxied = Some(Box::new(Proxied { by: peer, then: ways }));
+        } else {
+            stream.set_out(ways);
         }
         let Ok(id) = self.core.register(stream) else { return };
         self.core.counters.accepted.add(1);
+        self.set_out(id, ways);
+    }
+
+    /// The time of a new stream begins; the handler sees it where its first octet does not matter.
+    fn set_out(&mut self, id: ConnectionId, ways: Ways) {
+        let Some(stream) = self.core.streams.get(id) else { return };
         let limits = &self.core.shared.limits;
         // What may be either has the time of a plain one until it begins.
-        let patience = if tls && plain.is_none() { limits.handshake } else { limits.first_byte };
+        let patience = match stream.phase {
+            Phase::Announcing => limits.handshake,
+            _ if ways.tls.is_some() && ways.plain.is_none() => limits.handshake,
+            _ => limits.first_byte,
+        };
         self.core.timers.set(Due::Stream(id.slot), self.core.now + patience);
-        if !tls
-            && !asks
-            && let Some(info) = self.core.streams.get(id).map(Stream::info)
-        {
+        if stream.phase == Phase::Open {
+            let info = stream.info();
             self.handler.opened(&mut Net::new(&mut self.core), id, &info);
         }
+    }
+
+    /// What a proxy says of a stream before the stream's own first octet.
+    pub(super) fn hear_proxy(&mut self, id: ConnectionId, data: &[u8]) {
+        let Some(stream) = self.core.streams.get_mut(id) else { return };
+        let mut bytes = std::mem::take(&mut stream.unread);
+        bytes.extend_from_slice(data);
+        match proxy::read(&bytes) {
+            Header::Part => stream.unread = bytes,
+            Header::Bad => {
+                tracing::debug!(connection = %id, proxy = %stream.peer, "a proxy does not say whom a connection is from");
+                self.core.end(id, CloseReason::Local, Manner::AtOnce);
+            }
+            Header::Whole(length, from) => {
+                let Some(then) = stream.proxied.as_ref().map(|proxied| proxied.then) else { return };
+                stream.peer = from.unwrap_or(stream.peer);
+                if self.announce(id, then) && length < bytes.len() {
+                    self.take_in(id, &bytes[length..]);
+                }
+            }
+        }
+    }
+
+    /// A stream begins anew, as one of whom it is from. Whether that one is let in.
+    fn announce(&mut self, id: ConnectionId, ways: Ways) -> bool {
+        let Some((row, peer)) = ways.first().zip(self.core.streams.get(id).map(|stream| stream.peer)) else {
+            return false;
+        };
+        let pass = self.admit(row, peer);
+        let Some(stream) = self.core.streams.get_mut(id) else { return false };
+        let admitted = pass.is_some();
+        stream.pass = pass;
+        if admitted {
+            stream.set_out(ways);
+            self.set_out(id, ways);
+        } else {
+            self.core.counters.turned_away.add(1);
+            self.core.end(id, CloseReason::Local, Manner::AtOnce);
+        }
+        admitted
+    }
+
+    /// Counts a stream of `peer`, if it is let in.
+    fn admit(&self, row: Row, peer: SocketAddr) -> Option<Pass> {
+        self.is_welcome(row, peer).then(|| self.core.shared.admission.admit(peer.ip())).flatten()
     }
 }
 

@@ -120,8 +120,9 @@ impl<H: Handler> Worker<H> {
         self.core.end(id, CloseReason::Peer, Manner::Orderly);
     }
 
-    fn take_in(&mut self, id: ConnectionId, bytes: &[u8]) {
+    pub(super) fn take_in(&mut self, id: ConnectionId, bytes: &[u8]) {
         match self.core.streams.get(id) {
+            Some(stream) if stream.phase == Phase::Announcing => self.hear_proxy(id, bytes),
             Some(stream) if stream.or_plain.is_some() => self.tell_apart(id, bytes),
             Some(stream) if stream.sealing => self.open_sealed(id, bytes),
             Some(_) => drop(self.offer(id, bytes)),

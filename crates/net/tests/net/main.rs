@@ -9,6 +9,7 @@ mod halves;
 mod listeners;
 mod migration;
 mod names;
+mod proxies;
 mod relays;
 mod reload;
 mod shared;

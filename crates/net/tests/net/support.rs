@@ -25,6 +25,9 @@ pub(crate) const SHOW: Tag = Tag(2);
 /// Bytes that arrive are for [`Probe::on_received`].
 pub(crate) const SCRIPT: Tag = Tag(3);
 
+/// Streams from 192.0.2.0/24 are not welcome; else as [`SHOW`].
+pub(crate) const UNWELCOME: Tag = Tag(4);
+
 /// What a probe saw.
 #[derive(Debug)]
 pub(crate) enum Seen {
@@ -91,6 +94,10 @@ impl Handler for Probe {
                 self.tell(Seen::Datagram { worker: net.me(), socket, peer, local, data, of });
             }
         }
+    }
+
+    fn welcomes(&self, _: Instant, tag: Tag, peer: SocketAddr) -> bool {
+        tag != UNWELCOME || !peer.ip().to_string().starts_with("192.0.2.")
     }
 
     fn unreachable(&mut self, _: &mut Net<'_, Mail>, socket: SocketId, peer: SocketAddr, error: IcmpError) {
