@@ -18,6 +18,7 @@ mod sip;
 pub mod template;
 mod tls;
 mod turn;
+mod web;
 mod xmpp;
 
 pub use fault::{Fault, Refusal};

@@ -1,7 +1,7 @@
 //! From the plan's listeners to what net binds, and from net's marks back to the service that owns a socket.
 
 use crate::config::plan::{Host, Listener, Plan, Service};
-use crate::services::xmpp::components;
+use crate::services::{web, xmpp::components};
 use net::{Endpoint, Kind, Spec, Tag};
 use std::net::SocketAddr;
 use wire::Transport;
@@ -17,7 +17,8 @@ pub const fn owner(tag: Tag) -> Service {
         0 => Service::Turn,
         1 => Service::Sip,
         2 => Service::Xmpp,
-        _ => Service::Media,
+        3 => Service::Media,
+        _ => Service::Web,
     }
 }
 
@@ -68,8 +69,13 @@ fn spec(service: Service, transport: Transport, listener: &Listener) -> Spec {
             (service, transport),
             (Service::Sip, Transport::Tls) | (Service::Xmpp, Transport::Tcp | Transport::Tls)
         ),
-        ..Spec::new(&name, tag(service, LISTENER), kind, at)
+        ..Spec::new(&name, tag(service, role_of(service, transport)), kind, at)
     }
+}
+
+/// The role of a listener.
+fn role_of(service: Service, transport: Transport) -> u32 {
+    if (service, transport) == (Service::Web, Transport::Tcp) { web::PLAIN } else { LISTENER }
 }
 
 /// What browsers name when they open a WebSocket.
@@ -82,6 +88,7 @@ fn alpn(service: Service) -> Vec<Vec<u8>> {
         Service::Sip => &["sip/2", HTTP],
         Service::Xmpp => &["xmpp-client"],
         Service::Media => &[],
+        Service::Web => &["h2", HTTP],
     };
     names.iter().map(|name| name.as_bytes().to_vec()).collect()
 }
@@ -92,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_mark_leads_back_to_its_owner() {
-        for service in [Service::Turn, Service::Sip, Service::Xmpp, Service::Media] {
+        for service in [Service::Turn, Service::Sip, Service::Xmpp, Service::Media, Service::Web] {
             assert_eq!((owner(tag(service, 77)), role(tag(service, 77))), (service, 77));
         }
     }

@@ -7,7 +7,8 @@ use crate::listen;
 use crate::mail::Mail;
 use crate::report::Report;
 use crate::resolver::{Answer, Resolver};
-use crate::services::{Service, media::Media, sip::Sip, turn::Turn, xmpp::Xmpp};
+use crate::services::{Service, media::Media, sip::Sip, turn::Turn, web::Web, xmpp::Xmpp};
+use crate::switchboard::pages::Reply;
 use crate::switchboard::{Errand, Mediated, Reach, Switchboard, Wanted};
 use net::{
     Batch, CloseReason, ConnectionInfo, Handler, IcmpError, Net, Start, Subprotocol, Tag, Unwanted,
@@ -37,6 +38,7 @@ pub struct Office {
     sip: Sip,
     xmpp: Xmpp,
     media: Media,
+    web: Web,
 }
 
 impl Office {
@@ -50,6 +52,7 @@ impl Office {
             sip: Sip::new(&shared, start.now, start.epoch, kept),
             xmpp: Xmpp::new(&shared, start.now, start.epoch, suspended),
             media: Media::new(&shared),
+            web: Web::new(&shared),
             shared,
         }
     }
@@ -73,6 +76,7 @@ impl Office {
             plan::Service::Sip => &mut self.sip,
             plan::Service::Xmpp => &mut self.xmpp,
             plan::Service::Media => &mut self.media,
+            plan::Service::Web => &mut self.web,
         };
         let result = work(service, &mut desk);
         self.settle(net);
@@ -92,8 +96,8 @@ impl Office {
             resolver: &mut self.resolver,
             doorman: &mut self.doorman,
         };
-        let services: [&mut dyn Service; 4] =
-            [&mut self.turn, &mut self.sip, &mut self.xmpp, &mut self.media];
+        let services: [&mut dyn Service; 5] =
+            [&mut self.turn, &mut self.sip, &mut self.xmpp, &mut self.media, &mut self.web];
         for service in services {
             work(service, &mut desk);
         }
@@ -125,7 +129,7 @@ impl Office {
         }
     }
 
-    /// Something about a call that is relayed.
+    /// What a service wants of another.
     fn mediate(&mut self, net: &mut Net<'_, Mail>, wanted: Wanted) {
         let mut desk = Desk {
             net,
@@ -141,6 +145,10 @@ impl Office {
             }
             Wanted::Mediated(Mediated { token, body }) => self.sip.mediated(&mut desk, token, body),
             Wanted::Over(over) => self.media.over(&mut desk, &over),
+            // Nobody has such pages yet.
+            Wanted::Page(page) => desk.switchboard.reply_to_page(desk.net, Reply::nothing(page.ticket)),
+            Wanted::Reply(reply) => self.web.replied(&mut desk, reply),
+            Wanted::Abandoned(_) => {}
         }
     }
 
@@ -192,7 +200,7 @@ impl Office {
     /// How this worker is.
     fn report(&self, now: Instant) -> Report {
         let mut report = Report::default();
-        let services: [&dyn Service; 4] = [&self.turn, &self.sip, &self.xmpp, &self.media];
+        let services: [&dyn Service; 5] = [&self.turn, &self.sip, &self.xmpp, &self.media, &self.web];
         services.iter().for_each(|service| service.report(&mut report));
         self.doorman.report(&mut report, now);
         report
@@ -218,7 +226,9 @@ impl Handler for Office {
         match listen::owner(tag) {
             plan::Service::Turn => true,
             plan::Service::Sip => self.sip.has_room(&self.shared) && !self.doorman.bans(now, peer.ip()),
-            plan::Service::Xmpp | plan::Service::Media => !self.doorman.bans(now, peer.ip()),
+            plan::Service::Xmpp | plan::Service::Media | plan::Service::Web => {
+                !self.doorman.bans(now, peer.ip())
+            }
         }
     }
 
@@ -226,7 +236,7 @@ impl Handler for Office {
         let granted = match listen::owner(tag) {
             plan::Service::Sip => self.sip.upgrades(&self.shared, request),
             plan::Service::Xmpp => self.xmpp.upgrades(&self.shared, request),
-            plan::Service::Turn | plan::Service::Media => Err(Unwanted::Path),
+            plan::Service::Turn | plan::Service::Media | plan::Service::Web => Err(Unwanted::Path),
         };
         granted.map(|subprotocol| (tag, subprotocol))
     }
@@ -329,8 +339,8 @@ impl Handler for Office {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let all = [self.turn.deadline(), self.sip.deadline(), self.xmpp.deadline(), self.media.deadline()];
-        all.into_iter().flatten().min()
+        let services: [&dyn Service; 5] = [&self.turn, &self.sip, &self.xmpp, &self.media, &self.web];
+        services.iter().filter_map(|service| service.deadline()).min()
     }
 
     fn holds(&self, socket: SocketId) -> bool {
@@ -338,6 +348,6 @@ impl Handler for Office {
     }
 
     fn drained(&self) -> bool {
-        self.turn.drained() && self.sip.drained() && self.xmpp.drained()
+        self.turn.drained() && self.sip.drained() && self.xmpp.drained() && self.web.drained()
     }
 }

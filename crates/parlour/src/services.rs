@@ -5,6 +5,7 @@ pub mod media;
 mod origins;
 pub mod sip;
 pub mod turn;
+pub mod web;
 pub mod xmpp;
 
 use crate::config::plan::DomainPlan;

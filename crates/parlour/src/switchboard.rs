@@ -3,11 +3,14 @@
 //! An address's home worker knows; a question from elsewhere travels there and back as mail. Services meet here and
 //! nowhere else.
 
+pub mod pages;
+
 use crate::mail;
 use crate::services::sip::Contact;
 use ::sip::dialog;
 use ::sip::proxy::media::{Over, Passage};
 use net::Net;
+use pages::{Page, Reply, Ticket};
 use std::collections::VecDeque;
 use wire::{Address, WorkerId};
 
@@ -77,6 +80,8 @@ pub enum Mail {
     Mediated(Mediated),
     /// For the home of a call: what of it is relayed no more.
     Over(Over),
+    /// For the worker that has the request.
+    Reply(Reply),
 }
 
 /// What waits for a service here, in the order in which it came.
@@ -88,6 +93,13 @@ pub(crate) enum Wanted {
     Mediated(Mediated),
     /// For the relay.
     Over(Over),
+    /// For the service that has a page.
+    Page(Box<Page>),
+    /// For HTTP.
+    Reply(Reply),
+    /// For the service that has a page: nobody waits for the answer any more.
+    #[expect(dead_code, reason = "no service holds requests back yet")]
+    Abandoned(Ticket),
 }
 
 /// One worker's switchboard.
@@ -122,6 +134,7 @@ impl Switchboard {
             Mail::Errand(errand) => self.wanted.push_back(Wanted::Errand(errand)),
             Mail::Mediated(mediated) => self.wanted.push_back(Wanted::Mediated(mediated)),
             Mail::Over(over) => self.wanted.push_back(Wanted::Over(over)),
+            Mail::Reply(reply) => self.wanted.push_back(Wanted::Reply(reply)),
         }
     }
 

@@ -29,7 +29,7 @@ pub struct House {
 }
 
 /// The listeners that a house has: table and key in the configuration.
-const LISTENERS: [&str; 12] = [
+const LISTENERS: [&str; 14] = [
     "turn.udp",
     "turn.tcp",
     "turn.tls",
@@ -42,6 +42,8 @@ const LISTENERS: [&str; 12] = [
     "xmpp.client",
     "xmpp.client-tls",
     "xmpp.web",
+    "web.https",
+    "web.http",
 ];
 
 impl House {

@@ -114,11 +114,7 @@ fn a_year_of_each_length_is_covered_with_few_orders() {
     for (days, most) in [(90, 7), (47, 13), (6, 95)] {
         let mut world = World::new(&["falcot.com", "xmpp.falcot.com"], days * DAY);
         world.run(365 * DAY);
-        assert_eq!(
-            (world.bare, world.orders.len()),
-            (0, world.issued),
-            "never without"
-        );
+        assert_eq!((world.bare, world.orders.len()), (0, world.issued), "never without");
         assert!(world.issued <= most, "{} in a year of {days} days each", world.issued);
         assert!(world.why()[1..].iter().all(|why| *why == Why::Time));
     }

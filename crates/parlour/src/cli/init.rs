@@ -124,6 +124,8 @@ impl House {
                 ("network", "external") => template::list(&external),
                 ("tls", "certificate") => pair("pem"),
                 ("tls", "key") => pair("key"),
+                ("web", "https") if !may_listen(443) => "[]".into(),
+                ("web", "http") if !may_listen(80) => "[]".into(),
                 ("sip" | "xmpp", "origins") | ("admin", "metrics") => "[]".into(),
                 _ => return None,
             })
@@ -177,6 +179,13 @@ fn reached_at(given: &[IpAddr]) -> (Vec<IpAddr>, Vec<String>) {
         }
     }
     (listed, external)
+}
+
+/// Whether this user may listen at a port, and nobody else does.
+fn may_listen(port: u16) -> bool {
+    let kind = net::Kind::Tcp { alpn: vec![] };
+    let spec = net::Spec::new("web", net::Tag::default(), kind, net::Endpoint::Every(port));
+    net::listen(&[spec], 1, &net::Limits::default()).is_ok()
 }
 
 /// Writes a file that must not be there yet.

@@ -9,7 +9,7 @@ use crate::admin::openapi as openapi_document;
 use crate::admin::table::COMMANDS;
 use crate::config::keys::{self, Key, SECTIONS, Section};
 use crate::config::plan::limits::{
-    AdminLimits, MediaLimits, NetworkLimits, Row, SipLimits, TurnLimits, XmppLimits,
+    AdminLimits, MediaLimits, NetworkLimits, Row, SipLimits, TurnLimits, WebLimits, XmppLimits,
 };
 use crate::config::template;
 use clap_complete::Shell;
@@ -98,6 +98,7 @@ fn limits() -> String {
         ("SIP", SipLimits::default().rows()),
         ("Media of calls", MediaLimits::default().rows()),
         ("XMPP", XmppLimits::default().rows()),
+        ("HTTP", WebLimits::default().rows()),
         ("Administration", AdminLimits::default().rows()),
     ];
     let mut text = String::from(

@@ -6,6 +6,7 @@ mod dns;
 mod media;
 mod sip;
 mod turn;
+mod web;
 mod xmpp;
 
 /// A table of the file.
@@ -248,6 +249,7 @@ pub const SECTIONS: &[Section] = &[
     },
     media::SECTION,
     xmpp::SECTION,
+    web::SECTION,
     dns::SECTION,
     Section {
         name: "admin",

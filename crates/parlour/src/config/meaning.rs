@@ -5,7 +5,7 @@ use super::file::{File, Table, Typed};
 use super::listener::{self, Place};
 use super::plan::{
     AdminLimits, AdminPlan, DomainPlan, External, Host, Listener, Network, NetworkLimits, NetworkPlan, Plan,
-    SipPlan, StoragePlan, TlsPlan, TurnPlan, XmppPlan,
+    SipPlan, StoragePlan, TlsPlan, TurnPlan, WebPlan, XmppPlan,
 };
 use super::{host, tls};
 use std::collections::BTreeMap;
@@ -24,9 +24,9 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
     let domains = judge.domains();
     let (url, data) = judge.storage();
     let network = judge.network();
-    let (turn, sip, xmpp, metrics) = judge.services(&domains);
+    let (turn, sip, xmpp, web, metrics) = judge.services(&domains);
     let media = judge.media(&turn.relay_ports);
-    let wanted = [&turn.tls, &turn.dtls, &sip.tls, &sip.wss, &xmpp.client, &xmpp.client_tls];
+    let wanted = [&turn.tls, &turn.dtls, &sip.tls, &sip.wss, &xmpp.client, &xmpp.client_tls, &web.https];
     let tls = judge.tls(&domains, wanted.iter().any(|listeners| !listeners.is_empty()));
     let roots = judge.roots();
     let dns = judge.dns();
@@ -50,11 +50,15 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
         sip,
         media,
         xmpp,
+        web,
         dns,
         admin,
         warnings,
     })
 }
+
+/// What each service has, and where metrics are told.
+type Services = (TurnPlan, SipPlan, XmppPlan, WebPlan, Vec<Listener>);
 
 pub(super) struct Judge<'a> {
     text: &'a str,
@@ -226,7 +230,7 @@ impl<'a> Judge<'a> {
         NetworkPlan { workers, addresses, listed, own, external, resolver, limits }
     }
 
-    fn services(&mut self, domains: &[DomainPlan]) -> (TurnPlan, SipPlan, XmppPlan, Vec<Listener>) {
+    fn services(&mut self, domains: &[DomainPlan]) -> Services {
         let mut places = vec![];
         let turn = self.turn(domains, &mut places);
         let sip = SipPlan {
@@ -253,6 +257,7 @@ impl<'a> Judge<'a> {
             rooms_by_admins: self.file.section("xmpp").flag("rooms-by-admins", false),
             limits: self.xmpp_limits(self.file.section("xmpp").fields("limits")),
         };
+        let web = self.web(&mut places);
         let metrics = self.listeners("admin", "metrics", Transport::Tcp, &mut places);
         self.warn_about_metrics(&metrics);
         self.faults.extend(listener::clashes(self.text, &places));
@@ -263,7 +268,7 @@ impl<'a> Judge<'a> {
                  find out how their NAT behaves (RFC 5780)"
             ));
         }
-        (turn, sip, xmpp, metrics)
+        (turn, sip, xmpp, web, metrics)
     }
 
     pub(super) fn listeners(
@@ -332,7 +337,7 @@ impl<'a> Judge<'a> {
                     let message = format!("`{missing}` is missing under `[tls]`");
                     let fault = Fault::missing(format!("tls.{missing}"), message);
                     self.faults.push(fault.help(
-                        "turn.tls, turn.dtls, sip.tls, sip.wss, xmpp.client and xmpp.client-tls need both",
+                        "turn.tls, turn.dtls, sip.tls, sip.wss, xmpp.client, xmpp.client-tls and web.https need both",
                     ));
                 }
                 None

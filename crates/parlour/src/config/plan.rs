@@ -7,6 +7,7 @@ mod dns;
 pub mod limits;
 mod media;
 mod turn;
+mod web;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -17,9 +18,10 @@ use wire::{Address, Domain, Secret, Transport};
 
 pub use bans::BansPlan;
 pub use dns::{DnsPlan, HostName, HostPlan, PushPlan};
-pub use limits::{AdminLimits, MediaLimits, NetworkLimits, SipLimits, TurnLimits, XmppLimits};
+pub use limits::{AdminLimits, MediaLimits, NetworkLimits, SipLimits, TurnLimits, WebLimits, XmppLimits};
 pub use media::MediaPlan;
 pub use turn::{OauthKey, TurnBandwidth, TurnPlan, TurnQuota};
+pub use web::WebPlan;
 
 /// Everything the server and the commands need to know about how they are to work.
 #[derive(Clone, Debug)]
@@ -48,6 +50,8 @@ pub struct Plan {
     pub media: MediaPlan,
     /// XMPP.
     pub xmpp: XmppPlan,
+    /// HTTP.
+    pub web: WebPlan,
     /// What the DNS is to say.
     pub dns: DnsPlan,
     /// The administrator's door.
@@ -62,7 +66,7 @@ impl Plan {
         let turn = &self.turn;
         let sip = &self.sip;
         let sealed_web: &[Listener] = if self.tls.is_some() { &self.xmpp.web } else { &[] };
-        let rows: [(Service, Transport, &[Listener]); 13] = [
+        let rows: [(Service, Transport, &[Listener]); 15] = [
             (Service::Turn, Transport::Udp, &turn.udp),
             (Service::Turn, Transport::Tcp, &turn.tcp),
             (Service::Turn, Transport::Tls, &turn.tls),
@@ -76,6 +80,8 @@ impl Plan {
             (Service::Xmpp, Transport::Tls, &self.xmpp.client_tls),
             (Service::Xmpp, Transport::Ws, &self.xmpp.web),
             (Service::Xmpp, Transport::Wss, sealed_web),
+            (Service::Web, Transport::Tls, &self.web.https),
+            (Service::Web, Transport::Tcp, &self.web.http),
         ];
         rows.into_iter().flat_map(|(service, transport, list)| {
             list.iter().map(move |listener| (service, transport, listener))
@@ -273,6 +279,8 @@ pub enum Service {
     Xmpp,
     /// The relay for media of calls; it has no listeners.
     Media,
+    /// HTTP.
+    Web,
 }
 
 impl fmt::Display for Service {
@@ -282,6 +290,7 @@ impl fmt::Display for Service {
             Self::Sip => "sip",
             Self::Xmpp => "xmpp",
             Self::Media => "media",
+            Self::Web => "web",
         })
     }
 }

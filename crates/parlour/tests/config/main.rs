@@ -97,7 +97,7 @@ fn everything_that_can_be_written() {
     let plan = plan(&text);
     assert_eq!(plan.domains[0].admins[0].as_str(), "joe@falcot.com");
     assert_eq!(plan.domains[0].rooms.as_ref().map(wire::Domain::as_str), Some("conference.falcot.com"));
-    assert_eq!(plan.listeners().count(), 15);
+    assert_eq!(plan.listeners().count(), 17);
     assert_eq!(plan.sip.origins, ["https://falcot.com"]);
     assert_eq!(plan.admin.metrics.len(), 1);
     assert_eq!(plan.sip.udp[1].host, Host::One("2001:db8::5".parse().expect("valid")));
@@ -327,7 +327,7 @@ fn numbers_addresses_and_ranges() {
 
 #[test]
 fn certificates() {
-    let need = "turn.tls, turn.dtls, sip.tls, sip.wss, xmpp.client and xmpp.client-tls need both";
+    let need = "turn.tls, turn.dtls, sip.tls, sip.wss, xmpp.client, xmpp.client-tls and web.https need both";
     check(
         &format!("{DOMAIN}[xmpp]\nclient = [\":5222\"]\n"),
         &[&format!("0:0 tls.certificate: `certificate` is missing under `[tls]` | {need}")],

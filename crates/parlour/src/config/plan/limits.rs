@@ -216,6 +216,30 @@ limits! {
 }
 
 limits! {
+    /// What HTTP clients may cost.
+    WebLimits {
+        /// Octets of a request's head.
+        head: usize = 16 * 1024,
+        /// How long a request's head may take from its first octet to its last; its body may take three times as long.
+        begin: Duration = Duration::from_secs(10),
+        /// Octets of the body of a request that we answer ourselves (`web.limits`).
+        body: usize = 512 * 1024,
+        /// Octets of all such bodies that one worker holds.
+        bodies: usize = 64 * 1024 * 1024,
+        /// How long a connection may be without a request (`web.limits`).
+        idle: Duration = Duration::from_secs(60),
+        /// Requests of one connection (`web.limits`).
+        requests: u32 = 1_000,
+        /// Requests of one HTTP/2 connection at the same time (`web.limits`).
+        streams: u32 = 64,
+        /// How long the answer to a request, or the next part of it, may take (`web.limits`).
+        answer: Duration = Duration::from_secs(120),
+        /// Connections of one worker to the upstream server at the same time (`web.limits`).
+        upstream: usize = 512,
+    }
+}
+
+limits! {
     /// What administrative requests may cost.
     AdminLimits {
         /// The longest request: a list of accounts to import.

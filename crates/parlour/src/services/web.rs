@@ -1,0 +1,357 @@
+//! HTTP on one worker: joins connections with what answers requests. HTTP/1.1 and HTTP/2 are hyper's; it is fed with the
+//! octets that came, polled, and asked what it has to say, as any machine here.
+
+mod engine;
+mod exchange;
+mod pages;
+mod pipe;
+mod site;
+
+use crate::config::plan::WebLimits;
+use crate::desk::{Desk, Shared};
+use crate::listen;
+use crate::report::Report;
+use crate::services::Service;
+use crate::switchboard::pages::{Reply, Ticket};
+use engine::Engine;
+use exchange::{Effect, Front, Guest, Hub, Word};
+use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Tag};
+use pages::Door;
+use pipe::Pipe;
+use rustc_hash::FxHashMap;
+use site::Site;
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Instant;
+use wire::{ConnectionId, SocketId, Timers};
+
+/// The role of a plain listener that sends everybody to https.
+pub const PLAIN: u32 = 1;
+
+/// What HTTP/2 begins with (RFC 9113 §3.4), as far as it differs from every method.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0";
+
+/// Octets that may wait for a client to take them before no more is made.
+const BACKLOG: usize = 128 << 10;
+
+/// What a client is told that has begun a request and does not end it.
+const LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Timer {
+    /// A connection does nothing, or not enough.
+    Connection(ConnectionId),
+    /// An exchange is to end.
+    Exchange(u64),
+}
+
+/// HTTP on one worker.
+pub struct Web {
+    hub: Rc<Hub>,
+    clients: FxHashMap<ConnectionId, Box<Client>>,
+    timers: Timers<Timer>,
+}
+
+impl fmt::Debug for Web {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Web({} connections)", self.clients.len())
+    }
+}
+
+/// A client's connection.
+struct Client {
+    pipe: Pipe,
+    /// As soon as it is known what it speaks.
+    engine: Option<Engine>,
+    guest: Rc<Guest>,
+    /// Requests that had begun when it was last looked at.
+    begun: u32,
+    /// Since when there is no request.
+    idle: Instant,
+    /// Since when one comes whose head is not whole.
+    partial: Option<Instant>,
+    /// Since when what it was sent waits, and how much that was.
+    stuck: Option<(Instant, usize)>,
+    /// It takes no further request; when it is over at the latest.
+    finishing: Option<Instant>,
+    paused: bool,
+}
+
+impl Client {
+    fn new(conn: ConnectionId, info: &ConnectionInfo, now: Instant) -> Self {
+        let door = Door {
+            is_plain: listen::role(info.tag) == PLAIN,
+            sealed: info.transport.is_secure(),
+            local: info.peer.ip().to_canonical().is_loopback(),
+        };
+        let (requests, under_way) = (Cell::new(0), Cell::new(0));
+        let guest = Rc::new(Guest { conn, peer: info.peer, door, requests, under_way });
+        Self {
+            pipe: Pipe::default(),
+            engine: None,
+            guest,
+            begun: 0,
+            idle: now,
+            partial: None,
+            stuck: None,
+            finishing: None,
+            paused: false,
+        }
+    }
+
+    /// Octets have come: how many of them are taken.
+    fn feed(&mut self, hub: &Rc<Hub>, info: Option<ConnectionInfo>, data: &[u8], now: Instant) -> usize {
+        if self.engine.is_none() {
+            let named = info.and_then(|info| info.alpn).is_some_and(|name| name == b"h2");
+            let length = data.len().min(PREFACE.len());
+            let is_two = named || data[..length] == PREFACE[..length];
+            if is_two && !named && length < PREFACE.len() {
+                return 0;
+            }
+            let front = Front { hub: Rc::clone(hub), guest: Rc::clone(&self.guest) };
+            let (pipe, limits) = (self.pipe.clone(), &hub.site().limits);
+            let engine = if is_two { Engine::two } else { Engine::one };
+            self.engine = Some(engine(pipe, front, limits));
+        }
+        if self.guest.under_way.get() == 0 {
+            self.partial.get_or_insert(now);
+        }
+        self.pipe.feed(data);
+        data.len()
+    }
+
+    /// Takes no further request.
+    fn finish(&mut self, until: Instant) {
+        if let (None, Some(engine)) = (self.finishing, &mut self.engine) {
+            engine.finish();
+            self.finishing = Some(until);
+        }
+    }
+
+    /// Hands what there is to say to the connection; whether there was anything.
+    fn flush(&mut self, desk: &mut Desk<'_, '_>) -> bool {
+        let (conn, net) = (self.guest.conn, &mut desk.net);
+        let mut sent = false;
+        self.pipe.drain(|octets| {
+            let has_room = net.queued(conn) < BACKLOG;
+            if !has_room {
+                net.await_room(conn, BACKLOG / 2);
+            }
+            sent = has_room && net.write(conn, octets).is_ok();
+            sent
+        });
+        sent
+    }
+
+    /// Notes what has changed since it was last looked at.
+    fn note(&mut self, now: Instant, queued: usize) {
+        let begun = self.guest.requests.get();
+        if std::mem::replace(&mut self.begun, begun) != begun {
+            self.partial = None;
+        }
+        if self.guest.under_way.get() > 0 {
+            self.idle = now;
+        }
+        self.stuck = match self.stuck {
+            _ if queued == 0 => None,
+            Some((since, before)) if queued >= before => Some((since, before)),
+            _ => Some((now, queued)),
+        };
+    }
+
+    /// When it is looked at next, as nothing may happen until then.
+    fn due(&self, limits: &WebLimits) -> Option<Instant> {
+        match (self.finishing, self.stuck, self.partial) {
+            (Some(until), ..) if self.guest.under_way.get() == 0 => Some(until),
+            (_, Some((since, _)), _) => Some(since + limits.answer),
+            _ if self.guest.under_way.get() > 0 => None,
+            (.., Some(since)) if self.is_one() => Some(since + limits.begin),
+            _ => Some(self.idle + limits.idle),
+        }
+    }
+
+    fn is_one(&self) -> bool {
+        self.engine.as_ref().is_none_or(Engine::is_one)
+    }
+}
+
+impl Web {
+    /// A service without connections.
+    pub fn new(shared: &Shared) -> Self {
+        let hub = Rc::new(Hub::new(shared.me, Site::new(shared)));
+        Self { hub, clients: FxHashMap::default(), timers: Timers::default() }
+    }
+
+    /// Another service has answered a request.
+    pub fn replied(&mut self, desk: &mut Desk<'_, '_>, reply: Reply) {
+        let Some(slot) = self.hub.slot(reply.ticket.id) else { return };
+        let conn = slot.conn;
+        slot.tell(Word::Reply(reply));
+        self.advance(desk, conn);
+    }
+
+    /// Lets a connection do what it can do now.
+    fn advance(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
+        let Some(mut client) = self.clients.remove(&conn) else { return };
+        let (now, site) = (desk.net.now(), self.hub.site());
+        loop {
+            let mut moved = client.engine.as_mut().is_some_and(Engine::advance);
+            self.settle(desk);
+            moved |= client.flush(desk);
+            if client.guest.requests.get() >= site.limits.requests {
+                client.finish(now + site.limits.answer);
+            }
+            if !moved {
+                break;
+            }
+        }
+        client.note(now, desk.net.queued(conn));
+        let is_over = client.engine.as_ref().is_some_and(Engine::is_over);
+        if is_over && !client.pipe.has_output() {
+            self.timers.cancel(Timer::Connection(conn));
+            desk.net.close(conn);
+            // What it leaves behind is settled by `closed`.
+        } else {
+            restrain(desk, &mut client, conn);
+            match client.due(&site.limits) {
+                Some(due) => self.timers.set(Timer::Connection(conn), due),
+                None => drop(self.timers.cancel(Timer::Connection(conn))),
+            }
+        }
+        self.clients.insert(conn, client);
+    }
+
+    /// Does what exchanges want done.
+    fn settle(&mut self, desk: &mut Desk<'_, '_>) {
+        while let Some(effect) = self.hub.next_effect() {
+            match effect {
+                Effect::Within(id, time) => self.timers.set(Timer::Exchange(id), desk.net.now() + time),
+                Effect::Over(id) => drop(self.timers.cancel(Timer::Exchange(id))),
+                Effect::Page(page) => desk.switchboard.ask_for_page(page),
+                Effect::Abandoned(id) => {
+                    desk.switchboard.abandon_page(Ticket { worker: desk.shared.me, id });
+                }
+            }
+        }
+    }
+
+    /// A timer is due.
+    fn ring(&mut self, desk: &mut Desk<'_, '_>, timer: Timer) {
+        match timer {
+            Timer::Exchange(id) => {
+                let Some(slot) = self.hub.slot(id) else { return };
+                slot.tell(Word::Late);
+                self.advance(desk, slot.conn);
+            }
+            Timer::Connection(conn) => self.look(desk, conn),
+        }
+    }
+
+    /// A connection may have done nothing for too long.
+    fn look(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
+        let Some(client) = self.clients.get_mut(&conn) else { return };
+        let (now, limits) = (desk.net.now(), &self.hub.site().limits);
+        client.note(now, desk.net.queued(conn));
+        match client.due(limits) {
+            Some(due) if due <= now => {}
+            _ => return self.advance(desk, conn),
+        }
+        if client.stuck.is_some() || client.finishing.is_some() {
+            desk.net.abort(conn);
+        } else if client.engine.is_none() || (client.partial.is_some() && client.is_one()) {
+            // One that has no room for so little is closed all the same.
+            let _ = desk.net.write(conn, LATE);
+            desk.net.close(conn);
+        } else {
+            client.finish(now + limits.begin);
+            self.advance(desk, conn);
+        }
+    }
+}
+
+/// Takes nothing more from a client while there is something that was not read.
+fn restrain(desk: &mut Desk<'_, '_>, client: &mut Client, conn: ConnectionId) {
+    let is_full = client.pipe.unread() > 0;
+    if is_full != std::mem::replace(&mut client.paused, is_full) {
+        match is_full {
+            true => desk.net.pause(conn),
+            false => desk.net.resume(conn),
+        }
+    }
+}
+
+impl Service for Web {
+    fn datagrams(&mut self, _: &mut Desk<'_, '_>, _: SocketId, _: &mut Batch<'_>) {}
+
+    fn unreachable(&mut self, _: &mut Desk<'_, '_>, _: SocketId, _: SocketAddr, _: IcmpError) {}
+
+    fn opened(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, info: &ConnectionInfo) {
+        let now = desk.net.now();
+        self.clients.insert(conn, Box::new(Client::new(conn, info, now)));
+        self.advance(desk, conn);
+    }
+
+    fn refused(&mut self, _: &mut Desk<'_, '_>, _: ConnectionId, _: Tag, _: &io::Error) {}
+
+    fn secured(&mut self, _: &mut Desk<'_, '_>, _: ConnectionId, _: &ConnectionInfo) {}
+
+    fn received(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, data: &[u8]) -> usize {
+        let Some(client) = self.clients.get_mut(&conn).filter(|_| !desk.drops(conn)) else {
+            return data.len();
+        };
+        let info = if client.engine.is_none() { desk.net.info(conn) } else { None };
+        let taken = client.feed(&self.hub, info, data, desk.net.now());
+        self.advance(desk, conn);
+        taken
+    }
+
+    fn room(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
+        self.advance(desk, conn);
+    }
+
+    fn closed(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, _: CloseReason) {
+        self.timers.cancel(Timer::Connection(conn));
+        drop(self.clients.remove(&conn));
+        self.settle(desk);
+    }
+
+    fn refresh(&mut self, desk: &mut Desk<'_, '_>) {
+        let closing = self.hub.site().closing;
+        self.hub.set_site(Site::new(desk.shared).ending(closing));
+    }
+
+    fn drain(&mut self, desk: &mut Desk<'_, '_>, until: Instant) {
+        self.hub.set_site(Site::new(desk.shared).ending(true));
+        let all: Vec<_> = self.clients.keys().copied().collect();
+        for conn in all {
+            if let Some(client) = self.clients.get_mut(&conn) {
+                client.finish(until);
+            }
+            self.advance(desk, conn);
+        }
+    }
+
+    fn drained(&self) -> bool {
+        self.clients.values().all(|client| client.guest.under_way.get() == 0)
+    }
+
+    fn tick(&mut self, desk: &mut Desk<'_, '_>) {
+        let now = desk.net.now();
+        while let Some(timer) = self.timers.pop(now) {
+            self.ring(desk, timer);
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    fn report(&self, report: &mut Report) {
+        report.add("web.connections", self.clients.len() as u64);
+        report.add("web.requests", self.hub.counts.requests.get());
+        report.add("web.refused", self.hub.counts.failures.get());
+    }
+}

@@ -1,0 +1,120 @@
+//! What the plan means for HTTP: which host names are ours, where they send whom, which limits hold.
+
+use crate::config::plan::{Plan, Service, WebLimits};
+use crate::desk::Shared;
+use crate::listen;
+use net::Bound;
+use rustc_hash::FxHashSet;
+use std::net::{IpAddr, SocketAddr};
+use wire::{Domain, Transport};
+
+/// The usual port of https.
+const HTTPS: u16 = 443;
+
+/// A snapshot for all requests of one worker, until the plan changes.
+#[derive(Debug)]
+pub(super) struct Site {
+    /// Host names that lead to us.
+    names: FxHashSet<String>,
+    /// Domains, with the host name of XMPP for each.
+    hosts: Vec<(Domain, String)>,
+    /// Where https is, for those who came without.
+    pub(super) secure: Option<u16>,
+    /// Where XMPP is by WebSocket and BOSH, inside TLS.
+    chat: Option<u16>,
+    /// Whether XMPP is on.
+    pub(super) has_chat: bool,
+    pub(super) upstream: Option<SocketAddr>,
+    pub(super) limits: WebLimits,
+    /// The server ends.
+    pub(super) closing: bool,
+}
+
+impl Site {
+    pub(super) fn new(shared: &Shared) -> Self {
+        let (plan, bound) = (&shared.plan, &shared.bound[..]);
+        let secure = port(bound, Service::Web, Transport::Tls);
+        let shares = plan.web.share && has_chat(plan);
+        Self {
+            names: names(plan),
+            hosts: hosts(plan),
+            secure,
+            chat: secure.filter(|_| shares).or_else(|| port(bound, Service::Xmpp, Transport::Wss)),
+            has_chat: has_chat(plan),
+            upstream: plan.web.upstream,
+            limits: plan.web.limits.clone(),
+            closing: false,
+        }
+    }
+
+    /// Whether the server ends.
+    pub(super) fn ending(self, closing: bool) -> Self {
+        Self { closing, ..self }
+    }
+
+    /// Whether requests for a host (without its port) are for us: those for addresses too, and those that name none.
+    pub(super) fn is_ours(&self, host: &str) -> bool {
+        self.upstream.is_none()
+            || host.is_empty()
+            || address(host).is_some()
+            || host == "localhost"
+            || self.names.contains(host)
+    }
+
+    /// Where XMPP is by HTTP (XEP-0156), for whoever has come by this name: host and port.
+    pub(super) fn chat_at(&self, host: &str) -> Option<String> {
+        let port = self.chat.filter(|_| self.has_chat)?;
+        let domain = self.hosts.iter().find(|(domain, _)| domain.as_str() == host);
+        let known = address(host).is_some() || self.names.contains(host) || host == "localhost";
+        let host = match domain {
+            Some((_, host)) => host,
+            None if known => host,
+            None => &self.hosts.first()?.1,
+        };
+        Some(if port == HTTPS { host.to_owned() } else { format!("{host}:{port}") })
+    }
+
+    /// The same host by https.
+    pub(super) fn secure_at(&self, host: &str) -> Option<String> {
+        let port = self.secure?;
+        Some(if port == HTTPS { host.to_owned() } else { format!("{host}:{port}") })
+    }
+}
+
+/// The address that a host name is, if it is one.
+fn address(host: &str) -> Option<IpAddr> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    bare.parse().ok()
+}
+
+fn has_chat(plan: &Plan) -> bool {
+    let xmpp = &plan.xmpp;
+    [&xmpp.client, &xmpp.client_tls, &xmpp.web].iter().any(|listeners| !listeners.is_empty())
+}
+
+fn port(bound: &[Bound], service: Service, transport: Transport) -> Option<u16> {
+    let is_it = |one: &&Bound| listen::owner(one.tag) == service && one.transport == transport;
+    bound.iter().find(is_it).map(|one| one.address.port())
+}
+
+fn hosts(plan: &Plan) -> Vec<(Domain, String)> {
+    let of = |name: &Domain, main: &Domain| (name.clone(), plan.dns.xmpp.name_for(main).to_string());
+    let domains = plan.domains.iter();
+    let all = domains.flat_map(|domain| {
+        std::iter::once(&domain.name).chain(&domain.aliases).map(|name| of(name, &domain.name))
+    });
+    all.collect()
+}
+
+fn names(plan: &Plan) -> FxHashSet<String> {
+    let mut names = FxHashSet::default();
+    for domain in &plan.domains {
+        for name in std::iter::once(&domain.name).chain(&domain.aliases).chain(&domain.rooms) {
+            names.insert(name.to_string());
+        }
+        for host in [&plan.dns.turn, &plan.dns.sip, &plan.dns.xmpp] {
+            names.insert(host.name_for(&domain.name).to_string());
+        }
+    }
+    names
+}
