@@ -23,8 +23,8 @@ use net::counters::Counting;
 use net::{Bound, Postbox};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 use wire::WorkerId;
 
@@ -39,6 +39,8 @@ pub struct BackOffice {
     postbox: Postbox<Mail>,
     front: Front,
     started: Instant,
+    /// When the configuration was last read, in milliseconds since 1970.
+    read: AtomicU64,
     reloading: tokio::sync::Mutex<()>,
     draining: AtomicBool,
     counting: Counting,
@@ -52,6 +54,8 @@ pub struct Parts {
     pub accounts: Accounts,
     /// The plan in force.
     pub plan: Arc<Plan>,
+    /// When it was read, in milliseconds since 1970.
+    pub read: u64,
     /// The way to the workers.
     pub postbox: Postbox<Mail>,
     /// The listeners and their certificate.
@@ -69,6 +73,7 @@ impl BackOffice {
             postbox: parts.postbox,
             front: parts.front,
             started: Instant::now(),
+            read: AtomicU64::new(parts.read),
             reloading: tokio::sync::Mutex::default(),
             draining: AtomicBool::new(false),
             counting: parts.counting,
@@ -147,6 +152,7 @@ impl BackOffice {
     async fn read_again(&self) -> Result<Reloaded, Failure> {
         let _one_at_a_time = self.reloading.lock().await;
         let old = self.plan();
+        let read = milliseconds();
         let new = Arc::new(config::load(&old.file)?);
         let bound = self.front.change(&new).await?;
         self.front.show_certificate(&new);
@@ -154,6 +160,7 @@ impl BackOffice {
         let mut reloaded =
             Reloaded { after_restart: after_restart(&old, &new), warnings: new.warnings.clone() };
         self.plan.store(Arc::clone(&new));
+        self.read.store(read, Ordering::Relaxed);
         self.accounts.replan(&new).await;
         for worker in 0..self.postbox.workers() {
             // A worker that has ended needs no plan.
@@ -231,6 +238,8 @@ impl Backend for BackOffice {
                 uptime: self.started.elapsed().as_secs(),
                 workers: self.postbox.workers(),
                 accounts: u64::try_from(self.accounts.directory().len()).unwrap_or(u64::MAX),
+                read: self.read.load(Ordering::Relaxed),
+                findings: crate::doctor::quick(&self.plan()),
                 listeners: self
                     .bound()
                     .iter()
@@ -308,6 +317,12 @@ impl Backend for BackOffice {
             Ok(())
         })
     }
+}
+
+/// Since 1970.
+pub fn milliseconds() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn listening(bound: &Bound) -> Listening {

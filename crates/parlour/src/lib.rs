@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod desk;
 pub mod dns;
+pub mod doctor;
 pub mod doorman;
 pub mod front;
 pub mod listen;

@@ -37,27 +37,27 @@ const EXTEND: u32 = 30_000_000;
 /// How long ago a binding must have ended to be forgotten at the start: a clock that is not set yet does no harm.
 const LONG_ENDED: Duration = Duration::from_secs(7 * 86_400);
 
-/// Serves what `plan` means until SIGTERM or SIGINT.
-pub fn run(plan: Plan) -> Result<()> {
+/// Serves what `plan` means, which was read so many milliseconds after 1970, until SIGTERM or SIGINT.
+pub fn run(plan: Plan, read: u64) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("back office")
         .enable_all()
         .build()
         .context("the back office's runtime")?;
-    let result = runtime.block_on(serve(Arc::new(plan)));
+    let result = runtime.block_on(serve(Arc::new(plan), read));
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-async fn serve(plan: Arc<Plan>) -> Result<()> {
+async fn serve(plan: Arc<Plan>, read: u64) -> Result<()> {
     // Before anything else: until they are listened to, a signal ends the process, a reload's too.
     let signals = Signals::listen().context("the signals")?;
     let lock = secret::lock(&plan)?;
     let secret = Arc::new(secret::load(&plan)?);
     let store = accounts::open_store(&plan, store::Settings::default()).context("the database")?;
     let (running, office) = start(&plan, &store, secret)?;
-    let running = serve_open(running, office, signals).await?;
+    let running = serve_open(running, office, read, signals).await?;
     stop(running, &plan).await;
     store.close();
     drop(lock);
@@ -196,6 +196,7 @@ impl Base {
 async fn serve_open(
     mut running: Running<Mail>,
     opening: Opening,
+    read: u64,
     mut signals: Signals,
 ) -> Result<Running<Mail>> {
     let Opening { plan, store, front } = opening;
@@ -204,8 +205,8 @@ async fn serve_open(
     let accounts = Accounts::load(store, &plan, publisher(postbox.clone())).await?;
     // Between the workers' first snapshot and this one an account may have been added by another process.
     publisher(postbox.clone())(accounts.directory()).await;
-    let office =
-        Arc::new(BackOffice::new(Parts { accounts, plan: Arc::clone(&plan), postbox, front, counting }));
+    let parts = Parts { accounts, plan: Arc::clone(&plan), read, postbox, front, counting };
+    let office = Arc::new(BackOffice::new(parts));
     let door = socket::bind(&plan.admin.socket).with_context(|| plan.admin.socket.display().to_string())?;
     let house: Arc<dyn Backend> = office.clone();
     open_doors(&office, &house, &plan).await?;

@@ -5,6 +5,7 @@
 //! PostgreSQL and MariaDB stands in `dialect` alone.
 
 mod dialect;
+mod examine;
 mod handle;
 mod location;
 mod query;
@@ -15,6 +16,7 @@ mod tables;
 mod transaction;
 mod writer;
 
+pub use examine::examine;
 pub use handle::{Busy, Health, StoreHandle};
 pub use location::OpenError;
 pub use query::{

@@ -46,6 +46,15 @@ pub(crate) async fn migrate(connection: &mut Connection, location: &Location) ->
     transaction.commit().await.map_err(explain)
 }
 
+/// Whether we know the database's schema, or can bring it up to date.
+pub(crate) async fn must_be_known(connection: &mut Connection, location: &Location) -> Result<(), OpenError> {
+    let known = i64::try_from(MIGRATIONS.len()).expect("few migrations");
+    match current(connection, location).await? {
+        found if found > known => Err(OpenError::Newer { path: location.path.clone(), found, known }),
+        _ => Ok(()),
+    }
+}
+
 /// The number of the last migration that the database has seen; 0 in an empty one.
 async fn current(connection: &mut Connection, location: &Location) -> Result<i64, OpenError> {
     let explain = |error: sqlx::Error| location.explain(&error);

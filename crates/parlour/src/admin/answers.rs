@@ -3,6 +3,7 @@
 pub mod bans;
 pub mod certificates;
 pub mod dns;
+pub mod doctor;
 mod ladder;
 pub mod sip;
 pub mod turn;
@@ -292,6 +293,7 @@ fn or_none(list: &[String]) -> String {
 
 /// How the running server is.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
 pub struct Status {
     /// Its version.
     pub version: String,
@@ -303,8 +305,12 @@ pub struct Status {
     pub workers: u16,
     /// How many accounts there are.
     pub accounts: u64,
+    /// When it has read the configuration, in milliseconds since 1970.
+    pub read: u64,
     /// Where it listens, with the ports that were bound.
     pub listeners: Vec<Listening>,
+    /// What is wrong, or will be, as far as it sees without asking anybody; `parlour doctor` looks further.
+    pub findings: Vec<doctor::DoctorFinding>,
     /// Counts by service and name, all workers together.
     pub counters: BTreeMap<String, u64>,
 }
@@ -322,6 +328,9 @@ impl Answer for Status {
         let wide = self.counters.keys().map(String::len).max().unwrap_or(0);
         for (name, count) in &self.counters {
             let _ = write!(text, "\n  {name:wide$}  {count}");
+        }
+        for finding in &self.findings {
+            let _ = write!(text, "\n{}", finding.paragraph().trim_end());
         }
         text
     }

@@ -1,6 +1,7 @@
 //! Every administrative command, declared once.
 
 mod dns;
+mod doctor;
 
 use super::answers::certificates::{CaShown, CertIssued, CertRevoked, UserCertificates};
 use super::answers::sip::{SipBindings, SipCalls, SipRecent, SipStory};
@@ -160,6 +161,7 @@ pub const COMMANDS: &[Command] = &[
         run: Run::Server(house::status),
         ..LOOK
     },
+    doctor::DOCTOR,
     Command {
         path: &["reload"],
         summary: "Let the running server read its configuration and certificate again",

@@ -4,15 +4,17 @@ use crate::admin::answers::Done;
 use crate::admin::arguments::Arguments;
 use crate::admin::command::{Invocation, reply};
 use crate::admin::failure::Failure;
+use crate::back_office::milliseconds;
 use serde_json::Value;
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// Serves until it is told to end.
 pub fn run(invocation: &Invocation, _: &Arguments) -> Result<Value, Failure> {
+    let read = milliseconds();
     let plan = super::plan(invocation)?;
     logs()?;
-    crate::serve::run(plan).map_err(|error| Failure::failed(format!("{error:#}")))?;
+    crate::serve::run(plan, read).map_err(|error| Failure::failed(format!("{error:#}")))?;
     reply(&Done { done: String::new() })
 }
 

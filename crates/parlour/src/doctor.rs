@@ -1,0 +1,124 @@
+//! `parlour doctor`: looks whether the installation works, from its files to a login in each protocol, and says of each fault
+//! what it is, what was seen and what mends it. [`quick`] is the part that asks nobody, for `status` and the health page.
+
+mod accounts;
+mod certificates;
+mod configuration;
+mod disk;
+mod files;
+mod host;
+mod notes;
+mod server;
+mod sockets;
+
+use crate::admin::Failure;
+use crate::admin::answers::Status;
+use crate::admin::answers::doctor::{Doctor, DoctorFinding};
+use crate::admin::arguments::Arguments;
+use crate::admin::command::{Invocation, reply};
+use crate::cli;
+use crate::config::Plan;
+use crate::config::fault::nearest;
+use notes::Notes;
+use serde_json::Value;
+
+/// Somebody who looks at one part.
+type Look = fn(&mut Patient, &mut Notes) -> Result<(), Skipped>;
+
+/// Why a part was not looked at.
+struct Skipped(String);
+
+/// Every part, in the order in which they are looked at: the first ones explain faults of the later ones.
+const AREAS: &[(&str, Look)] = &[
+    ("configuration", configuration::look),
+    ("server", server::look),
+    ("host", host::look),
+    ("files", files::look),
+    ("certificates", certificates::look),
+    ("accounts", accounts::look),
+];
+
+/// Who is looked at.
+struct Patient {
+    plan: Plan,
+    /// The process of the server, where one has its door open.
+    pid: Option<u32>,
+    /// What the running server says of itself.
+    server: Option<Status>,
+}
+
+impl Patient {
+    /// What the running server says of itself.
+    fn server(&self) -> Result<&Status, Skipped> {
+        self.server.as_ref().ok_or_else(|| Skipped("no server answers".into()))
+    }
+}
+
+/// `parlour doctor`
+pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Failure> {
+    let wanted = wanted(arguments)?;
+    let mut notes = Notes::default();
+    match cli::plan(invocation) {
+        Ok(plan) => {
+            let mut patient = Patient { plan, pid: None, server: None };
+            for (name, look) in AREAS {
+                // Whether a server runs is needed by others.
+                let needed = *name == "server";
+                if wanted.contains(name) || needed {
+                    notes.begin(name);
+                    let looked = look(&mut patient, &mut notes);
+                    notes.end(looked.err().map(|Skipped(why)| why));
+                }
+                if needed && !wanted.contains(name) {
+                    notes.forget(name);
+                }
+            }
+        }
+        Err(failure) if failure.faults.is_empty() => return Err(failure),
+        Err(failure) => {
+            notes.begin("configuration");
+            configuration::refused(&failure, &mut notes);
+            notes.end(None);
+        }
+    }
+    reply(&notes.answer())
+}
+
+/// The parts that the caller wants.
+fn wanted(arguments: &Arguments) -> Result<Vec<&'static str>, Failure> {
+    let names = || AREAS.iter().map(|(name, _)| *name);
+    let listed = |argument: &str| -> Result<Vec<&'static str>, Failure> {
+        let texts = arguments.texts(argument);
+        let words = texts.iter().flat_map(|text| text.split(',')).map(str::trim);
+        let known = |word: &str| names().find(|name| *name == word).ok_or_else(|| unknown(word, names()));
+        words.map(known).collect()
+    };
+    let (only, without) = (listed("only")?, listed("without")?);
+    let chosen = names().filter(|name| only.is_empty() || only.contains(name));
+    Ok(chosen.filter(|name| !without.contains(name)).collect())
+}
+
+fn unknown(word: &str, names: impl Iterator<Item = &'static str> + Clone) -> Failure {
+    let help = match nearest(word, names.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", names.collect::<Vec<_>>().join(", ")),
+    };
+    Failure::usage(format!("the doctor does not look at `{word}`; {help}"))
+}
+
+/// What can be told at once and without asking anybody, by a process that has the plan: certificates that end, files that
+/// others may read, a full disk, too few open files. It reads a few files.
+pub fn quick(plan: &Plan) -> Vec<DoctorFinding> {
+    let mut notes = Notes::default();
+    for (name, look) in [
+        ("host", host::quick as fn(&Plan, &mut Notes)),
+        ("files", files::quick),
+        ("certificates", certificates::quick),
+    ] {
+        notes.begin(name);
+        look(plan, &mut notes);
+        notes.end(None);
+    }
+    let Doctor { findings, .. } = notes.answer();
+    findings
+}

@@ -1,0 +1,102 @@
+//! Faults of the running server and its host.
+
+use crate::visit::{BINARY, done, house, visit, visit_by};
+use std::process::Command;
+use testkit::{House, house};
+
+const ALL: &str = "configuration,server,host,files,certificates,accounts";
+
+#[test]
+fn silent_on_a_good_installation() {
+    let house = self::house().start();
+    let said = visit(&house, ALL);
+    said.found(&[]);
+    let areas = said.json["areas"].as_array().expect("a list");
+    assert_eq!(areas.len(), 6);
+    assert!(areas.iter().all(|area| area["skipped"] == ""), "{:#}", said.json);
+    let said = house.cli(&["doctor", "--only", "files"], "");
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert_eq!(said.trim(), "everything is as it should be; looked at: files");
+}
+
+#[test]
+fn no_server_and_who_has_its_port() {
+    let house = self::house().prepare();
+    let said = visit(&house, "server");
+    said.found(&["error not-running"]);
+    said.says("not-running", "evidence", "is not there");
+    let rival = std::net::TcpListener::bind(("127.0.0.1", house.port("sip.tcp"))).expect("a free port");
+    let other = std::net::UdpSocket::bind(("127.0.0.1", house.port("turn.udp"))).expect("a free port");
+    let said = visit(&house, "server");
+    said.found(&["error not-running", "error port-taken"]);
+    said.says("port-taken", "message", &format!("(process {})", std::process::id()));
+    said.says("port-taken", "message", "sip tcp");
+    said.says("port-taken", "evidence", &format!("udp {}", other.local_addr().expect("bound")));
+    drop(rival);
+    let mut house = self::house().start();
+    house.kill();
+    visit(&house, "server").says("not-running", "evidence", "left over");
+    let said = visit(&house, "accounts");
+    said.found(&[]);
+    assert_eq!(said.json["areas"][0]["skipped"], "no server answers");
+}
+
+#[test]
+fn a_server_that_works_by_another_configuration() {
+    let house = self::house().start();
+    let port = house::free_port();
+    house.set("sip", "tcp", &format!("[\"127.0.0.1:{port}\"]"));
+    let said = visit(&house, "server");
+    said.found(&["error not-bound", "warning not-reloaded"]);
+    said.says("not-bound", "message", &port.to_string());
+    said.says("not-reloaded", "fix", "parlour reload");
+    assert!(house.cli(&["reload"], "").status.success());
+    visit(&house, "server").found(&[]);
+    assert!(house.cli(&["turn", "drain"], "").status.success());
+    visit(&house, "server").found(&["warning drained"]);
+}
+
+#[test]
+fn too_few_files_and_a_clock_that_nobody_sets() {
+    let mut house = self::house().start();
+    let pid = house.server().id().to_string();
+    done("prlimit", &["--pid", &pid, "--nofile=900:900"]);
+    let said = visit(&house, "host");
+    said.found(&["warning open-files"]);
+    said.says("open-files", "fix", "LimitNOFILE=");
+    let status = house.cli(&["status", "--json"], "");
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).expect("JSON");
+    assert_eq!(status["findings"][0]["what"], "open-files", "{status:#}");
+    done("prlimit", &["--pid", &pid, "--nofile=24:900"]);
+    visit(&house, "host").found(&["error open-files"]);
+    done("prlimit", &["--pid", &pid, "--nofile=900:900"]);
+    let mut command = Command::new(BINARY);
+    command.arg("--config").arg(house.config()).args(["doctor", "--json", "--only", "host"]);
+    visit_by(&house, command, "no").found(&["warning open-files", "warning clock"]);
+}
+
+/// The server holds still until it is dropped.
+struct Stopped(String);
+
+impl Stopped {
+    fn new(house: &mut House) -> Self {
+        let pid = house.server().id().to_string();
+        done("kill", &["-STOP", &pid]);
+        Self(pid)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-CONT", &self.0]).status();
+    }
+}
+
+#[test]
+fn a_server_that_hangs() {
+    let mut house = self::house().start();
+    let stopped = Stopped::new(&mut house);
+    let said = visit(&house, "server");
+    drop(stopped);
+    said.found(&["error silent"]);
+}
