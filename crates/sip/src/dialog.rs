@@ -1,5 +1,6 @@
 //! Dialogs (RFC 3261 §12) as far as a proxy knows of them: where what is kept of a call lives.
 
+pub mod beginning;
 pub mod book;
 
 use std::hash::Hasher;

@@ -3,7 +3,7 @@
 //! Messages that arrive whole are handed on where they lie; only a message that is cut by the end of what was
 //! read is kept, until the rest comes.
 
-use crate::message::{Fault, Index, Malformed, content_length, lex, line_end};
+use crate::message::{Fault, HeaderName, Index, Malformed, Message, content_length, lex, line_end};
 use memchr::memmem;
 
 /// A client's keep-alive on a stream (RFC 5626 §3.5.1).
@@ -24,11 +24,25 @@ pub struct Limits {
     pub body: usize,
 }
 
+impl Limits {
+    /// The message that `data` begins with, if it is whole, well made, and within these limits: its lines are read once, for where it
+    /// ends and for what it says.
+    fn read<'d>(&self, data: &'d [u8]) -> Option<Message<'d>> {
+        let message = Message::parse(data).ok().filter(|_| lex::is_token(data[0]))?;
+        let (head, whole) = (message.head().len(), message.bytes().len());
+        let fits = head <= self.head && whole - head <= self.body;
+        (fits && message.has(HeaderName::ContentLength)).then_some(message)
+    }
+}
+
 /// What came out of a stream.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are messages, and each lives for a moment")]
 pub enum Frame<'a> {
-    /// One whole message, for [`crate::Message::parse`].
-    Message(&'a [u8]),
+    /// One whole message, read: it came in one piece, and nothing is wrong with it.
+    Message(Message<'a>),
+    /// One whole message, for [`Message::parse`].
+    Bytes(&'a [u8]),
     /// A keep-alive: answer with [`PONG`].
     Ping,
     /// Nobody can say where this message ends: answer it if it gets an answer, then close. Nothing comes after it.
@@ -78,6 +92,12 @@ impl Framer {
         self.forget_handed_out();
         while !self.broken && !data.is_empty() {
             let before = self.kept.len();
+            if before == 0
+                && let Some(message) = self.limits.read(data)
+            {
+                *data = &data[message.bytes().len()..];
+                return Some(Frame::Message(message));
+            }
             match self.begins_with(data) {
                 Cut::Part if before == 0 => return self.keep(data),
                 Cut::Part => break,
@@ -93,7 +113,7 @@ impl Framer {
                 Cut::Message(length) => {
                     self.done = true;
                     let taken = self.take(length, before, data);
-                    return Some(Frame::Message(if before == 0 { taken } else { &self.kept }));
+                    return Some(Frame::Bytes(if before == 0 { taken } else { &self.kept }));
                 }
                 Cut::Bad(fault) => {
                     (self.done, self.broken) = (true, true);

@@ -29,6 +29,7 @@ pub use name_addr::NameAddr;
 pub use params::{Param, Params};
 pub(crate) use parse::content_length;
 pub use reply::Reply;
+pub(crate) use reply::offset;
 pub use via::{Via, after_magic};
 
 /// A message, read in place. It has a valid start line, topmost Via, From, To, Call-ID and CSeq, and, where they

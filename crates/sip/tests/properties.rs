@@ -143,7 +143,8 @@ fn frames(bytes: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
         let mut piece = &bytes[from..end];
         while let Some(frame) = framer.next(&mut piece) {
             seen.push(match frame {
-                Frame::Message(bytes) => bytes.to_vec(),
+                Frame::Message(message) => message.bytes().to_vec(),
+                Frame::Bytes(bytes) => bytes.to_vec(),
                 Frame::Ping => b"ping".to_vec(),
                 Frame::Bad(malformed) => malformed.fault().reason().into(),
             });

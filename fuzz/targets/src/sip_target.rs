@@ -55,7 +55,8 @@ fn stream(pieces: &[&[u8]]) -> Vec<Vec<u8>> {
         let mut rest = *piece;
         while let Some(frame) = framer.next(&mut rest) {
             match frame {
-                Frame::Message(bytes) => found.push(bytes.to_vec()),
+                Frame::Message(message) => found.push(message.bytes().to_vec()),
+                Frame::Bytes(bytes) => found.push(bytes.to_vec()),
                 Frame::Ping => found.push(b"ping".to_vec()),
                 Frame::Bad(_) => {
                     found.push(b"bad".to_vec());

@@ -19,7 +19,8 @@ fn frames<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<String> {
     for mut piece in pieces {
         while let Some(frame) = framer.next(&mut piece) {
             seen.push(match frame {
-                Frame::Message(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                Frame::Message(message) => String::from_utf8_lossy(message.bytes()).into_owned(),
+                Frame::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
                 Frame::Ping => "ping".to_owned(),
                 Frame::Bad(malformed) => malformed.fault().to_string(),
             });
@@ -48,8 +49,8 @@ fn whole_messages_are_handed_on_where_they_lie() {
     let one = message("l: 0\r\n", "");
     let mut data = one.as_bytes();
     let mut framer = Framer::new(LIMITS);
-    let Some(Frame::Message(bytes)) = framer.next(&mut data) else { panic!("a message") };
-    assert!(std::ptr::eq(bytes, one.as_bytes()));
+    let Some(Frame::Message(message)) = framer.next(&mut data) else { panic!("a message") };
+    assert!(std::ptr::eq(message.bytes(), one.as_bytes()));
     assert_eq!((framer.kept.capacity(), framer.is_partial()), (0, false));
 }
 
@@ -73,6 +74,7 @@ fn a_stream_breaks_where_nobody_can_say_what_comes_next() {
     breaks("\0", Fault::StartLine);
     breaks("\n", Fault::StartLine);
     breaks(&"x".repeat(401), Fault::HeadTooLarge);
+    breaks(&message(&format!("x: {}\r\nl: 0\r\n", "y".repeat(300)), ""), Fault::HeadTooLarge);
 }
 
 #[test]

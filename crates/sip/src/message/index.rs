@@ -84,40 +84,36 @@ impl Index {
     }
 
     /// Reads one header field. Says where the next line begins.
+    #[inline(always)]
     fn field(&mut self, bytes: &[u8], at: usize) -> Result<usize, Fault> {
         let line = &bytes[at..];
         let colon = lex::find(line, b':').ok_or_else(|| without_colon(line))?;
-        let mut name_end = colon;
-        while name_end > 0 && matches!(line[name_end - 1], b' ' | b'\t') {
-            name_end -= 1;
-        }
-        let name = HeaderName::of(&line[..name_end]);
-        if name == HeaderName::Other && !lex::all_token(&line[..name_end]) {
+        let written = lex::trim_blanks_end(&line[..colon]);
+        let name = HeaderName::of(written);
+        if name == HeaderName::Other && !lex::all_token(written) {
             return Err(without_colon(line));
         }
-        let mut value = at + colon + 1;
-        while matches!(bytes.get(value), Some(b' ' | b'\t')) {
-            value += 1;
-        }
-        let end = line_end(bytes, value)?;
+        let behind = lex::trim_blanks_start(&line[colon + 1..]);
+        let end = line_end(behind, 0)?;
+        let value = lex::trim(&behind[..end]);
+        let (start, end) = (bytes.len() - behind.len(), bytes.len() - behind.len() + end);
+        let value_at = start + super::offset(behind, value);
         if end > MAX_HEAD {
             return Err(Fault::HeadTooLarge);
         }
-        // A value that begins on the next line, or nothing at all.
-        while value < end && lex::is_lws(bytes[value]) {
-            value += 1;
-        }
-        let mut value_end = end;
-        while value_end > value && lex::is_lws(bytes[value_end - 1]) {
-            value_end -= 1;
-        }
         // Nothing is cut off: all of them are at most `end`.
         let small = |n: usize| n as u16;
-        let (start, name_end) = (small(at), small(at + name_end));
-        self.push(Entry { start, name_end, value: small(value), value_end: small(value_end), name })?;
+        self.push(Entry {
+            start: small(at),
+            name_end: small(at + written.len()),
+            value: small(value_at),
+            value_end: small(value_at + value.len()),
+            name,
+        })?;
         Ok(end + 2)
     }
 
+    #[inline]
     fn push(&mut self, entry: Entry) -> Result<(), Fault> {
         let place = usize::from(self.count);
         if place == MAX_HEADERS {
@@ -182,9 +178,10 @@ fn without_colon(line: &[u8]) -> Fault {
 }
 
 /// Where the line that holds `at` ends, folded lines included: the place of its CR.
+#[inline(always)]
 pub(crate) fn line_end(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
     loop {
-        at += memchr::memchr2(b'\r', b'\n', &bytes[at..]).ok_or(Fault::NoEmptyLine)?;
+        at += lex::find_line_end(&bytes[at..]).ok_or(Fault::NoEmptyLine)?;
         match bytes[at..] {
             [b'\r', b'\n', b' ' | b'\t', ..] => at += 3,
             [b'\r', b'\n', ..] => return Ok(at),

@@ -121,6 +121,36 @@ pub(crate) fn find(text: &[u8], byte: u8) -> Option<usize> {
     text[at..].iter().position(|&b| b == byte).map(|more| at + more)
 }
 
+/// Where the first CR or LF stands: for lines, most of which are short. Nearly all that is below a space in a message is one of
+/// them.
+#[inline(always)]
+pub(crate) fn find_line_end(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    let (eights, _) = text.as_chunks::<8>();
+    for (place, eight) in eights.iter().take(NEAR).enumerate() {
+        let word = u64::from_le_bytes(*eight);
+        // The high bit of the first byte below a space (and perhaps of some behind it).
+        let below = word.wrapping_sub(ONES * u64::from(b' ')) & !word & (ONES << 7);
+        if below != 0 {
+            let bits = below.trailing_zeros() & !7;
+            let first = 8 * place + bits as usize / 8;
+            return match (word >> bits) as u8 {
+                b'\r' | b'\n' => Some(first),
+                _ => far_line_end(text, first),
+            };
+        }
+    }
+    far_line_end(text, 8 * NEAR.min(eights.len()))
+}
+
+/// How many times eight bytes are looked at before `memchr` is faster.
+const NEAR: usize = 12;
+
+#[inline(never)]
+fn far_line_end(text: &[u8], from: usize) -> Option<usize> {
+    memchr::memchr2(b'\r', b'\n', &text[from..]).map(|more| from + more)
+}
+
 /// Whether `b` may stand in a token.
 pub(crate) const fn is_token(b: u8) -> bool {
     is(b, TOKEN)
@@ -144,6 +174,24 @@ pub(crate) fn lws(text: &[u8]) -> usize {
 /// How many token bytes `text` begins with.
 pub(crate) fn token(text: &[u8]) -> usize {
     run(text, TOKEN)
+}
+
+/// `text` without the spaces and tabs in front: within one line.
+#[inline]
+pub(crate) fn trim_blanks_start(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = text {
+        text = rest;
+    }
+    text
+}
+
+/// The same without those behind.
+#[inline]
+pub(crate) fn trim_blanks_end(mut text: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
 }
 
 /// `text` without the white space in front.
@@ -307,7 +355,7 @@ mod tests {
 
     #[test]
     fn long_texts_are_looked_at_as_short_ones() {
-        for length in 0..40 {
+        for length in (0..40).chain(100..110) {
             for wrong in 0..=length {
                 let mut text = vec![b'a'; length];
                 if let Some(byte) = text.get_mut(wrong) {
@@ -317,6 +365,14 @@ mod tests {
                 assert_eq!(all(&text, TOKEN), wrong == length);
                 assert_eq!(find(&text, b';'), (wrong < length).then_some(wrong));
                 assert_eq!(find(&text, 0x80 | b'a'), None);
+                if let Some(byte) = text.get_mut(wrong) {
+                    *byte = [b'\r', b'\n'][length % 2];
+                }
+                if wrong > 0 {
+                    // What is below a space, but ends no line; what is above ASCII.
+                    text[wrong - 1] = [b'\t', 0, 0x8d, 0x1f][wrong % 4];
+                }
+                assert_eq!(find_line_end(&text), (wrong < length).then_some(wrong));
             }
         }
         assert_eq!(find(b"ab:cd:ef:ghi:", b':'), Some(2));

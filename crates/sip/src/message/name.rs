@@ -276,6 +276,7 @@ const fn by_slot() -> [[u8; 2]; SLOTS] {
     slots
 }
 
+#[inline]
 fn long(name: &[u8]) -> HeaderName {
     if !matches!(name.len(), 2..=LONGEST) {
         return HeaderName::Other;

@@ -178,7 +178,7 @@ pub(super) fn stamp(out: &mut Vec<u8>, via: &Via<'_>, source: SocketAddr) {
 }
 
 /// Where `part` begins in the text that it is a part of.
-pub(super) fn offset(text: &[u8], part: &[u8]) -> usize {
+pub(crate) fn offset(text: &[u8], part: &[u8]) -> usize {
     part.as_ptr().addr() - text.as_ptr().addr()
 }
 

@@ -1,6 +1,7 @@
 //! The response context of a forwarded request (RFC 3261 §16.7): its branches, and the best answer so far.
 
 use super::route::Target;
+use crate::dialog::beginning::Beginning;
 use crate::message::{Edit, HeaderName, Message};
 use crate::slab::Id;
 use crate::transport::Hop;
@@ -123,6 +124,8 @@ pub struct Context {
     pub was_relayed: bool,
     /// How the request was judged.
     pub plan: super::route::Plan,
+    /// What is kept of the call that the request begins, once that is answered.
+    pub beginning: Option<Beginning>,
     /// Why the last way to what the request names has failed; empty where nothing is known.
     pub why: String,
     best: Best,
@@ -145,6 +148,7 @@ impl Context {
             closing: false,
             was_relayed: false,
             plan,
+            beginning: None,
             why: String::new(),
             best: Best::None,
             challenges: Vec::new(),

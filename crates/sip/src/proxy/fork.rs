@@ -5,6 +5,7 @@ use super::context::{Branch, State, Way};
 use super::forward::{self, Copy};
 use super::route::{Plan, Target, begins_dialog};
 use super::{Context, Refusal};
+use crate::dialog::beginning::Beginning;
 use crate::message::body::with_session;
 use crate::message::{Contact, HeaderName, Message, Method, NameAddr};
 use crate::registrar;
@@ -43,7 +44,9 @@ impl Stack {
                 None => return self.refuse(now, &arrival, request, &Refusal::Unreachable),
             },
         };
-        let Some(id) = self.begin(now, arrival, request, Some(Box::new(Context::new(plan)))) else { return };
+        let mut context = Context::new(plan);
+        context.beginning = Beginning::of(request);
+        let Some(id) = self.begin(now, arrival, request, Some(Box::new(context))) else { return };
         if request.method() == Method::Invite {
             self.trying(now, id, request);
         }

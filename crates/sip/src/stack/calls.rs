@@ -2,6 +2,7 @@
 //! their home; and their end.
 
 use super::{Client, Entry, Output, Parcel, Server, ServerKind, Stack};
+use crate::dialog::beginning::Beginning;
 use crate::dialog::book::{self, Book, Call, Event, Party, Sign};
 use crate::dialog::home;
 use crate::message::{Contact, HeaderName, List, Message, Method, NameAddr};
@@ -15,6 +16,7 @@ use crate::transport::Arrival;
 use crate::uri::Uri;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::{Flow, Transport, WorkerId};
 
@@ -108,36 +110,38 @@ impl Stack {
         let Some(Server { request, arrival, context: Some(context), .. }) = self.table.server(server) else {
             return;
         };
-        let (arrival, request) = (*arrival, request.clone());
+        let Some(beginning) = context.beginning else { return };
         let client = match context.branches.get(branch).map(|branch| branch.state) {
             Some(State::Pending(client)) => self.table.client(client),
             _ => None,
         };
         let phone = client.map(|client| Self::of_path(&client.path)).unwrap_or_default();
-        let Ok(invite) = Message::parse(&request) else { return };
-        if invite.to().tag().is_some() {
-            return;
-        }
         let caller = (Some(arrival.transport), Some(arrival.peer));
-        if let Some(call) = Self::call(now, &invite, answer, [caller, phone]) {
-            self.tell_home(now, invite.call_id(), Event::Began(Box::new(call)));
+        if let Some(call) = Self::call(now, (&beginning, request), answer, [caller, phone]) {
+            let request = Arc::clone(request);
+            self.tell_home(now, beginning.call_id(&request), Event::Began(Box::new(call)));
         }
     }
 
-    fn call(now: Instant, invite: &Message<'_>, answer: &Message<'_>, peers: [Peer; 2]) -> Option<Call> {
-        let party = |name: &NameAddr<'_>, of: &Message<'_>, cseq: u32, peer: Peer| {
-            let (tag, target) = (name.tag()?.into(), contact(of)?);
-            Some(Party { name: name.as_bytes().into(), tag, target, cseq, peer })
+    fn call(
+        now: Instant,
+        (beginning, invite): (&Beginning, &[u8]),
+        answer: &Message<'_>,
+        [caller, phone]: [Peer; 2],
+    ) -> Option<Call> {
+        let party = |[name, tag, target]: [&[u8]; 3], cseq: u32, peer: Peer| Party {
+            name: name.into(),
+            tag: tag.into(),
+            target: target.into(),
+            cseq,
+            peer,
         };
-        let [caller, phone] = peers;
+        let called = [answer.to().as_bytes(), answer.to().tag()?, contact(answer)?];
         Some(Call {
-            call_id: invite.call_id().into(),
-            called: invite.uri_bytes()?.into(),
+            call_id: beginning.call_id(invite).into(),
+            called: beginning.called(invite).into(),
             routes: answer.list(HeaderName::RecordRoute).collect::<Vec<_>>().join(&b", "[..]).into(),
-            parties: [
-                party(invite.from(), invite, invite.cseq().number, caller)?,
-                party(answer.to(), answer, 0, phone)?,
-            ],
+            parties: [party(beginning.caller(invite), beginning.cseq, caller), party(called, 0, phone)],
             began: now,
             heard: now,
             lasts: book::lasts(answer).unwrap_or_else(book::believed),
@@ -180,7 +184,7 @@ impl Stack {
             call_id: request.call_id().into(),
             tags: [from.into(), to.into()],
             cseq: Some(request.cseq().number),
-            target: contact(request).filter(|_| refreshes),
+            target: contact(request).filter(|_| refreshes).map(Box::from),
             lasts: book::lasts(request).filter(|_| refreshes),
             ends: method == Method::Bye,
         };
@@ -255,9 +259,9 @@ const MAX_CSEQ: u32 = (1 << 31) - 1;
 /// The port of requests of our own: no answer is sent there.
 pub(super) const NOBODY_S_PORT: u16 = 0;
 
-fn contact(message: &Message<'_>) -> Option<Box<[u8]>> {
+fn contact<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
     match message.contacts().next()? {
-        Ok(Contact::At(contact)) => Some(contact.uri_bytes().into()),
+        Ok(Contact::At(contact)) => Some(contact.uri_bytes()),
         _ => None,
     }
 }

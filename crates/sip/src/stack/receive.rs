@@ -42,7 +42,8 @@ impl Stack {
         while let Some(frame) = framer.next(&mut rest) {
             whole = true;
             match frame {
-                Frame::Message(bytes) => self.message(now, arrival, bytes, None),
+                Frame::Message(message) => self.read(now, arrival, &message, None),
+                Frame::Bytes(bytes) => self.message(now, arrival, bytes, None),
                 Frame::Ping => self.out.push_back(Output::Write { conn, bytes: framing::PONG.to_vec() }),
                 Frame::Bad(malformed) => {
                     self.malformed(now, &arrival, &malformed);
@@ -93,15 +94,23 @@ impl Stack {
 
     /// A whole message. `stray`: it came to another worker, and if it is nothing to this one, so many more may be asked.
     pub(super) fn message(&mut self, now: Instant, arrival: Arrival, bytes: &[u8], stray: Option<u16>) {
-        let message = Message::parse(bytes);
-        if let (Ok(message), None) = (&message, stray) {
+        match Message::parse(bytes) {
+            Ok(message) => self.read(now, arrival, &message, stray),
+            Err(malformed) => self.malformed(now, &arrival, &malformed),
+        }
+    }
+
+    /// The same, read.
+    fn read(&mut self, now: Instant, arrival: Arrival, message: &Message<'_>, stray: Option<u16>) {
+        if stray.is_none() {
             self.tally.came(arrival.transport, message);
         }
-        match message {
-            Ok(message) if scanner::is(&message) => self.pass_over(&arrival),
-            Ok(message) if message.is_request() => self.request(now, arrival, &message, stray),
-            Ok(message) => self.response(now, &message),
-            Err(malformed) => self.malformed(now, &arrival, &malformed),
+        if scanner::is(message) {
+            self.pass_over(&arrival);
+        } else if message.is_request() {
+            self.request(now, arrival, message, stray);
+        } else {
+            self.response(now, message);
         }
     }
 
