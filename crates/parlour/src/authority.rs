@@ -55,6 +55,12 @@ impl Authority {
     }
 }
 
+/// A certificate for a server, for names and addresses, by the authority whose certificate and key these are.
+pub fn issue(authority: &Issued, names: &[String]) -> Result<Issued, rcgen::Error> {
+    let key = Secret::new(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?.serialize_pem());
+    Ok(Issued { certificate: renew(authority, &key, names)?, key })
+}
+
 /// A certificate for a server that has this key already (PEM): what is published of the key stays true.
 pub fn renew(authority: &Issued, key: &Secret, names: &[String]) -> Result<String, rcgen::Error> {
     let params = of_server(names)?;

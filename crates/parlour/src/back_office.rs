@@ -1,4 +1,4 @@
-//! What stands beside the workers: the accounts' snapshot, the plan in force, the certificate, and the questions of the
+//! What stands beside the workers: the accounts' snapshot, the plan in force, the certificates, and the questions of the
 //! administrator. It has a thread of its own and reaches the workers by mail alone.
 
 use crate::accounts::{Accounts, Publish};
@@ -8,6 +8,8 @@ use crate::admin::command::Reply;
 use crate::admin::exposition;
 use crate::admin::metrics::Doors;
 use crate::admin::{Backend, Failure};
+use crate::certificates;
+use crate::config::plan::TlsPlan;
 use crate::config::{self, Plan};
 use crate::doorman::{Letter, Listed};
 use crate::front::Front;
@@ -58,7 +60,7 @@ pub struct Parts {
     pub read: u64,
     /// The way to the workers.
     pub postbox: Postbox<Mail>,
-    /// The listeners and their certificate.
+    /// The listeners and their certificates.
     pub front: Front,
     /// What the workers' sockets count.
     pub counting: Counting,
@@ -128,7 +130,10 @@ impl BackOffice {
         report.add("net.half_open", self.counting.half_open() as u64);
         report.add("server.workers", self.postbox.workers().into());
         report.add("server.accounts", self.accounts.directory().len() as u64);
-        report.add("server.certificate", self.plan().tls.as_ref().map_or(0, |tls| tls.ends.as_secs()));
+        report.add(
+            "server.certificate",
+            self.plan().tls.as_ref().and_then(TlsPlan::ends).map_or(0, |ends| ends.as_secs()),
+        );
         crate::report::process(&mut report, self.started.elapsed());
         Ok(report)
     }
@@ -153,9 +158,9 @@ impl BackOffice {
         let _one_at_a_time = self.reloading.lock().await;
         let old = self.plan();
         let read = milliseconds();
-        let new = Arc::new(config::load(&old.file)?);
+        let new = certificates::issued_for(Arc::new(config::load(&old.file)?));
         let bound = self.front.change(&new).await?;
-        self.front.show_certificate(&new);
+        self.front.show_certificates(&new);
         let trust = self.front.trust(&new);
         let mut reloaded =
             Reloaded { after_restart: after_restart(&old, &new), warnings: new.warnings.clone() };
@@ -174,40 +179,25 @@ impl BackOffice {
         Ok(reloaded)
     }
 
-    /// When the certificate's files were last written.
-    pub fn certificate_written(&self) -> Option<[SystemTime; 2]> {
-        let plan = self.plan();
-        let tls = plan.tls.as_ref()?;
-        let written = |path| std::fs::metadata(path).and_then(|facts| facts.modified()).ok();
-        Some([written(&tls.certificate)?, written(&tls.key)?])
+    /// Issues and renews what is our own authority's to issue; the files are looked at anyway.
+    pub async fn renew_certificates(&self) {
+        let _one_at_a_time = self.reloading.lock().await;
+        let (written, faults) = renewal::renew(&self.plan());
+        renewal::tell(&written, &faults);
     }
 
-    /// Renews the certificate if our own authority has issued it and its time has come; the files are looked at anyway.
-    pub fn renew_certificate(&self) {
-        match renewal::renew(&self.plan()) {
-            Ok(None) => {}
-            Ok(Some(file)) => {
-                tracing::info!(file = %file.display(), "our authority has renewed the certificate")
-            }
-            Err(fault) => tracing::error!(fault, "the certificate could not be renewed"),
-        }
-    }
-
-    /// Reads the certificate's files again; the last good one is kept when they do not fit. A configuration that is being
+    /// Reads the certificates' files again; the last good ones are kept where they do not fit. A configuration that is being
     /// edited meanwhile is no obstacle, and is not put in force.
-    pub async fn reload_certificate(&self) {
+    pub async fn reload_certificates(&self) {
         let _one_at_a_time = self.reloading.lock().await;
         let plan = self.plan();
         let Some(tls) = &plan.tls else { return };
-        match config::renewed(tls) {
-            Ok(tls) => {
-                let new = Arc::new(Plan { tls: Some(tls), ..Plan::clone(&plan) });
-                self.front.show_certificate(&new);
-                self.plan.store(new);
-                tracing::info!("the certificate was read again");
-            }
-            Err(fault) => tracing::error!(fault, "the certificate stays as it was"),
-        }
+        let (tls, faults) = certificates::read_again(&plan, tls);
+        renewal::tell(&[], &faults);
+        let new = Arc::new(plan.with_tls(tls));
+        self.front.show_certificates(&new);
+        self.plan.store(new);
+        tracing::info!("the certificates were read again");
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Only `meaning` declares a configuration valid, and nothing binds, opens or starts before it did.
 
+mod acme;
 mod bans;
 mod dns;
 pub mod fault;
@@ -25,7 +26,7 @@ pub use fault::{Fault, Refusal};
 pub(crate) use meaning::days_left;
 pub use plan::Plan;
 pub(crate) use quantity::length_of_time;
-pub(crate) use tls::{certificate_facts, covers, renewed};
+pub(crate) use tls::{certificate_facts, covers, issued, read_pair};
 
 use std::path::Path;
 

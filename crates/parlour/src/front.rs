@@ -1,15 +1,16 @@
-//! The front of the house: the listeners in force, and the certificate that they show. Both change at a reload.
+//! The front of the house: the listeners in force, and the certificates that they show. Both change at a reload.
 
 use crate::admin::Failure;
+use crate::certificates;
 use crate::config::Plan;
 use crate::listen;
 use crate::trust::Trust;
 use arc_swap::ArcSwapOption;
-use net::tls::{Identities, Identity};
+use net::tls::Identities;
 use net::{Bound, Reception};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The listeners and their certificate.
+/// The listeners and their certificates.
 #[derive(Debug)]
 pub struct Front {
     reception: tokio::sync::Mutex<Reception>,
@@ -33,9 +34,9 @@ impl Front {
     pub async fn change(&self, plan: &Plan) -> Result<Arc<[Bound]>, Failure> {
         let mut reception = self.reception.lock().await;
         if let (None, Some(tls)) = (self.identities.load_full(), &plan.tls) {
-            let identity = Identity::from_pem(&tls.chain_pem, tls.key_pem.expose())
+            let identities = certificates::identities(tls)
                 .map_err(|error| Failure::failed(format!("the certificate cannot be used: {error}")))?;
-            self.identities.store(Some(Identities::new(identity)));
+            self.identities.store(Some(identities));
         }
         let identities = self.identities.load_full();
         let changed = reception.change(&listen::specs(plan), identities.as_ref()).await;
@@ -55,13 +56,13 @@ impl Front {
         Trust::new(plan, self.identities.load_full())
     }
 
-    /// Shows the certificate of `plan` from now on.
-    pub fn show_certificate(&self, plan: &Plan) {
+    /// Shows the certificates of `plan` from now on.
+    pub fn show_certificates(&self, plan: &Plan) {
         let identities = self.identities.load_full();
         let (Some(identities), Some(tls)) = (identities, &plan.tls) else { return };
-        match Identity::from_pem(&tls.chain_pem, tls.key_pem.expose()) {
-            Ok(identity) => identities.replace(identity),
-            Err(error) => tracing::error!(%error, "the certificate stays as it was"),
+        match certificates::named(tls) {
+            Ok(named) => identities.set(named),
+            Err(error) => tracing::error!(%error, "the certificates stay as they were"),
         }
     }
 }

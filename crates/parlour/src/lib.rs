@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod admin;
 pub mod authority;
 pub mod back_office;
+pub mod certificates;
 pub mod challenges;
 pub mod cli;
 pub mod config;

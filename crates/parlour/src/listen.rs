@@ -32,8 +32,23 @@ pub const LISTENER: u32 = 0;
 
 /// What the plan wants bound, in its order.
 pub fn specs(plan: &Plan) -> Vec<Spec> {
-    let all = plan.listeners().map(|(service, transport, listener)| spec(service, transport, listener));
+    let all = plan.listeners().map(|(service, transport, listener)| Spec {
+        usual: usual(plan, service),
+        ..spec(service, transport, listener)
+    });
     all.chain(plan.component_listeners().iter().map(component)).collect()
+}
+
+/// The name that a client of a service means which asks for none inside TLS: the service's own in the first domain.
+pub fn usual(plan: &Plan, service: Service) -> Option<String> {
+    let host = match service {
+        Service::Turn => &plan.dns.turn,
+        Service::Sip => &plan.dns.sip,
+        Service::Xmpp => &plan.dns.xmpp,
+        Service::Web => return plan.domains.first().map(|domain| domain.name.to_string()),
+        Service::Media => return None,
+    };
+    plan.domains.first().map(|domain| host.name_for(&domain.name))
 }
 
 /// A listener for components of XMPP: no TLS, as it is on this host.

@@ -68,10 +68,10 @@ fn plain(plan: &Plan, listeners: &[Listener], transport: &'static str) -> Vec<Re
 
 /// Those inside TLS: by a name that the certificate is for, by the address only where it is for that.
 fn secure(plan: &Plan, listeners: &[Listener], transport: &'static str) -> Vec<Reached> {
-    let names = plan.tls.as_ref().map_or(&[][..], |tls| &tls.names);
+    let names: Vec<_> = plan.tls.iter().flat_map(|tls| tls.names().map(str::to_owned)).collect();
     let domains = plan.domains.iter().map(|domain| domain.name.as_str());
     let hosts = domains.flat_map(|domain| [format!("turn.{domain}"), domain.to_owned()]);
-    let name = hosts.into_iter().find(|host| covers(names, host));
+    let name = hosts.into_iter().find(|host| covers(&names, host));
     let place = |(ip, port): (IpAddr, u16)| {
         let address = ip.to_string();
         let host = name.clone().filter(|_| !names.contains(&address)).unwrap_or(address);

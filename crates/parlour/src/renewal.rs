@@ -1,18 +1,18 @@
-//! The certificate of our own authority is renewed before it ends: when a third of its life is left, for the same key, so that one
-//! file changes and TLSA records stay true, and with every name that the configuration wants by then. Others' certificates are
-//! theirs to renew.
+//! What our own authority issues: a certificate for each domain. It is renewed before it ends, when a third of its life is left, and
+//! when the configuration wants further names: for the same key, so that one file changes and TLSA records stay true. Others'
+//! certificates are theirs to renew.
 
-use crate::authority::{self, Issued};
-use crate::config::Plan;
-use crate::config::plan::TlsPlan;
+use crate::authority::{self, Authority, Issued};
+use crate::config::plan::{CertificatePlan, DomainPlan, TlsPlan, TlsSource, acme_file, own_files};
+use crate::config::{Plan, covers, read_pair};
 use crate::dns::site;
-use openssl::asn1::Asn1Time;
 use openssl::error::ErrorStack;
 use openssl::x509::X509;
-use std::fs::OpenOptions;
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wire::Secret;
 
 /// How often it is looked at.
@@ -28,49 +28,145 @@ pub fn authority(plan: &Plan) -> std::io::Result<Issued> {
     })
 }
 
-/// Renews it if it is ours and its time has come: the file that was written.
-pub fn renew(plan: &Plan) -> Result<Option<PathBuf>, String> {
-    let (Some(tls), Ok(authority)) = (&plan.tls, authority(plan)) else { return Ok(None) };
-    if !is_due(tls, &authority).map_err(|error| error.to_string())? {
+/// Issues and renews what is ours to issue and whose time has come: the files that were written. What is in the way of one
+/// certificate is not in the way of another: it is told beside them.
+pub fn renew(plan: &Plan) -> (Vec<PathBuf>, Vec<String>) {
+    let Some(tls) = &plan.tls else { return Default::default() };
+    let results: Vec<_> = match tls.source {
+        TlsSource::Files => {
+            let Ok(authority) = authority(plan) else { return Default::default() };
+            tls.certificates.iter().map(|one| renew_file(plan, &authority, one)).collect()
+        }
+        TlsSource::Own | TlsSource::Acme(_) => {
+            let domains = plan.domains.iter().enumerate();
+            domains.map(|(index, domain)| issue(plan, tls, domain, index == 0)).collect()
+        }
+    };
+    let (mut written, mut faults) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(file) => written.extend(file),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    (written, faults)
+}
+
+/// Logs what came of it.
+pub fn tell(written: &[PathBuf], faults: &[String]) {
+    for file in written {
+        tracing::info!(file = %file.display(), "our own authority has issued a certificate");
+    }
+    faults.iter().for_each(|fault| tracing::error!(fault, "a certificate stays as it was"));
+}
+
+/// One of the files of the configuration, if our authority has issued it.
+fn renew_file(plan: &Plan, authority: &Issued, one: &CertificatePlan) -> Result<Option<PathBuf>, String> {
+    let is_ours =
+        issued_by(&one.chain_pem, authority.certificate.as_bytes()).map_err(|error| error.to_string())?;
+    if !is_ours || !one.is_due(now()) {
         return Ok(None);
     }
-    let names = names(plan, tls);
-    let issued = authority::renew(&authority, &tls.key_pem, &names).map_err(|error| error.to_string())?;
-    replace(&tls.certificate, &issued).map_err(|error| format!("{}: {error}", tls.certificate.display()))?;
-    Ok(Some(tls.certificate.clone()))
+    let domains = plan.domains.iter().filter(|domain| covers(&one.names, domain.name.as_str()));
+    let wanted = domains.flat_map(|domain| site::of(plan, domain).certificate_names()).collect();
+    renew_as(authority, one, wanted).map(Some)
 }
 
-/// Whether the authority has issued it, and no more than a third of its life is left.
-fn is_due(tls: &TlsPlan, authority: &Issued) -> Result<bool, ErrorStack> {
-    let authority = X509::from_pem(authority.certificate.as_bytes())?;
-    let own = X509::from_pem(&tls.chain_pem)?;
-    // A key of another kind is no failure, but another authority's.
-    if !own.verify(&*authority.public_key()?).unwrap_or(false) {
-        return Ok(false);
+/// The certificate of a domain: the first time, for further names, and when it is due. Where it has one of somebody else, that
+/// is theirs to renew.
+fn issue(plan: &Plan, tls: &TlsPlan, domain: &DomainPlan, first: bool) -> Result<Option<PathBuf>, String> {
+    let [certificate, key] = own_files(&plan.data, &domain.name);
+    let by_acme = acme_file(&plan.data, &domain.name);
+    if tls.certificates.iter().any(|one| one.certificate == by_acme) {
+        return Ok(None);
     }
-    let now = Asn1Time::days_from_now(0)?;
-    let (life, left) = (own.not_before().diff(own.not_after())?, now.diff(own.not_after())?);
-    Ok(i64::from(left.days) * 3 <= i64::from(life.days))
+    let mut wanted = site::of(plan, domain).certificate_names();
+    if first {
+        wanted.extend(LOCAL.map(str::to_owned));
+    }
+    let Ok(old) = read_pair(&certificate, &key) else {
+        let authority = authority_or_new(plan)?;
+        return issue_first(&authority, [&certificate, &key], &wanted).map(|()| Some(certificate));
+    };
+    let lacks = wanted.iter().any(|name| !covers(&old.names, name));
+    let Ok(root) = std::fs::read(plan.data.join("certs/authority.pem")) else { return Ok(None) };
+    if !(lacks || old.is_due(now()))
+        || !issued_by(&old.chain_pem, &root).map_err(|error| error.to_string())?
+    {
+        return Ok(None);
+    }
+    renew_as(&authority_or_new(plan)?, &old, wanted).map(Some)
 }
 
-/// Those that it has, and those that it should have by now.
-fn names(plan: &Plan, tls: &TlsPlan) -> Vec<String> {
-    let mut names = tls.names.clone();
-    for name in plan.domains.iter().flat_map(|domain| site::of(plan, domain).certificate_names()) {
+/// What a client on this host calls it.
+const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// With a new key, as there is none that could be used.
+fn issue_first(authority: &Issued, [certificate, key]: [&Path; 2], names: &[String]) -> Result<(), String> {
+    let issued = authority::issue(authority, names).map_err(|error| error.to_string())?;
+    put(key, 0o600, issued.key.expose())?;
+    put(certificate, 0o644, issued.certificate.as_bytes())
+}
+
+/// For the same key, with the names that it has and those that it should have by now.
+fn renew_as(authority: &Issued, old: &CertificatePlan, wanted: Vec<String>) -> Result<PathBuf, String> {
+    let mut names = old.names.clone();
+    for name in wanted {
         if !names.contains(&name) {
             names.push(name);
         }
     }
-    names
+    let renewed = authority::renew(authority, &old.key_pem, &names).map_err(|error| error.to_string())?;
+    let mode = std::fs::metadata(&old.certificate).map_or(0o644, |facts| facts.permissions().mode() & 0o777);
+    put(&old.certificate, mode, renewed.as_bytes())?;
+    Ok(old.certificate.clone())
+}
+
+/// Our own authority; where there is nothing of one, a new one.
+fn authority_or_new(plan: &Plan) -> Result<Issued, String> {
+    let folder = plan.data.join("certs");
+    let missing = match authority(plan) {
+        Ok(authority) => return Ok(authority),
+        Err(error) => format!("our own authority is needed, in {}: {error}", folder.display()),
+    };
+    let [certificate, key] = ["pem", "key"].map(|ending| folder.join(format!("authority.{ending}")));
+    if certificate.exists() || key.exists() {
+        return Err(missing);
+    }
+    let made = DirBuilder::new().mode(0o700).recursive(true).create(&folder);
+    made.map_err(|error| format!("{}: {error}", folder.display()))?;
+    let name = plan.domains.first().map_or("", |domain| domain.name.as_str());
+    let new = Authority::new(name).map_err(|error| error.to_string())?.own();
+    put(&key, 0o600, new.key.expose())?;
+    put(&certificate, 0o644, new.certificate.as_bytes())?;
+    tracing::info!(file = %certificate.display(), "this house has an authority of its own from now on");
+    Ok(new)
+}
+
+/// Whether an authority has issued a certificate (both PEM).
+fn issued_by(chain_pem: &[u8], authority: &[u8]) -> Result<bool, ErrorStack> {
+    let authority = X509::from_pem(authority)?;
+    // A key of another kind is no failure, but another authority's.
+    Ok(X509::from_pem(chain_pem)?.verify(&*authority.public_key()?).unwrap_or(false))
+}
+
+/// The time since 1970-01-01 00:00 UTC.
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// In one step, so that whoever reads it meanwhile finds the old one or the new one.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+fn put(path: &Path, mode: u32, content: &[u8]) -> Result<(), String> {
+    replace(path, mode, content).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn replace(path: &Path, mode: u32, content: &[u8]) -> std::io::Result<()> {
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.set_permissions(std::fs::metadata(path)?.permissions())?;
+    // What is left of an earlier try may be open to others.
+    drop(std::fs::remove_file(&new));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
+    file.write_all(content)?;
     file.sync_all()?;
     std::fs::rename(&new, path)
 }
@@ -78,21 +174,10 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authority::Authority;
+    use openssl::asn1::Asn1Time;
     use openssl::hash::MessageDigest;
     use openssl::pkey::PKey;
     use openssl::rsa::Rsa;
-
-    fn plan(chain_pem: &[u8]) -> TlsPlan {
-        TlsPlan {
-            certificate: PathBuf::new(),
-            key: PathBuf::new(),
-            chain_pem: chain_pem.into(),
-            key_pem: Secret::new(""),
-            names: Vec::new(),
-            ends: Duration::ZERO,
-        }
-    }
 
     /// A certificate that an authority with an RSA key has signed, as many public ones are.
     fn of_rsa() -> Vec<u8> {
@@ -108,9 +193,13 @@ mod tests {
     #[test]
     fn certificates_of_others_are_theirs_to_renew() {
         let (ours, other) = (Authority::new("falcot.com").unwrap(), Authority::new("falcot.com").unwrap());
-        let other = other.issue(&["falcot.com".to_owned()], &[]).unwrap().certificate;
+        let names = ["falcot.com".to_owned()];
+        let other = other.issue(&names, &[]).unwrap().certificate;
+        let root = ours.own().certificate;
         for others in [other.as_bytes(), &of_rsa()] {
-            assert_eq!(is_due(&plan(others), &ours.own()).map_err(|error| error.to_string()), Ok(false));
+            assert_eq!(issued_by(others, root.as_bytes()).map_err(|error| error.to_string()), Ok(false));
         }
+        let own = ours.issue(&names, &[]).unwrap().certificate;
+        assert!(issued_by(own.as_bytes(), root.as_bytes()).unwrap());
     }
 }

@@ -4,6 +4,7 @@
 use crate::accounts::{self, Accounts};
 use crate::admin::{Backend, socket};
 use crate::back_office::{BackOffice, Parts, publisher};
+use crate::certificates;
 use crate::challenges::Challenges;
 use crate::config::Plan;
 use crate::desk::Shared;
@@ -18,8 +19,8 @@ use crate::services::turn::FastPath;
 use crate::services::turn::ledger::Book;
 use crate::sweep;
 use crate::trust::Trust;
-use anyhow::{Context, Result, bail};
-use net::tls::{Identities, Identity};
+use anyhow::{Context, Result, anyhow, bail};
+use net::tls::Identities;
 use net::{Bound, Limits, Running, Setup};
 use sd_notify::NotifyState;
 use std::sync::{Arc, Mutex};
@@ -55,6 +56,7 @@ async fn serve(plan: Arc<Plan>, read: u64) -> Result<()> {
     let signals = Signals::listen().context("the signals")?;
     let lock = secret::lock(&plan)?;
     let secret = Arc::new(secret::load(&plan)?);
+    let plan = certificates::issued_for(plan);
     let store = accounts::open_store(&plan, store::Settings::default()).context("the database")?;
     let (running, office) = start(&plan, &store, secret)?;
     let running = serve_open(running, office, read, signals).await?;
@@ -215,7 +217,7 @@ async fn serve_open(
     let mut look = tokio::time::interval(LOOK);
     let mut sweep = tokio::time::interval(sweep::OFTEN);
     let mut renewal = tokio::time::interval(renewal::OFTEN);
-    let mut written = office.certificate_written();
+    let mut written = certificates::written(&office.plan());
     let mut last = None;
     loop {
         tokio::select! {
@@ -225,7 +227,7 @@ async fn serve_open(
             },
             _ = signals.hangup.recv() => reload(&office).await,
             ended = running.ended() => bail!("worker {} has failed", ended.worker.0),
-            _ = renewal.tick() => office.renew_certificate(),
+            _ = renewal.tick() => office.renew_certificates().await,
             _ = sweep.tick() => sweep::archives(&archives, &office.plan()).await,
             _ = look.tick() => {
                 if has_ended(&office, last).await {
@@ -273,18 +275,19 @@ async fn has_ended(office: &BackOffice, until: Option<Instant>) -> bool {
     false
 }
 
-type Written = Option<[SystemTime; 2]>;
+/// When each file of the certificates was written.
+type Written = Vec<Option<SystemTime>>;
 
-/// What other processes may have changed: the accounts in the database, the certificate's files.
+/// What other processes may have changed: the accounts in the database, the files of the certificates.
 async fn look_around(office: &BackOffice, written: Written) -> Written {
     if let Err(fault) = office.accounts().refresh().await {
         tracing::debug!(%fault, "the accounts were not looked at");
     }
-    let now = office.certificate_written();
-    if now != written && now.is_some() {
-        office.reload_certificate().await;
+    let now = certificates::written(&office.plan());
+    if now != written {
+        office.reload_certificates().await;
     }
-    now.or(written)
+    now
 }
 
 async fn reload(office: &BackOffice) {
@@ -355,8 +358,7 @@ fn directory(plan: &Plan, accounts: Vec<wire::Account>) -> Directory {
 
 fn identities(plan: &Plan) -> Result<Option<Arc<Identities>>> {
     let Some(tls) = &plan.tls else { return Ok(None) };
-    let identity = Identity::from_pem(&tls.chain_pem, tls.key_pem.expose()).context("the certificate")?;
-    Ok(Some(Identities::new(identity)))
+    certificates::identities(tls).map(Some).map_err(|error| anyhow!("the certificate: {error}"))
 }
 
 /// Net's bounds, as the plan has them.

@@ -123,7 +123,7 @@ fn init_makes_a_house_that_stands() {
     assert_eq!(checked["warnings"], serde_json::json!([]));
     assert_eq!(checked["domains"][0]["name"], "falcot.com");
     assert_eq!(checked["addresses"], serde_json::json!(["127.0.0.1"]));
-    let names = checked["certificate"]["names"].as_array().expect("a list");
+    let names = checked["certificates"][0]["names"].as_array().expect("a list");
     for name in ["falcot.com", "sip.falcot.com", "turn.falcot.com", "xmpp.falcot.com", "rooms.falcot.com"] {
         assert!(names.contains(&name.into()), "{name}: {names:?}");
     }

@@ -193,8 +193,8 @@ pub struct Checked {
     pub workers: u16,
     /// Where things are kept.
     pub storage: String,
-    /// The certificate, where one is configured.
-    pub certificate: Option<CheckedCertificate>,
+    /// The certificates that there are, the first for clients that ask for no name.
+    pub certificates: Vec<CheckedCertificate>,
     /// What is valid but deserves a look.
     pub warnings: Vec<String>,
 }
@@ -223,7 +223,7 @@ pub struct Listening {
     pub address: String,
 }
 
-/// The certificate that is shown.
+/// A certificate that is shown.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct CheckedCertificate {
     /// Its file.
@@ -266,11 +266,11 @@ impl Answer for Checked {
         }
         let _ = write!(text, "\n  workers      {}", self.workers);
         let _ = write!(text, "\n  storage      {}", self.storage);
-        match &self.certificate {
-            Some(CheckedCertificate { names, ends, days, .. }) => {
-                let _ = write!(text, "\n  certificate  ends {ends} ({days} days), for {}", names.join(", "));
-            }
-            None => text.push_str("\n  certificate  none"),
+        for CheckedCertificate { names, ends, days, .. } in &self.certificates {
+            let _ = write!(text, "\n  certificate  ends {ends} ({days} days), for {}", names.join(", "));
+        }
+        if self.certificates.is_empty() {
+            text.push_str("\n  certificate  none");
         }
         for warning in &self.warnings {
             let _ = write!(text, "\nwarning: {warning}");

@@ -6,7 +6,7 @@ use super::backend::Backend;
 use super::command::{Reply, reply};
 use super::failure::Failure;
 use crate::config::Plan;
-use crate::config::plan::{DomainPlan, TlsPlan};
+use crate::config::plan::{CertificatePlan, DomainPlan};
 use serde_json::Value;
 use time::OffsetDateTime;
 use wire::Domain;
@@ -32,7 +32,7 @@ pub(super) fn check(plan: &Plan, _: &Arguments) -> Result<Value, Failure> {
         discovery: plan.turn.discovery().iter().map(|corners| strings(corners)).collect(),
         workers: plan.network.workers,
         storage: plan.storage.url.clone(),
-        certificate: plan.tls.as_ref().map(checked_certificate),
+        certificates: plan.tls.iter().flat_map(|tls| &tls.certificates).map(checked_certificate).collect(),
         warnings: plan.warnings.clone(),
     })
 }
@@ -46,14 +46,14 @@ fn checked_domain(domain: &DomainPlan) -> CheckedDomain {
     }
 }
 
-fn checked_certificate(tls: &TlsPlan) -> CheckedCertificate {
+fn checked_certificate(one: &CertificatePlan) -> CheckedCertificate {
     let ends =
-        i64::try_from(tls.ends.as_secs()).ok().and_then(|s| OffsetDateTime::from_unix_timestamp(s).ok());
+        i64::try_from(one.ends.as_secs()).ok().and_then(|s| OffsetDateTime::from_unix_timestamp(s).ok());
     CheckedCertificate {
-        file: tls.certificate.display().to_string(),
-        names: tls.names.clone(),
+        file: one.certificate.display().to_string(),
+        names: one.names.clone(),
         ends: ends.map_or_else(String::new, |ends| ends.date().to_string()),
-        days: crate::config::days_left(tls.ends),
+        days: crate::config::days_left(one.ends),
     }
 }
 

@@ -114,7 +114,6 @@ impl House {
     fn text(&self) -> String {
         let (addresses, external) = reached_at(&self.addresses);
         template::text(|section, key| {
-            let pair = |ending: &str| template::quoted(&format!("data/certs/{}.{ending}", self.domain));
             Some(match (section, key) {
                 ("domains", "name") => template::quoted(self.domain.as_str()),
                 ("domains", "aliases") => template::list(&[&self.alias]),
@@ -122,8 +121,6 @@ impl House {
                 ("domains", "rooms") => template::quoted(self.rooms.as_str()),
                 ("network", "addresses") => template::list(&addresses),
                 ("network", "external") => template::list(&external),
-                ("tls", "certificate") => pair("pem"),
-                ("tls", "key") => pair("key"),
                 ("web", "https") if !may_listen(443) => "[]".into(),
                 ("web", "http") if !may_listen(80) => "[]".into(),
                 ("sip" | "xmpp", "origins") | ("admin", "metrics") => "[]".into(),

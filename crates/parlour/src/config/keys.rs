@@ -5,6 +5,7 @@ mod bans;
 mod dns;
 mod media;
 mod sip;
+mod tls;
 mod turn;
 mod web;
 mod xmpp;
@@ -178,35 +179,8 @@ pub const SECTIONS: &[Section] = &[
             },
         ],
     },
-    Section {
-        name: "tls",
-        many: false,
-        comment: "The certificate that TLS listeners show; read again when the files change.",
-        keys: &[
-            Key {
-                name: "certificate",
-                kind: Kind::Text,
-                comment: "The chain, our own certificate first (PEM), relative to this file.",
-                absent: Absent::Off,
-                example: "\"data/certs/falcot.com.pem\"",
-            },
-            Key {
-                name: "key",
-                kind: Kind::Text,
-                comment: "Its private key (PEM), relative to this file.",
-                absent: Absent::Off,
-                example: "\"data/certs/falcot.com.key\"",
-            },
-            Key {
-                name: "roots",
-                kind: Kind::Texts,
-                comment: "Authorities (PEM files) that we trust beside the system's and our own where we connect by TLS, and for\n\
-                          the certificates that other servers show.",
-                absent: Absent::Same("[]"),
-                example: "[]",
-            },
-        ],
-    },
+    tls::TLS,
+    tls::ACME,
     turn::SECTION,
     Section {
         name: "sip",

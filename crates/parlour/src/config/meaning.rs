@@ -2,17 +2,16 @@
 
 use super::fault::{Fault, nearest, position};
 use super::file::{File, Table, Typed};
+use super::host;
 use super::listener::{self, Place};
 use super::plan::{
     AdminLimits, AdminPlan, DomainPlan, External, Host, Listener, Network, NetworkLimits, NetworkPlan, Plan,
-    SipPlan, StoragePlan, TlsPlan, TurnPlan, WebPlan, XmppPlan,
+    SipPlan, StoragePlan, TurnPlan, WebPlan, XmppPlan,
 };
-use super::{host, tls};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wire::{Address, Domain, Transport};
 
@@ -27,9 +26,10 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
     let (turn, sip, xmpp, web, metrics) = judge.services(&domains);
     let media = judge.media(&turn.relay_ports);
     let wanted = [&turn.tls, &turn.dtls, &sip.tls, &sip.wss, &xmpp.client, &xmpp.client_tls, &web.https];
-    let tls = judge.tls(&domains, wanted.iter().any(|listeners| !listeners.is_empty()));
-    let roots = judge.roots();
+    let wanted = wanted.iter().any(|listeners| !listeners.is_empty());
     let dns = judge.dns();
+    let tls = judge.tls(&domains, &data, dns.push.is_some(), wanted);
+    let roots = judge.roots();
     judge.warn_about_wildcards(&domains, &sip, tls.as_ref());
     let Judge { faults, warnings, .. } = judge;
     if !faults.is_empty() {
@@ -313,60 +313,6 @@ impl<'a> Judge<'a> {
                 "{}: port {} lies among turn.relay-ports; no relay will get it",
                 place.typed.key, place.listener.port
             ));
-        }
-    }
-
-    fn tls(&mut self, domains: &[DomainPlan], wanted: bool) -> Option<TlsPlan> {
-        let table = self.file.section("tls");
-        match (table.text("certificate"), table.text("key")) {
-            (Some(certificate), Some(key)) => match tls::read(self.dir, certificate, key) {
-                Ok(plan) => {
-                    self.warn_about_certificate(&plan, domains);
-                    Some(plan)
-                }
-                Err(faults) => {
-                    self.faults.extend(faults);
-                    None
-                }
-            },
-            (None, None) if !wanted => None,
-            (certificate, _) => {
-                let missing = if certificate.is_none() { "certificate" } else { "key" };
-                let wrong_kind = self.faults.iter().any(|fault| fault.key == format!("tls.{missing}"));
-                if !wrong_kind {
-                    let message = format!("`{missing}` is missing under `[tls]`");
-                    let fault = Fault::missing(format!("tls.{missing}"), message);
-                    self.faults.push(fault.help(
-                        "turn.tls, turn.dtls, sip.tls, sip.wss, xmpp.client, xmpp.client-tls and web.https need both",
-                    ));
-                }
-                None
-            }
-        }
-    }
-
-    /// The certificates of `tls.roots`.
-    fn roots(&mut self) -> Arc<[Vec<u8>]> {
-        let dir = self.dir;
-        let files = self.each(self.file.section("tls").texts("roots"), |typed| tls::read_roots(dir, typed));
-        files.concat().into()
-    }
-
-    fn warn_about_certificate(&mut self, plan: &TlsPlan, domains: &[DomainPlan]) {
-        if tls::others_may_read(&plan.key) {
-            let warning = format!("tls.key: others may read {}; chmod 600 it", plan.key.display());
-            self.warnings.push(warning);
-        }
-        let days = days_left(plan.ends);
-        if days < 21 {
-            let ended = if days < 0 { "has ended".to_owned() } else { format!("ends in {days} days") };
-            self.warnings.push(format!("tls.certificate: {} {ended}", plan.certificate.display()));
-        }
-        let names = domains.iter().flat_map(|domain| std::iter::once(&domain.name).chain(&domain.aliases));
-        let open: Vec<_> =
-            names.filter(|name| !tls::covers(&plan.names, name.as_str())).map(Domain::as_str).collect();
-        if !open.is_empty() {
-            self.warnings.push(format!("tls.certificate: it is not for {}", open.join(", ")));
         }
     }
 }

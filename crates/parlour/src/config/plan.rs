@@ -6,6 +6,7 @@ mod bans;
 mod dns;
 pub mod limits;
 mod media;
+mod tls;
 mod turn;
 mod web;
 
@@ -20,6 +21,9 @@ pub use bans::BansPlan;
 pub use dns::{DnsPlan, HostName, HostPlan, PushPlan};
 pub use limits::{AdminLimits, MediaLimits, NetworkLimits, SipLimits, TurnLimits, WebLimits, XmppLimits};
 pub use media::MediaPlan;
+pub use tls::{
+    AcmePlan, CertificatePlan, Challenge, ExternalAccount, TlsPlan, TlsSource, acme_file, own_files,
+};
 pub use turn::{OauthKey, TurnBandwidth, TurnPlan, TurnQuota};
 pub use web::WebPlan;
 
@@ -38,7 +42,7 @@ pub struct Plan {
     pub storage: StoragePlan,
     /// Workers and addresses.
     pub network: NetworkPlan,
-    /// The certificate. `None`: no listener of this plan speaks TLS.
+    /// The certificates. `None`: no listener of this plan speaks TLS.
     pub tls: Option<TlsPlan>,
     /// Authorities that are trusted beside the system's and our own (DER).
     pub roots: Arc<[Vec<u8>]>,
@@ -97,6 +101,12 @@ impl Plan {
             }
         }
         all
+    }
+
+    /// The same with other certificates.
+    #[must_use]
+    pub fn with_tls(&self, tls: TlsPlan) -> Self {
+        Self { tls: Some(tls), ..self.clone() }
     }
 
     /// The domains as `wire::Directory::new` takes them: main names with their aliases.
@@ -171,29 +181,6 @@ pub struct External {
     pub public: IpAddr,
     /// Which of our addresses that reaches.
     pub private: IpAddr,
-}
-
-/// The certificate that every TLS listener shows.
-#[derive(Clone)]
-pub struct TlsPlan {
-    /// The file with the chain, watched for changes.
-    pub certificate: PathBuf,
-    /// The file with the key.
-    pub key: PathBuf,
-    /// What stood in it (PEM); it has been found to match the key.
-    pub chain_pem: Arc<[u8]>,
-    /// What stood in the file with the key (PEM).
-    pub key_pem: Secret,
-    /// The names and addresses that the certificate is for.
-    pub names: Vec<String>,
-    /// When it ends, as time since 1970-01-01 00:00 UTC.
-    pub ends: Duration,
-}
-
-impl fmt::Debug for TlsPlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TlsPlan({}, ends {:?})", self.certificate.display(), self.ends)
-    }
 }
 
 /// SIP.

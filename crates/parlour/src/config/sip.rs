@@ -6,7 +6,6 @@ use super::listener;
 use super::meaning::Judge;
 use super::plan::{DomainPlan, SipLimits, SipPlan, TlsPlan};
 use super::quantity;
-use super::tls::covers;
 use std::net::IpAddr;
 use std::time::Duration;
 use wire::Domain;
@@ -48,7 +47,7 @@ impl<'a> Judge<'a> {
         tls: Option<&TlsPlan>,
     ) {
         let Some(tls) = tls.filter(|_| !sip.tls.is_empty()) else { return };
-        let only_so = |name: &&str| covers(&tls.names, name) && !tls.names.iter().any(|own| own == name);
+        let only_so = |name: &&str| tls.covers(name) && !tls.names().any(|own| own == *name);
         let names: Vec<_> = domains.iter().map(|domain| domain.name.as_str()).filter(only_so).collect();
         if !names.is_empty() {
             self.warnings.push(format!(

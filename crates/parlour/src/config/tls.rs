@@ -1,23 +1,25 @@
-//! Reads the certificate and its key, and says whether they fit one another and our names.
+//! What the table `tls` means. Reads certificates and their keys, and says whether they fit one another and our names.
 
 use super::fault::Fault;
-use super::file::Typed;
-use super::plan::TlsPlan;
+use super::file::{Table, Typed};
+use super::meaning::{Judge, days_left};
+use super::plan::{self, CertificatePlan, DomainPlan, TlsPlan, TlsSource};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::path::Path;
-use std::time::Duration;
-use wire::Secret;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use wire::{Domain, Secret};
 use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
-/// Reads both files, which the configuration in `dir` names.
-pub(super) fn read(
+/// A certificate that the configuration in `dir` names.
+fn named(
     dir: &Path,
     certificate: &Typed<String>,
     key: &Typed<String>,
-) -> Result<TlsPlan, Vec<Fault>> {
+) -> Result<CertificatePlan, Vec<Fault>> {
     let chain_file = dir.join(&certificate.value);
     let key_file = dir.join(&key.value);
     let (chain_pem, key_pem) = match (read_file(&chain_file, certificate), read_file(&key_file, key)) {
@@ -29,28 +31,184 @@ pub(super) fn read(
         (chain, private) => return Err(chain.err().into_iter().chain(private.err()).collect()),
     };
     let facts = facts(&chain[0]).and_then(|facts| must_match(chain, private, &key_file).map(|()| facts));
-    let (names, ends) = facts.map_err(|message| vec![certificate.fault(message)])?;
-    Ok(TlsPlan { certificate: chain_file, key: key_file, chain_pem: chain_pem.into(), key_pem, names, ends })
+    let Facts { names, begins, ends } = facts.map_err(|message| vec![certificate.fault(message)])?;
+    let chain_pem = chain_pem.into();
+    Ok(CertificatePlan { certificate: chain_file, key: key_file, chain_pem, key_pem, names, begins, ends })
+}
+
+impl<'a> Judge<'a> {
+    /// What listeners show, and where it comes from; `None` where nobody speaks TLS.
+    pub(super) fn tls(
+        &mut self,
+        domains: &[DomainPlan],
+        data: &Path,
+        pushes: bool,
+        wanted: bool,
+    ) -> Option<TlsPlan> {
+        let table = self.file.section("tls");
+        let names_files = ["certificate", "key"].iter().any(|key| given(table, key).is_some())
+            || !table.rows("certificates").is_empty();
+        let source = match table.text("source").map(|typed| (typed, typed.value.trim())) {
+            None if names_files => TlsSource::Files,
+            None if !wanted => return None,
+            None | Some((_, "own")) => TlsSource::Own,
+            Some((_, "files")) => TlsSource::Files,
+            Some((_, "acme")) => TlsSource::Acme(self.acme(pushes)?),
+            Some((typed, other)) => {
+                let fault = typed.fault(format!("`{other}` is nowhere that certificates come from"));
+                self.faults.push(fault.help("write \"own\", \"files\" or \"acme\""));
+                return None;
+            }
+        };
+        let certificates = match &source {
+            TlsSource::Files => self.files(table)?,
+            _ => {
+                self.refuse_files(table);
+                self.issued(&source, domains, data)
+            }
+        };
+        let plan = TlsPlan { source, certificates };
+        self.warn_about_certificates(&plan, domains);
+        Some(plan)
+    }
+
+    /// Those that the configuration names.
+    fn files(&mut self, table: &'a Table) -> Option<Vec<CertificatePlan>> {
+        let first = self.pair(table, "tls");
+        let rows = table.rows("certificates").iter();
+        let more: Vec<_> = rows.map(|row| self.pair(row, "tls.certificates")).collect();
+        std::iter::once(first).chain(more).collect()
+    }
+
+    fn pair(&mut self, table: &'a Table, path: &str) -> Option<CertificatePlan> {
+        let (certificate, key) = (given(table, "certificate"), given(table, "key"));
+        if let (Some(certificate), Some(key)) = (certificate, key) {
+            let named = named(self.dir, certificate, key);
+            return named.map_err(|faults| self.faults.extend(faults)).ok();
+        }
+        let missing = if certificate.is_none() { "certificate" } else { "key" };
+        let name = format!("{path}.{missing}");
+        if !self.faults.iter().any(|fault| fault.key == name) {
+            let fault = Fault::missing(name, format!("`{missing}` is missing under `[{path}]`"));
+            self.faults.push(fault.help("a certificate of \"files\" has both, `certificate` and `key`"));
+        }
+        None
+    }
+
+    /// What is for "files" alone would mean nothing.
+    fn refuse_files(&mut self, table: &'a Table) {
+        let texts = ["certificate", "key"].into_iter().filter_map(|key| given(table, key));
+        let mut faults: Vec<_> =
+            texts.map(|typed| typed.fault("it is for `source = \"files\"` alone")).collect();
+        if let Some(row) = table.rows("certificates").first() {
+            let message = "they are for `source = \"files\"` alone";
+            faults.push(Fault::new(row.span.clone(), "tls.certificates", message));
+        }
+        self.faults.extend(faults.into_iter().map(|fault| fault.help("take it out, or write that source")));
+    }
+
+    /// Those that were issued to us by now.
+    fn issued(&mut self, source: &TlsSource, domains: &[DomainPlan], data: &Path) -> Vec<CertificatePlan> {
+        let mut found = Vec::new();
+        for domain in domains {
+            match issued(source, data, &domain.name) {
+                Ok(Some(certificate)) => found.push(certificate),
+                Ok(None) => self.warnings.push(format!(
+                    "tls.source: there is no certificate for {} yet; the server issues one when it starts",
+                    domain.name
+                )),
+                Err(message) => self.warnings.push(format!(
+                    "tls.source: the certificate for {} is issued again when the server starts: {message}",
+                    domain.name
+                )),
+            }
+        }
+        found
+    }
+
+    /// The certificates of `tls.roots`.
+    pub(super) fn roots(&mut self) -> Arc<[Vec<u8>]> {
+        self.authorities(self.file.section("tls"))
+    }
+
+    /// The authorities in the files of `roots`.
+    pub(super) fn authorities(&mut self, table: &'a Table) -> Arc<[Vec<u8>]> {
+        let dir = self.dir;
+        self.each(table.texts("roots"), |typed| read_roots(dir, typed)).concat().into()
+    }
+
+    fn warn_about_certificates(&mut self, plan: &TlsPlan, domains: &[DomainPlan]) {
+        for one in &plan.certificates {
+            if others_may_read(&one.key) {
+                self.warnings.push(format!("tls.key: others may read {}; chmod 600 it", one.key.display()));
+            }
+            if one.is_due(now()) {
+                let days = days_left(one.ends);
+                let ended = if days < 0 { "has ended".to_owned() } else { format!("ends in {days} days") };
+                self.warnings.push(format!("tls.certificate: {} {ended}", one.certificate.display()));
+            }
+        }
+        let names = domains.iter().flat_map(|domain| std::iter::once(&domain.name).chain(&domain.aliases));
+        let open: Vec<_> = names.map(Domain::as_str).filter(|name| !plan.covers(name)).collect();
+        // What is issued to us gets its names with the next one.
+        if matches!(plan.source, TlsSource::Files) && !open.is_empty() {
+            let it = if plan.certificates.len() == 1 { "it is not" } else { "none is" };
+            self.warnings.push(format!("tls.certificate: {it} for {}", open.join(", ")));
+        }
+    }
+}
+
+/// A text that stands there and is not empty.
+fn given<'a>(table: &'a Table, key: &str) -> Option<&'a Typed<String>> {
+    table.text(key).filter(|typed| !typed.value.is_empty())
+}
+
+/// The time since 1970-01-01 00:00 UTC.
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The certificate that a domain has from ACME, or else from our own authority; none: not yet. Why it cannot be used.
+pub(crate) fn issued(
+    source: &TlsSource,
+    data: &Path,
+    domain: &Domain,
+) -> Result<Option<CertificatePlan>, String> {
+    if matches!(source, TlsSource::Acme(_)) {
+        let file = plan::acme_file(data, domain);
+        // What the authority has issued is the better one as long as it holds.
+        if let Ok(certificate) = read_pair(&file, &file)
+            && certificate.ends > now()
+        {
+            return Ok(Some(certificate));
+        }
+    }
+    let [certificate, key] = plan::own_files(data, domain);
+    if !certificate.exists() || !key.exists() {
+        return Ok(None);
+    }
+    read_pair(&certificate, &key).map(Some)
 }
 
 /// Reads the certificates of a file of authorities (DER).
-pub(super) fn read_roots(dir: &Path, file: &Typed<String>) -> Result<Vec<Vec<u8>>, Fault> {
+fn read_roots(dir: &Path, file: &Typed<String>) -> Result<Vec<Vec<u8>>, Fault> {
     let text = read_file(&dir.join(&file.value), file)?;
     Ok(read_chain(&text, file)?.iter().map(|certificate| certificate.to_vec()).collect())
 }
 
-/// What stands in the files of a certificate by now; the rest of the configuration does not matter.
-pub(crate) fn renewed(old: &TlsPlan) -> Result<TlsPlan, String> {
+/// What stands in the files of a certificate.
+pub(crate) fn read_pair(certificate: &Path, key: &Path) -> Result<CertificatePlan, String> {
     let file = |path: &Path| {
         std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
     };
-    let (chain_pem, key_pem) = (file(&old.certificate)?, Secret::new(file(&old.key)?));
+    let (chain_pem, key_pem) = (file(certificate)?, Secret::new(file(key)?));
     let wrong = |path: &Path| format!("{} is not what it should be", path.display());
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&chain_pem).filter_map(Result::ok).collect();
-    let private = PrivateKeyDer::from_pem_slice(key_pem.expose()).map_err(|_| wrong(&old.key))?;
-    let (names, ends) = facts(chain.first().ok_or_else(|| wrong(&old.certificate))?)?;
-    must_match(chain, private, &old.key)?;
-    Ok(TlsPlan { chain_pem: chain_pem.into(), key_pem, names, ends, ..old.clone() })
+    let private = PrivateKeyDer::from_pem_slice(key_pem.expose()).map_err(|_| wrong(key))?;
+    let Facts { names, begins, ends } = facts(chain.first().ok_or_else(|| wrong(certificate))?)?;
+    must_match(chain, private, key)?;
+    let (chain_pem, certificate, key) = (chain_pem.into(), certificate.to_owned(), key.to_owned());
+    Ok(CertificatePlan { certificate, key, chain_pem, key_pem, names, begins, ends })
 }
 
 fn must_match(
@@ -84,20 +242,28 @@ fn read_file(path: &Path, typed: &Typed<String>) -> Result<Vec<u8>, Fault> {
     std::fs::read(path).map_err(|error| typed.fault(format!("{} cannot be read: {error}", path.display())))
 }
 
-/// The same of a certificate that somebody showed (DER).
+/// The names of a certificate that somebody showed (DER), and when it ends.
 pub(crate) fn certificate_facts(certificate: &[u8]) -> Result<(Vec<String>, Duration), String> {
-    facts(&CertificateDer::from(certificate))
+    facts(&CertificateDer::from(certificate)).map(|facts| (facts.names, facts.ends))
 }
 
-/// The names and addresses of a certificate (RFC 6125: only subjectAltName counts), and when it ends.
-fn facts(certificate: &CertificateDer<'_>) -> Result<(Vec<String>, Duration), String> {
+/// What a certificate says of itself.
+struct Facts {
+    names: Vec<String>,
+    begins: Duration,
+    ends: Duration,
+}
+
+/// The names and addresses of a certificate (RFC 6125: only subjectAltName counts), and when it begins and ends.
+fn facts(certificate: &CertificateDer<'_>) -> Result<Facts, String> {
     let (_, parsed) = X509Certificate::from_der(certificate)
         .map_err(|error| format!("the certificate is broken: {error}"))?;
     let alternatives = parsed.subject_alternative_name().ok().flatten();
     let names = alternatives.map_or(&[][..], |extension| &extension.value.general_names);
     let names = names.iter().filter_map(name).collect();
-    let ends = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0);
-    Ok((names, Duration::from_secs(ends)))
+    let since_1970 = |time: ASN1Time| Duration::from_secs(u64::try_from(time.timestamp()).unwrap_or(0));
+    let validity = parsed.validity();
+    Ok(Facts { names, begins: since_1970(validity.not_before), ends: since_1970(validity.not_after) })
 }
 
 fn name(name: &GeneralName<'_>) -> Option<String> {

@@ -29,7 +29,7 @@ pub fn of(plan: &Plan, domain: &DomainPlan) -> Site {
         // There are no listeners for other servers yet.
         federation: Host { name: xmpp.name.clone(), ..Host::default() },
         xmpp,
-        key: plan.tls.as_ref().filter(|_| plan.dns.tlsa).and_then(key),
+        key: plan.tls.as_ref().filter(|_| plan.dns.tlsa).and_then(|tls| key(tls, domain)),
         issuers: plan.dns.caa.clone(),
         ttl: plan.dns.ttl,
     }
@@ -76,9 +76,10 @@ fn offered(plan: &Plan, service: Service) -> Host {
     Host { addresses, ports, ..Host::default() }
 }
 
-/// What is published of the key that TLS listeners show.
-fn key(tls: &TlsPlan) -> Option<[u8; 32]> {
-    let certificate = CertificateDer::from_pem_slice(&tls.chain_pem).ok()?;
+/// What is published of the key that TLS listeners show to clients of a domain.
+fn key(tls: &TlsPlan, domain: &DomainPlan) -> Option<[u8; 32]> {
+    let shown = tls.shown_for(domain.name.as_str())?;
+    let certificate = CertificateDer::from_pem_slice(&shown.chain_pem).ok()?;
     let (_, certificate) = X509Certificate::from_der(&certificate).ok()?;
     Some(Sha256::digest(certificate.public_key().raw).into())
 }

@@ -46,10 +46,10 @@ pub(super) fn quick(plan: &Plan, notes: &mut Notes) {
 
 /// Every certificate of the plan.
 pub(super) fn all(plan: &Plan) -> Vec<Shown> {
-    let tls = plan.tls.iter();
-    tls.map(|tls| Shown {
-        file: tls.certificate.clone(),
-        chain: X509::stack_from_pem(&tls.chain_pem).unwrap_or_default(),
+    let all = plan.tls.iter().flat_map(|tls| &tls.certificates);
+    all.map(|one| Shown {
+        file: one.certificate.clone(),
+        chain: X509::stack_from_pem(&one.chain_pem).unwrap_or_default(),
     })
     .collect()
 }

@@ -48,10 +48,13 @@ fn secrets(plan: &Plan) -> Vec<(PathBuf, &'static str)> {
         (plan.data.join("certs/authority.key"), "the key of our own authority"),
     ];
     all.extend(database_file(plan).map(|path| (path, "the database with everybody's keys")));
-    if let Some(tls) = &plan.tls {
-        all.push((tls.key.clone(), "the certificate's key"));
-    }
+    all.extend(keys(plan).map(|key| (key.clone(), "the certificate's key")));
     all
+}
+
+/// The files with the keys of certificates.
+fn keys(plan: &Plan) -> impl Iterator<Item = &PathBuf> {
+    plan.tls.iter().flat_map(|tls| &tls.certificates).map(|one| &one.key)
 }
 
 fn database_file(plan: &Plan) -> Option<PathBuf> {
@@ -110,10 +113,9 @@ fn owners(plan: &Plan, server: u32, notes: &mut Notes) {
         .into_iter()
         .flat_map(|path| ["", "-wal", "-shm"].map(|end| PathBuf::from(format!("{}{end}", path.display()))));
     let own = ["server.secret", "server.lock", "certs"].map(|name| plan.data.join(name));
-    let key = plan.tls.iter().map(|tls| tls.key.clone());
-    for path in files.chain(own).chain(key).chain([plan.data.clone()]) {
+    for path in files.chain(own).chain(keys(plan).cloned()).chain([plan.data.clone()]) {
         let Ok(facts) = std::fs::metadata(&path) else { continue };
-        let writes = plan.tls.as_ref().is_none_or(|tls| tls.key != path);
+        let writes = keys(plan).all(|key| *key != path);
         if !may_use(&facts, server, writes) {
             let (name, user) = (path.display(), user(server));
             let verb = if writes { "write" } else { "read" };

@@ -1,5 +1,6 @@
 //! Configurations and what is said of them: each fault with its line, column, key and the nearest right spelling.
 
+mod certificates;
 mod dns;
 mod media;
 mod sip;
@@ -82,6 +83,7 @@ fn rooms_are_below_each_domain_unless_it_names_them() {
 #[test]
 fn everything_that_can_be_written() {
     let text = template::text(|section, key| match (section, key) {
+        ("tls", "source") => Some("\"files\"".into()),
         ("tls", "certificate") => Some("\"c.pem\"".into()),
         ("tls", "key") => Some("\"c.key\"".into()),
         ("network", "external") => Some("[\"203.0.113.5=192.0.2.5\"]".into()),
@@ -111,7 +113,7 @@ fn everything_that_can_be_written() {
     );
     let every = parlour::config::host::all_addresses();
     assert!(every.iter().all(|address| network.own.contains(address)), "listed or not, they are ours");
-    assert!(plan.tls.is_some_and(|tls| tls.names == ["falcot.com"]));
+    assert!(plan.tls.is_some_and(|tls| tls.names().eq(["falcot.com"])));
 }
 
 #[test]
@@ -327,9 +329,9 @@ fn numbers_addresses_and_ranges() {
 
 #[test]
 fn certificates() {
-    let need = "turn.tls, turn.dtls, sip.tls, sip.wss, xmpp.client, xmpp.client-tls and web.https need both";
+    let need = "a certificate of \"files\" has both, `certificate` and `key`";
     check(
-        &format!("{DOMAIN}[xmpp]\nclient = [\":5222\"]\n"),
+        &format!("{DOMAIN}[tls]\nsource = \"files\"\n"),
         &[&format!("0:0 tls.certificate: `certificate` is missing under `[tls]` | {need}")],
     );
     check(

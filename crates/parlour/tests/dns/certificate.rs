@@ -15,9 +15,15 @@ fn read(folder: &Path, name: &str) -> String {
 
 /// Puts a certificate into the house that began and ends so many days from now.
 fn age(folder: &Path, authority: (&str, &str), begins: i64, ends: i64) {
+    let wanted = ["falcot.com", "old.falcot.com", "*.falcot.com", "localhost", "127.0.0.1", "::1"];
+    put(folder, authority, (begins, ends), &wanted);
+}
+
+/// The same for these names.
+fn put(folder: &Path, authority: (&str, &str), (begins, ends): (i64, i64), names: &[&str]) {
     let day = |days| OffsetDateTime::now_utc() + time::Duration::days(days);
-    let mut params =
-        CertificateParams::new(vec!["falcot.com".to_owned(), "old.falcot.com".to_owned()]).expect("names");
+    let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names).expect("names");
     (params.not_before, params.not_after) = (day(begins), day(ends));
     let issuer = Issuer::from_ca_cert_pem(authority.0, KeyPair::from_pem(authority.1).expect("a key"));
     let key = KeyPair::from_pem(&read(folder, "falcot.com.key")).expect("a key");
@@ -27,7 +33,9 @@ fn age(folder: &Path, authority: (&str, &str), begins: i64, ends: i64) {
 
 fn renew(folder: &Path) -> Option<std::path::PathBuf> {
     let plan = config::load(&folder.join("parlour.toml")).expect("valid");
-    renewal::renew(&plan).expect("nothing is in the way")
+    let (mut written, faults) = renewal::renew(&plan);
+    assert_eq!((faults, written.len() <= 1), (Vec::new(), true));
+    written.pop()
 }
 
 #[test]
@@ -57,11 +65,14 @@ fn what_our_authority_has_issued_is_renewed_when_a_third_is_left() {
     let before = read(folder, "falcot.com.key");
     assert_eq!(renew(folder), Some(folder.canonicalize().expect("there").join("data/certs/falcot.com.pem")));
     let plan = config::load(&folder.join("parlour.toml")).expect("the key is still this certificate's");
-    let names = plan.tls.expect("it is on").names;
+    let names: Vec<_> = plan.tls.expect("it is on").names().map(str::to_owned).collect();
     for name in ["old.falcot.com", "turn.falcot.com", "rooms.falcot.com"] {
         assert!(names.iter().any(|has| has == name), "{name} is missing in {names:?}");
     }
     assert_eq!(before, read(folder, "falcot.com.key"), "what is published of it stays true");
+    assert_eq!(renew(folder), None, "once is enough");
+    put(folder, (&root, &key), (-1, 89), &["falcot.com"]);
+    assert!(renew(folder).is_some(), "it lacks what the configuration wants");
     assert_eq!(renew(folder), None, "once is enough");
     let other = Authority::new("example.org").expect("an authority").own();
     let key = String::from_utf8(other.key.expose().to_vec()).expect("PEM");
@@ -92,4 +103,78 @@ fn a_running_server_renews_it_and_shows_the_new_one() {
         assert!(Instant::now() < end, "{shown}\n{}", house.server().output());
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// What a client is shown that asks for a name (`None`: for none), as far as it can be verified.
+fn shown(house: &testkit::House, listener: &str, name: Option<&str>) -> String {
+    let port = house.port(listener);
+    let asks = name.map_or("-noservername".to_owned(), |name| format!("-servername {name}"));
+    let dtls = if listener.ends_with(".dtls") { "-dtls" } else { "" };
+    let script = format!(
+        "openssl s_client -connect 127.0.0.1:{port} {dtls} {asks} -CAfile data/certs/authority.pem -verify_return_error \
+         </dev/null | openssl x509 -noout -ext subjectAltName"
+    );
+    let output = Command::new("sh").args(["-c", &script]).current_dir(house.dir()).output().expect("a shell");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn each_domain_has_a_certificate_of_its_own_and_a_new_one_gets_it_at_a_reload() {
+    let mut house = testkit::House::of(env!("CARGO_BIN_EXE_parlour")).domain("falcot.com").prepare();
+    let config = std::fs::read_to_string(house.config()).expect("ours");
+    let second = |name: &str| {
+        let component = format!("[{{ name = \"irc.{name}\", secret = \"x\", listen = \"127.0.0.1:0\" }}]");
+        let config = config.replace("\ncomponents = []\n", &format!("\ncomponents = {component}\n"));
+        format!("{config}\n[[domains]]\nname = \"{name}\"\n")
+    };
+    std::fs::write(house.config(), second("example.org")).expect("ours");
+    house.start();
+    for listener in ["sip.tls", "turn.tls", "turn.dtls"] {
+        for (asked, is, is_not) in [
+            (Some("example.org"), "DNS:rooms.example.org", "falcot.com"),
+            (Some("irc.example.org"), "DNS:irc.example.org", "falcot.com"),
+            (Some("turn.falcot.com"), "DNS:turn.falcot.com", "example.org"),
+            (Some("unknown.example"), "DNS:falcot.com", "example.org"),
+            (None, "DNS:localhost", "example.org"),
+        ] {
+            let names = shown(&house, listener, asked);
+            assert!(names.contains(is) && !names.contains(is_not), "{asked:?} at {listener}: {names}");
+        }
+    }
+    std::fs::write(house.config(), second("example.net")).expect("ours");
+    let output = house.cli(&["reload"], "");
+    assert!(output.status.success(), "{output:?}");
+    assert!(shown(&house, "sip.tls", Some("example.net")).contains("DNS:irc.example.net"));
+    assert!(shown(&house, "sip.tls", Some("example.org")).contains("DNS:falcot.com"), "it has left");
+}
+
+#[test]
+fn a_house_without_an_authority_gets_one() {
+    let mut house = testkit::House::of(env!("CARGO_BIN_EXE_parlour")).domain("falcot.com").prepare();
+    std::fs::remove_dir_all(house.dir().join("data/certs")).expect("ours");
+    house.start();
+    assert!(shown(&house, "sip.tls", Some("sip.falcot.com")).contains("DNS:sip.falcot.com"));
+    let mode = |name: &str| {
+        use std::os::unix::fs::PermissionsExt;
+        let facts = std::fs::metadata(house.dir().join("data/certs").join(name)).expect("it is there");
+        facts.permissions().mode() & 0o777
+    };
+    assert_eq!(
+        ["authority.key", "falcot.com.key", "authority.pem", ""].map(mode),
+        [0o600, 0o600, 0o644, 0o700]
+    );
+}
+
+#[test]
+fn what_is_put_in_its_place_and_does_not_fit_is_not_shown() {
+    let mut house = testkit::House::of(env!("CARGO_BIN_EXE_parlour")).domain("falcot.com").prepare();
+    house.start();
+    let file = house.dir().join("data/certs/falcot.com.pem");
+    std::fs::write(&file, "nonsense").expect("ours");
+    let end = Instant::now() + Duration::from_secs(60);
+    while !house.server().output().contains("a certificate stays as it was") {
+        assert!(Instant::now() < end, "{}", house.server().output());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(shown(&house, "sip.tls", None).contains("DNS:falcot.com"), "the last good one");
 }

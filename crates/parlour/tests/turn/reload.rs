@@ -142,7 +142,7 @@ fn tls_comes_to_a_house_that_had_none() {
     let text = std::fs::read_to_string(house.config()).unwrap();
     let without: Vec<&str> = text
         .lines()
-        .filter(|line| !["certificate = ", "key = "].iter().any(|key| line.starts_with(key)))
+        .filter(|line| !["source = ", "certificate = ", "key = "].iter().any(|key| line.starts_with(key)))
         .map(|line| {
             if ["tls = ", "dtls = ", "wss = ", "client"].iter().any(|key| line.starts_with(key)) {
                 ""

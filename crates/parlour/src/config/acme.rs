@@ -1,0 +1,104 @@
+//! What the table `acme` means.
+
+use super::fault::Fault;
+use super::file::{Table, Typed};
+use super::meaning::Judge;
+use super::plan::{AcmePlan, Challenge, ExternalAccount};
+use base64::Engine;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use wire::{Address, Secret};
+
+const USUAL: &str = "https://acme-v02.api.letsencrypt.org/directory";
+
+/// Authorities write keys with padding and without.
+const BASE64URL: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+impl<'a> Judge<'a> {
+    /// The authority that certificates are ordered from; `pushes`: whether records can be put into the DNS.
+    pub(super) fn acme(&mut self, pushes: bool) -> Option<AcmePlan> {
+        let table = self.file.section("acme");
+        let directory = self.note(table.text("directory").map_or(Ok(USUAL.to_owned()), directory));
+        let contact = self.each(table.texts("contact"), contact);
+        let challenge = self.challenge(table, pushes);
+        let external = self.external(table.fields("external-account"));
+        let roots = self.authorities(table);
+        if !table.flag("terms-accepted", false) {
+            let message = "the authority's terms of service are not accepted";
+            let fault = Fault::missing("acme.terms-accepted", message);
+            self.faults.push(fault.help("read them, then write `terms-accepted = true` under `[acme]`"));
+        }
+        Some(AcmePlan {
+            directory: directory?,
+            contact,
+            challenge: challenge?,
+            external: external.ok()?,
+            roots,
+        })
+    }
+
+    fn challenge(&mut self, table: &'a Table, pushes: bool) -> Option<Challenge> {
+        let Some(typed) = table.text("challenge") else { return Some(Challenge::TlsAlpn) };
+        match typed.value.trim() {
+            "tls-alpn-01" => Some(Challenge::TlsAlpn),
+            "http-01" => Some(Challenge::Http),
+            "dns-01" if pushes => Some(Challenge::Dns),
+            "dns-01" => {
+                let fault = typed.fault("dns-01 needs a name server that takes our records");
+                self.faults.push(fault.help("set `push` under `[dns]`"));
+                None
+            }
+            other => {
+                let fault = typed.fault(format!("`{other}` is no challenge that parlour answers"));
+                self.faults.push(fault.help("write \"tls-alpn-01\", \"http-01\" or \"dns-01\""));
+                None
+            }
+        }
+    }
+
+    /// Absent where nothing of it stands; an error where it is not whole, or its secret is for the service alone.
+    fn external(&mut self, table: &'a Table) -> Result<Option<ExternalAccount>, ()> {
+        let (kid, key) = match (table.text("kid"), table.secret("key")) {
+            (None, None) => return Ok(None),
+            (Some(kid), Some(key)) => (kid, key),
+            (kid, _) => {
+                let missing = if kid.is_none() { "kid" } else { "key" };
+                let name = format!("acme.external-account.{missing}");
+                if !self.faults.iter().any(|fault| fault.key == name) {
+                    let fault = Fault::new(table.span.clone(), name, format!("`{missing}` is missing"));
+                    self.faults.push(fault.help("acme.external-account takes kid and key"));
+                }
+                return Err(());
+            }
+        };
+        let Some(text) = self.secret(key) else { return Ok(None) };
+        let decoded = BASE64URL.decode(text.expose()).ok().filter(|octets| !octets.is_empty());
+        let fault = || key.fault("the key is not base64url").help("as the authority gives it");
+        let decoded = self.note(decoded.ok_or_else(fault)).ok_or(())?;
+        Ok(Some(ExternalAccount { kid: kid.value.clone(), key: Secret::new(decoded) }))
+    }
+}
+
+fn directory(typed: &Typed<String>) -> Result<String, Fault> {
+    let text = typed.value.trim();
+    let host = text.strip_prefix("https://").and_then(|rest| rest.split(['/', ':']).next());
+    match host {
+        Some(host) if !host.is_empty() && text.is_ascii() && !text.contains(char::is_whitespace) => {
+            Ok(text.to_owned())
+        }
+        _ => Err(typed
+            .fault(format!("`{text}` is not the URL of a directory"))
+            .help(format!("write it as \"{USUAL}\""))),
+    }
+}
+
+fn contact(typed: &Typed<String>) -> Result<String, Fault> {
+    let text = typed.value.trim();
+    let address = text.strip_prefix("mailto:").unwrap_or(text);
+    match address.parse::<Address>() {
+        Ok(_) if address.is_ascii() && !address.contains(['?', ',']) => Ok(format!("mailto:{address}")),
+        _ => Err(typed.fault(format!("`{text}` is not a mail address")).help("write \"joe@falcot.com\"")),
+    }
+}

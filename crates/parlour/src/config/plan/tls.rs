@@ -1,0 +1,132 @@
+//! The certificates that listeners show, and where they come from.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use wire::{Domain, Secret};
+
+/// What TLS and DTLS listeners show.
+#[derive(Clone, Debug)]
+pub struct TlsPlan {
+    /// Where certificates come from.
+    pub source: TlsSource,
+    /// Those that there are, the first for clients that ask for nobody or for a stranger. With [`TlsSource::Own`] and
+    /// [`TlsSource::Acme`] some, or all, may be missing: a running server issues or orders them.
+    pub certificates: Vec<CertificatePlan>,
+}
+
+/// Where certificates come from.
+#[derive(Clone, Debug)]
+pub enum TlsSource {
+    /// Our own authority issues one for each domain, and renews it.
+    Own,
+    /// The files that the configuration names: whoever makes them renews them.
+    Files,
+    /// An authority that speaks ACME issues one for each domain; until it has, our own does.
+    Acme(AcmePlan),
+}
+
+/// An authority that speaks ACME (RFC 8555), and how it is spoken with.
+#[derive(Clone, Debug)]
+pub struct AcmePlan {
+    /// The URL of its directory.
+    pub directory: String,
+    /// Whom it may write to: `mailto:` URLs.
+    pub contact: Vec<String>,
+    /// How it finds out that a name is ours.
+    pub challenge: Challenge,
+    /// The account that we have with it otherwise, where it wants one.
+    pub external: Option<ExternalAccount>,
+    /// Whose certificate its directory may show beside those of the system's authorities (DER).
+    pub roots: Arc<[Vec<u8>]>,
+}
+
+/// How an ACME authority finds out that a name is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// `tls-alpn-01` (RFC 8737): it connects to port 443.
+    TlsAlpn,
+    /// `http-01` (RFC 8555 §8.3): it fetches a page from port 80.
+    Http,
+    /// `dns-01` (RFC 8555 §8.4): it asks for a TXT record, which `dns.push` puts there.
+    Dns,
+}
+
+/// An account that was made by other means (RFC 8555 §7.3.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalAccount {
+    /// Its name with the authority.
+    pub kid: String,
+    /// The key that it is proven by.
+    pub key: Secret,
+}
+
+/// A certificate that there is, with its key.
+#[derive(Clone)]
+pub struct CertificatePlan {
+    /// The file with the chain, watched for changes.
+    pub certificate: PathBuf,
+    /// The file with the key; it may be the same.
+    pub key: PathBuf,
+    /// What stood in it (PEM); it has been found to match the key.
+    pub chain_pem: Arc<[u8]>,
+    /// What stood in the file with the key (PEM).
+    pub key_pem: Secret,
+    /// The names and addresses that the certificate is for.
+    pub names: Vec<String>,
+    /// When it begins, as time since 1970-01-01 00:00 UTC.
+    pub begins: Duration,
+    /// When it ends, in the same way.
+    pub ends: Duration,
+}
+
+impl TlsPlan {
+    /// The names and addresses that there is a certificate for.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.certificates.iter().flat_map(|one| one.names.iter().map(String::as_str))
+    }
+
+    /// Whether there is a certificate for a name.
+    pub fn covers(&self, name: &str) -> bool {
+        self.certificates.iter().any(|one| super::super::covers(&one.names, name))
+    }
+
+    /// What a client is shown that asks for a name: one for it alone before a wildcard's before the first.
+    pub fn shown_for(&self, name: &str) -> Option<&CertificatePlan> {
+        let exact = |one: &&CertificatePlan| one.names.iter().any(|own| own == name);
+        let wild = |one: &&CertificatePlan| super::super::covers(&one.names, name);
+        let mut all = self.certificates.iter();
+        all.clone().find(exact).or_else(|| all.clone().find(wild)).or_else(|| all.next())
+    }
+
+    /// When the first of them ends.
+    pub fn ends(&self) -> Option<Duration> {
+        self.certificates.iter().map(|one| one.ends).min()
+    }
+}
+
+impl CertificatePlan {
+    /// Whether a third of its life or less is left at a time since 1970.
+    pub fn is_due(&self, now: Duration) -> bool {
+        let life = self.ends.saturating_sub(self.begins);
+        self.ends.saturating_sub(now) * 3 <= life
+    }
+}
+
+impl fmt::Debug for CertificatePlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CertificatePlan({}, ends {:?})", self.certificate.display(), self.ends)
+    }
+}
+
+/// Where the certificate of a domain by our own authority lies, and its key; `data` is our directory.
+pub fn own_files(data: &Path, domain: &Domain) -> [PathBuf; 2] {
+    let folder = data.join("certs");
+    [folder.join(format!("{domain}.pem")), folder.join(format!("{domain}.key"))]
+}
+
+/// Where the certificate of a domain by an ACME authority lies, with its key in the same file.
+pub fn acme_file(data: &Path, domain: &Domain) -> PathBuf {
+    data.join("certs").join(format!("{domain}.acme.pem"))
+}
