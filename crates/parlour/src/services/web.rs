@@ -4,13 +4,16 @@
 mod engine;
 mod exchange;
 mod pages;
+mod passage;
 mod pipe;
+mod server;
 mod site;
 
 use crate::config::plan::WebLimits;
 use crate::desk::{Desk, Shared};
 use crate::listen;
 use crate::report::Report;
+use crate::seldom::Seldom;
 use crate::services::Service;
 use crate::switchboard::pages::{Reply, Ticket};
 use engine::Engine;
@@ -19,6 +22,7 @@ use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Tag};
 use pages::Door;
 use pipe::Pipe;
 use rustc_hash::FxHashMap;
+use server::Server;
 use site::Site;
 use std::cell::Cell;
 use std::fmt;
@@ -52,6 +56,11 @@ enum Timer {
 pub struct Web {
     hub: Rc<Hub>,
     clients: FxHashMap<ConnectionId, Box<Client>>,
+    /// Connections to the web server behind us.
+    servers: FxHashMap<ConnectionId, Box<Server>>,
+    silence: Seldom,
+    /// Requests that it has not answered, as far as that was counted for the log.
+    unanswered: u64,
     timers: Timers<Timer>,
 }
 
@@ -67,6 +76,10 @@ struct Client {
     /// As soon as it is known what it speaks.
     engine: Option<Engine>,
     guest: Rc<Guest>,
+    /// The connections to the web server behind us that were opened for it.
+    servers: Vec<ConnectionId>,
+    /// The one that it is the other end of: nothing here is HTTP any more.
+    tunnel: Option<ConnectionId>,
     /// Requests that had begun when it was last looked at.
     begun: u32,
     /// Since when there is no request.
@@ -87,12 +100,14 @@ impl Client {
             sealed: info.transport.is_secure(),
             local: info.peer.ip().to_canonical().is_loopback(),
         };
-        let (requests, under_way) = (Cell::new(0), Cell::new(0));
-        let guest = Rc::new(Guest { conn, peer: info.peer, door, requests, under_way });
+        let (requests, under_way, tunnel) = (Cell::new(0), Cell::new(0), Cell::new(None));
+        let guest = Rc::new(Guest { conn, peer: info.peer, door, requests, under_way, tunnel });
         Self {
             pipe: Pipe::default(),
             engine: None,
             guest,
+            servers: Vec::new(),
+            tunnel: None,
             begun: 0,
             idle: now,
             partial: None,
@@ -131,21 +146,6 @@ impl Client {
         }
     }
 
-    /// Hands what there is to say to the connection; whether there was anything.
-    fn flush(&mut self, desk: &mut Desk<'_, '_>) -> bool {
-        let (conn, net) = (self.guest.conn, &mut desk.net);
-        let mut sent = false;
-        self.pipe.drain(|octets| {
-            let has_room = net.queued(conn) < BACKLOG;
-            if !has_room {
-                net.await_room(conn, BACKLOG / 2);
-            }
-            sent = has_room && net.write(conn, octets).is_ok();
-            sent
-        });
-        sent
-    }
-
     /// Notes what has changed since it was last looked at.
     fn note(&mut self, now: Instant, queued: usize) {
         let begun = self.guest.requests.get();
@@ -182,7 +182,14 @@ impl Web {
     /// A service without connections.
     pub fn new(shared: &Shared) -> Self {
         let hub = Rc::new(Hub::new(shared.me, Site::new(shared)));
-        Self { hub, clients: FxHashMap::default(), timers: Timers::default() }
+        Self {
+            hub,
+            clients: FxHashMap::default(),
+            servers: FxHashMap::default(),
+            silence: Seldom::default(),
+            unanswered: 0,
+            timers: Timers::default(),
+        }
     }
 
     /// Another service has answered a request.
@@ -199,8 +206,9 @@ impl Web {
         let (now, site) = (desk.net.now(), self.hub.site());
         loop {
             let mut moved = client.engine.as_mut().is_some_and(Engine::advance);
-            self.settle(desk);
-            moved |= client.flush(desk);
+            self.settle(desk, &mut client.servers);
+            moved |= self.advance_servers(desk, &mut client.servers);
+            moved |= flush(desk, &client.pipe, conn);
             if client.guest.requests.get() >= site.limits.requests {
                 client.finish(now + site.limits.answer);
             }
@@ -209,27 +217,42 @@ impl Web {
             }
         }
         client.note(now, desk.net.queued(conn));
-        let is_over = client.engine.as_ref().is_some_and(Engine::is_over);
-        if is_over && !client.pipe.has_output() {
-            self.timers.cancel(Timer::Connection(conn));
-            desk.net.close(conn);
+        let is_over = client.engine.as_ref().is_some_and(Engine::is_over) && !client.pipe.has_output();
+        if is_over && client.guest.tunnel.get().is_some() {
+            self.begin_to_carry(desk, &mut client);
+            self.timers.set(Timer::Connection(conn), now + site.limits.answer);
+        } else if is_over {
             // What it leaves behind is settled by `closed`.
-        } else {
-            restrain(desk, &mut client, conn);
+            desk.net.close(conn);
+        } else if client.tunnel.is_none() {
+            let is_full = client.pipe.unread() > 0;
+            restrain(desk, conn, &mut client.paused, is_full);
             match client.due(&site.limits) {
                 Some(due) => self.timers.set(Timer::Connection(conn), due),
                 None => drop(self.timers.cancel(Timer::Connection(conn))),
             }
         }
         self.clients.insert(conn, client);
+        self.say_silence(now);
+    }
+
+    /// The web server behind us does not answer: an administrator should look.
+    fn say_silence(&mut self, now: Instant) {
+        let count = self.hub.counts.unanswered.get();
+        let further = count - std::mem::replace(&mut self.unanswered, count);
+        if let Some(times) = self.silence.happened(now, further) {
+            tracing::warn!(times, "the web server of web.upstream does not answer");
+        }
     }
 
     /// Does what exchanges want done.
-    fn settle(&mut self, desk: &mut Desk<'_, '_>) {
+    fn settle(&mut self, desk: &mut Desk<'_, '_>, servers: &mut Vec<ConnectionId>) {
         while let Some(effect) = self.hub.next_effect() {
             match effect {
                 Effect::Within(id, time) => self.timers.set(Timer::Exchange(id), desk.net.now() + time),
                 Effect::Over(id) => drop(self.timers.cancel(Timer::Exchange(id))),
+                Effect::Connect(id) => self.connect(desk, id, servers),
+                Effect::Leave(conn) => self.leave(desk, conn),
                 Effect::Page(page) => desk.switchboard.ask_for_page(page),
                 Effect::Abandoned(id) => {
                     desk.switchboard.abandon_page(Ticket { worker: desk.shared.me, id });
@@ -255,11 +278,13 @@ impl Web {
         let Some(client) = self.clients.get_mut(&conn) else { return };
         let (now, limits) = (desk.net.now(), &self.hub.site().limits);
         client.note(now, desk.net.queued(conn));
-        match client.due(limits) {
-            Some(due) if due <= now => {}
-            _ => return self.advance(desk, conn),
+        let is_due = client.tunnel.is_some() || client.due(limits).is_some_and(|due| due <= now);
+        if !is_due {
+            return self.advance(desk, conn);
         }
-        if client.stuck.is_some() || client.finishing.is_some() {
+        if client.tunnel.is_some() {
+            desk.net.close(conn);
+        } else if client.stuck.is_some() || client.finishing.is_some() {
             desk.net.abort(conn);
         } else if client.engine.is_none() || (client.partial.is_some() && client.is_one()) {
             // One that has no room for so little is closed all the same.
@@ -272,10 +297,24 @@ impl Web {
     }
 }
 
-/// Takes nothing more from a client while there is something that was not read.
-fn restrain(desk: &mut Desk<'_, '_>, client: &mut Client, conn: ConnectionId) {
-    let is_full = client.pipe.unread() > 0;
-    if is_full != std::mem::replace(&mut client.paused, is_full) {
+/// Hands what a pipe has to say to its connection; whether there was anything.
+fn flush(desk: &mut Desk<'_, '_>, pipe: &Pipe, conn: ConnectionId) -> bool {
+    let net = &mut desk.net;
+    let mut sent = false;
+    pipe.drain(|octets| {
+        let has_room = net.queued(conn) < BACKLOG;
+        if !has_room {
+            net.await_room(conn, BACKLOG / 2);
+        }
+        sent = has_room && net.write(conn, octets).is_ok();
+        sent
+    });
+    sent
+}
+
+/// Takes nothing more from a connection while there is too much that was not read.
+fn restrain(desk: &mut Desk<'_, '_>, conn: ConnectionId, paused: &mut bool, is_full: bool) {
+    if is_full != std::mem::replace(paused, is_full) {
         match is_full {
             true => desk.net.pause(conn),
             false => desk.net.resume(conn),
@@ -289,19 +328,31 @@ impl Service for Web {
     fn unreachable(&mut self, _: &mut Desk<'_, '_>, _: SocketId, _: SocketAddr, _: IcmpError) {}
 
     fn opened(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, info: &ConnectionInfo) {
+        if info.tag == server::TAG {
+            return;
+        }
         let now = desk.net.now();
         self.clients.insert(conn, Box::new(Client::new(conn, info, now)));
         self.advance(desk, conn);
     }
 
-    fn refused(&mut self, _: &mut Desk<'_, '_>, _: ConnectionId, _: Tag, _: &io::Error) {}
+    fn refused(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, _: Tag, error: &io::Error) {
+        tracing::debug!(%error, "the web server behind us cannot be reached");
+        self.lost(desk, conn, false);
+    }
 
     fn secured(&mut self, _: &mut Desk<'_, '_>, _: ConnectionId, _: &ConnectionInfo) {}
 
     fn received(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, data: &[u8]) -> usize {
+        if self.servers.contains_key(&conn) {
+            return self.heard(desk, conn, data);
+        }
         let Some(client) = self.clients.get_mut(&conn).filter(|_| !desk.drops(conn)) else {
             return data.len();
         };
+        if let Some(server) = client.tunnel {
+            return self.carry(desk, conn, server, data);
+        }
         let info = if client.engine.is_none() { desk.net.info(conn) } else { None };
         let taken = client.feed(&self.hub, info, data, desk.net.now());
         self.advance(desk, conn);
@@ -309,13 +360,24 @@ impl Service for Web {
     }
 
     fn room(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
-        self.advance(desk, conn);
+        if !self.resume_carrying(desk, conn) {
+            let client = self.servers.get(&conn).map_or(conn, |server| server.client);
+            self.advance(desk, client);
+        }
     }
 
-    fn closed(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, _: CloseReason) {
+    fn closed(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, reason: CloseReason) {
+        if self.servers.contains_key(&conn) {
+            return self.lost(desk, conn, reason == CloseReason::Peer);
+        }
         self.timers.cancel(Timer::Connection(conn));
-        drop(self.clients.remove(&conn));
-        self.settle(desk);
+        let Some(client) = self.clients.remove(&conn) else { return };
+        let mut servers = client.servers.clone();
+        drop(client);
+        self.settle(desk, &mut servers);
+        for server in servers {
+            self.leave(desk, server);
+        }
     }
 
     fn refresh(&mut self, desk: &mut Desk<'_, '_>) {
@@ -352,6 +414,7 @@ impl Service for Web {
     fn report(&self, report: &mut Report) {
         report.add("web.connections", self.clients.len() as u64);
         report.add("web.requests", self.hub.counts.requests.get());
-        report.add("web.refused", self.hub.counts.failures.get());
+        report.add("web.upstream-connections", self.servers.len() as u64);
+        report.add("web.upstream-unanswered", self.hub.counts.unanswered.get());
     }
 }

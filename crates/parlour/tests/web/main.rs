@@ -1,7 +1,10 @@
 //! HTTP through the real binary: curl by HTTP/1.1 and HTTP/2, and peers that do not behave.
 
 mod pages;
+mod upstream;
 
+use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
+use std::net::TcpStream;
 use std::time::Duration;
 use testkit::House;
 use testkit::process::run;
@@ -50,6 +53,15 @@ fn read(output: &str) -> Got {
         head: head.to_lowercase(),
         body: body.to_owned(),
     }
+}
+
+/// A TLS connection to this host that knows no application protocol.
+fn tls(port: u16) -> SslStream<TcpStream> {
+    let mut connector = SslConnector::builder(SslMethod::tls()).expect("OpenSSL");
+    connector.set_verify(SslVerifyMode::NONE);
+    let stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    stream.set_read_timeout(Some(LIMIT)).expect("a time");
+    connector.build().connect("localhost", stream).expect("TLS")
 }
 
 fn house() -> House {

@@ -31,19 +31,25 @@ impl Wake for Flag {
 
 /// A future that is polled when it was woken.
 pub(super) struct Task {
-    future: Pin<Box<dyn Future<Output = ()>>>,
+    /// Until it is over.
+    future: Option<Pin<Box<dyn Future<Output = ()>>>>,
     flag: Arc<Flag>,
 }
 
 impl Task {
     pub(super) fn new(future: impl Future<Output = ()> + 'static) -> Self {
-        Self { future: Box::pin(future), flag: Flag::new() }
+        Self { future: Some(Box::pin(future)), flag: Flag::new() }
     }
 
     /// Polls it if it was woken: whether it is over, if so.
     pub(super) fn advance(&mut self) -> Option<bool> {
+        let future = self.future.as_mut()?;
         let waker = self.flag.taken()?;
-        Some(self.future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready())
+        let is_over = future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
+        if is_over {
+            self.future = None;
+        }
+        Some(is_over)
     }
 }
 
@@ -69,7 +75,7 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Tasks {
 }
 
 enum Connection {
-    One(Pin<Box<http1::Connection<Pipe, Front>>>),
+    One(Box<http1::Connection<Pipe, Front>>),
     Two(Pin<Box<http2::Connection<Pipe, Front, Tasks>>>),
 }
 
@@ -87,7 +93,7 @@ impl Engine {
     pub(super) fn one(pipe: Pipe, front: Front, limits: &WebLimits) -> Self {
         let mut http = http1::Builder::new();
         http.max_headers(FIELDS).max_buf_size(limits.head.max(8192)).max_header_size(limits.head);
-        Self::new(Connection::One(Box::pin(http.serve_connection(pipe, front))), Tasks::default())
+        Self::new(Connection::One(Box::new(http.serve_connection(pipe, front))), Tasks::default())
     }
 
     /// HTTP/2 (RFC 9113).
@@ -133,7 +139,7 @@ impl Engine {
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let result = match &mut self.connection {
-            Connection::One(connection) => connection.as_mut().poll(context),
+            Connection::One(connection) => connection.poll_without_shutdown(context),
             Connection::Two(connection) => connection.as_mut().poll(context),
         };
         result.map(|result| {
@@ -146,10 +152,18 @@ impl Engine {
     /// Takes no further request; ends when those under way are answered.
     pub(super) fn finish(&mut self) {
         match &mut self.connection {
-            Connection::One(connection) => connection.as_mut().graceful_shutdown(),
+            Connection::One(connection) => Pin::new(connection.as_mut()).graceful_shutdown(),
             Connection::Two(connection) => connection.as_mut().graceful_shutdown(),
         }
         Arc::clone(&self.flag).wake();
+    }
+
+    /// What it has read and not understood, when it is over.
+    pub(super) fn rest(self) -> Vec<u8> {
+        match self.connection {
+            Connection::One(connection) => connection.into_parts().read_buf.to_vec(),
+            Connection::Two(_) => Vec::new(),
+        }
     }
 
     /// Whether nothing more comes of it.

@@ -1,9 +1,11 @@
 //! One request and its answer, as a future: what it needs of the worker it leaves in the hub, and waits.
 
 use super::pages::{self, Answer, Door, Route};
+use super::passage;
 use super::site::Site;
 use crate::switchboard::pages::{Page, Reply, Ticket};
 use hyper::body::{Body as _, Bytes, Frame, Incoming, SizeHint};
+use hyper::client::conn::http1::SendRequest;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 use hyper::service::Service;
@@ -12,8 +14,9 @@ use rustc_hash::FxHashMap;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -31,6 +34,10 @@ pub(super) enum Effect {
     Page(Box<Page>),
     /// Nobody waits for its answer any more.
     Abandoned(u64),
+    /// A connection to the web server behind us is wanted.
+    Connect(u64),
+    /// Such a connection is of no more use.
+    Leave(ConnectionId),
 }
 
 /// What all exchanges of a worker share.
@@ -50,7 +57,8 @@ pub(super) struct Hub {
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) requests: Cell<u64>,
-    pub(super) failures: Cell<u64>,
+    /// Requests that the web server behind us has not answered.
+    pub(super) unanswered: Cell<u64>,
 }
 
 /// Where an exchange waits.
@@ -67,6 +75,10 @@ pub(super) struct Slot {
 pub(super) enum Word {
     /// The other service has answered.
     Reply(Reply),
+    /// The way to the web server behind us.
+    Server(ConnectionId, SendRequest<Upload>),
+    /// There are too many such ways.
+    Full,
     /// It takes too long.
     Late,
 }
@@ -133,6 +145,8 @@ pub(super) struct Guest {
     pub(super) requests: Cell<u32>,
     /// Those under way.
     pub(super) under_way: Cell<u32>,
+    /// The connection whose other end it is, after both have changed the protocol.
+    pub(super) tunnel: Cell<Option<ConnectionId>>,
 }
 
 /// What hyper hands requests to.
@@ -167,6 +181,8 @@ struct Exchange {
     asked: bool,
     /// Whether its end has a time.
     timed: bool,
+    /// The connection that was opened for it.
+    server: Option<ConnectionId>,
 }
 
 impl Drop for Exchange {
@@ -181,6 +197,9 @@ impl Drop for Exchange {
         if self.timed {
             self.hub.want(Effect::Over(self.id));
         }
+        if let Some(server) = self.server {
+            self.hub.want(Effect::Leave(server));
+        }
     }
 }
 
@@ -193,22 +212,29 @@ impl Exchange {
         guest.under_way.set(guest.under_way.get() + 1);
         hub.counts.requests.set(hub.counts.requests.get() + 1);
         let site = hub.site();
-        Self { hub, guest, site, id, slot, held: 0, asked: false, timed: false }
+        Self { hub, guest, site, id, slot, held: 0, asked: false, timed: false, server: None }
     }
 
     async fn answer(mut self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let (parts, body) = request.into_parts();
         let authority = match pages::authority(&parts) {
             Ok(authority) => authority,
-            Err(why) => return Ok(self.last(&parts, Answer::failure(StatusCode::BAD_REQUEST, why))),
+            Err(why) => {
+                let answer = Answer::failure(StatusCode::BAD_REQUEST, why);
+                return Ok(last(&parts.method, parts.version, answer));
+            }
         };
         match pages::route(&self.site, self.guest.door, &authority, &parts) {
             Route::Known(answer) => Ok(self.known(&parts, body, answer).await),
             Route::Page => Ok(match self.page(&parts, body, authority).await {
                 Ok(answer) => respond(&parts.method, answer),
-                Err(answer) => self.last(&parts, answer),
+                Err(answer) => last(&parts.method, parts.version, answer),
             }),
-            Route::Upstream => Ok(self.known(&parts, body, Answer::nothing()).await),
+            Route::Upstream => {
+                let (method, version) = (parts.method.clone(), parts.version);
+                let failed = |answer| last(&method, version, answer);
+                Ok(self.pass(parts, body, &authority).await.unwrap_or_else(failed))
+            }
         }
     }
 
@@ -226,18 +252,10 @@ impl Exchange {
                 }
             }
         }
-        if body.is_end_stream() { respond(&parts.method, answer) } else { self.last(parts, answer) }
-    }
-
-    /// An answer that is the connection's last, in HTTP/1.1.
-    fn last(&self, parts: &Parts, answer: Answer) -> Response<Body> {
-        let counts = &self.hub.counts;
-        counts.failures.set(counts.failures.get() + u64::from(answer.status.is_client_error()));
-        let mut response = respond(&parts.method, answer);
-        if parts.version < Version::HTTP_2 {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        match body.is_end_stream() {
+            true => respond(&parts.method, answer),
+            false => last(&parts.method, parts.version, answer),
         }
-        response
     }
 
     /// Has to be over within this time, from now on.
@@ -274,7 +292,7 @@ impl Exchange {
                 self.asked = false;
                 Ok(Answer::from(reply))
             }
-            Word::Late => Err(Answer::failure(StatusCode::GATEWAY_TIMEOUT, "the answer takes too long")),
+            _ => Err(Answer::failure(StatusCode::GATEWAY_TIMEOUT, "the answer takes too long")),
         }
     }
 
@@ -330,6 +348,56 @@ impl Exchange {
     }
 }
 
+impl Exchange {
+    /// Lets the web server behind us answer.
+    async fn pass(mut self, parts: Parts, body: Incoming, authority: &str) -> Result<Response<Body>, Answer> {
+        self.within(self.site.limits.answer);
+        self.wait();
+        self.hub.want(Effect::Connect(self.id));
+        let late = || Answer::failure(StatusCode::GATEWAY_TIMEOUT, "the answer takes too long");
+        let busy = || Answer::failure(StatusCode::SERVICE_UNAVAILABLE, "too much is asked at once");
+        let word = std::future::poll_fn(|context| self.slot.poll(context).map_or(Poll::Pending, Poll::Ready));
+        let mut sender = match word.await {
+            Word::Server(server, sender) => {
+                self.server = Some(server);
+                sender
+            }
+            Word::Late => return Err(late()),
+            Word::Full | Word::Reply(_) => return Err(busy()),
+        };
+        let wants_more = passage::upgrade(&parts).is_some();
+        let upload =
+            Upload { body, exchange: self.id, hub: Rc::clone(&self.hub), time: self.site.limits.answer };
+        let sending = sender.send_request(passage::request(parts, authority, &self.guest, upload));
+        let mut sending = pin!(sending);
+        let next = std::future::poll_fn(|context| match self.slot.poll(context) {
+            Some(_) => Poll::Ready(Err(late())),
+            None => sending.as_mut().poll(context).map(Ok),
+        });
+        let unanswered = &self.hub.counts.unanswered;
+        let (mut head, body) = match next.await? {
+            Ok(response) => response.into_parts(),
+            Err(error) => {
+                tracing::debug!(%error, "the web server behind us does not answer");
+                unanswered.set(unanswered.get() + 1);
+                let why = "the web server behind this one does not answer";
+                return Err(Answer::failure(StatusCode::BAD_GATEWAY, why));
+            }
+        };
+        let body = if head.status == StatusCode::SWITCHING_PROTOCOLS && wants_more {
+            passage::switched(&mut head.headers);
+            self.guest.tunnel.set(self.server.take());
+            Body::Whole(None)
+        } else {
+            passage::answer(&mut head.headers, head.version);
+            Body::Passed(Box::new(Passed { body, exchange: Some(self) }))
+        };
+        let mut response = Response::new(body);
+        (*response.status_mut(), *response.headers_mut()) = (head.status, head.headers);
+        Ok(response)
+    }
+}
+
 impl From<Reply> for Answer {
     fn from(reply: Reply) -> Self {
         let field = |(name, value): (&'static str, String)| {
@@ -355,35 +423,106 @@ fn respond(method: &Method, answer: Answer) -> Response<Body> {
     response
 }
 
+/// An answer that is the connection's last, in HTTP/1.1.
+fn last(method: &Method, version: Version, answer: Answer) -> Response<Body> {
+    let mut response = respond(method, answer);
+    if version < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// The body of a request that goes on to the web server behind us.
+#[derive(Debug)]
+pub(super) struct Upload {
+    body: Incoming,
+    exchange: u64,
+    hub: Rc<Hub>,
+    /// How long the next part may take.
+    time: Duration,
+}
+
+impl hyper::body::Body for Upload {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if frame.is_ready() && self.hub.slot(self.exchange).is_some() {
+            self.hub.want(Effect::Within(self.exchange, self.time));
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body of an answer that the web server behind us gives.
+#[derive(Debug)]
+pub(super) struct Passed {
+    body: Incoming,
+    /// Until it has ended.
+    exchange: Option<Exchange>,
+}
+
+impl Passed {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let Some(exchange) = &mut self.exchange else { return Poll::Ready(None) };
+        if exchange.slot.poll(context).is_some() {
+            self.exchange = None;
+            return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
+        }
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(frame) = &frame {
+            exchange.within(exchange.site.limits.answer);
+            if !matches!(frame, Some(Ok(_))) || self.body.is_end_stream() {
+                self.exchange = None;
+            }
+        }
+        frame.map_err(io::Error::other)
+    }
+}
+
 /// The body of an answer.
 #[derive(Debug)]
 pub(super) enum Body {
     /// All there.
     Whole(Option<Bytes>),
+    /// As it comes from the web server behind us.
+    Passed(Box<Passed>),
 }
 
 impl hyper::body::Body for Body {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = io::Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match self.get_mut() {
             Self::Whole(whole) => Poll::Ready(whole.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Passed(passed) => passed.poll(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(whole) => whole.as_ref().is_none_or(Bytes::is_empty),
+            Self::Passed(passed) => passed.body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(whole) => SizeHint::with_exact(whole.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Passed(passed) => passed.body.size_hint(),
         }
     }
 }

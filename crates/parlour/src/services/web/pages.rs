@@ -1,6 +1,7 @@
 //! What is answered at once, and who answers the rest.
 
 use super::site::Site;
+use crate::challenges;
 use hyper::body::Bytes;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION,
@@ -118,8 +119,12 @@ pub(super) fn route(site: &Site, door: Door, authority: &str, request: &Parts) -
     }
     let (host, path) = (host(authority), request.uri.path());
     let pass = |answer| if site.upstream.is_some() { Route::Upstream } else { Route::Known(answer) };
-    if path.strip_prefix("/.well-known/acme-challenge/").is_some() {
-        return pass(Answer::nothing());
+    if let Some(token) = path.strip_prefix(challenges::PATH) {
+        return match site.challenges.answer(token) {
+            Some(answer) => Route::Known(read_only(request, || challenge(&answer))),
+            // Whoever is behind us may have certificates of its own.
+            None => pass(Answer::nothing()),
+        };
     }
     if door.is_plain || !(door.sealed || door.local) {
         return Route::Known(redirect(site, host, request));
@@ -134,6 +139,11 @@ pub(super) fn route(site: &Site, door: Door, authority: &str, request: &Parts) -
         BOSH if site.has_chat => Route::Page,
         _ => pass(Answer::nothing()),
     }
+}
+
+/// What an authority wants to see before it believes that a name is ours (RFC 8555 §8.3).
+fn challenge(answer: &str) -> Answer {
+    Answer::new(StatusCode::OK, "application/octet-stream", answer.to_owned()).with(CACHE_CONTROL, "no-store")
 }
 
 /// For a page that is looked at and nothing else.
@@ -189,3 +199,6 @@ fn health(site: &Site) -> Answer {
     };
     Answer::new(status, "text/plain; charset=utf-8", text).with(CACHE_CONTROL, "no-store")
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,8 @@ struct State {
     input: Vec<u8>,
     /// How much of `input` has been read.
     read: usize,
+    /// Nothing more comes; whether that was to be.
+    ended: Option<bool>,
     reader: Option<Waker>,
     output: Vec<u8>,
     writer: Option<Waker>,
@@ -36,6 +38,21 @@ impl Pipe {
         }
         state.input.extend_from_slice(octets);
         wake(&mut state.reader);
+    }
+
+    /// Nothing more comes: the peer has said so, or it was lost.
+    pub(super) fn end(&self, in_order: bool) {
+        let mut state = self.0.borrow_mut();
+        state.ended = Some(in_order);
+        wake(&mut state.reader);
+        wake(&mut state.writer);
+    }
+
+    /// What has come and was not read, of a connection that is not HTTP any more.
+    pub(super) fn take_unread(&self) -> Vec<u8> {
+        let mut state = self.0.borrow_mut();
+        let read = std::mem::take(&mut state.read);
+        std::mem::take(&mut state.input).split_off(read)
     }
 
     /// Octets that have come and were not read.
@@ -77,8 +94,14 @@ impl Read for Pipe {
         let mut state = self.0.borrow_mut();
         let there = &state.input[state.read..];
         if there.is_empty() {
-            state.reader = Some(context.waker().clone());
-            return Poll::Pending;
+            return match state.ended {
+                Some(true) => Poll::Ready(Ok(())),
+                Some(false) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                None => {
+                    state.reader = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            };
         }
         let length = there.len().min(into.remaining());
         into.put_slice(&there[..length]);
@@ -94,7 +117,7 @@ impl Read for Pipe {
 impl Write for Pipe {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         let mut state = self.0.borrow_mut();
-        if state.shut {
+        if state.shut || state.ended.is_some() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let room = ROOM.saturating_sub(state.output.len());

@@ -1,11 +1,13 @@
 //! What the plan means for HTTP: which host names are ours, where they send whom, which limits hold.
 
+use crate::challenges::Challenges;
 use crate::config::plan::{Plan, Service, WebLimits};
 use crate::desk::Shared;
 use crate::listen;
 use net::Bound;
 use rustc_hash::FxHashSet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use wire::{Domain, Transport};
 
 /// The usual port of https.
@@ -15,17 +17,19 @@ const HTTPS: u16 = 443;
 #[derive(Debug)]
 pub(super) struct Site {
     /// Host names that lead to us.
-    names: FxHashSet<String>,
+    pub(super) names: FxHashSet<String>,
     /// Domains, with the host name of XMPP for each.
-    hosts: Vec<(Domain, String)>,
+    pub(super) hosts: Vec<(Domain, String)>,
     /// Where https is, for those who came without.
     pub(super) secure: Option<u16>,
     /// Where XMPP is by WebSocket and BOSH, inside TLS.
-    chat: Option<u16>,
+    pub(super) chat: Option<u16>,
     /// Whether XMPP is on.
     pub(super) has_chat: bool,
     pub(super) upstream: Option<SocketAddr>,
     pub(super) limits: WebLimits,
+    /// What certificate authorities want to see.
+    pub(super) challenges: Arc<Challenges>,
     /// The server ends.
     pub(super) closing: bool,
 }
@@ -43,6 +47,7 @@ impl Site {
             has_chat: has_chat(plan),
             upstream: plan.web.upstream,
             limits: plan.web.limits.clone(),
+            challenges: Arc::clone(&shared.challenges),
             closing: false,
         }
     }
