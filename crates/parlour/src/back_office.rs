@@ -130,6 +130,7 @@ impl BackOffice {
         report.add("net.half_open", self.counting.half_open() as u64);
         report.add("server.workers", self.postbox.workers().into());
         report.add("server.accounts", self.accounts.directory().len() as u64);
+        report.add("server.certificates_due", certificates::due(&self.plan()).count() as u64);
         report.add(
             "server.certificate",
             self.plan().tls.as_ref().and_then(TlsPlan::ends).map_or(0, |ends| ends.as_secs()),
@@ -179,11 +180,17 @@ impl BackOffice {
         Ok(reloaded)
     }
 
-    /// Issues and renews what is our own authority's to issue; the files are looked at anyway.
+    /// Issues and renews what is our own authority's to issue, shows it, and warns of what should have been renewed. A
+    /// configuration that is being edited meanwhile is not put in force.
     pub async fn renew_certificates(&self) {
         let _one_at_a_time = self.reloading.lock().await;
-        let (written, faults) = renewal::renew(&self.plan());
-        renewal::tell(&written, &faults);
+        let plan = self.plan();
+        let (issued, faults) = renewal::renew(&plan);
+        certificates::tell(&issued, &faults);
+        if !issued.is_empty() {
+            self.show_again(&plan);
+        }
+        certificates::warn(&self.plan());
     }
 
     /// Reads the certificates' files again; the last good ones are kept where they do not fit. A configuration that is being
@@ -191,13 +198,20 @@ impl BackOffice {
     pub async fn reload_certificates(&self) {
         let _one_at_a_time = self.reloading.lock().await;
         let plan = self.plan();
+        if plan.tls.is_some() {
+            self.show_again(&plan);
+            tracing::info!("the certificates were read again");
+        }
+    }
+
+    /// Shows what stands in the certificates' files by now.
+    fn show_again(&self, plan: &Plan) {
         let Some(tls) = &plan.tls else { return };
-        let (tls, faults) = certificates::read_again(&plan, tls);
-        renewal::tell(&[], &faults);
+        let (tls, faults) = certificates::read_again(plan, tls);
+        certificates::tell(&[], &faults);
         let new = Arc::new(plan.with_tls(tls));
         self.front.show_certificates(&new);
         self.plan.store(new);
-        tracing::info!("the certificates were read again");
     }
 }
 

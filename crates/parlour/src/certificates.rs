@@ -6,7 +6,7 @@ use crate::renewal;
 use net::tls::{Identities, Identity, IdentityError};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The certificates with the names that they are for.
 pub type Named = Vec<(Vec<String>, Identity)>;
@@ -77,9 +77,39 @@ pub fn read_again(plan: &Plan, tls: &TlsPlan) -> (TlsPlan, Vec<String>) {
 /// The plan with the certificates that our own authority had to issue for it.
 pub fn issued_for(plan: Arc<Plan>) -> Arc<Plan> {
     let (issued, faults) = renewal::renew(&plan);
-    renewal::tell(&issued, &faults);
+    tell(&issued, &faults);
     let Some(tls) = plan.tls.as_ref().filter(|_| !issued.is_empty()) else { return plan };
+    // Its warnings may have been of what is mended by now.
+    if let Ok(again) = config::load(&plan.file) {
+        return Arc::new(again);
+    }
     let (tls, faults) = read_again(&plan, tls);
-    renewal::tell(&[], &faults);
+    tell(&[], &faults);
     Arc::new(plan.with_tls(tls))
+}
+
+/// Logs what came of it.
+pub fn tell(issued: &[PathBuf], faults: &[String]) {
+    for file in issued {
+        tracing::info!(file = %file.display(), "our own authority has issued a certificate");
+    }
+    faults.iter().for_each(|fault| tracing::error!(fault, "a certificate stays as it was"));
+}
+
+/// Those of which a third of the life or less is left.
+pub fn due(plan: &Plan) -> impl Iterator<Item = &CertificatePlan> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    plan.tls.iter().flat_map(|tls| &tls.certificates).filter(move |one| one.is_due(now))
+}
+
+/// Logs those that should have been renewed by now.
+pub fn warn(plan: &Plan) {
+    for one in due(plan) {
+        let (file, days) = (one.certificate.display(), config::days_left(one.ends));
+        if days < 0 {
+            tracing::error!(%file, "a certificate has ended: clients go away");
+        } else {
+            tracing::warn!(%file, days, "a certificate ends: a third of its life or less is left");
+        }
+    }
 }

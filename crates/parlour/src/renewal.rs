@@ -52,14 +52,6 @@ pub fn renew(plan: &Plan) -> (Vec<PathBuf>, Vec<String>) {
     (written, faults)
 }
 
-/// Logs what came of it.
-pub fn tell(written: &[PathBuf], faults: &[String]) {
-    for file in written {
-        tracing::info!(file = %file.display(), "our own authority has issued a certificate");
-    }
-    faults.iter().for_each(|fault| tracing::error!(fault, "a certificate stays as it was"));
-}
-
 /// One of the files of the configuration, if our authority has issued it.
 fn renew_file(plan: &Plan, authority: &Issued, one: &CertificatePlan) -> Result<Option<PathBuf>, String> {
     let is_ours =

@@ -184,7 +184,13 @@ const ROWS: &[Row] = &[
         "server.certificate",
         "parlour_certificate_end_time_seconds",
         "",
-        "When the certificate ends, in seconds since 1970.",
+        "When the first of the certificates ends, in seconds since 1970.",
+    ),
+    gauge(
+        "server.certificates_due",
+        "parlour_certificates_due",
+        "",
+        "Certificates of which a third of the life or less is left.",
     ),
 ];
 

@@ -4,6 +4,8 @@ use crate::command::House;
 use parlour::authority::Authority;
 use parlour::{config, renewal};
 use rcgen::{CertificateParams, Issuer, KeyPair};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -177,4 +179,31 @@ fn what_is_put_in_its_place_and_does_not_fit_is_not_shown() {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert!(shown(&house, "sip.tls", None).contains("DNS:falcot.com"), "the last good one");
+}
+
+#[test]
+fn one_that_nobody_renews_is_told_in_the_log_the_status_and_the_metrics() {
+    let mut house = testkit::House::of(env!("CARGO_BIN_EXE_parlour"))
+        .domain("falcot.com")
+        .set("admin", "metrics", "[\"127.0.0.1:0\"]")
+        .prepare();
+    let other = Authority::new("example.org").expect("an authority").own();
+    let key = String::from_utf8(other.key.expose().to_vec()).expect("PEM");
+    age(house.dir(), (&other.certificate, &key), -60, 29);
+    house.start();
+    let end = Instant::now() + Duration::from_secs(60);
+    while !house.server().output().contains("a certificate ends: a third of its life or less is left") {
+        assert!(Instant::now() < end, "{}", house.server().output());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let status = house.cli(&["--json", "status"], "");
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).expect("JSON");
+    assert!(status.to_string().contains("certificate-ends"), "{status:#}");
+    let listeners = status["listeners"].as_array().expect("a list");
+    let door = listeners.iter().find(|one| one["service"] == "metrics").expect("it is open");
+    let mut stream = TcpStream::connect(door["address"].as_str().expect("an address")).expect("it is open");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("answered");
+    assert!(text.contains("\nparlour_certificates_due 1\n"), "{text}");
 }
