@@ -141,6 +141,13 @@ pub struct ConnectionInfo {
     pub chain: Option<Arc<[CertificateDer<'static>]>>,
 }
 
+impl ConnectionInfo {
+    /// Who is at the other end of the connection itself: the proxy where there is one, else the peer.
+    pub fn nearest(&self) -> SocketAddr {
+        self.proxy.unwrap_or(self.peer)
+    }
+}
+
 /// What a TLS handshake agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TlsFacts {

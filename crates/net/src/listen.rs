@@ -140,7 +140,8 @@ impl Kind {
         }
     }
 
-    pub(crate) fn alpn(&self) -> &[Vec<u8>] {
+    /// The application protocols, the preferred one first.
+    pub fn alpn(&self) -> &[Vec<u8>] {
         match self {
             Self::Udp | Self::Ws => &[],
             Self::Tcp { alpn } | Self::Tls { alpn } | Self::Wss { alpn } | Self::Dtls { alpn } => alpn,

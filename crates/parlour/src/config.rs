@@ -15,6 +15,7 @@ mod media;
 pub mod plan;
 mod quantity;
 pub mod secret;
+mod sharing;
 mod sip;
 pub mod template;
 mod tls;

@@ -1,8 +1,12 @@
 //! From the plan's listeners to what net binds, and from net's marks back to the service that owns a socket.
 
+mod sharing;
+
 use crate::config::plan::{Host, Listener, Plan, Service};
 use crate::services::{web, xmpp::components};
-use net::{Endpoint, Kind, Spec, Tag};
+use net::{Endpoint, Kind, Proxies, Spec, Tag};
+use sharing::Row;
+pub use sharing::{is_shared, web_services};
 use std::net::SocketAddr;
 use wire::Transport;
 
@@ -32,11 +36,24 @@ pub const LISTENER: u32 = 0;
 
 /// What the plan wants bound, in its order.
 pub fn specs(plan: &Plan) -> Vec<Spec> {
-    let all = plan.listeners().map(|(service, transport, listener)| Spec {
-        usual: usual(plan, service),
-        ..spec(service, transport, listener)
+    let rows = plan.listeners().map(|(service, transport, listener)| Row {
+        service,
+        transport,
+        spec: Spec {
+            proxies: proxies(plan, transport),
+            usual: usual(plan, service),
+            ..spec(service, transport, listener)
+        },
     });
-    all.chain(plan.component_listeners().iter().map(component)).collect()
+    let mut all = sharing::merge(plan, rows.collect());
+    all.extend(plan.component_listeners().iter().map(component));
+    all
+}
+
+/// Who says whom a stream is from.
+fn proxies(plan: &Plan, transport: Transport) -> Proxies {
+    let ranges = plan.web.proxy_protocol.iter().filter(|_| transport.is_stream());
+    Proxies::new(ranges.map(|range| (range.address, range.prefix)))
 }
 
 /// The name that a client of a service means which asks for none inside TLS: the service's own in the first domain.
@@ -79,6 +96,8 @@ fn spec(service: Service, transport: Transport, listener: &Listener) -> Spec {
     let name = format!("{service} {transport} \"{listener}\"");
     Spec {
         web: service == Service::Sip,
+        // What asks for no WebSocket there may be BOSH (XEP-0206).
+        requests: (service == Service::Xmpp && transport.is_web()).then_some(tag(Service::Web, LISTENER)),
         // Browsers would ask their users which certificate to show.
         asks: matches!(
             (service, transport),

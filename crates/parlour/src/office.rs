@@ -197,6 +197,19 @@ impl Office {
         Reach { contacts: self.sip.contacts(now, address), sessions: self.xmpp.sessions(address) }
     }
 
+    /// Whether a service wants a WebSocket.
+    fn upgrades_for(
+        &self,
+        service: plan::Service,
+        request: &WebRequest<'_>,
+    ) -> Result<Subprotocol, Unwanted> {
+        match service {
+            plan::Service::Sip => self.sip.upgrades(&self.shared, request),
+            plan::Service::Xmpp => self.xmpp.upgrades(&self.shared, request),
+            plan::Service::Turn | plan::Service::Media | plan::Service::Web => Err(Unwanted::Path),
+        }
+    }
+
     /// How this worker is.
     fn report(&self, now: Instant) -> Report {
         let mut report = Report::default();
@@ -233,12 +246,21 @@ impl Handler for Office {
     }
 
     fn upgrades(&mut self, tag: Tag, request: &WebRequest<'_>) -> Result<(Tag, Subprotocol), Unwanted> {
-        let granted = match listen::owner(tag) {
-            plan::Service::Sip => self.sip.upgrades(&self.shared, request),
-            plan::Service::Xmpp => self.xmpp.upgrades(&self.shared, request),
-            plan::Service::Turn | plan::Service::Media | plan::Service::Web => Err(Unwanted::Path),
-        };
-        granted.map(|subprotocol| (tag, subprotocol))
+        if !listen::is_shared(tag) {
+            return self.upgrades_for(listen::owner(tag), request).map(|subprotocol| (tag, subprotocol));
+        }
+        // The first that grants it; failing that, the one that knows the path says why it does not.
+        let mut why = Unwanted::Path;
+        // SIP has no path of its own.
+        let may = |service: &plan::Service| *service != plan::Service::Sip || request.offers("sip");
+        for service in listen::web_services(tag).filter(may) {
+            match self.upgrades_for(service, request) {
+                Ok(subprotocol) => return Ok((listen::tag(service, listen::LISTENER), subprotocol)),
+                Err(Unwanted::Path) => {}
+                Err(other) => why = other,
+            }
+        }
+        Err(why)
     }
 
     fn opened(&mut self, net: &mut Net<'_, Mail>, conn: ConnectionId, info: &ConnectionInfo) {

@@ -76,15 +76,27 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Whether two listeners of TURN, or of WebSockets, may have one port: a client's first octet tells plain from TLS, and
-    /// datagrams from DTLS (RFC 7983). Both are to be written alike, so that it is one socket.
+    /// Whether two listeners may have one port, written alike, so that it is one socket: streams of services that a client's
+    /// first octets tell apart; and datagrams beside DTLS (RFC 7983).
     fn shares_with(&self, other: &Self) -> bool {
-        let kind = |place: &Self| (place.typed.key.starts_with("turn."), place.transport.is_web());
-        let may = |place: &Self| kind(place) != (false, false);
-        let key = |place: &Self| (kind(place), place.transport.is_stream(), place.listener);
-        may(self) && key(self) == key(other) && self.transport.is_secure() != other.transport.is_secure()
+        let may = |place: &Self| match place.transport {
+            Transport::Udp | Transport::Dtls => place.typed.key.starts_with("turn."),
+            _ => SHARING.iter().any(|key| place.typed.key.starts_with(key)),
+        };
+        let is_one_socket = self.listener == other.listener
+            && self.listener.port != 0
+            && self.transport.is_stream() == other.transport.is_stream();
+        may(self) && may(other) && is_one_socket && self.kind() != other.kind()
+    }
+
+    /// Each listener of one kind has an endpoint of its own.
+    fn kind(&self) -> (&str, Transport) {
+        (&self.typed.key, self.transport)
     }
 }
+
+/// The listeners for streams that may share a port with others. Components and metrics are apart, as they are for this host.
+const SHARING: [&str; 6] = ["turn.", "sip.", "xmpp.client", "xmpp.web", "web.https", "web.http"];
 
 /// A fault for each listener that wants a port which an earlier one has. UDP never clashes with TCP or TLS.
 pub(super) fn clashes(text: &str, places: &[Place<'_>]) -> Vec<Fault> {

@@ -2,12 +2,12 @@
 
 use super::fault::{Fault, nearest, position};
 use super::file::{File, Table, Typed};
-use super::host;
 use super::listener::{self, Place};
 use super::plan::{
     AdminLimits, AdminPlan, DomainPlan, External, Host, Listener, Network, NetworkLimits, NetworkPlan, Plan,
     SipPlan, StoragePlan, TurnPlan, WebPlan, XmppPlan,
 };
+use super::{host, sharing};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -232,8 +232,8 @@ impl<'a> Judge<'a> {
 
     fn services(&mut self, domains: &[DomainPlan]) -> Services {
         let mut places = vec![];
-        let turn = self.turn(domains, &mut places);
-        let sip = SipPlan {
+        let mut turn = self.turn(domains, &mut places);
+        let mut sip = SipPlan {
             udp: self.listeners("sip", "udp", Transport::Udp, &mut places),
             tcp: self.listeners("sip", "tcp", Transport::Tcp, &mut places),
             tls: self.listeners("sip", "tls", Transport::Tls, &mut places),
@@ -246,10 +246,11 @@ impl<'a> Judge<'a> {
             authenticate: self.sip_authenticate(self.file.section("sip")),
             limits: self.sip_limits(self.file.section("sip").fields("limits")),
         };
-        let xmpp = XmppPlan {
+        let mut xmpp = XmppPlan {
             client: self.listeners("xmpp", "client", Transport::Tcp, &mut places),
             client_tls: self.listeners("xmpp", "client-tls", Transport::Tls, &mut places),
             web: self.listeners("xmpp", "web", Transport::Ws, &mut places),
+            wss: Vec::new(),
             origins: self.origins(self.file.section("xmpp")),
             components: self.components(domains, &mut places),
             archive: self.file.section("xmpp").flag("archive", true),
@@ -268,6 +269,7 @@ impl<'a> Judge<'a> {
                  find out how their NAT behaves (RFC 5780)"
             ));
         }
+        sharing::spread(&web, &places, &mut turn, &mut sip, &mut xmpp);
         (turn, sip, xmpp, web, metrics)
     }
 

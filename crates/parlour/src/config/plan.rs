@@ -70,7 +70,7 @@ impl Plan {
         let turn = &self.turn;
         let sip = &self.sip;
         let sealed_web: &[Listener] = if self.tls.is_some() { &self.xmpp.web } else { &[] };
-        let rows: [(Service, Transport, &[Listener]); 15] = [
+        let rows: [(Service, Transport, &[Listener]); 16] = [
             (Service::Turn, Transport::Udp, &turn.udp),
             (Service::Turn, Transport::Tcp, &turn.tcp),
             (Service::Turn, Transport::Tls, &turn.tls),
@@ -84,6 +84,7 @@ impl Plan {
             (Service::Xmpp, Transport::Tls, &self.xmpp.client_tls),
             (Service::Xmpp, Transport::Ws, &self.xmpp.web),
             (Service::Xmpp, Transport::Wss, sealed_web),
+            (Service::Xmpp, Transport::Wss, &self.xmpp.wss),
             (Service::Web, Transport::Tls, &self.web.https),
             (Service::Web, Transport::Tcp, &self.web.http),
         ];
@@ -219,6 +220,8 @@ pub struct XmppPlan {
     pub client_tls: Vec<Listener>,
     /// Listeners for WebSockets: plain, and inside TLS where there is a certificate.
     pub web: Vec<Listener>,
+    /// Listeners for WebSockets inside TLS alone: those that all services share (`web.share`).
+    pub wss: Vec<Listener>,
     /// The pages that may open them, `*` for all; none: our own domains'.
     pub origins: Vec<String>,
     /// External components (XEP-0114).

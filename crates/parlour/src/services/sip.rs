@@ -28,6 +28,7 @@ use wire::names::Found;
 use wire::{Address, ConnectionId, Epoch, Locks, Machine, SocketId, Transport, WorkerId};
 
 pub use ::sip::registrar::Contact;
+pub use setup::begins;
 
 /// The mark of connections that we open.
 const DIALLED: Tag = listen::tag(plan::Service::Sip, 1);

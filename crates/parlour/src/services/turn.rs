@@ -34,6 +34,7 @@ use turn::{Ask, Client, Granted, Input, Offload, Output, Server, Verdict, Way};
 use wire::{Address, ConnectionId, Epoch, Flow, Machine, SocketId, Transport, WorkerId};
 
 pub use setup::HOUSE_SECRET;
+pub use streams::begins;
 
 /// The mark of the sockets that relay: one per allocation.
 const RELAY: Tag = listen::tag(plan::Service::Turn, 1);

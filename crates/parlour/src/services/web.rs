@@ -98,7 +98,7 @@ impl Client {
         let door = Door {
             is_plain: listen::role(info.tag) == PLAIN,
             sealed: info.transport.is_secure(),
-            local: info.peer.ip().to_canonical().is_loopback(),
+            local: info.nearest().ip().to_canonical().is_loopback(),
         };
         let (requests, under_way, tunnel) = (Cell::new(0), Cell::new(0), Cell::new(None));
         let guest = Rc::new(Guest { conn, peer: info.peer, door, requests, under_way, tunnel });

@@ -45,6 +45,8 @@ use xmpp::sasl::{Channel, Failure};
 use xmpp::stream::{self, Policy, Stream};
 use xmpp::{StreamCondition, StreamError, framed};
 
+pub use setup::begins;
+
 /// Between the XMPP services of two workers, or an answer to one.
 #[derive(Debug)]
 pub enum Mail {
@@ -527,7 +529,8 @@ impl Service for Xmpp {
         // A WebSocket has no STARTTLS: what is not inside TLS comes from this host, by whoever ended TLS there. Scripts cannot
         // know the TLS session that they are in: nothing is bound to it.
         let (framed, source) = (info.transport.is_web(), info.peer.ip());
-        let secure = info.transport.is_secure() || (framed && source.to_canonical().is_loopback());
+        let secure =
+            info.transport.is_secure() || (framed && info.nearest().ip().to_canonical().is_loopback());
         let channel = secure.then(|| match framed {
             true => Channel::default(),
             false => self.end_point.channel(desk, conn),

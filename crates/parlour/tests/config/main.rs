@@ -99,7 +99,7 @@ fn everything_that_can_be_written() {
     let plan = plan(&text);
     assert_eq!(plan.domains[0].admins[0].as_str(), "joe@falcot.com");
     assert_eq!(plan.domains[0].rooms.as_ref().map(wire::Domain::as_str), Some("conference.falcot.com"));
-    assert_eq!(plan.listeners().count(), 17);
+    assert_eq!(plan.listeners().count(), 24, "those of HTTPS are everybody's");
     assert_eq!(plan.sip.origins, ["https://falcot.com"]);
     assert_eq!(plan.admin.metrics.len(), 1);
     assert_eq!(plan.sip.udp[1].host, Host::One("2001:db8::5".parse().expect("valid")));
@@ -236,7 +236,7 @@ fn clashes() {
 }
 
 #[test]
-fn plain_and_sealed_share_a_port_of_turn_when_written_alike() {
+fn services_share_a_port_when_it_is_written_alike() {
     let help = "choose another port, or another address on both sides";
     let text = |tcp: &str, sealed: &str| {
         format!(
@@ -255,16 +255,27 @@ fn plain_and_sealed_share_a_port_of_turn_when_written_alike() {
             ),
         ],
     );
-    let sip = format!("{DOMAIN}{TLS}[sip]\ntcp = [\":5060\"]\ntls = [\":5060\"]\n");
+    let sip = "[sip]\ntcp = [\":5060\"]\ntls = [\":5060\"]\nws = [\":5060\"]\n";
+    assert_eq!(plan(&format!("{DOMAIN}{TLS}{sip}")).listeners().count(), 3);
+    let others = "[turn]\ntcp = [\":5060\"]\ntls = [\":5060\"]\n[xmpp]\nclient = [\":5060\"]\nclient-tls = [\":5060\"]\n";
+    assert_eq!(plan(&format!("{DOMAIN}{TLS}{sip}{others}")).listeners().count(), 7);
+    let apart = "udp = [\":5060\"]\n[turn]\nudp = [\":5060\"]\ntcp = [\":5060\", \":5060\"]\n[admin]\nmetrics = [\":5060\"]\n";
     check(
-        &sip,
-        &[&format!("8:8 sip.tls: `:5060` of sip.tls clashes with `:5060` of sip.tcp in line 7 | {help}")],
+        &format!("{DOMAIN}{TLS}{sip}{apart}"),
+        &[
+            &format!("10:8 sip.udp: `:5060` of sip.udp clashes with `:5060` of turn.udp in line 12 | {help}"),
+            &format!(
+                "13:17 turn.tcp: `:5060` of turn.tcp clashes with `:5060` of turn.tcp in line 13 | {help}"
+            ),
+            &format!(
+                "15:12 admin.metrics: `:5060` of admin.metrics clashes with `:5060` of turn.tcp in line 13 | {help}"
+            ),
+        ],
     );
 }
 
 #[test]
 fn where_browsers_come_in() {
-    let help = "choose another port, or another address on both sides";
     let text = |more: &str| format!("{DOMAIN}{TLS}[sip]\nws = [\":5080\"]\nwss = [\":5080\"]\n{more}");
     assert_eq!(
         plan(&text("origins = [\"HTTPS://Falcot.com:8443\"]")).sip.origins,
@@ -278,8 +289,6 @@ fn where_browsers_come_in() {
     check(
         &text("tcp = [\":5080\"]\norigins = [\"falcot.com\", \"https://falcot.com/\"]"),
         &[
-            &format!("7:7 sip.ws: `:5080` of sip.ws clashes with `:5080` of sip.tcp in line 9 | {help}"),
-            &format!("8:8 sip.wss: `:5080` of sip.wss clashes with `:5080` of sip.tcp in line 9 | {help}"),
             "10:12 sip.origins: `falcot.com` is not the origin of a page | write scheme and host alone, as in \"https://falcot.com\"",
             "10:26 sip.origins: `https://falcot.com/` is not the origin of a page | write scheme and host alone, as in \"https://falcot.com\"",
         ],
@@ -427,4 +436,39 @@ fn no_text_is_too_broken_to_be_judged() {
             assert!(refusal.to_string().contains("error: "));
         }
     }
+}
+
+#[test]
+fn what_listens_for_https_is_everybody_s_who_is_on() {
+    let rows = |text: &str| -> Vec<String> {
+        let plan = plan(&format!("{DOMAIN}{TLS}[web]\nhttps = [\":443\"]\n{text}"));
+        plan.listeners()
+            .map(|(service, transport, listener)| format!("{service} {transport} {listener}"))
+            .collect()
+    };
+    assert_eq!(rows("[turn]\n"), ["web tls :443"], "nobody else is on");
+    assert_eq!(rows("share = false\n[sip]\nudp = [\":5060\"]\n"), ["sip udp :5060", "web tls :443"]);
+    assert_eq!(
+        rows("[turn]\nudp = [\":3478\"]\n"),
+        ["turn udp :3478", "turn udp :443", "turn tls :443", "turn dtls :443", "web tls :443"]
+    );
+    assert_eq!(
+        rows("[sip]\nudp = [\":443\"]\n[turn]\ntls = [\":443\"]\n"),
+        ["turn tls :443", "sip udp :443", "sip tls :443", "sip wss :443", "web tls :443"],
+        "SIP's datagrams are not told apart from channels"
+    );
+    assert_eq!(
+        rows("[xmpp]\nclient = [\":5222\"]\nweb = [\":5280\"]\n"),
+        [
+            "xmpp tcp :5222",
+            "xmpp tls :443",
+            "xmpp ws :5280",
+            "xmpp wss :5280",
+            "xmpp wss :443",
+            "web tls :443"
+        ]
+    );
+    // What only the kernel can say the port of is nobody else's.
+    let plan = plan(&format!("{DOMAIN}{TLS}[web]\nhttps = [\":0\"]\n[sip]\nudp = [\":5060\"]\n"));
+    assert_eq!(plan.listeners().count(), 2);
 }

@@ -7,7 +7,7 @@ use ::sip::registrar::Rules;
 use ::sip::stack::{Config, Limits};
 use ::sip::transaction::Timing;
 use ::sip::transport::{Listener, Listeners, host_text};
-use net::Bound;
+use net::{Begins, Bound};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use wire::{Secret, Transport};
@@ -20,6 +20,24 @@ const ANSWER: Duration = Duration::from_secs(10);
 
 /// What callers are told to wait for when there is too much to do.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Whether a stream begins as SIP: with a request line or a response's (RFC 3261 §7), or with what keeps a connection alive
+/// (RFC 5626 §3.5.1). The target of a request begins with its scheme, which that of HTTP seldom does.
+pub fn begins(bytes: &[u8]) -> Begins {
+    let message = bytes.strip_prefix(b"\r\n").unwrap_or(bytes);
+    let length =
+        message.iter().take(LONGEST_METHOD + 1).take_while(|octet| octet.is_ascii_uppercase()).count();
+    let request = match message[length..] {
+        [] if length <= LONGEST_METHOD => Begins::More,
+        [b' '] if length > 0 => Begins::More,
+        [b' ', next, ..] if length > 0 && next.is_ascii_alphabetic() => Begins::Yes,
+        _ => Begins::No,
+    };
+    request.or(Begins::with(bytes, b"SIP/2.0 ")).or(Begins::with(bytes, b"\r\n\r\n"))
+}
+
+/// Octets of the longest method that a connection begins with: SUBSCRIBE, and whatever is as long.
+const LONGEST_METHOD: usize = 10;
 
 /// The plan's part, with the listeners as they were bound.
 pub(super) fn config(shared: &Shared) -> Config {
@@ -78,8 +96,13 @@ fn listeners(network: &NetworkPlan, bound: &[Bound]) -> Listeners {
         Transport::Tls => Some(listener(bound, Transport::Wss)),
         _ => None,
     };
-    let all: Vec<Listener> =
-        ours.flat_map(|bound| [Some(listener(bound, bound.transport)), web(bound)]).flatten().collect();
+    let mut all: Vec<Listener> = Vec::new();
+    for one in ours.flat_map(|bound| [Some(listener(bound, bound.transport)), web(bound)]).flatten() {
+        // A shared listener may name its WebSockets too.
+        if !all.iter().any(|other| (other.transport, other.bound) == (one.transport, one.bound)) {
+            all.push(one);
+        }
+    }
     let mut addresses = network.addresses.clone();
     if all.iter().any(|listener| listener.bound.ip().is_unspecified()) {
         addresses.extend([IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()]);

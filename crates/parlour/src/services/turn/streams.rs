@@ -1,10 +1,22 @@
 //! The streams of TURN clients: who is at the other end, and how long one may stay without an allocation.
 
-use net::ConnectionInfo;
+use net::{Begins, ConnectionInfo};
 use rustc_hash::FxHashMap;
 use std::time::{Duration, Instant};
 use turn::Client;
 use wire::{ConnectionId, Flow, Timers};
+
+/// Whether a stream begins as a client's of STUN or TURN: with a message (RFC 8489 §5), as there is no channel yet.
+pub fn begins(bytes: &[u8]) -> Begins {
+    let Some(start) = bytes.first_chunk::<8>() else {
+        return if bytes.first().is_none_or(|first| *first < 0x40) { Begins::More } else { Begins::No };
+    };
+    let is_message = start[0] < 0x40 && start[3] % 4 == 0 && start[4..] == COOKIE;
+    if is_message { Begins::Yes } else { Begins::No }
+}
+
+/// The magic cookie.
+const COOKIE: [u8; 4] = 0x2112_a442_u32.to_be_bytes();
 
 /// How long a stream without an allocation may go without a request: a slow or silent sender keeps nothing for longer.
 const SILENCE: Duration = Duration::from_secs(60);

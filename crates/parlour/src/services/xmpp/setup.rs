@@ -4,6 +4,7 @@ use crate::config::Plan;
 use crate::config::plan::{ComponentPlan, DomainPlan};
 use crate::desk::Shared;
 use crate::reach;
+use net::Begins;
 use std::sync::Arc;
 use wire::{Address, Domain, Secret};
 use xmpp::component::Component;
@@ -17,6 +18,15 @@ use xmpp::xml;
 /// requests that have not come yet (RFC 6121 §2.6, §3.4).
 const FEATURES: &str =
     "<ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/>";
+
+/// Whether a stream begins as XMPP: with an XML declaration or an element (RFC 6120 §4.2, §11.5).
+pub fn begins(bytes: &[u8]) -> Begins {
+    match bytes {
+        [] | [b'<'] => Begins::More,
+        [b'<', next, ..] if *next == b'?' || next.is_ascii_alphabetic() => Begins::Yes,
+        _ => Begins::No,
+    }
+}
 
 /// What the house allows on its streams.
 pub(super) fn policy(shared: &Shared) -> Policy {
