@@ -13,6 +13,7 @@ pub mod client;
 pub mod command;
 pub mod exposition;
 pub mod failure;
+pub mod guests;
 pub mod house;
 pub mod metrics;
 pub mod openapi;

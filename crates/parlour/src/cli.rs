@@ -5,7 +5,7 @@ pub mod init;
 pub mod pages;
 mod parser;
 pub mod relay_test;
-mod secret;
+pub(crate) mod secret;
 pub mod start;
 
 use crate::admin::arguments::Arguments;

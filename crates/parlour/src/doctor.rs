@@ -5,11 +5,19 @@ mod accounts;
 mod certificates;
 mod configuration;
 mod disk;
+mod dns;
 mod files;
 mod host;
+mod network;
 mod notes;
+mod places;
 mod server;
+mod sip;
 mod sockets;
+mod turn;
+mod visitors;
+mod way;
+mod xmpp;
 
 use crate::admin::Failure;
 use crate::admin::answers::Status;
@@ -20,7 +28,10 @@ use crate::cli;
 use crate::config::Plan;
 use crate::config::fault::nearest;
 use notes::Notes;
+use places::Place;
 use serde_json::Value;
+use visitors::Visitor;
+use wire::Address;
 
 /// Somebody who looks at one part.
 type Look = fn(&mut Patient, &mut Notes) -> Result<(), Skipped>;
@@ -36,6 +47,11 @@ const AREAS: &[(&str, Look)] = &[
     ("files", files::look),
     ("certificates", certificates::look),
     ("accounts", accounts::look),
+    ("network", network::look),
+    ("dns", dns::look),
+    ("turn", turn::look),
+    ("sip", sip::look),
+    ("xmpp", xmpp::look),
 ];
 
 /// Who is looked at.
@@ -45,6 +61,36 @@ struct Patient {
     pid: Option<u32>,
     /// What the running server says of itself.
     server: Option<Status>,
+    /// What the caller wants to have asked, and of whom.
+    asked: Asked,
+    /// Where the services are to be reached; those that are not are taken out once that is known.
+    places: Vec<Place>,
+    /// By whom to sign in.
+    visitors: Vec<Visitor>,
+}
+
+/// What the caller wants to have asked, and of whom.
+struct Asked {
+    /// The resolver.
+    resolver: Option<String>,
+    /// Name servers in the place of the domains' own.
+    authorities: Vec<String>,
+    /// STUN servers that see this host from outside.
+    stun: Vec<String>,
+}
+
+impl Asked {
+    fn of(arguments: &Arguments) -> Self {
+        let texts = |name: &str| arguments.texts(name).into_iter().map(str::to_owned).collect();
+        let resolver = arguments.text("server").map(str::to_owned);
+        Self { resolver, authorities: texts("authority"), stun: texts("stun") }
+    }
+}
+
+impl Drop for Patient {
+    fn drop(&mut self) {
+        visitors::dismiss(&self.plan, &self.visitors);
+    }
 }
 
 impl Patient {
@@ -60,7 +106,9 @@ pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Fail
     let mut notes = Notes::default();
     match cli::plan(invocation) {
         Ok(plan) => {
-            let mut patient = Patient { plan, pid: None, server: None };
+            let (asked, places) = (Asked::of(arguments), places::all(&plan));
+            let visitors = named_visitor(arguments)?;
+            let mut patient = Patient { plan, pid: None, server: None, asked, places, visitors };
             for (name, look) in AREAS {
                 // Whether a server runs is needed by others.
                 let needed = *name == "server";
@@ -82,6 +130,17 @@ pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Fail
         }
     }
     reply(&notes.answer())
+}
+
+/// The account to sign in by, with its password.
+fn named_visitor(arguments: &Arguments) -> Result<Vec<Visitor>, Failure> {
+    let Some(name) = arguments.text("account") else { return Ok(vec![]) };
+    let address: Address = name.parse().map_err(|error| Failure::usage(format!("`{name}`: {error}")))?;
+    let password = match arguments.text("password-file") {
+        Some(file) => cli::secret::read(file)?,
+        None => cli::secret::ask_once(name)?,
+    };
+    Ok(vec![Visitor::named(address, password)])
 }
 
 /// The parts that the caller wants.

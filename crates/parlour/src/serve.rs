@@ -2,7 +2,7 @@
 //! end, or until a worker fails.
 
 use crate::accounts::{self, Accounts};
-use crate::admin::{Backend, socket};
+use crate::admin::{Backend, guests, socket};
 use crate::back_office::{BackOffice, Parts, publisher};
 use crate::certificates;
 use crate::challenges::Challenges;
@@ -228,7 +228,10 @@ async fn serve_open(
             _ = signals.hangup.recv() => reload(&office).await,
             ended = running.ended() => bail!("worker {} has failed", ended.worker.0),
             _ = renewal.tick() => office.renew_certificates().await,
-            _ = sweep.tick() => sweep::archives(&archives, &office.plan()).await,
+            _ = sweep.tick() => {
+                sweep::archives(&archives, &office.plan()).await;
+                guests::farewell(&*office).await;
+            }
             _ = look.tick() => {
                 if has_ended(&office, last).await {
                     break;

@@ -289,6 +289,7 @@ pub const COMMANDS: &[Command] = &[
         run: Run::House(users::import),
         ..LOOK
     },
+    doctor::GUEST,
     Command {
         path: &["cert", "user"],
         summary: "Issue a certificate by which a user's XMPP client signs in (SASL EXTERNAL)",

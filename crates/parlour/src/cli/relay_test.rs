@@ -62,6 +62,18 @@ pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Fail
     test.run().and_then(|result| reply(&result))
 }
 
+/// The same for the house's own server, by a credential of the house: `server` is called by this name.
+pub(crate) fn examine(
+    plan: &Plan,
+    transport: Transport,
+    server: SocketAddr,
+    name: &str,
+    count: u64,
+) -> Result<TurnTest, Failure> {
+    let (who, ports) = (own(plan)?, plan.turn.relay_ports.clone());
+    Test { name: name.to_owned(), server, transport, count, who, ports }.run()
+}
+
 /// `--user` with its password.
 fn who(arguments: &Arguments) -> Result<Option<Who>, Failure> {
     let Some(name) = arguments.text("user") else { return Ok(None) };

@@ -24,7 +24,7 @@ pub(super) fn ask(whose: &str) -> Result<String, Failure> {
 }
 
 /// Asks at the terminal once, for a password that there is already; without a terminal reads a line of the standard input.
-pub(super) fn ask_once(whose: &str) -> Result<String, Failure> {
+pub(crate) fn ask_once(whose: &str) -> Result<String, Failure> {
     if !std::io::stdin().is_terminal() {
         return line(&mut std::io::stdin().lock(), "the standard input");
     }
@@ -33,7 +33,7 @@ pub(super) fn ask_once(whose: &str) -> Result<String, Failure> {
 }
 
 /// Reads the first line of a file; `-` is the standard input.
-pub(super) fn read(file: &str) -> Result<String, Failure> {
+pub(crate) fn read(file: &str) -> Result<String, Failure> {
     if file == "-" {
         return line(&mut std::io::stdin().lock(), "the standard input");
     }

@@ -8,6 +8,7 @@ use crate::admin::arguments::Arguments;
 use crate::admin::command::{Invocation, reply};
 use crate::cli;
 use crate::config::Plan;
+use crate::config::plan::DomainPlan;
 use domain::base::iana::Rtype;
 use domain::resolv::stub::conf::ResolvConf;
 use domains::check::{Finding, Question, Severity, Signatures, View, differences, questions};
@@ -32,10 +33,20 @@ const UNCHECKED: Manner = Manner { recursive: true, secure: true, unchecked: tru
 /// `parlour dns check`
 pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Failure> {
     let plan = cli::plan(invocation)?;
-    let sites: Vec<Site> =
-        wanted(&plan, arguments)?.into_iter().map(|domain| site::of(&plan, domain)).collect();
-    let own = arguments.texts("authority").into_iter().map(address).collect::<Result<Vec<_>, _>>()?;
-    let looker = Looker { resolver: resolver(&plan, arguments.text("server"))?, own };
+    let domains = wanted(&plan, arguments)?;
+    reply(&examine(&plan, &domains, arguments.text("server"), &arguments.texts("authority"))?)
+}
+
+/// What the DNS says of these domains: asked are this resolver and these name servers, or those that there are.
+pub(crate) fn examine(
+    plan: &Plan,
+    domains: &[&DomainPlan],
+    server: Option<&str>,
+    authorities: &[&str],
+) -> Result<DnsCheck, Failure> {
+    let sites: Vec<Site> = domains.iter().map(|domain| site::of(plan, domain)).collect();
+    let own = authorities.iter().map(|text| address(text)).collect::<Result<Vec<_>, _>>()?;
+    let looker = Looker { resolver: resolver(plan, server)?, own };
     let checked = cli::block_on(async {
         let mut checked = Checked::default();
         for site in &sites {
@@ -43,7 +54,7 @@ pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Fail
         }
         checked
     })?;
-    reply(&checked.answer())
+    Ok(checked.answer())
 }
 
 fn address(text: &str) -> Result<SocketAddr, Failure> {

@@ -19,6 +19,16 @@ pub(super) struct Shown {
     chain: Vec<X509>,
 }
 
+impl Shown {
+    /// Whether it is this one.
+    pub(super) fn is(&self, certificate: &X509) -> bool {
+        let same = |leaf: &X509| {
+            leaf.to_der().ok().is_some_and(|der| certificate.to_der().is_ok_and(|other| der == other))
+        };
+        self.chain.first().is_some_and(same)
+    }
+}
+
 pub(super) fn look(patient: &mut Patient, notes: &mut Notes) -> Result<(), Skipped> {
     let plan = &patient.plan;
     let shown = all(plan);

@@ -6,29 +6,35 @@ use domains::check::Severity;
 /// A finding that is being written.
 pub(super) struct Finding {
     severity: Severity,
-    what: &'static str,
+    what: String,
     message: String,
     evidence: String,
     fix: String,
 }
 
 impl Finding {
-    fn new(severity: Severity, what: &'static str, message: impl Into<String>) -> Self {
-        Self { severity, what, message: message.into(), evidence: String::new(), fix: String::new() }
+    fn new(severity: Severity, what: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            severity,
+            what: what.into(),
+            message: message.into(),
+            evidence: String::new(),
+            fix: String::new(),
+        }
     }
 
     /// Something does not work.
-    pub(super) fn error(what: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn error(what: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(Severity::Error, what, message)
     }
 
     /// Something will not work, or not for everybody.
-    pub(super) fn warning(what: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn warning(what: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, what, message)
     }
 
     /// Something that one may want otherwise.
-    pub(super) fn notice(what: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn notice(what: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(Severity::Notice, what, message)
     }
 
@@ -80,14 +86,7 @@ impl Notes {
     pub(super) fn found(&mut self, finding: Finding) {
         let Finding { severity, what, message, evidence, fix } = finding;
         let area = self.areas.last().map_or_else(String::new, |area| area.name.clone());
-        let finding = DoctorFinding {
-            severity: severity.word().into(),
-            area,
-            what: what.into(),
-            message,
-            evidence,
-            fix,
-        };
+        let finding = DoctorFinding { severity: severity.word().into(), area, what, message, evidence, fix };
         self.findings.push((severity, finding));
     }
 

@@ -5,6 +5,8 @@
 mod accounts;
 mod certificates;
 mod files;
+mod outside;
 mod running;
 mod visit;
+mod world;
 mod written;

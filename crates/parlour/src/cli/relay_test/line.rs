@@ -1,6 +1,8 @@
 //! A client's way to the server: datagrams, a stream, or either inside TLS. Blocking, in the caller's process.
 
-use openssl::ssl::{HandshakeError, Ssl, SslContext, SslMethod, SslStream, SslVerifyMode, SslVersion};
+use openssl::ssl::{
+    HandshakeError, Ssl, SslContext, SslMethod, SslOptions, SslStream, SslVerifyMode, SslVersion,
+};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::ops::RangeInclusive;
@@ -186,6 +188,9 @@ fn session(transport: Transport, name: &str) -> Result<Ssl, openssl::error::Erro
     context.set_verify(SslVerifyMode::NONE);
     context.set_min_proto_version(Some(if is_dtls { SslVersion::DTLS1_2 } else { SslVersion::TLS1_2 }))?;
     context.set_alpn_protos(b"\x09stun.turn")?;
+    // Else a socket that does not say its own is taken for the least, and a ClientHello with a name is cut in two, which
+    // servers that keep nothing of strangers do not take (RFC 9147 §5.5).
+    context.set_options(SslOptions::NO_QUERY_MTU);
     let mut session = Ssl::new(&context.build())?;
     if name.parse::<std::net::IpAddr>().is_err() {
         session.set_hostname(name)?;
