@@ -2,6 +2,7 @@
 
 use super::notes::{Finding, Notes};
 use super::{Patient, Skipped};
+use crate::config::plan::TlsSource;
 use crate::config::{Plan, certificate_facts, covers};
 use crate::dns::site;
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
@@ -33,10 +34,12 @@ pub(super) fn look(patient: &mut Patient, notes: &mut Notes) -> Result<(), Skipp
     let plan = &patient.plan;
     let shown = all(plan);
     if shown.is_empty() {
-        return Err(Skipped("the configuration has none".into()));
+        let why = "there is none: no listener wants one, or the server has not issued it yet";
+        return Err(Skipped(why.into()));
     }
     quick(plan, notes);
     for one in &shown {
+        provisional(plan, one, notes);
         trusted(plan, one, notes);
     }
     names(plan, &shown, notes);
@@ -64,12 +67,36 @@ pub(super) fn all(plan: &Plan) -> Vec<Shown> {
     .collect()
 }
 
-/// What there is to do about a certificate that ends.
+/// What has one issued that is missing, or ends.
 fn renewal(plan: &Plan, file: &str) -> String {
-    match crate::renewal::authority(plan) {
-        Ok(_) => "our own authority renews its own by itself, see the log: journalctl -u parlour".into(),
-        Err(_) => format!("certbot renew   # or whatever made {file}; the server reads it again by itself"),
+    match plan.tls.as_ref().map(|tls| &tls.source) {
+        Some(TlsSource::Own) => {
+            "parlour reload   # our own authority issues another one; where it does not: journalctl -u parlour"
+                .into()
+        }
+        Some(TlsSource::Acme(_)) => {
+            "parlour cert renew   # orders one now; where none comes: journalctl -u parlour".into()
+        }
+        _ => format!("certbot renew   # or whatever made {file}; the server reads it again by itself"),
     }
+}
+
+/// One of our own authority, where one of another was wanted: until that has issued it.
+fn provisional(plan: &Plan, one: &Shown, notes: &mut Notes) {
+    let (Some(leaf), Some(root)) = (one.chain.first(), own_root(plan)) else { return };
+    let is_acme = plan.tls.as_ref().is_some_and(|tls| matches!(tls.source, TlsSource::Acme(_)));
+    if is_acme && root.issued(leaf) == X509VerifyResult::OK {
+        let message =
+            "clients are shown a certificate of our own authority: the one of [acme] has not come yet";
+        let seen = format!("{} is from {:?}", one.file.display(), leaf.issuer_name());
+        let finding = Finding::warning("certificate-provisional", message).seen(seen);
+        notes.found(finding.mend(renewal(plan, "")));
+    }
+}
+
+fn own_root(plan: &Plan) -> Option<X509> {
+    let text = std::fs::read(plan.data.join("certs/authority.pem")).ok()?;
+    X509::from_pem(&text).ok()
 }
 
 /// How much of its life is left.
@@ -192,16 +219,18 @@ fn names(plan: &Plan, shown: &[Shown], notes: &mut Notes) {
     let flags: Vec<_> =
         have.iter().chain(&open).filter(|name| name.parse::<std::net::IpAddr>().is_err()).collect();
     let flags: String = flags.iter().map(|name| format!(" -d {name}")).collect();
+    let fix = match plan.tls.as_ref().map(|tls| &tls.source) {
+        Some(TlsSource::Files) | None => format!("certbot certonly{flags}"),
+        _ => renewal(plan, ""),
+    };
     let seen = format!("{}: for {}", files.join(", "), have.join(", "));
-    notes.found(
-        Finding::error("certificate-names", message).seen(seen).mend(format!("certbot certonly{flags}")),
-    );
+    notes.found(Finding::error("certificate-names", message).seen(seen).mend(fix));
 }
 
 /// Our own authority, where it has issued one of them.
 fn authority(plan: &Plan, shown: &[Shown], notes: &mut Notes) {
     let path = plan.data.join("certs/authority.pem");
-    let Some(root) = std::fs::read(&path).ok().and_then(|text| X509::from_pem(&text).ok()) else { return };
+    let Some(root) = own_root(plan) else { return };
     let issued =
         |one: &Shown| one.chain.first().is_some_and(|leaf| root.issued(leaf) == X509VerifyResult::OK);
     if !shown.iter().any(issued) {

@@ -92,6 +92,12 @@ fn for_whom_they_are() {
     let said = visit(&house, "certificates");
     said.found(&["error certificate-names"]);
     said.says("certificate-names", "message", "rooms.falcot.com");
+    said.says("certificate-names", "fix", "parlour reload");
+    house.set("tls", "source", "\"files\"");
+    house.set("tls", "certificate", "\"data/certs/falcot.com.pem\"");
+    house.set("tls", "key", "\"data/certs/falcot.com.key\"");
+    let said = visit(&house, "certificates");
+    said.found(&["error certificate-names"]);
     said.says("certificate-names", "fix", "-d turn.falcot.com");
     put(&house, &["falcot.com", "*.falcot.com"], [-10, 80], Some((&root, &key)));
     visit(&house, "certificates").found(&[]);
@@ -126,4 +132,14 @@ fn an_authority_without_its_key() {
     let said = visit(&house, "certificates");
     said.found(&["warning authority-key"]);
     said.says("authority-key", "evidence", "authority.key");
+}
+
+#[test]
+fn an_acme_authority_that_has_not_issued_it_yet() {
+    let house = house().prepare();
+    house.set("acme", "terms-accepted", "true");
+    house.set("tls", "source", "\"acme\"");
+    let said = visit(&house, "certificates");
+    said.found(&["warning certificate-provisional"]);
+    said.says("certificate-provisional", "fix", "parlour cert renew");
 }
