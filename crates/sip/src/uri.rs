@@ -127,7 +127,7 @@ impl<'a> SipUri<'a> {
             let params = UriParams::default();
             return Ok(Self { secure, user, password, host, port, params, headers: b"" });
         }
-        let query = memchr::memchr(b'?', rest).unwrap_or(rest.len());
+        let query = lex::find(rest, b'?').unwrap_or(rest.len());
         let (params, headers) = rest.split_at(query);
         let params = UriParams::checked(params)?;
         let headers = headers.get(1..).unwrap_or_default();
@@ -199,7 +199,14 @@ fn proper_user(user: &[u8]) -> Result<&[u8], Fault> {
 }
 
 /// Whether every `%` is followed by two hexadecimal digits.
+#[inline]
 fn escapes_are_whole(text: &[u8]) -> bool {
+    // Most have none, and are short.
+    lex::find(text, b'%').is_none() || escapes_are_hexadecimal(text)
+}
+
+#[cold]
+fn escapes_are_hexadecimal(text: &[u8]) -> bool {
     memchr::memchr_iter(b'%', text).all(|at| escape(&text[at..]).is_some())
 }
 
@@ -214,7 +221,7 @@ fn escape(text: &[u8]) -> Option<u8> {
 
 /// `text` with its escapes undone.
 pub fn unescape(text: &[u8]) -> Cow<'_, [u8]> {
-    if memchr::memchr(b'%', text).is_none() {
+    if lex::find(text, b'%').is_none() {
         return Cow::Borrowed(text);
     }
     let mut out = Vec::with_capacity(text.len());
@@ -253,7 +260,7 @@ impl<'a> UriParams<'a> {
 
     /// Every parameter as name and value, as written.
     pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + use<'a> {
-        self.0.split(|&b| b == b';').skip(1).map(|param| match memchr::memchr(b'=', param) {
+        self.0.split(|&b| b == b';').skip(1).map(|param| match lex::find(param, b'=') {
             Some(at) => (&param[..at], Some(&param[at + 1..])),
             None => (param, None),
         })

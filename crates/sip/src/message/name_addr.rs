@@ -86,7 +86,7 @@ type Parts<'a> = (&'a [u8], &'a [u8], &'a [u8]);
 /// Reads `<uri>` off the front of `text`.
 fn bracketed<'a>(display: &'a [u8], text: &'a [u8]) -> Result<Parts<'a>, Fault> {
     let text = text.strip_prefix(b"<").ok_or(Fault::Address)?;
-    let end = memchr::memchr(b'>', text).ok_or(Fault::Address)?;
+    let end = lex::find(text, b'>').ok_or(Fault::Address)?;
     let uri = &text[..end];
     if !lex::all(uri, lex::BRACKETED) {
         return Err(Fault::Uri);

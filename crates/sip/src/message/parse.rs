@@ -42,7 +42,7 @@ fn start(line: &[u8]) -> Result<Start<'_>, Fault> {
     if line.starts_with(b"SIP/") {
         return status_line(line);
     }
-    let method = memchr::memchr(b' ', line).ok_or(Fault::StartLine)?;
+    let method = lex::find(line, b' ').ok_or(Fault::StartLine)?;
     let version = memchr::memrchr(b' ', line).ok_or(Fault::StartLine)?;
     let uri = line.get(method + 1..version).ok_or(Fault::StartLine)?;
     check_version(&line[version + 1..])?;
@@ -69,7 +69,7 @@ fn check_version(text: &[u8]) -> Result<(), Fault> {
 }
 
 fn status_line(line: &[u8]) -> Result<Start<'_>, Fault> {
-    let (version, rest) = line.split_at(memchr::memchr(b' ', line).ok_or(Fault::StartLine)?);
+    let (version, rest) = line.split_at(lex::find(line, b' ').ok_or(Fault::StartLine)?);
     check_version(version)?;
     let (code, reason) = match rest {
         [b' ', a, b, c] => ([*a, *b, *c], &[][..]),

@@ -1,7 +1,7 @@
 //! Writing responses: what a response repeats of its request, and what comes on top (RFC 3261 §8.2.6, RFC 3581 §4).
 
 use super::index::{Entry, Index};
-use super::{HeaderName, Message, Via, lex};
+use super::{HeaderName, Message, Param, Via, lex};
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -152,29 +152,58 @@ fn repeat_vias(
 /// `rport` is asked for, and the port in `rport` (RFC 3261 §18.2.1, RFC 3581 §4). What was there before of both
 /// goes: only the receiver knows.
 pub(super) fn stamp(out: &mut Vec<u8>, via: &Via<'_>, source: SocketAddr) {
+    let wants_port = match via.only_rport() {
+        Some(rport) => stamp_port(out, via.as_bytes(), rport, source.port()),
+        None => stamp_anew(out, via, source.port()),
+    };
+    let ip = source.ip().to_canonical();
+    if wants_port || via.host().ip().is_none_or(|written| written.to_canonical() != ip) {
+        out.extend_from_slice(b";received=");
+        push_ip(out, ip);
+    }
+}
+
+/// Appends a Via with the port in its `rport`, if it has one.
+fn stamp_port(out: &mut Vec<u8>, text: &[u8], rport: Option<Param<'_>>, port: u16) -> bool {
+    let Some(param) = rport else {
+        out.extend_from_slice(text);
+        return false;
+    };
+    let (name_end, end) = ends(text, &param);
+    out.extend_from_slice(&text[..name_end]);
+    out.push(b'=');
+    push_number(out, port.into());
+    out.extend_from_slice(&text[end..]);
+    true
+}
+
+/// The same for one that has several, and without every `received`.
+fn stamp_anew(out: &mut Vec<u8>, via: &Via<'_>, port: u16) -> bool {
     let text = via.as_bytes();
     let mut copied = 0;
     let mut wants_port = false;
     for param in via.params().iter() {
-        let name = offset(text, param.name);
-        let end = param.value.map_or(name + param.name.len(), |value| offset(text, value) + value.len());
+        let (name_end, end) = ends(text, &param);
         if param.is("rport") {
-            out.extend_from_slice(&text[copied..name + param.name.len()]);
+            out.extend_from_slice(&text[copied..name_end]);
             out.push(b'=');
-            push_number(out, source.port().into());
+            push_number(out, port.into());
             (copied, wants_port) = (end, true);
         } else if param.is("received") {
+            let name = offset(text, param.name);
             let semicolon = memchr::memrchr(b';', &text[..name]).expect("a parameter follows a semicolon");
             out.extend_from_slice(&text[copied..semicolon]);
             copied = end;
         }
     }
     out.extend_from_slice(&text[copied..]);
-    let ip = source.ip().to_canonical();
-    if wants_port || via.host().ip().is_none_or(|written| written.to_canonical() != ip) {
-        out.extend_from_slice(b";received=");
-        push_ip(out, ip);
-    }
+    wants_port
+}
+
+/// Where the name of a parameter ends in `text`, and where its value does.
+fn ends(text: &[u8], param: &Param<'_>) -> (usize, usize) {
+    let name_end = offset(text, param.name) + param.name.len();
+    (name_end, param.value.map_or(name_end, |value| offset(text, value) + value.len()))
 }
 
 /// Where `part` begins in the text that it is a part of.

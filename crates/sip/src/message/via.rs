@@ -1,7 +1,7 @@
 //! One Via value: how a message travelled one hop, and where its answers go (RFC 3261 §20.42, RFC 3581).
 
 use super::lex;
-use super::{Fault, Params};
+use super::{Fault, Param, Params};
 use crate::uri::Host;
 use std::net::{IpAddr, SocketAddr};
 
@@ -23,6 +23,12 @@ pub struct Via<'a> {
     port: Option<u16>,
     params: Params<'a>,
     branch: Option<&'a [u8]>,
+    /// The first `rport`.
+    rport: Option<Param<'a>>,
+    /// The first `received`.
+    received: Option<Param<'a>>,
+    /// Whether there are more of either.
+    repeats: bool,
 }
 
 impl<'a> Via<'a> {
@@ -32,13 +38,15 @@ impl<'a> Via<'a> {
         let (transport, rest) = protocol(value)?;
         let (host, rest) = Host::split(rest).map_err(|_| Fault::Via)?;
         let (port, rest) = port(rest)?;
-        let mut branch = None;
-        let params = Params(rest).check(|param| {
-            if param.is("branch") {
-                branch = branch.or(param.value);
-            }
+        let (mut branch, mut rport, mut received, mut repeats) = (None, None, None, false);
+        let params = Params(rest).check(|param| match param.name.len() {
+            6 if param.is("branch") => branch = branch.or(param.value),
+            5 if param.is("rport") => repeats |= rport.replace(rport.unwrap_or(param)).is_some(),
+            8 if param.is("received") => repeats |= received.replace(received.unwrap_or(param)).is_some(),
+            _ => {}
         });
-        Ok(Self { value, transport, host, port, params: params.map_err(|_| Fault::Via)?, branch })
+        let params = params.map_err(|_| Fault::Via)?;
+        Ok(Self { value, transport, host, port, params, branch, rport, received, repeats })
     }
 
     /// The whole value, as written.
@@ -78,26 +86,27 @@ impl<'a> Via<'a> {
 
     /// The `received` parameter.
     pub fn received(&self) -> Option<IpAddr> {
-        self.address("received")
+        self.received?.value.and_then(|text| Host::parse(text).ok())?.ip()
     }
 
     /// Whether the `rport` parameter is there, with a value or not (RFC 3581 §3).
     pub fn wants_rport(&self) -> bool {
-        self.params.has("rport")
+        self.rport.is_some()
     }
 
     /// The value of the `rport` parameter.
     pub fn rport(&self) -> Option<u16> {
-        self.params.get("rport").and_then(lex::port)
+        self.rport?.value.and_then(lex::port)
+    }
+
+    /// The one `rport` that it has, if any; `None` where it has more, or says already where it was received from.
+    pub(super) fn only_rport(&self) -> Option<Option<Param<'a>>> {
+        (!self.repeats && self.received.is_none()).then_some(self.rport)
     }
 
     /// The `maddr` parameter.
     pub fn maddr(&self) -> Option<Host<'a>> {
         self.params.get("maddr").and_then(|text| Host::parse(text).ok())
-    }
-
-    fn address(&self, name: &str) -> Option<IpAddr> {
-        self.params.get(name).and_then(|text| Host::parse(text).ok())?.ip()
     }
 
     /// Where an answer goes over datagrams (RFC 3261 §18.2.2, RFC 3581 §4): to `received` and `rport`, else to

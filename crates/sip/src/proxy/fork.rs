@@ -4,7 +4,7 @@
 use super::context::{Branch, State, Way};
 use super::forward::{self, Copy};
 use super::route::{Plan, Target, begins_dialog};
-use super::{Context, Refusal};
+use super::{Context, Refusal, validate};
 use crate::dialog::beginning::Beginning;
 use crate::message::body::with_session;
 use crate::message::{Contact, HeaderName, Message, Method, NameAddr};
@@ -45,6 +45,7 @@ impl Stack {
             },
         };
         let mut context = Context::new(plan);
+        context.plan.looped = validate::hash(&self.seal, request);
         context.beginning = Beginning::of(request);
         let Some(id) = self.begin(now, arrival, request, Some(Box::new(context))) else { return };
         if request.method() == Method::Invite {
@@ -402,28 +403,24 @@ impl Stack {
         self.place().realm(&from, arrival).map(|domain| domain.as_str().to_owned())
     }
 
-    /// Whether whoever sent this is not to be reached at the Contact it names: behind NAT, on a stream, or as an address of
-    /// ours, where others may be registered, too.
-    fn needs_flow(&self, request: &Message<'_>, arrival: &Arrival) -> bool {
-        let Some(Ok(Contact::At(contact))) = request.contacts().next() else { return true };
-        let is_ours = matches!(contact.uri(), Ok(Uri::Sip(uri)) if self.place().is_us(&uri, arrival));
-        let hop = forward::hop(contact.uri_bytes(), false);
-        is_ours || transport::is_behind_nat(request.via(), hop.as_ref(), arrival)
-    }
-
-    /// Who stands on the caller's side: what within the dialog is for it goes to the proxy it came through, or to the Contact.
+    /// Who stands on the caller's side: what within the dialog is for it goes to the proxy it came through, or to the Contact. By its
+    /// flow alone whoever is not to be reached at the Contact it names: behind NAT, on a stream, or as an address of ours, where
+    /// others may be registered, too.
     fn caller_side(&self, request: &Message<'_>, arrival: &Arrival) -> Side {
-        if self.needs_flow(request, arrival) {
+        let Some(Ok(Contact::At(contact))) = request.contacts().next() else { return Side::Flow(*arrival) };
+        let uri = contact.uri().ok();
+        let uri = uri.as_ref().and_then(Uri::sip);
+        let hop = uri.and_then(Hop::of_uri);
+        if uri.is_some_and(|uri| self.place().is_us(uri, arrival))
+            || transport::is_behind_nat(request.via(), hop.as_ref(), arrival)
+        {
             return Side::Flow(*arrival);
         }
         let next = match request.list(HeaderName::RecordRoute).next() {
             Some(route) => {
                 NameAddr::parse(route).ok().and_then(|route| forward::hop(route.uri_bytes(), false))
             }
-            None => match request.contacts().next() {
-                Some(Ok(Contact::At(contact))) => forward::hop(contact.uri_bytes(), false),
-                _ => None,
-            },
+            None => hop,
         };
         let own = arrival.peer.ip();
         let named = next.and_then(|hop| hop.peer()).map(|peer| peer.ip());
@@ -445,8 +442,9 @@ impl Stack {
         let Some(listener) = self.config.listeners.by_local(arrival.transport, arrival.local) else {
             return Vec::new();
         };
-        let near = self.config.listeners.sent_by(listener, Some(arrival.local.ip()));
-        let (near, far) = self.names_of_ours(request, arrival, (&near, sent_by, hop));
+        let mut near = self.config.listeners.sent_by(listener, Some(arrival.local.ip()));
+        let mut far = sent_by.to_owned();
+        self.names_of_ours(request, arrival, (&mut near, &mut far, hop));
         let caller = self.caller_side(request, arrival);
         let called = match hop {
             Hop::Flow(flow) => Side::Flow(*flow),
@@ -478,27 +476,34 @@ impl Stack {
         &self,
         request: &Message<'_>,
         arrival: &Arrival,
-        (near, far, hop): (&str, &str, &Hop),
-    ) -> (String, String) {
+        (near, far, hop): (&mut String, &mut String, &Hop),
+    ) {
         let place = self.place();
         let domain =
             |uri: Option<&SipUri<'_>>| uri.and_then(|uri| place.domain_of(uri)).map(ToString::to_string);
-        let from = request.from().uri().ok();
-        let caller = domain(from.as_ref().and_then(Uri::sip));
-        let asked = || domain(request.uri().and_then(Uri::sip));
         let proven = match arrival.flow {
             Flow::Stream(conn) => self.connections.has_proven(conn),
             Flow::Datagram { .. } => false,
         };
-        let near = (proven && caller.is_none()).then(asked).flatten().unwrap_or_else(|| near.to_owned());
-        let far = match hop {
-            Hop::Address { transport: Transport::Tls, name, .. } if name.parse::<IpAddr>().is_err() => {
-                caller.or_else(asked)
-            }
-            _ => None,
+        let named = match hop {
+            Hop::Address { transport: Transport::Tls, name, .. } => name.parse::<IpAddr>().is_err(),
+            _ => false,
+        };
+        if !proven && !named {
+            return;
         }
-        .unwrap_or_else(|| far.to_owned());
-        (near, far)
+        let from = request.from().uri().ok();
+        let caller = domain(from.as_ref().and_then(Uri::sip));
+        let asked = || domain(request.uri().and_then(Uri::sip));
+        if proven
+            && caller.is_none()
+            && let Some(name) = asked()
+        {
+            *near = name;
+        }
+        if named && let Some(name) = caller.or_else(asked) {
+            *far = name;
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where a request goes: our Routes taken off, strict routers' rewriting undone (RFC 3261 §16.4), the target named
 //! (§16.5). Asking where a user is happens elsewhere.
 
-use super::{Refusal, validate};
+use super::Refusal;
 use crate::message::{HeaderName, Message, lex};
 use crate::registrar::gruu::{self, Phone};
 use crate::transport::token::{self, Sealed, Seat, Side};
@@ -43,7 +43,7 @@ pub struct Plan {
     pub phone: Option<Phone>,
     /// It must travel by TLS to its very end: the Request-URI is sips (RFC 5630 §3.2).
     pub secure: bool,
-    /// The hash by which loops are seen, of what is not for this server.
+    /// The hash by which loops are seen, once it is forwarded.
     pub looped: u64,
     /// How many branches it may have at a time, here and from here on (RFC 5393 §5).
     pub breadth: usize,
@@ -134,9 +134,6 @@ impl Place<'_> {
             None => self.target(&request_uri, arrival)?,
         };
         self.gruu(&mut plan, &request_uri, arrival)?;
-        if plan.target != Target::Us {
-            plan.looped = validate::hash(self.seal, request);
-        }
         Ok(plan)
     }
 

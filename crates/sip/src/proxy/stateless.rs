@@ -1,9 +1,9 @@
 //! Forwarding without a transaction: the ACK of a 2xx (RFC 3261 §16.11).
 
-use super::context;
 use super::fork::{first_hops, groups};
 use super::forward::Copy;
 use super::route::{Plan, Target};
+use super::{context, validate};
 use crate::message::Message;
 use crate::registrar::Contact;
 use crate::stack::{Asked, Output, Stack};
@@ -18,8 +18,9 @@ impl Stack {
         now: Instant,
         arrival: Arrival,
         request: &Message<'_>,
-        plan: Plan,
+        mut plan: Plan,
     ) {
+        plan.looped = validate::hash(&self.seal, request);
         // An ACK goes where its dialog's route leads; to a phone that has named itself by an address of ours, as a GRUU is,
         // by what it has registered (RFC 5627 §5.1).
         let hops = match (&plan.target, self.dialog_flow(&plan)) {

@@ -1,7 +1,7 @@
 //! Our own Via branch: it names worker and transaction, so that a response finds both without a search, carries
 //! the hash by which loops are seen (RFC 5393 §4.2), and a seal that strangers cannot make.
 
-use crate::message::after_magic;
+use crate::message::{after_magic, lex};
 use crate::slab::Id;
 use crate::transport::token::push_hex;
 use sha2::{Digest, Sha256};
@@ -69,7 +69,6 @@ impl Branch {
     /// The branch parameter's value.
     pub fn write(&self, seal: &Seal) -> String {
         let (worker, id) = (self.worker.0, self.id);
-        let mac = self.seal(seal);
         let mut text = String::with_capacity(64);
         text.push_str("z9hG4bK");
         for number in [u32::from(worker), id.index, id.generation] {
@@ -78,7 +77,7 @@ impl Branch {
         }
         push_hex(&mut text, &self.looped.to_be_bytes());
         text.push('.');
-        push_hex(&mut text, &mac.to_be_bytes());
+        push_hex(&mut text, &self.seal(seal).to_be_bytes());
         text
     }
 
@@ -89,50 +88,73 @@ impl Branch {
 
     /// Reads a branch back; `None` where it is not of our making.
     pub fn read(text: &[u8], seal: &Seal) -> Option<Self> {
-        let mut parts = after_magic(text)?.split(|&b| b == b'.');
+        let rest = &mut after_magic(text)?;
         let branch = Self {
-            worker: WorkerId(u16::try_from(number(parts.next()?)?).ok()?),
+            worker: WorkerId(u16::try_from(next_number(rest)?).ok()?),
             id: Id {
-                index: u32::try_from(number(parts.next()?)?).ok()?,
-                generation: u32::try_from(number(parts.next()?)?).ok()?,
+                index: u32::try_from(next_number(rest)?).ok()?,
+                generation: u32::try_from(next_number(rest)?).ok()?,
             },
-            looped: number(parts.next()?)?,
+            looped: next_number(rest)?,
         };
-        let mac = number(parts.next()?)?;
-        (parts.next().is_none() && mac == branch.seal(seal)).then_some(branch)
+        let mac = number(rest)?;
+        (mac == branch.seal(seal)).then_some(branch)
     }
 
     fn seal(&self, seal: &Seal) -> u64 {
-        let parts: [&[u8]; 4] = [
-            &self.worker.0.to_be_bytes(),
-            &self.id.index.to_be_bytes(),
-            &self.id.generation.to_be_bytes(),
-            &self.looped.to_be_bytes(),
-        ];
-        seal.hash("branch", parts)
+        let mut said = [0; 18];
+        said[..2].copy_from_slice(&self.worker.0.to_be_bytes());
+        said[2..6].copy_from_slice(&self.id.index.to_be_bytes());
+        said[6..10].copy_from_slice(&self.id.generation.to_be_bytes());
+        said[10..].copy_from_slice(&self.looped.to_be_bytes());
+        seal.hash("branch", [&said[..]])
     }
 }
 
 /// Appends a number in hexadecimal digits, without leading zeros.
 fn push_number(text: &mut String, number: u32) {
-    let before = text.len();
-    push_hex(text, &number.to_be_bytes());
-    let zeros = text.as_bytes()[before..].iter().take_while(|&&b| b == b'0').count().min(7);
-    text.replace_range(before..before + zeros, "");
+    let digits = (u32::BITS - number.leading_zeros()).div_ceil(4).max(1);
+    for place in (0..digits).rev() {
+        let digit = (number >> (4 * place)) as u8 & 15;
+        text.push(char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }));
+    }
+}
+
+/// What each byte is worth as a hexadecimal digit; 16 and above: it is none.
+const WORTH: [u8; 256] = worths();
+
+const fn worths() -> [u8; 256] {
+    let mut table = [u8::MAX; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        let lower = b"0123456789abcdef"[digit];
+        table[lower as usize] = digit as u8;
+        table[lower.to_ascii_uppercase() as usize] = digit as u8;
+        digit += 1;
+    }
+    table
 }
 
 /// Reads at most sixteen hexadecimal digits.
 fn number(text: &[u8]) -> Option<u64> {
-    let digit = |b: u8| match b {
-        b'0'..=b'9' => Some(b - b'0'),
-        b'a'..=b'f' => Some(b - b'a' + 10),
-        b'A'..=b'F' => Some(b - b'A' + 10),
-        _ => None,
-    };
     if !matches!(text.len(), 1..=16) {
         return None;
     }
-    text.iter().try_fold(0, |number: u64, b| Some(number << 4 | u64::from(digit(*b)?)))
+    let (mut number, mut all) = (0, 0);
+    for byte in text {
+        let worth = WORTH[usize::from(*byte)];
+        number = number << 4 | u64::from(worth & 15);
+        all |= worth;
+    }
+    (all < 16).then_some(number)
+}
+
+/// The same of what stands before the next dot, which is taken off, too.
+fn next_number(rest: &mut &[u8]) -> Option<u64> {
+    let dot = lex::find(rest, b'.')?;
+    let (digits, behind) = rest.split_at(dot);
+    *rest = &behind[1..];
+    number(digits)
 }
 
 /// The loop hash of a branch of ours, without looking at its seal: for a Via further down a request, where a
