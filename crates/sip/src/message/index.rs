@@ -89,7 +89,7 @@ impl Index {
         let line = &bytes[at..];
         let colon = lex::find(line, b':').ok_or_else(|| without_colon(line))?;
         let written = lex::trim_blanks_end(&line[..colon]);
-        let name = HeaderName::of(written);
+        let name = HeaderName::at(line, written.len());
         if name == HeaderName::Other && !lex::all_token(written) {
             return Err(without_colon(line));
         }

@@ -73,6 +73,18 @@ impl HeaderName {
         }
     }
 
+    /// The same of a name that a line begins with.
+    #[inline]
+    pub(super) fn at(line: &[u8], length: usize) -> Self {
+        match line.first_chunk::<8>() {
+            // All of it is in the first eight bytes.
+            Some(eight) if matches!(length, 2..8) => {
+                find_short(u64::from_le_bytes(*eight) & ((1 << (8 * length)) - 1), length)
+            }
+            _ => Self::of(&line[..length]),
+        }
+    }
+
     /// The name as this server writes it.
     pub fn as_str(self) -> &'static str {
         TABLE.iter().find(|(name, _)| *name == self).map_or("", |(_, text)| text)
@@ -281,7 +293,24 @@ fn long(name: &[u8]) -> HeaderName {
     if !matches!(name.len(), 2..=LONGEST) {
         return HeaderName::Other;
     }
-    let name = Words::of(name);
+    find(Words::of(name))
+}
+
+/// The name of fewer than eight bytes that this is.
+#[inline]
+fn find_short(first: u64, length: usize) -> HeaderName {
+    for row in BY_SLOT[(Words { length, first, middle: 0, last: 0 }).slot()] {
+        let Some(row) = usize::from(row).checked_sub(1) else { break };
+        let (words, case) = &WORDS[row];
+        if (words.first ^ first) & !case.first == 0 && words.length == length {
+            return TABLE[row].0;
+        }
+    }
+    HeaderName::Other
+}
+
+#[inline]
+fn find(name: Words) -> HeaderName {
     for row in BY_SLOT[name.slot()] {
         let Some(row) = usize::from(row).checked_sub(1) else { break };
         let (words, case) = WORDS[row];
@@ -302,6 +331,9 @@ mod tests {
             assert_eq!(place, name as usize, "the table is in the enum's order");
             for form in [text.to_owned(), text.to_uppercase(), text.to_lowercase()] {
                 assert_eq!(HeaderName::of(form.as_bytes()), name);
+                for behind in ["", ":", ": a value", "x-long-name: x"] {
+                    assert_eq!(HeaderName::at(format!("{form}{behind}").as_bytes(), form.len()), name);
+                }
             }
             assert_eq!(name.as_str(), text);
         }
@@ -326,6 +358,7 @@ mod tests {
             "Proxy-Xuthorization",
         ] {
             assert_eq!(HeaderName::of(other.as_bytes()), HeaderName::Other);
+            assert_eq!(HeaderName::at(format!("{other}: via").as_bytes(), other.len()), HeaderName::Other);
         }
     }
 }

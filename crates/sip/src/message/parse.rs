@@ -10,6 +10,7 @@ pub(super) fn message(bytes: &[u8]) -> Result<Message<'_>, Malformed<'_>> {
     read(bytes).map_err(|fault| Malformed::new(bytes, fault))
 }
 
+#[inline(always)]
 fn read(bytes: &[u8]) -> Result<Message<'_>, Fault> {
     let line = index::line_end(bytes, 0).map_err(|_| Fault::StartLine)?;
     let start = start(&bytes[..line])?;

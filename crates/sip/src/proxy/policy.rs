@@ -12,7 +12,7 @@ use crate::transport::{Arrival, Hop};
 use crate::uri::Uri;
 use std::net::IpAddr;
 use std::time::Instant;
-use wire::{Address, Domain};
+use wire::Address;
 
 impl Stack {
     /// Whether a request may be forwarded.
@@ -89,7 +89,9 @@ impl Stack {
         if !self.config.authenticate {
             return self.directory.get(claimed).map(|_| ()).ok_or(Refusal::NotYours);
         }
-        let Ok(realm) = Domain::new(claimed.domain()) else { return Err(Refusal::NotYours) };
+        let Some(realm) = self.directory.domain(claimed.domain()).cloned() else {
+            return Err(Refusal::NotYours);
+        };
         let unix = self.epoch.unix(now);
         let source = arrival.peer.ip();
         let verdict = self.digest.verify(request, role, &realm, &self.directory, (source, unix));

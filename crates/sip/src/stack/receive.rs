@@ -94,9 +94,10 @@ impl Stack {
 
     /// A whole message. `stray`: it came to another worker, and if it is nothing to this one, so many more may be asked.
     pub(super) fn message(&mut self, now: Instant, arrival: Arrival, bytes: &[u8], stray: Option<u16>) {
-        match Message::parse(bytes) {
-            Ok(message) => self.read(now, arrival, &message, stray),
-            Err(malformed) => self.malformed(now, &arrival, &malformed),
+        // Where it lies: it is long.
+        match &Message::parse(bytes) {
+            Ok(message) => self.read(now, arrival, message, stray),
+            Err(malformed) => self.malformed(now, &arrival, malformed),
         }
     }
 

@@ -49,7 +49,8 @@ impl Stack {
 
     /// The bytes of a refusal.
     fn refusal(&self, now: Instant, arrival: &Arrival, request: &Message<'_>, refusal: &Refusal) -> Vec<u8> {
-        let mut out = Vec::new();
+        // Three challenges need as much.
+        let mut out = Vec::with_capacity(request.head().len() + 768);
         let status = (refusal.code(), refusal.reason());
         let mut reply = Reply::with_reason(&mut out, request, Some(arrival.peer), status, &self.tag(request));
         match refusal {
