@@ -51,21 +51,26 @@ impl<K: Ord> Default for Timers<K> {
 impl<K: Copy + Ord + Hash> Timers<K> {
     /// Starts or moves the timer of `key`.
     pub fn set(&mut self, key: K, at: Instant) {
-        if self.by_key.insert(key, at) != Some(at) {
-            self.held += 1;
-            self.place((at, key));
+        let before = self.by_key.insert(key, at);
+        if before == Some(at) {
+            return;
+        }
+        self.held += 1;
+        self.place((at, key));
+        // What is first still runs, unless it is this one that was moved.
+        if before.is_some() || self.next.is_empty() || self.is_crowded() {
             self.tidy();
         }
     }
 
     /// Stops the timer of `key`; says whether it ran.
     pub fn cancel(&mut self, key: K) -> bool {
-        let ran = self.by_key.remove(&key).is_some();
-        if ran {
-            self.shrink();
+        let Some(at) = self.by_key.remove(&key) else { return false };
+        self.shrink();
+        if self.next.peek() == Some(&Reverse((at, key))) || self.is_crowded() {
             self.tidy();
         }
-        ran
+        true
     }
 
     /// Puts a timer where those due at that time are.
@@ -93,9 +98,14 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         }
     }
 
+    /// Whether what no longer runs is the larger part.
+    fn is_crowded(&self) -> bool {
+        self.held > 2 * self.by_key.len() + 64
+    }
+
     /// Takes away what no longer runs: from the front, and everywhere once it is the larger part. Fills the front.
     fn tidy(&mut self) {
-        if self.held > 2 * self.by_key.len() + 64 {
+        if self.is_crowded() {
             self.sweep();
         }
         loop {

@@ -111,7 +111,8 @@ fn hops(value: &[u8]) -> Result<u8, Fault> {
 fn first_via<'a>(bytes: &'a [u8], index: &Index) -> Result<Via<'a>, Fault> {
     let entry = index.first(HeaderName::Via).ok_or(Fault::Missing(HeaderName::Via))?;
     let value = &bytes[usize::from(entry.value)..usize::from(entry.value_end)];
-    Via::parse(&value[..lex::element(value)])
+    // Nearly every line has one; a comma that parts two has no place in it.
+    Via::parse(value).or_else(|_| Via::parse(&value[..lex::element(value)]))
 }
 
 /// How long the body is, of `available` bytes (RFC 3261 §18.3): as long as said, or all there is.

@@ -43,7 +43,7 @@ pub fn hash(seal: &Seal, request: &Message<'_>) -> u64 {
         &number,
     ];
     let names = [HeaderName::Route, HeaderName::ProxyRequire, HeaderName::ProxyAuthorization];
-    seal.hash("loop", parts.into_iter().chain(names.into_iter().flat_map(|name| request.all(name))))
+    seal.likeness("loop", parts.into_iter().chain(names.into_iter().flat_map(|name| request.all(name))))
 }
 
 /// Whether a Via looks like one of ours and has the request's hash, which is made only then, and once.

@@ -5,7 +5,7 @@ use crate::message::{after_magic, lex};
 use crate::slab::Id;
 use crate::transport::token::push_hex;
 use sha2::{Digest, Sha256};
-use siphasher::sip::SipHasher24;
+use siphasher::sip::{SipHasher13, SipHasher24};
 use std::fmt;
 use std::hash::Hasher;
 use wire::{Secret, WorkerId};
@@ -15,7 +15,10 @@ const GATHERED: usize = 256;
 
 /// A keyed hash with the secret that all workers share: SipHash-2-4, made for such short tags (decision 31).
 #[derive(Clone)]
-pub struct Seal(SipHasher24);
+pub struct Seal {
+    strong: SipHasher24,
+    quick: SipHasher13,
+}
 
 impl fmt::Debug for Seal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,31 +30,49 @@ impl Seal {
     /// A seal with this secret.
     pub fn new(secret: &Secret) -> Self {
         let digest = Sha256::new().chain_update(b"sip seal").chain_update(secret.expose()).finalize();
-        let (key, _) = digest.split_first_chunk::<16>().expect("32 octets");
-        Self(SipHasher24::new_with_key(key))
+        let (strong, rest) = digest.split_first_chunk::<16>().expect("32 octets");
+        let (quick, _) = rest.split_first_chunk::<16>().expect("32 octets");
+        Self { strong: SipHasher24::new_with_key(strong), quick: SipHasher13::new_with_key(quick) }
     }
 
     /// Hashes `parts` for one `purpose`; where one part ends and the next begins counts.
     pub fn hash<'p>(&self, purpose: &'static str, parts: impl IntoIterator<Item = &'p [u8]>) -> u64 {
-        let mut mac = self.0;
-        // Gathered where they fit: the function is quick with one long text, and slow with many short ones.
-        let (mut gathered, mut end) = ([0; GATHERED], 0);
-        for part in std::iter::once(purpose.as_bytes()).chain(parts) {
-            let length = (part.len() as u64).to_be_bytes();
-            if gathered.len() - end < length.len() + part.len() {
-                mac.write(&gathered[..end]);
-                mac.write(&length);
-                mac.write(part);
-                end = 0;
-                continue;
-            }
-            for text in [&length[..], part] {
-                gathered[end..end + text.len()].copy_from_slice(text);
-                end += text.len();
-            }
-        }
+        let mut mac = self.strong;
+        let (gathered, end) = gather(&mut mac, purpose, parts);
         mac.hash(&gathered[..end])
     }
+
+    /// The same with half the work, for what proves nothing: that two are the same request.
+    pub fn likeness<'p>(&self, purpose: &'static str, parts: impl IntoIterator<Item = &'p [u8]>) -> u64 {
+        let mut mac = self.quick;
+        let (gathered, end) = gather(&mut mac, purpose, parts);
+        mac.hash(&gathered[..end])
+    }
+}
+
+/// Gathers what is hashed where it fits: the function is quick with one long text, and slow with many short ones.
+#[inline]
+fn gather<'p>(
+    mac: &mut impl Hasher,
+    purpose: &'static str,
+    parts: impl IntoIterator<Item = &'p [u8]>,
+) -> ([u8; GATHERED], usize) {
+    let (mut gathered, mut end) = ([0; GATHERED], 0);
+    for part in std::iter::once(purpose.as_bytes()).chain(parts) {
+        let length = (part.len() as u64).to_be_bytes();
+        if gathered.len() - end < length.len() + part.len() {
+            mac.write(&gathered[..end]);
+            mac.write(&length);
+            mac.write(part);
+            end = 0;
+            continue;
+        }
+        gathered[end..end + length.len()].copy_from_slice(&length);
+        end += length.len();
+        gathered[end..end + part.len()].copy_from_slice(part);
+        end += part.len();
+    }
+    (gathered, end)
 }
 
 /// What our branch says.

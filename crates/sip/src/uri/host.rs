@@ -34,11 +34,12 @@ impl<'a> Host<'a> {
             let ip = ipv6(&inner[..end]).ok_or(Fault::Host)?;
             return Ok((Self::Ip(ip), &inner[end + 1..]));
         }
-        let (name, rest) = text.split_at(lex::long_run(text, lex::HOST));
-        match name.first() {
-            None => Err(Fault::Host),
-            Some(b'0'..=b'9') => Ok((ipv4(name).map_or(Self::Name(name), |ip| Self::Ip(ip.into())), rest)),
-            Some(_) => Ok((Self::Name(name), rest)),
+        if let Some((ip, rest)) = ipv4(text) {
+            return Ok((Self::Ip(ip.into()), rest));
+        }
+        match text.split_at(lex::long_run(text, lex::HOST)) {
+            ([], _) => Err(Fault::Host),
+            (name, rest) => Ok((Self::Name(name), rest)),
         }
     }
 
@@ -68,11 +69,13 @@ impl<'a> Host<'a> {
     }
 }
 
-/// Four numbers below 256 without leading zeros, dots between them.
-fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+/// Four numbers below 256 without leading zeros, dots between them, where the host that `text` begins with is nothing else;
+/// and what is behind it.
+fn ipv4(text: &[u8]) -> Option<(Ipv4Addr, &[u8])> {
     let mut octets = [0_u8; 4];
     let (mut place, mut digits, mut number) = (0, 0, 0_u16);
-    for &b in text {
+    let mut rest = text;
+    while let [b, behind @ ..] = rest {
         match b {
             b'0'..=b'9' if digits < 3 && (digits == 0 || number > 0) => {
                 number = number * 10 + u16::from(b - b'0');
@@ -82,11 +85,13 @@ fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
                 octets[place] = u8::try_from(number).ok()?;
                 (place, digits, number) = (place + 1, 0, 0);
             }
-            _ => return None,
+            b if lex::is(*b, lex::HOST) => return None,
+            _ => break,
         }
+        rest = behind;
     }
     octets[3] = u8::try_from(number).ok()?;
-    (place == 3 && digits > 0).then(|| octets.into())
+    (place == 3 && digits > 0).then(|| (octets.into(), rest))
 }
 
 fn ipv6(text: &[u8]) -> Option<IpAddr> {
@@ -139,6 +144,16 @@ mod tests {
         assert_eq!(Host::parse(b"[2001:db8:::192.0.2.1]").unwrap().to_string(), "[2001:db8::c000:201]");
         assert_eq!(Host::parse(b"A.Example.").unwrap(), Host::Name(b"a.example."));
         assert_eq!(Host::parse(b"1.2.3.example").unwrap().name(), Some(&b"1.2.3.example"[..]));
+        let (host, port, rest) = Host::with_port(b"192.0.2.1:5061;x").unwrap();
+        assert_eq!((host.to_string().as_str(), port, rest), ("192.0.2.1", Some(5061), &b";x"[..]));
+        for name in
+            ["192.0.2.1x", "192.0.2.1.", "192.0.2.1.2", "192.0.2", "192.0.2.256", "192.0.2.01", "1..2.3"]
+        {
+            assert_eq!(
+                Host::split(format!("{name};x").as_bytes()),
+                Ok((Host::Name(name.as_bytes()), &b";x"[..]))
+            );
+        }
         let (host, port, rest) = Host::with_port(b"[::1]:5061;x").unwrap();
         assert_eq!((host.to_string().as_str(), port, rest), ("[::1]", Some(5061), &b";x"[..]));
     }

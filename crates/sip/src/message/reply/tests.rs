@@ -68,6 +68,8 @@ fn what_the_receiver_adds() {
         "[2001:db8::2]:9",
         "SIP/2.0/UDP h  ;rport=9 ; x;received=2001:db8::2",
     );
+    stamped("SIP/2.0/UDP h;rport;rport=4", "192.0.2.2:9", "SIP/2.0/UDP h;rport=9;rport=9;received=192.0.2.2");
+    stamped("SIP/2.0/UDP h;RPORT = 4 ;x", "192.0.2.2:9", "SIP/2.0/UDP h;RPORT=9 ;x;received=192.0.2.2");
     stamped("SIP/2.0/UDP [2001:db8:0::2]:5", "[2001:db8::2]:9", "SIP/2.0/UDP [2001:db8:0::2]:5");
     stamped("SIP/2.0/UDP 192.0.2.2", "[::ffff:192.0.2.2]:9", "SIP/2.0/UDP 192.0.2.2");
 }
