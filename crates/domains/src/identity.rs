@@ -1,8 +1,8 @@
-//! Whom a certificate names, and which SIP domain that proves (RFC 5922 §7). Whether the certificate is to be believed at all
-//! is another question, which is not asked here.
+//! Whom a certificate names, and which domain that proves: of SIP (RFC 5922 §7), of XMPP (RFC 6120 §13.7.1.2, RFC 9525 §6).
+//! Whether the certificate is to be believed at all is another question, which is not asked here.
 
 use std::net::IpAddr;
-use x509_parser::asn1_rs::{Any, Class, Utf8String};
+use x509_parser::asn1_rs::{Any, Class, Ia5String, Utf8String};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -17,12 +17,17 @@ pub struct Names {
     pub addresses: Vec<IpAddr>,
     /// Its XMPP addresses (id-on-xmppAddr, RFC 6120 §13.7.1.4), as they are written.
     pub xmpp: Vec<String>,
+    /// Its services (SRVName, RFC 4985): `_xmpp-server.example.org`.
+    pub services: Vec<String>,
     /// Its serial number, in hexadecimal.
     pub serial: String,
 }
 
 /// id-on-xmppAddr (RFC 6120 §13.7.1.4).
 pub const XMPP_ADDR: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 8, 5];
+
+/// id-on-dnsSRV (RFC 4985 §2).
+pub const SRV_NAME: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 8, 7];
 
 impl Names {
     /// Reads a certificate (DER); `None` where it cannot be read.
@@ -37,6 +42,9 @@ impl Names {
                 GeneralName::DNSName(name) => names.dns.push(normal(name)),
                 GeneralName::OtherName(kind, value) if kind.iter().is_some_and(|oid| oid.eq(XMPP_ADDR)) => {
                     names.xmpp.extend(text(value));
+                }
+                GeneralName::OtherName(kind, value) if kind.iter().is_some_and(|oid| oid.eq(SRV_NAME)) => {
+                    names.services.extend(ascii(value).map(|name| normal(&name)));
                 }
                 GeneralName::IPAddress(octets) => names.addresses.extend(address(octets)),
                 _ => {}
@@ -53,6 +61,23 @@ impl Names {
     /// Whether a name stands in it among those of domains, as it is written; a wildcard is itself alone.
     pub fn has_sip_domain(&self, name: &str) -> bool {
         self.sip_domains().contains(&normal(name))
+    }
+
+    /// Whether it proves to be the XMPP domain `wanted`, as servers do to one another: by its service name, its XMPP address
+    /// or its DNS name, of which a `*` in front stands for one label (RFC 9525 §6.3).
+    pub fn prove_xmpp(&self, wanted: &str) -> bool {
+        let wanted = normal(wanted);
+        let is_service = |name: &String| {
+            name.split_once('.').is_some_and(|(kind, domain)| kind == "_xmpp-server" && domain == wanted)
+        };
+        let covers = |name: &String| match name.strip_prefix("*.") {
+            Some(rest) => wanted.split_once('.').is_some_and(|(_, below)| below == rest),
+            None => *name == wanted,
+        };
+        !wanted.contains('*')
+            && (self.services.iter().any(is_service)
+                || self.xmpp.iter().any(|name| normal(name) == wanted)
+                || self.dns.iter().any(covers))
     }
 
     /// Whether it proves to be the SIP domain `wanted`, or to be at this address where the URI that led to it named no
@@ -79,12 +104,22 @@ fn sip_domain(uri: &str) -> Option<String> {
     (scheme.eq_ignore_ascii_case("sip") && !rest.contains('@')).then(|| normal(host))
 }
 
-/// The text of an `OtherName`: `[0] EXPLICIT UTF8String`.
-fn text(value: &[u8]) -> Option<String> {
+/// What is in an `OtherName`: `[0] EXPLICIT`.
+fn inside(value: &[u8]) -> Option<&[u8]> {
     let (_, outer) = Any::from_der(value).ok()?;
-    let is_explicit = outer.class() == Class::ContextSpecific && outer.tag().0 == 0;
-    let (rest, text) = Utf8String::from_der(outer.data).ok()?;
-    (is_explicit && rest.is_empty()).then(|| text.string())
+    (outer.class() == Class::ContextSpecific && outer.tag().0 == 0).then_some(outer.data)
+}
+
+/// The text of one of the kind `UTF8String`.
+fn text(value: &[u8]) -> Option<String> {
+    let (rest, text) = Utf8String::from_der(inside(value)?).ok()?;
+    rest.is_empty().then(|| text.string())
+}
+
+/// The text of one of the kind `IA5String`.
+fn ascii(value: &[u8]) -> Option<String> {
+    let (rest, text) = Ia5String::from_der(inside(value)?).ok()?;
+    rest.is_empty().then(|| text.string())
 }
 
 fn address(octets: &[u8]) -> Option<IpAddr> {
@@ -97,7 +132,7 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rcgen::{CertificateParams, DnType, KeyPair, SanType};
+    use rcgen::{CertificateParams, CustomExtension, DnType, KeyPair, SanType};
 
     fn certificate(names: &[&str]) -> Names {
         let mut params = CertificateParams::new([]).unwrap();
@@ -160,6 +195,52 @@ mod tests {
         assert_eq!((names.xmpp, names.serial.as_str()), (vec!["joe@example.org".to_owned()], "01fe"));
         for broken in [&b""[..], b"\xa0\x02\x0c\x05", b"\xa1\x03\x0c\x01a", b"\xa0\x05\x0c\x01aXX"] {
             assert_eq!(text(broken), None, "{broken:?}");
+        }
+    }
+
+    /// Whether a certificate proves an XMPP domain that has one alternative name: of an XMPP address, of a service, or of DNS.
+    fn check_xmpp(name: &str, wanted: &str, expected: bool) {
+        let mut params = CertificateParams::new([]).unwrap();
+        match (name.split_once(' '), name.starts_with('_')) {
+            (Some((_, address)), _) => {
+                let other = SanType::OtherName((XMPP_ADDR.to_vec(), address.into()));
+                params.subject_alt_names.push(other);
+            }
+            (None, true) => {
+                let put = |tag: u8, content: &[u8]| {
+                    [&[tag, u8::try_from(content.len()).unwrap()], content].concat()
+                };
+                let kind = put(6, &[0x2b, 6, 1, 5, 5, 7, 8, 7]);
+                let whole = [kind, put(0xa0, &put(0x16, name.as_bytes()))].concat();
+                let names = put(0x30, &put(0xa0, &whole));
+                params.custom_extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, 17], names));
+            }
+            (None, false) => params.subject_alt_names.push(SanType::DnsName(name.try_into().unwrap())),
+        }
+        let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let names = Names::of(made.der()).unwrap();
+        assert_eq!(names.prove_xmpp(wanted), expected, "{name} for {wanted}: {names:?}");
+    }
+
+    #[test]
+    fn an_xmpp_domain_is_proven_by_its_service_its_address_or_its_name_and_by_one_label_of_a_wildcard() {
+        for (name, wanted, expected) in [
+            ("_xmpp-server.Example.org", "example.org", true),
+            ("_xmpp-client.example.org", "example.org", false),
+            ("_xmpp-server.example.net", "example.org", false),
+            ("_xmpp-server.*.example.org", "rooms.example.org", false),
+            ("xmpp example.org", "example.org", true),
+            ("xmpp joe@example.org", "example.org", false),
+            ("xmpp *.example.org", "rooms.example.org", false),
+            ("example.org", "EXAMPLE.org.", true),
+            ("example.org", "rooms.example.org", false),
+            ("*.example.org", "rooms.example.org", true),
+            ("*.example.org", "a.rooms.example.org", false),
+            ("*.example.org", "example.org", false),
+            ("*.example.org", "*.example.org", false),
+            ("r*.example.org", "rooms.example.org", false),
+        ] {
+            check_xmpp(name, wanted, expected);
         }
     }
 

@@ -8,9 +8,10 @@ use net::tls::{CertificateDer, ClientConfig, Identities, provider};
 use rustls::RootCertStore;
 use rustls::pki_types::UnixTime;
 use rustls::pki_types::pem::PemObject;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use verifier::{Peers, SipServer};
+use verifier::{Peers, Rule, Server};
 use xmpp::sasl::external::Proven;
 
 /// Made anew at each reload; all workers share it.
@@ -20,6 +21,7 @@ pub struct Trust {
     /// Our own authority alone.
     own: Peers,
     sip: Arc<ClientConfig>,
+    xmpp: (Server, Arc<ClientConfig>),
 }
 
 impl Trust {
@@ -37,10 +39,23 @@ impl Trust {
         own.add_parsable_certificates(authority.clone());
         roots.add_parsable_certificates(authority);
         roots.add_parsable_certificates(plan.roots.iter().map(|der| CertificateDer::from(der.as_slice())));
-        let peers = Peers::new(roots);
-        let server = SipServer { peers: peers.clone(), exceptions: plan.sip.peers.clone() };
-        let sip = Arc::new(client(server, identities));
-        Arc::new(Self { peers, own: Peers::new(own), sip })
+        let peers = Peers::new(roots).and_for(of_domains(plan));
+        let server = |rule| Server { peers: peers.clone(), rule };
+        let sip = Arc::new(client(server(Rule::Sip(plan.sip.peers.clone())), identities.clone()));
+        let xmpp = server(Rule::Xmpp);
+        let xmpp = (xmpp.clone(), Arc::new(client(xmpp, identities)));
+        Arc::new(Self { peers, own: Peers::new(own), sip, xmpp })
+    }
+
+    /// How XMPP connects to another server: it has to prove the domain that was meant (RFC 6120 §13.7.1.2).
+    pub fn xmpp(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.xmpp.1)
+    }
+
+    /// Whether a server that connected to us has proven to be this XMPP domain by its certificates; why not.
+    pub fn proves_xmpp(&self, domain: &str, chain: &[CertificateDer<'static>]) -> Result<(), String> {
+        let (own, others) = chain.split_first().ok_or("it shows no certificate")?;
+        self.xmpp.0.judge(domain, own, others, UnixTime::now()).map_err(|error| error.to_string())
     }
 
     /// How SIP connects: the other side has to prove the domain that was meant (RFC 5922 §7.3).
@@ -52,9 +67,14 @@ impl Trust {
     /// believed, which is no fault: telephones show what their maker gave them.
     pub fn sip_domains(&self, chain: &[CertificateDer<'static>]) -> Result<Vec<String>, String> {
         let Some((own, others)) = chain.split_first() else { return Ok(Vec::new()) };
-        self.peers.judge(own, others, UnixTime::now()).map_err(|error| error.to_string())?;
         let names = domains::identity::Names::of(own).ok_or("it cannot be read")?;
-        Ok(names.sip_domains().to_vec())
+        let (now, mut all) = (UnixTime::now(), names.sip_domains().to_vec());
+        if let Err(why) = self.peers.judge(own, others, now) {
+            all.truncate(MOST_DOMAINS);
+            all.retain(|domain| self.peers.judge_for(domain, own, others, now).is_ok());
+            return if all.is_empty() { Err(why.to_string()) } else { Ok(all) };
+        }
+        Ok(all)
     }
 
     /// Whose address a client has proven by a certificate that our own authority has issued; nobody's where it is another's,
@@ -68,7 +88,20 @@ impl Trust {
     }
 }
 
-fn client(verifier: SipServer, identities: Option<Arc<Identities>>) -> ClientConfig {
+/// The most domains of one certificate that are looked at one by one.
+const MOST_DOMAINS: usize = 16;
+
+/// The authorities that are trusted for a domain of others alone.
+fn of_domains(plan: &Plan) -> HashMap<String, RootCertStore> {
+    let mut all = HashMap::<_, RootCertStore>::new();
+    for (domain, roots) in plan.domain_roots.iter() {
+        let store = all.entry(domain.to_string()).or_insert_with(RootCertStore::empty);
+        store.add_parsable_certificates(roots.iter().map(|der| CertificateDer::from(der.as_slice())));
+    }
+    all
+}
+
+fn client(verifier: Server, identities: Option<Arc<Identities>>) -> ClientConfig {
     let config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .expect("the provider has suites of both versions")

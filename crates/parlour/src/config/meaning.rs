@@ -29,7 +29,7 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
     let wanted = wanted.iter().any(|listeners| !listeners.is_empty());
     let dns = judge.dns();
     let tls = judge.tls(&domains, &data, dns.push.is_some(), wanted);
-    let roots = judge.roots();
+    let (roots, domain_roots) = (judge.roots(), judge.domain_roots());
     judge.warn_about_wildcards(&domains, &sip, tls.as_ref());
     let Judge { faults, warnings, .. } = judge;
     if !faults.is_empty() {
@@ -46,6 +46,7 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
         network,
         tls,
         roots,
+        domain_roots,
         turn,
         sip,
         media,

@@ -46,6 +46,8 @@ pub struct Plan {
     pub tls: Option<TlsPlan>,
     /// Authorities that are trusted beside the system's and our own (DER).
     pub roots: Arc<[Vec<u8>]>,
+    /// Authorities that are trusted for a domain of others and what lies below it, and for nobody else (DER).
+    pub domain_roots: Arc<[(Domain, Vec<Vec<u8>>)]>,
     /// STUN and TURN.
     pub turn: TurnPlan,
     /// SIP.

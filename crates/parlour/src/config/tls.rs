@@ -131,6 +131,22 @@ impl<'a> Judge<'a> {
         self.authorities(self.file.section("tls"))
     }
 
+    /// The authorities of `tls.domain-roots`, with the domain that each is trusted for.
+    pub(super) fn domain_roots(&mut self) -> Arc<[(Domain, Vec<Vec<u8>>)]> {
+        let dir = self.dir;
+        self.each(self.file.section("tls").texts("domain-roots"), |typed| {
+            let pair = typed.value.split_once('=').map(|(domain, file)| (domain.trim(), file.trim()));
+            let found = pair.and_then(|(domain, file)| Some((Domain::new(domain).ok()?, file)));
+            let (domain, file) = found.ok_or_else(|| {
+                let fault = typed.fault(format!("`{}` is not a domain and a file", typed.value));
+                fault.help("write \"DOMAIN=FILE\", as in \"example.org=roots/example.org.pem\"")
+            })?;
+            let file = Typed { value: file.to_owned(), ..typed.clone() };
+            Ok((domain, read_roots(dir, &file)?))
+        })
+        .into()
+    }
+
     /// The authorities in the files of `roots`.
     pub(super) fn authorities(&mut self, table: &'a Table) -> Arc<[Vec<u8>]> {
         let dir = self.dir;

@@ -1,4 +1,5 @@
-//! The rules, as rustls asks for them: a chain to an authority by webpki, the name by RFC 5922 §7.
+//! The rules, as rustls asks for them: a chain to an authority by webpki, the name by RFC 5922 §7 or RFC 6120
+//! §13.7.1.2.
 
 use domains::identity::Names;
 use net::tls::{CertificateDer, ServerName, provider};
@@ -6,6 +7,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter};
@@ -90,12 +92,20 @@ impl From<Distrust> for Error {
 #[derive(Clone, Debug)]
 pub(super) struct Peers {
     roots: Arc<RootCertStore>,
+    /// Authorities that are trusted for a domain and what lies below it alone.
+    of_domains: Arc<HashMap<String, RootCertStore>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl Peers {
     pub(super) fn new(roots: RootCertStore) -> Self {
-        Self { roots: Arc::new(roots), algorithms: provider().signature_verification_algorithms }
+        let algorithms = provider().signature_verification_algorithms;
+        Self { roots: Arc::new(roots), of_domains: Arc::default(), algorithms }
+    }
+
+    /// The same, with authorities for some domains alone.
+    pub(super) fn and_for(self, of_domains: HashMap<String, RootCertStore>) -> Self {
+        Self { of_domains: Arc::new(of_domains), ..self }
     }
 
     pub(super) fn judge(
@@ -104,32 +114,108 @@ impl Peers {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Distrust> {
+        self.judge_by(&self.roots, own, others, now)
+    }
+
+    /// The same where a certificate is to prove this domain.
+    pub(super) fn judge_for(
+        &self,
+        domain: &str,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Distrust> {
+        match self.judge(own, others, now) {
+            Err(Distrust::Stranger) => {
+                let roots = self.roots_of(domain).ok_or(Distrust::Stranger)?;
+                self.judge_by(roots, own, others, now)
+            }
+            judged => judged,
+        }
+    }
+
+    /// The authorities of a domain, or of the nearest one above it that has any.
+    fn roots_of(&self, domain: &str) -> Option<&RootCertStore> {
+        if self.of_domains.is_empty() {
+            return None;
+        }
+        let domain = domain.trim_end_matches('.').to_ascii_lowercase();
+        let above = std::iter::successors(Some(&*domain), |name| name.split_once('.').map(|(_, rest)| rest));
+        above.filter_map(|name| self.of_domains.get(name)).next()
+    }
+
+    fn judge_by(
+        &self,
+        roots: &RootCertStore,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Distrust> {
         let certificate = EndEntityCert::try_from(own)?;
-        let anchors = &self.roots.roots;
+        let anchors = &roots.roots;
         certificate.verify_for_usage(self.algorithms.all, anchors, others, now, Purpose, None, None)?;
         Ok(())
     }
 }
 
-/// What a server of SIP has to prove.
-#[derive(Debug)]
-pub(super) struct SipServer {
-    pub(super) peers: Peers,
-    /// Domains, and what else will do for them.
-    pub(super) exceptions: Vec<(String, String)>,
+/// By whose rules a name is proven.
+#[derive(Clone, Debug)]
+pub(super) enum Rule {
+    /// RFC 5922 §7, or what will do for a domain beside that.
+    Sip(Vec<(String, String)>),
+    /// RFC 6120 §13.7.1.2.
+    Xmpp,
 }
 
-impl SipServer {
+impl Rule {
     /// Whether the names of a certificate are good for a domain.
     fn accepts(&self, names: &Names, wanted: &str) -> bool {
-        let is_excepted = |(domain, name): &(String, String)| {
-            domain.eq_ignore_ascii_case(wanted.trim_end_matches('.')) && names.has_sip_domain(name)
-        };
-        names.prove_sip(wanted) || self.exceptions.iter().any(is_excepted)
+        match self {
+            Self::Xmpp => names.prove_xmpp(wanted),
+            Self::Sip(exceptions) => {
+                let is_excepted = |(domain, name): &(String, String)| {
+                    domain.eq_ignore_ascii_case(wanted.trim_end_matches('.')) && names.has_sip_domain(name)
+                };
+                names.prove_sip(wanted) || exceptions.iter().any(is_excepted)
+            }
+        }
+    }
+
+    /// The names that might have been good.
+    fn named(&self, names: &Names) -> Vec<String> {
+        match self {
+            Self::Sip(_) => names.sip_domains().to_vec(),
+            Self::Xmpp => [&names.services[..], &names.xmpp, &names.dns].concat(),
+        }
     }
 }
 
-impl ServerCertVerifier for SipServer {
+/// What another server has to prove.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    pub(super) peers: Peers,
+    pub(super) rule: Rule,
+}
+
+impl Server {
+    /// Whether a chain is believed, and proves a domain.
+    pub(super) fn judge(
+        &self,
+        wanted: &str,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Distrust> {
+        self.peers.judge_for(wanted, own, others, now)?;
+        let names = Names::of(own).unwrap_or_default();
+        match self.rule.accepts(&names, wanted) {
+            true => Ok(()),
+            false => Err(Distrust::Name(wanted.to_owned(), self.rule.named(&names))),
+        }
+    }
+}
+
+impl ServerCertVerifier for Server {
     fn verify_server_cert(
         &self,
         own: &CertificateDer<'_>,
@@ -138,12 +224,7 @@ impl ServerCertVerifier for SipServer {
         _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.peers.judge(own, others, now)?;
-        let names = Names::of(own).unwrap_or_default();
-        let wanted = wanted.to_str();
-        if !self.accepts(&names, &wanted) {
-            return Err(Distrust::Name(wanted.into_owned(), names.sip_domains().to_vec()).into());
-        }
+        self.judge(&wanted.to_str(), own, others, now)?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -187,7 +268,7 @@ mod tests {
         .unwrap()]);
         let exceptions = [("example.org", "*.provider.net"), ("example.net", "sbc.provider.net")];
         let exceptions = exceptions.map(|(domain, name)| (domain.to_owned(), name.to_owned())).into();
-        let server = SipServer { peers: Peers::new(roots), exceptions };
+        let server = Server { peers: Peers::new(roots), rule: Rule::Sip(exceptions) };
         for (names, wanted, expected) in [
             ("*.provider.net", "example.org", true),
             ("*.provider.net", "EXAMPLE.org", true),
@@ -204,6 +285,39 @@ mod tests {
             let name = ServerName::try_from(wanted).unwrap();
             let judged = server.verify_server_cert(&own, &[], &name, &[], UnixTime::now());
             assert_eq!(judged.is_ok(), expected, "{names} for {wanted}: {judged:?}");
+        }
+    }
+
+    fn der(pem: &str) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn an_authority_of_a_domain_is_trusted_for_that_and_what_lies_below_it_alone() {
+        let (theirs, ours) = (Authority::new("example.org").unwrap(), Authority::new("falcot.com").unwrap());
+        let store = |authority: &Authority| {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates([der(&authority.own().certificate)]);
+            roots
+        };
+        let of_domains = HashMap::from([("example.org".to_owned(), store(&theirs))]);
+        let peers = Peers::new(store(&ours)).and_for(of_domains);
+        for (rule, authority, name, wanted, expected) in [
+            (Rule::Xmpp, &theirs, "example.org", "example.org", true),
+            (Rule::Xmpp, &theirs, "*.example.org", "rooms.Example.org.", true),
+            (Rule::Sip(Vec::new()), &theirs, "sip.example.org", "sip.example.org", true),
+            (Rule::Sip(Vec::new()), &theirs, "*.example.org", "sip.example.org", false),
+            (Rule::Xmpp, &theirs, "example.net", "example.net", false),
+            (Rule::Sip(Vec::new()), &theirs, "example.net", "example.net", false),
+            (Rule::Xmpp, &theirs, "example.net", "example.org", false),
+            (Rule::Xmpp, &theirs, "badexample.org", "badexample.org", false),
+            (Rule::Xmpp, &ours, "example.net", "example.net", true),
+            (Rule::Xmpp, &ours, "example.org", "example.org", true),
+        ] {
+            let own = der(&authority.issue(&[name.to_owned()], &[]).unwrap().certificate);
+            let judged =
+                Server { peers: peers.clone(), rule: rule.clone() }.judge(wanted, &own, &[], UnixTime::now());
+            assert_eq!(judged.is_ok(), expected, "{rule:?}: {name} for {wanted}: {judged:?}");
         }
     }
 }

@@ -61,6 +61,19 @@ fn authorities_come_from_files_of_certificates() {
             "4:25 tls.roots: no certificate is in c.key | ",
         ],
     );
+    let text = format!("{DOMAIN}[tls]\ndomain-roots = [\"Example.org = c.pem\"]\n");
+    let plan = read(dir.path(), &text).unwrap_or_else(|refusal| panic!("{refusal}"));
+    let of_domains: Vec<_> =
+        plan.domain_roots.iter().map(|(domain, roots)| (domain.as_str(), roots.len())).collect();
+    assert_eq!((of_domains, plan.roots.len()), (vec![("example.org", 1)], 0));
+    check(
+        &format!("{DOMAIN}[tls]\ndomain-roots = [\"c.pem\", \"example.org=nowhere.pem\"]\n"),
+        &[
+            "4:17 tls.domain-roots: `c.pem` is not a domain and a file | write \"DOMAIN=FILE\", as in \
+             \"example.org=roots/example.org.pem\"",
+            "4:26 tls.domain-roots: nowhere.pem cannot be read: No such file or directory (os error 2) | ",
+        ],
+    );
 }
 
 #[test]

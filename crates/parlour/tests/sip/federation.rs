@@ -153,6 +153,38 @@ fn an_authority_is_trusted_from_the_reload_on_that_names_it() {
     assert_eq!(roland.answer().line(), "SIP/2.0 200 OK");
 }
 
+#[test]
+fn an_authority_of_one_domain_vouches_for_that_domain_alone() {
+    let (alpha, beta) = two(|_, beta| {
+        let at = || vec![tls_of(beta, 1)];
+        Zone::from([(("_sips._tcp.beta.test", SRV), at()), (("_sips._tcp.gamma.test", SRV), at())])
+    });
+    let mut peer = peer_of(&beta);
+    let authority = beta.dir().join("data/certs/authority.pem");
+    alpha.set("tls", "roots", "[]");
+    for domain in ["gamma.test", "beta.test"] {
+        alpha.set("tls", "domain-roots", &format!("[\"{domain}={}\"]", authority.display()));
+        assert!(alpha.cli(&["reload"], "").status.success());
+        let refused = |uri: &str, end: &str| {
+            let answer = asked(&alpha, uri);
+            let why = answer.header("Warning");
+            assert!(why.ends_with(&format!("): its certificate {end}\"")), "{uri}: {why}");
+        };
+        if domain == "gamma.test" {
+            refused("sip:peer@beta.test", "is not signed by anybody we trust");
+            let names = asked(&alpha, "sip:peer@gamma.test").header("Warning").to_owned();
+            assert!(names.ends_with(", not gamma.test\""), "{names}");
+        } else {
+            let mut roland = Agent::udp(&alpha, "roland");
+            message(&mut roland, "sip:peer@beta.test");
+            let heard = peer.expect("MESSAGE ");
+            peer.reply(&heard, "200 OK", "");
+            assert_eq!(roland.answer().line(), "SIP/2.0 200 OK");
+            refused("sip:peer@gamma.test", "is not signed by anybody we trust");
+        }
+    }
+}
+
 fn streams(house: &House) -> u64 {
     let status = house.cli(&["status", "--json"], "");
     let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();

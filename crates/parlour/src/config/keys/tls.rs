@@ -46,6 +46,13 @@ pub(super) const TLS: Section = Section {
             absent: Absent::Same("[]"),
             example: "[]",
         },
+        Key {
+            name: "domain-roots",
+            kind: Kind::Texts,
+            comment: "Authorities that we trust for one domain of others and what lies below it, and for nobody else: \"DOMAIN=FILE\".",
+            absent: Absent::Same("[]"),
+            example: "[]",
+        },
     ],
 };
 
