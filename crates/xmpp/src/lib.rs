@@ -7,6 +7,7 @@ pub mod bosh;
 pub mod component;
 pub mod framed;
 pub mod jid;
+pub mod managed;
 pub mod muc;
 pub mod ns;
 pub mod offline;

@@ -7,7 +7,7 @@
 use crate::router::ask::{Answer, Fault, Query, Token};
 use crate::router::ledger::Debt;
 use crate::router::stored::Then;
-use crate::router::{Output, Parcel, Receipt, Router, Work};
+use crate::router::{Given, Output, Parcel, Receipt, Router, Work};
 use crate::stanza::marks::Marks;
 use crate::stanza::{Condition, Stanza};
 use crate::xep::delay;
@@ -131,18 +131,24 @@ impl Router {
     /// Begins to deliver what was kept to a session, unless another gets it already.
     pub(crate) fn deliver_kept(&mut self, account: &Address, to: ConnectionId) {
         if self.accounts.get(account).is_none_or(|account| account.delivery.is_idle()) {
-            let stage = Stage::Asked(self.list(account, 0));
+            let stage = Stage::Asked(self.list(account, self.given_to(to)));
             let run = Run { to, stage, held: VecDeque::new() };
             self.accounts.entry(account).delivery.0 = Some(Box::new(run));
         }
     }
 
-    /// A session that is back was given kept messages before, and has not acknowledged them.
-    pub(crate) fn was_given(&mut self, account: &Address, to: ConnectionId, up_to: i64) {
-        // Of several, the one that was given most: what it acknowledges is all.
+    /// Up to which number a session was given kept messages that it has not taken yet: it is not given them again.
+    fn given_to(&self, session: ConnectionId) -> i64 {
+        self.sessions.get(&session).and_then(|session| session.kept).unwrap_or_default()
+    }
+
+    /// A session that is back may have been given kept messages before, and not have acknowledged them.
+    pub(crate) fn was_given(&mut self, account: &Address, to: ConnectionId) {
+        let up_to = self.given_to(to);
+        // Of several, the one that was given most goes on.
         let given = |run: &Run| matches!(run.stage, Stage::Given { up_to: other, .. } if other >= up_to);
         let delivery = &mut self.accounts.entry(account).delivery.0;
-        if !delivery.as_deref().is_some_and(given) {
+        if up_to > 0 && !delivery.as_deref().is_some_and(given) {
             let run = Run { to, stage: Stage::Given { up_to, more: true }, held: VecDeque::new() };
             *delivery = Some(Box::new(run));
         }
@@ -169,6 +175,9 @@ impl Router {
         let more = page.len() < messages.len() || messages.len() >= PAGE as usize;
         run.stage = Stage::Given { up_to, more };
         let readable = |(id, message): &(i64, Arc<str>)| Some((*id, Stanza::parse(message).ok()?));
+        if let Some(session) = self.sessions.get_mut(&connection) {
+            session.kept = Some(up_to);
+        }
         let mut stanzas: Vec<(i64, Stanza)> = page.iter().filter_map(readable).collect();
         match stanzas.last_mut() {
             // With the last that can be read, all are taken.
@@ -177,8 +186,8 @@ impl Router {
             None => return self.delivered(Receipt { connection, up_to }),
         }
         for (up_to, stanza) in stanzas {
-            let receipt = Some(Receipt { connection, up_to });
-            self.output(Output::Deliver { connection, stanza, receipt });
+            let given = Given { receipt: Some(Receipt { connection, up_to }), ..stanza.into() };
+            self.output(Output::Deliver { connection, given });
         }
         if !self.is_delivering(account) {
             self.release_held(account);
@@ -197,21 +206,19 @@ impl Router {
         (run.to == connection).then_some(run)
     }
 
-    /// A connection has taken what it was given: with the last of it, the store may forget all.
+    /// A connection has taken what it was given: with the last of it, the store may forget all, whoever gets the rest.
     pub(crate) fn delivered(&mut self, receipt: Receipt) {
         let Receipt { connection, up_to } = receipt;
-        let Some(session) = self.sessions.get(&connection) else { return };
-        let account = session.jid.address().expect("a session is an account's").clone();
-        let Some(run) = self.run_of(&account, connection) else { return };
-        let Stage::Given { up_to: given, more } = run.stage else { return };
-        if given != up_to {
+        let Some(session) = self.sessions.get_mut(&connection) else { return };
+        if session.kept.take_if(|kept| *kept == up_to).is_none() {
             return;
         }
+        let account = session.jid.address().expect("a session is an account's").clone();
         self.ask(Query::Forget { account: account.clone(), up_to }, Then::Forgotten);
-        if more {
-            self.list_on(&account, connection, up_to);
-        } else {
-            self.delivery_done(&account);
+        match self.run_of(&account, connection).map(|run| &run.stage) {
+            Some(Stage::Given { more: true, .. }) => self.list_on(&account, connection, up_to),
+            Some(Stage::Given { more: false, .. }) => self.delivery_done(&account),
+            Some(Stage::Asked(_)) | None => {}
         }
     }
 
@@ -241,7 +248,7 @@ impl Router {
         let seats = self.accounts.get(account).map(|entry| &entry.seats[..]).unwrap_or_default();
         let next = seats.iter().find(|seat| seat.priority.is_some_and(|p| p >= 0));
         match next.map(|seat| seat.connection) {
-            Some(next) => self.list_on(account, next, 0),
+            Some(next) => self.list_on(account, next, self.given_to(next)),
             None => self.delivery_done(account),
         }
     }

@@ -9,6 +9,7 @@ pub mod limits;
 pub(crate) mod account;
 mod components;
 pub(crate) mod deliver;
+mod given;
 mod hold;
 mod house;
 mod inbound;
@@ -25,6 +26,7 @@ mod suspended;
 
 pub use crate::xep::external::{Credential, External, Externals, Issuer};
 pub use ask::{Answer, DocumentKind, Entry, Fault, Query, Span, Token};
+pub use given::{Given, Share};
 pub use house::House;
 pub use limits::Limits;
 pub(crate) use outbound::request;
@@ -40,7 +42,7 @@ use crate::pubsub::event::Heading;
 use crate::pubsub::last::Wish;
 use crate::stanza::{Condition, Draft, Kind, Stanza, StanzaError};
 use crate::xml::Element;
-use account::{Accounts, Gone};
+use account::Accounts;
 use ask::Asks;
 use ledger::{Debt, Ledger};
 use links::Links;
@@ -146,10 +148,8 @@ pub enum Input<'a> {
     Undelivered {
         /// Its connection.
         connection: ConnectionId,
-        /// What it did not take.
-        stanza: Stanza,
-        /// As it came with the stanza.
-        receipt: Option<Receipt>,
+        /// What it did not take, as it was given.
+        given: Given,
         /// When it was sent, if that is a while ago.
         since: Option<Instant>,
     },
@@ -285,10 +285,8 @@ pub enum Output {
     Deliver {
         /// Its connection.
         connection: ConnectionId,
-        /// The stanza; its text is shared by all who get it.
-        stanza: Stanza,
-        /// To be given back once the connection has taken it.
-        receipt: Option<Receipt>,
+        /// What it is given.
+        given: Given,
     },
     /// So many stanzas of a session are handled: all that they caused is durable.
     Handled {
@@ -370,8 +368,6 @@ pub struct Router {
     /// The id that an archive was given last.
     pub(crate) last_archived: i64,
     pub(crate) caps: Cache,
-    /// The sessions that were closed last: for what they were not delivered.
-    pub(crate) gone: Gone,
     pub(crate) rooms: Rooms,
     links: Links,
     work: VecDeque<Work>,
@@ -405,7 +401,6 @@ impl Router {
             pushes: 0,
             last_archived: 0,
             caps: Cache::default(),
-            gone: Gone::default(),
             rooms: Rooms::default(),
             links: Links::default(),
             work: VecDeque::new(),
@@ -429,7 +424,7 @@ impl Router {
 
     /// Sends a stanza to a session.
     pub(crate) fn deliver(&mut self, connection: ConnectionId, stanza: Stanza) {
-        self.output(Output::Deliver { connection, stanza, receipt: None });
+        self.output(Output::Deliver { connection, given: stanza.into() });
     }
 
     /// Tells a session something on the server's own accord, which its client confirms.
@@ -457,9 +452,7 @@ impl Router {
         match input {
             Input::Open { connection, account, resource } => self.open(connection, account, resource),
             Input::Closed(connection) => self.closed(connection),
-            Input::Undelivered { connection, stanza, receipt, since } => {
-                self.undelivered(connection, stanza, receipt, since);
-            }
+            Input::Undelivered { connection, given, since } => self.undelivered(connection, given, since),
             Input::Stanza { connection, stanza } => self.sent(connection, stanza),
             Input::Refused { connection, stanza, error } => {
                 if let Some(error) = stanza.error(error) {

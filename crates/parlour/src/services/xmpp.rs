@@ -23,9 +23,8 @@ use crate::mail;
 use crate::report::Report;
 use crate::services::{self, Service};
 use binding::EndPoint;
-use client::{Client, Piece};
+use client::Client;
 use components::Components;
-use managed::Manageds;
 use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Subprotocol, Tag, Unwanted, WebRequest};
 use overview::Order;
 use rustc_hash::FxHashMap;
@@ -38,6 +37,7 @@ use store::Document;
 use tokio::sync::Semaphore;
 use wire::{Address, ConnectionId, Epoch, Locks, Machine, SocketId, Timers, WorkerId};
 use xmpp::component::{self, Link};
+use xmpp::managed::{self as keeper, Managed, Piece};
 use xmpp::router::{self, Answer, Between, Eviction, Fault, Query, Router, Token};
 use xmpp::sasl::plain::Derived;
 use xmpp::sasl::token::Tokens;
@@ -87,14 +87,10 @@ enum Timer {
     Stream(ConnectionId),
     /// See whether the kernel has taken what was written, and write more.
     Flush(ConnectionId),
-    /// A session that nobody carries is over.
-    Expire(ConnectionId),
     /// Write the sessions that wait for their clients, once nothing else is under way.
     Suspend,
     /// A connection that has said too much may say more.
     Pace(ConnectionId),
-    /// Ask a session's client what it has handled.
-    Request(ConnectionId),
     /// The store had too much to do: ask again.
     Ask,
     /// It has not forgotten sessions that are over: ask again.
@@ -112,7 +108,7 @@ pub struct Xmpp {
     locks: Arc<Locks>,
     /// Apart from the table, of which half may be empty.
     clients: FxHashMap<ConnectionId, Box<Client>>,
-    managed: Manageds,
+    managed: Managed,
     paces: pace::Accounts,
     components: Components,
     end_point: EndPoint,
@@ -149,12 +145,14 @@ impl Xmpp {
             entropy: Box::new(net::entropy::System),
         });
         router.handle(now, router::Input::House(setup::house(shared)));
+        let policy = setup::policy(shared);
+        let managed = Managed::new(now, managed::bounds(shared, &policy));
         let mut xmpp = Self {
             router,
-            policy: setup::policy(shared),
+            policy,
             locks: Arc::default(),
             clients: FxHashMap::default(),
-            managed: Manageds::default(),
+            managed,
             paces: pace::Accounts::default(),
             components: Components::new(setup::components(&shared.plan)),
             end_point: EndPoint::default(),
@@ -212,7 +210,7 @@ impl Xmpp {
         };
         let Moved { stream, account } = *moved;
         let (account, framed) = (Some(account), info.transport.is_web());
-        let client = Client { account, framed, ..Client::new(conn, stream, info.peer.ip()) };
+        let client = Client { account, framed, ..Client::new(stream, info.peer.ip()) };
         self.clients.insert(conn, Box::new(client));
         self.feed(desk, conn, stream::Input::Settled);
         if self.draining {
@@ -339,30 +337,36 @@ impl Xmpp {
             stream::Output::Authenticated(account) => self.authenticated(desk, conn, account),
             stream::Output::Bind(resource) => self.bind(desk, conn, resource.as_deref()),
             stream::Output::Stanza(stanza) => {
-                if let Some(connection) = client.session {
+                if let Some(connection) = self.managed.session(conn) {
                     self.route(desk, router::Input::Stanza { connection, stanza });
                 }
             }
             stream::Output::Refused(stanza, error) => {
-                if let Some(connection) = client.session {
+                if let Some(connection) = self.managed.session(conn) {
                     self.route(desk, router::Input::Refused { connection, stanza: &stanza, error });
                 }
             }
             stream::Output::Asked(handled) => {
-                if let Some(connection) = client.session {
+                if let Some(connection) = self.managed.session(conn) {
                     self.route(desk, router::Input::Asked { connection, handled });
                 }
             }
-            stream::Output::Acknowledged(handled) => self.acknowledged(desk, conn, handled),
-            stream::Output::Managed { answer, name } => self.manage(desk, conn, answer, name),
+            stream::Output::Acknowledged(handled) => {
+                self.manage(desk, keeper::Input::Acknowledged { connection: conn, handled });
+            }
+            stream::Output::Managed { answer, name } => self.enable(desk, conn, answer, name),
             stream::Output::Resume { previous, handled } => self.take_back(desk, conn, &previous, handled),
-            stream::Output::Attached { answer } => self.attach(desk, conn, answer),
+            stream::Output::Attached { answer } => {
+                self.manage(desk, keeper::Input::Attach { connection: conn, answer });
+            }
             stream::Output::Carbons => {
-                if let Some(connection) = client.session {
+                if let Some(connection) = self.managed.session(conn) {
                     self.route(desk, router::Input::Carbons(connection));
                 }
             }
-            stream::Output::Active(active) => self.look(desk, conn, active),
+            stream::Output::Active(active) => {
+                self.manage(desk, keeper::Input::Look { connection: conn, active });
+            }
             stream::Output::Close { resumable } => {
                 client.over = true;
                 let unsent = std::mem::take(&mut client.unsent);
@@ -375,13 +379,15 @@ impl Xmpp {
     /// Something that the router wants done.
     fn carry_out(&mut self, desk: &mut Desk<'_, '_>, output: router::Output) {
         match output {
-            router::Output::Deliver { connection, stanza, .. } if self.components.has(connection) => {
-                self.for_component(desk, connection, stanza);
+            router::Output::Deliver { connection, given } if self.components.has(connection) => {
+                self.for_component(desk, connection, given.stanza);
             }
-            router::Output::Deliver { connection, stanza, receipt } => {
-                self.deliver(desk, connection, stanza, receipt);
+            router::Output::Deliver { connection, given } => {
+                self.manage(desk, keeper::Input::Give { session: connection, given });
             }
-            router::Output::Handled { connection, handled } => self.handled(desk, connection, handled),
+            router::Output::Handled { connection, handled } => {
+                self.manage(desk, keeper::Input::Handled { session: connection, handled });
+            }
             router::Output::HandOver { to, what } => self.hand_over(desk, to, what),
             router::Output::Ask { token, query } => self.ask(desk, token, query),
             router::Output::Opened { connection, outcome } => {
@@ -399,7 +405,9 @@ impl Xmpp {
             router::Output::Close { connection, why } if self.components.has(connection) => {
                 self.component_evicted(desk, connection, why);
             }
-            router::Output::Close { connection, why } => self.evict(desk, connection, farewell(why)),
+            router::Output::Close { connection, why } => {
+                self.manage(desk, keeper::Input::Evicted { session: connection, why: farewell(why) });
+            }
             router::Output::Pause(conn) if self.components.has(conn) => {
                 self.component_pause(desk, conn, true);
             }
@@ -407,20 +415,10 @@ impl Xmpp {
                 self.component_pause(desk, conn, false);
             }
             router::Output::Pause(session) => {
-                self.managed.pause(session, true);
-                let carrier = self.managed.carrier(session);
-                if let Some((conn, client)) =
-                    carrier.and_then(|conn| Some((conn, self.clients.get_mut(&conn)?)))
-                {
-                    client.paused = true;
-                    desk.net.pause(conn);
-                }
+                self.manage(desk, keeper::Input::Pace { session, paused: true });
             }
             router::Output::Resume(session) => {
-                self.managed.pause(session, false);
-                if let Some(conn) = self.managed.carrier(session) {
-                    self.resume(desk, conn);
-                }
+                self.manage(desk, keeper::Input::Pace { session, paused: false });
             }
         }
     }
@@ -468,15 +466,16 @@ impl Xmpp {
             desk.net.migrate(conn, home, mail::Mail::Xmpp(moved))
         {
             let framed = client.framed;
-            let client = Client { framed, ..Client::new(conn, moved.stream, client.source) };
+            let client = Client { framed, ..Client::new(moved.stream, client.source) };
             self.clients.insert(conn, Box::new(client));
             self.end(desk, conn, StreamCondition::ResourceConstraint.into());
         }
     }
 
-    fn bind(&mut self, desk: &Desk<'_, '_>, connection: ConnectionId, resource: Option<&str>) {
+    fn bind(&mut self, desk: &mut Desk<'_, '_>, connection: ConnectionId, resource: Option<&str>) {
         let account = self.clients.get(&connection).and_then(|client| client.account.clone());
         if let Some(account) = account {
+            self.manage(desk, keeper::Input::Begin(connection));
             self.route(desk, router::Input::Open { connection, account: &account, resource });
         }
     }
@@ -537,7 +536,7 @@ impl Service for Xmpp {
         });
         let bare = framed && channel.is_none();
         let stream = Stream::new(desk.net.now(), channel, &self.policy);
-        let client = Client { framed, ..Client::new(conn, stream, source) };
+        let client = Client { framed, ..Client::new(stream, source) };
         self.clients.insert(conn, Box::new(client));
         self.with_stream(desk, conn, |_, _, _| {});
         if bare {
@@ -613,6 +612,7 @@ impl Service for Xmpp {
     fn refresh(&mut self, desk: &mut Desk<'_, '_>) {
         let shared = desk.shared;
         self.policy = setup::policy(shared);
+        self.manage(desk, keeper::Input::Bounds(managed::bounds(shared, &self.policy)));
         self.components.set_known(setup::components(&shared.plan));
         self.route(
             desk,
@@ -658,19 +658,18 @@ impl Service for Xmpp {
                 Timer::Flush(conn) if self.components.has(conn) => self.component_flush(desk, conn),
                 Timer::Flush(conn) => self.flush(desk, conn),
                 Timer::Pace(conn) => self.go_faster(desk, conn),
-                Timer::Expire(session) => self.expire(desk, session),
                 Timer::Suspend => self.suspend(desk),
-                Timer::Request(session) => self.request(desk, session),
                 Timer::Ask => self.ask_again(desk),
                 Timer::Forget => self.forget_again(desk),
             }
         }
+        self.tick_managed(desk);
         self.router.tick(now);
         self.settle(desk);
     }
 
     fn deadline(&self) -> Option<Instant> {
-        [self.timers.next(), self.router.deadline()].into_iter().flatten().min()
+        [self.timers.next(), self.managed.deadline(), self.router.deadline()].into_iter().flatten().min()
     }
 
     fn report(&self, report: &mut Report) {

@@ -19,7 +19,7 @@ impl Terminal {
     /// profanity signs in as `name`: by STARTTLS, with a certificate that it believes.
     fn of(house: &House, name: &str) -> Self {
         let dir = scratch();
-        std::fs::create_dir_all(dir.join("profanity")).unwrap();
+        std::fs::create_dir_all(dir.join("profanity")).expect("the folder is ours");
         let socket = dir.join("tmux");
         let mut command = Command::new("tmux");
         command.arg("-S").arg(&socket).args(["-f", "/dev/null", "-D"]).env_remove("TMUX");
@@ -34,9 +34,9 @@ impl Terminal {
              muc.service=rooms.falcot.com\nmuc.nick={name}\ntls.policy=force\n",
             house.port("xmpp.client")
         );
-        std::fs::write(dir.join("profanity/accounts"), account).unwrap();
+        std::fs::write(dir.join("profanity/accounts"), account).expect("the folder is ours");
         std::fs::write(dir.join("profanity/profrc"), "[ui]\nsplash=false\nwrap=false\nstatuses.muc=all\n")
-            .unwrap();
+            .expect("the folder is ours");
         let terminal = Self { _tmux: tmux, dir };
         let authority = house.dir().join("data/certs/authority.pem");
         let place = terminal.dir.display();
@@ -50,8 +50,12 @@ impl Terminal {
     }
 
     fn tmux(&self, arguments: &[&str]) -> String {
-        let output =
-            Command::new("tmux").arg("-S").arg(self.dir.join("tmux")).args(arguments).output().unwrap();
+        let output = Command::new("tmux")
+            .arg("-S")
+            .arg(self.dir.join("tmux"))
+            .args(arguments)
+            .output()
+            .expect("it is installed");
         assert!(output.status.success(), "tmux {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }

@@ -35,14 +35,13 @@ impl Router {
         let Some(priority) = priority(&stanza) else {
             return self.answer_error(connection, &stanza, Condition::BadRequest);
         };
-        let now = self.now;
         let Some(session) = self.sessions.get_mut(&connection) else { return };
         let initial = session.presence.replace(stanza.clone()).is_none();
         let account = session.jid.address().expect("a session is an account's").clone();
         let entry = self.accounts.entry(&account);
         let reachable = entry.best().is_some();
         if let Some(seat) = entry.seat_of(connection) {
-            seat.set_priority(Some(priority), now);
+            seat.priority = Some(priority);
         }
         self.broadcast(&account, &stanza);
         if initial {
@@ -97,7 +96,7 @@ impl Router {
         let directed = std::mem::take(&mut session.directed);
         let account = session.jid.address().expect("a session is an account's").clone();
         if let Some(seat) = self.accounts.get_mut(&account).and_then(|entry| entry.seat_of(connection)) {
-            seat.set_priority(None, self.now);
+            seat.priority = None;
         }
         self.delivery_lost(&account, connection);
         if was {

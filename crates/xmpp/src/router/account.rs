@@ -9,7 +9,6 @@ use crate::roster::Roster;
 use crate::settings::Settings;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
 use wire::{Address, ConnectionId};
 
 /// A connected resource in the eyes of whoever delivers.
@@ -19,72 +18,12 @@ pub(crate) struct Seat {
     pub(crate) resource: Box<str>,
     /// Its priority, once it is available.
     pub(crate) priority: Option<i8>,
-    /// Since when it has this priority; `None`: nobody knows, for longer than the server runs perhaps.
-    pub(crate) since: Option<Instant>,
-    /// The priority that it had right before, and since when.
-    pub(crate) before: Option<(i8, Option<Instant>)>,
     /// Whether it wants copies of what the others say and hear (XEP-0280).
     pub(crate) carbons: bool,
     /// Whether it has read the list of whom the account blocks (XEP-0191), and hears of its changes.
     pub(crate) blocklist: bool,
     /// Whether its connection was lost and may come back.
     pub(crate) away: bool,
-}
-
-impl Seat {
-    /// It has another priority from now on, or is not available.
-    pub(crate) fn set_priority(&mut self, priority: Option<i8>, now: Instant) {
-        if priority != self.priority {
-            self.before = self.priority.map(|before| (before, self.since));
-            self.since = Some(now);
-            self.priority = priority;
-        }
-    }
-
-    /// The priority by which it was given what was sent then, as far as that is known.
-    pub(crate) fn priority_at(&self, sent: Instant) -> Option<i8> {
-        let now = self.priority.map(|priority| (priority, self.since));
-        let known = [now, self.before].into_iter().flatten();
-        let mut then = known.filter(|(_, since)| since.is_none_or(|since| since <= sent));
-        then.next().map(|(priority, _)| priority)
-    }
-}
-
-/// The sessions that were closed last, for as long as what they were not delivered may come back.
-#[derive(Debug, Default)]
-pub(crate) struct Gone {
-    seats: Vec<(Address, Seat)>,
-    /// Whether more are closed together with these.
-    more: bool,
-}
-
-impl Gone {
-    /// What is closed from now on, until this is called again, is closed together.
-    pub(crate) fn together(&mut self, more: bool) {
-        self.more = more;
-        if more {
-            self.seats.clear();
-        }
-    }
-
-    /// One is closed.
-    pub(crate) fn push(&mut self, account: &Address, seat: Seat) {
-        if !self.more {
-            self.seats.clear();
-        }
-        self.seats.push((account.clone(), seat));
-    }
-
-    /// The seat that one had.
-    pub(crate) fn seat(&self, connection: ConnectionId) -> Option<&Seat> {
-        self.seats.iter().find(|(_, seat)| seat.connection == connection).map(|(_, seat)| seat)
-    }
-
-    /// Those of an account that were closed together with one, behind it.
-    pub(crate) fn behind(&self, account: &Address, connection: ConnectionId) -> impl Iterator<Item = &Seat> {
-        let rest = self.seats.iter().skip_while(move |(_, seat)| seat.connection != connection).skip(1);
-        rest.filter(move |(other, _)| other == account).map(|(_, seat)| seat)
-    }
 }
 
 /// How far the roster is known.

@@ -1,11 +1,10 @@
 //! What arrives for an account at home here: RFC 6121 §8.5.
 
-use super::account::Seat;
 use super::deliver::{Addressed, Verdict, verdict};
 use super::outbound::request;
 use super::route::Class;
 use super::stored::Effect;
-use super::{Parcel, Receipt, Router, Work};
+use super::{Given, Parcel, Router, Share, Work};
 use crate::jid::Jid;
 use crate::ns;
 use crate::presence::subscription;
@@ -134,52 +133,46 @@ impl Router {
     }
 
     /// A connection had no room for a stanza, or its session was over before it was acknowledged. What the store still
-    /// keeps, and what another resource of the same priority was given as well, is not given twice.
-    pub(super) fn undelivered(
-        &mut self,
-        connection: ConnectionId,
-        stanza: Stanza,
-        receipt: Option<Receipt>,
-        since: Option<Instant>,
-    ) {
+    /// keeps, and what another session was given as well and has not given back, is not given twice.
+    pub(super) fn undelivered(&mut self, connection: ConnectionId, given: Given, since: Option<Instant>) {
         self.closed(connection);
-        let (Some(_), Some(to)) = (stanza.from(), stanza.to()) else { return };
-        let seats = to.address().and_then(|address| self.accounts.get(address));
-        let seats = seats.map(|account| &account.seats[..]).unwrap_or_default();
-        let seat = self.gone.seat(connection);
-        // News goes to all at once, whatever their priority.
-        let news = stanza.kind() == Kind::Message && stanza.message_type() == MessageType::Headline;
-        // Who came later was not given it. Whoever takes leave in order is available no more when it comes back.
-        let sent = since.unwrap_or(self.now);
-        let own = seat.and_then(|seat| seat.priority_at(sent));
-        let was_given = |seat: &Seat| own.is_some() && seat.priority_at(sent) == own;
-        let as_good = |seat: &Seat| seat.priority.is_some() && was_given(seat);
-        // Of those that were closed together, the last that was given it gives it back.
-        let behind = |account| self.gone.behind(account, connection).any(as_good);
-        let behind = to.address().is_some_and(behind);
-        // What was for a resource that was gone already went to all, too (RFC 6121 §8.5.3.2.1).
-        let to_all = to.resource().is_none_or(|to| seat.is_some_and(|seat| *seat.resource != *to));
-        let given = to_all && (news || seats.iter().any(as_good) || behind);
+        let Given { stanza, receipt, share } = given;
+        if share.is_some_and(|share| !share.give_back()) || receipt.is_some() {
+            return;
+        }
+        let (Some(from), Some(to)) = (stanza.from(), stanza.to()) else { return };
+        // News goes to all at once, whatever their priority, and is forgotten where nobody hears it.
+        let news = to.is_bare() && stanza.message_type() == MessageType::Headline;
         // Copies and pages of the archive are what the account itself says to one resource: nobody else misses them.
-        let to_itself = stanza.from().is_some_and(|from| from.is_bare() && from.bare() == to.bare());
-        if receipt.is_none() && !given && !to_itself && stanza.kind() != Kind::Presence {
-            let age = since.map(|since| self.now.saturating_duration_since(since).as_secs());
-            let age = age.and_then(|age| u32::try_from(age).ok()).unwrap_or_default();
-            let parcel = Parcel { quiet: false, age, again: true, ..Parcel::own(stanza) };
-            if parcel.stanza.kind() == Kind::Iq {
-                // Another session of the same name has asked nothing, and was not meant.
-                return self.bounce(parcel, Condition::ServiceUnavailable);
+        let to_itself = from.is_bare() && from.bare() == to.bare();
+        let age = since.map(|since| self.now.saturating_duration_since(since).as_secs());
+        let age = age.and_then(|age| u32::try_from(age).ok()).unwrap_or_default();
+        match stanza.kind() {
+            _ if to_itself => {}
+            Kind::Presence => {}
+            Kind::Message if news => {}
+            Kind::Message => {
+                let parcel = Parcel { quiet: false, age, again: true, ..Parcel::own(stanza) };
+                self.later(Work::Arrived { parcel, debt: None });
             }
-            self.later(Work::Arrived { parcel, debt: None });
+            // Another session of the same name has asked nothing, and was not meant.
+            Kind::Iq => {
+                let parcel = Parcel { quiet: false, ..Parcel::own(stanza) };
+                self.bounce(parcel, Condition::ServiceUnavailable);
+            }
         }
     }
 
     /// Sends a stanza to the available resources whose priority is right.
     pub(crate) fn fan_out(&mut self, account: &Address, parcel: &Parcel, wanted: impl Fn(i8) -> bool) {
         let seats = self.accounts.get(account).map(|account| &account.seats[..]).unwrap_or_default();
-        for seat in seats.iter().filter(|seat| seat.priority.is_some_and(&wanted)) {
-            let (connection, stanza) = (seat.connection, parcel.stanza.clone());
-            self.outputs.push_back(super::Output::Deliver { connection, stanza, receipt: None });
+        let to = || seats.iter().filter(|seat| seat.priority.is_some_and(&wanted));
+        let is_message = parcel.stanza.kind() == Kind::Message;
+        let share = is_message.then(|| Share::among(to().count())).flatten();
+        for seat in to() {
+            let (connection, share) = (seat.connection, share.clone());
+            let given = Given { stanza: parcel.stanza.clone(), receipt: None, share };
+            self.outputs.push_back(super::Output::Deliver { connection, given });
         }
     }
 

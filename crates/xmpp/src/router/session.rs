@@ -111,6 +111,8 @@ pub(crate) struct Session {
     pub(crate) versions: bool,
     /// Whether its client acknowledges what it is given, so that nothing of that is lost (XEP-0198).
     pub(crate) acknowledges: bool,
+    /// The last of the kept messages that it was given, until it has taken that one and so all before it.
+    pub(crate) kept: Option<i64>,
     /// Whom it sent directed presence and must tell when it goes (RFC 6121 §4.6.3).
     pub(crate) directed: BTreeSet<Jid>,
     /// Answers in order.
@@ -132,6 +134,7 @@ impl Session {
             interested: false,
             versions: false,
             acknowledges: false,
+            kept: None,
             directed: BTreeSet::new(),
             held: VecDeque::new(),
             abroad: Abroad::default(),

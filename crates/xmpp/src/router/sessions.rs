@@ -124,8 +124,6 @@ impl Router {
             connection,
             resource: resource.into(),
             priority: None,
-            since: None,
-            before: None,
             carbons: false,
             blocklist: false,
             away: false,
@@ -159,10 +157,7 @@ impl Router {
             return self.component_closed(&mut session);
         };
         if let Some(account) = self.accounts.get_mut(&address) {
-            let at = account.seats.iter().position(|seat| seat.connection == connection);
-            if let Some(seat) = at.map(|at| account.seats.remove(at)) {
-                self.gone.push(&address, seat);
-            }
+            account.seats.retain(|seat| seat.connection != connection);
         }
         for held in session.held.drain(..) {
             self.ledger.close(held.debt);
@@ -176,9 +171,7 @@ impl Router {
     }
 
     pub(super) fn kick(&mut self, account: &Address, resource: Option<&str>) {
-        self.gone.together(true);
         self.evict_all(account, resource, Eviction::Kicked);
-        self.gone.together(false);
     }
 
     fn evict_all(&mut self, account: &Address, resource: Option<&str>, why: Eviction) {
@@ -202,10 +195,8 @@ impl Router {
                 _ => {}
             }
         }
-        self.gone.together(true);
         renewed.iter().for_each(|address| self.evict_all(address, None, Eviction::PasswordChanged));
         gone.iter().for_each(|address| self.evict_all(address, None, Eviction::AccountRemoved));
-        self.gone.together(false);
         // Their contacts are told before the accounts are forgotten.
         self.run();
         self.directory = directory;

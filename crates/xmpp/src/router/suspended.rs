@@ -63,8 +63,6 @@ impl Router {
             connection,
             resource: resource.into(),
             priority: suspended.presence.as_ref().and_then(priority),
-            since: None,
-            before: None,
             carbons: suspended.carbons,
             blocklist: suspended.blocklist,
             away: true,
@@ -75,10 +73,9 @@ impl Router {
         session.versions = suspended.versions;
         session.acknowledges = true;
         session.directed = suspended.directed.into_iter().collect();
+        session.kept = suspended.given;
         self.sessions.insert(connection, Box::new(session));
-        if let Some(up_to) = suspended.given {
-            self.was_given(&address, connection, up_to);
-        }
+        self.was_given(&address, connection);
     }
 }
 
@@ -86,6 +83,11 @@ impl Receipt {
     /// The number of the last kept message that it stands for.
     pub fn up_to(&self) -> i64 {
         self.up_to
+    }
+
+    /// Whose it is.
+    pub fn session(&self) -> ConnectionId {
+        self.connection
     }
 
     /// A receipt of a session that is back.
@@ -105,9 +107,9 @@ mod tests {
         ConnectionId { worker: WorkerId(0), slot, generation: 0 }
     }
 
-    /// Two that wait were given kept messages: what the one acknowledges that was given more is forgotten, whichever came first.
+    /// Two that wait were given kept messages: what either acknowledges is forgotten, whichever came first.
     #[test]
-    fn of_several_that_were_given_kept_messages_the_one_that_was_given_most_counts() {
+    fn of_several_that_were_given_kept_messages_each_has_forgotten_what_it_took() {
         for given in [[5, 3], [3, 5]] {
             let address: Address = "romeo@verona.example".parse().unwrap();
             let account = Arc::new(Account { address: address.clone(), keys: Keys::default() });
@@ -139,13 +141,15 @@ mod tests {
                 router.handle(now, Input::Restore { connection, suspended: Box::new(suspended) });
             }
             let most = if given[0] > given[1] { 1 } else { 2 };
-            router.handle(now, Input::Delivered(Receipt::of(connection(3 - most), 3)));
-            assert_eq!(router.poll(), None, "what was given beside it is not forgotten");
-            router.handle(now, Input::Delivered(Receipt::of(connection(most), 5)));
-            let forgets =
-                |output: &Output| matches!(output, Output::Ask { query: Query::Forget { up_to: 5, .. }, .. });
-            let outputs: Vec<Output> = std::iter::from_fn(|| router.poll()).collect();
-            assert!(outputs.iter().any(forgets), "{given:?}: {outputs:?}");
+            for (slot, up_to) in [(3 - most, 3), (most, 5)] {
+                router.handle(now, Input::Delivered(Receipt::of(connection(slot), up_to)));
+                let outputs: Vec<Output> = std::iter::from_fn(|| router.poll()).collect();
+                let forgets = |output: &Output| match output {
+                    Output::Ask { query: Query::Forget { up_to: forgotten, .. }, .. } => *forgotten == up_to,
+                    _ => false,
+                };
+                assert!(outputs.iter().any(forgets), "{given:?}: {outputs:?}");
+            }
         }
     }
 }

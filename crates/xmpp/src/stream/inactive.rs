@@ -4,13 +4,14 @@
 //! behind what waited: the order of what a sender says stays as it was.
 
 use crate::jid::Jid;
+use crate::router::Given;
 use crate::stanza::marks::Marks;
 use crate::stanza::{Kind, MessageType, PresenceType, Stanza};
 use std::collections::VecDeque;
 
 /// What waits until the client is looked at again.
 #[derive(Debug, Default)]
-pub struct Held(VecDeque<Stanza>);
+pub struct Held(VecDeque<Given>);
 
 /// How many stanzas wait at most.
 const MOST: usize = 200;
@@ -34,19 +35,19 @@ fn says_something(message: &Stanza) -> bool {
 }
 
 impl Held {
-    /// Lets a stanza wait. What is to go out now because enough waits already.
-    pub fn push(&mut self, stanza: Stanza) -> Vec<Stanza> {
-        if stanza.kind() == Kind::Presence {
-            let from: Option<&Jid> = stanza.from();
-            self.0.retain(|held| held.kind() != Kind::Presence || held.from() != from);
+    /// Lets something wait. What is to go out now because enough waits already.
+    pub fn push(&mut self, given: Given) -> Vec<Given> {
+        if given.stanza.kind() == Kind::Presence {
+            let from: Option<&Jid> = given.stanza.from();
+            self.0.retain(|held| held.stanza.kind() != Kind::Presence || held.stanza.from() != from);
         }
-        self.0.push_back(stanza);
-        let octets: usize = self.0.iter().map(|held| held.as_str().len()).sum();
+        self.0.push_back(given);
+        let octets: usize = self.0.iter().map(|held| held.stanza.as_str().len()).sum();
         if self.0.len() > MOST || octets > MOST_OCTETS { self.take() } else { Vec::new() }
     }
 
     /// All that waited, in order.
-    pub fn take(&mut self) -> Vec<Stanza> {
+    pub fn take(&mut self) -> Vec<Given> {
         std::mem::take(&mut self.0).into()
     }
 }
@@ -92,10 +93,10 @@ mod tests {
         for show in ["away", "dnd"] {
             for from in ["a@b/c", "a@b/d"] {
                 let presence = format!("<presence from='{from}'><show>{show}</show></presence>");
-                assert!(held.push(stanza(&presence)).is_empty());
+                assert!(held.push(stanza(&presence).into()).is_empty());
             }
         }
-        let waited: Vec<String> = held.take().iter().map(|stanza| stanza.as_str().to_owned()).collect();
+        let waited: Vec<String> = held.take().iter().map(|given| given.stanza.as_str().to_owned()).collect();
         assert_eq!(
             waited,
             ["c", "d"].map(|to| format!("<presence from='a@b/{to}'><show>dnd</show></presence>"))
@@ -108,13 +109,13 @@ mod tests {
         let mut held = Held::default();
         let mut out = Vec::new();
         for n in 0..=MOST {
-            out.extend(held.push(stanza(&format!("<presence from='a@b/{n}'/>"))));
+            out.extend(held.push(stanza(&format!("<presence from='a@b/{n}'/>")).into()));
         }
         assert_eq!(out.len(), MOST + 1);
         let thread = "x".repeat(MOST_OCTETS / 4);
         for expected in [0, 0, 0, 4] {
             let composing = format!("<message><thread>{thread}</thread></message>");
-            assert_eq!(held.push(stanza(&composing)).len(), expected);
+            assert_eq!(held.push(stanza(&composing).into()).len(), expected);
         }
     }
 }

@@ -1,17 +1,14 @@
 //! What a session was sent and has not acknowledged (XEP-0198 §4): counted, bounded, and at hand to be sent again.
 
-use crate::router::Receipt;
-use crate::stanza::Stanza;
+use crate::router::{Given, Receipt};
 use std::collections::VecDeque;
 use std::time::Instant;
 
 /// One stanza that may have arrived or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// The stanza.
-    pub stanza: Stanza,
-    /// To be given back once it is acknowledged.
-    pub receipt: Option<Receipt>,
+    /// The stanza, and what is to be given back once it is acknowledged.
+    pub given: Given,
     /// When it was sent first.
     pub since: Instant,
 }
@@ -45,7 +42,7 @@ impl Unacknowledged {
     /// So many were sent before, and these are not acknowledged.
     pub fn restore(sent: u32, queue: impl IntoIterator<Item = Sent>) -> Self {
         let queue: VecDeque<Sent> = queue.into_iter().collect();
-        Self { octets: queue.iter().map(|sent| sent.stanza.as_str().len()).sum(), queue, sent }
+        Self { octets: queue.iter().map(|sent| sent.given.stanza.as_str().len()).sum(), queue, sent }
     }
 
     /// Whether another stanza of so many octets fits; a first one always does.
@@ -55,7 +52,7 @@ impl Unacknowledged {
 
     /// Notes what is sent.
     pub fn push(&mut self, sent: Sent) {
-        self.octets += sent.stanza.as_str().len();
+        self.octets += sent.given.stanza.as_str().len();
         self.queue.push_back(sent);
         self.sent = self.sent.wrapping_add(1);
     }
@@ -66,8 +63,8 @@ impl Unacknowledged {
         let Some(known) = self.queue.len().checked_sub(left) else { return Err(TooHigh { sent: self.sent }) };
         let mut receipts = Vec::new();
         for sent in self.queue.drain(..known) {
-            self.octets -= sent.stanza.as_str().len();
-            receipts.extend(sent.receipt);
+            self.octets -= sent.given.stanza.as_str().len();
+            receipts.extend(sent.given.receipt);
         }
         if self.queue.is_empty() {
             self.queue = VecDeque::new();
@@ -104,16 +101,17 @@ impl Unacknowledged {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stanza::Stanza;
 
     const MOST: Most = Most { stanzas: 3, octets: 200 };
 
     fn sent(body: &str) -> Sent {
         let stanza = Stanza::parse(&format!("<message><body>{body}</body></message>")).unwrap();
-        Sent { stanza, receipt: None, since: testkit::start() }
+        Sent { given: stanza.into(), since: testkit::start() }
     }
 
     fn left(queue: &Unacknowledged) -> Vec<String> {
-        queue.iter().map(|sent| sent.stanza.inner().to_owned()).collect()
+        queue.iter().map(|sent| sent.given.stanza.inner().to_owned()).collect()
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::{Account, Address, ConnectionId, Directory, Domain, Keys, Machine, WorkerId};
-use xmpp::router::{Between, Eviction, Input, Limits, Neighbour, Output, Receipt, Router, Setting};
+use xmpp::router::{Between, Eviction, Given, Input, Limits, Neighbour, Output, Receipt, Router, Setting};
 use xmpp::stanza::Refused;
 use xmpp::xml::{Event, Reader};
 use xmpp::{Condition, Jid, Stanza, ns};
@@ -29,6 +29,8 @@ pub(crate) struct Client {
     unread: VecDeque<String>,
     /// What was taken without saying so yet.
     receipts: Vec<Receipt>,
+    /// All that it was given.
+    given: Vec<Given>,
 }
 
 impl Client {
@@ -175,7 +177,7 @@ impl World {
                     Err(condition) => client.refused = Some(condition),
                 }
             }
-            Output::Deliver { connection, stanza, receipt } => {
+            Output::Deliver { connection, given } => {
                 let client = self.clients.get_mut(&connection).expect("a connection that is there");
                 assert!(client.evicted.is_none(), "delivered behind the end");
                 if client.deaf {
@@ -183,16 +185,19 @@ impl World {
                     if let Some(witness) = &mut self.witness {
                         // Nobody has read it: it was never said.
                         witness.heard.extend(client.unread.drain(..).filter_map(|xml| number(&xml, 'm')));
-                        witness.given.extend(number(stanza.as_str(), 'm'));
+                        witness.given.extend(number(given.stanza.as_str(), 'm'));
                     }
-                    let input = Input::Undelivered { connection, stanza, receipt, since: None };
+                    let input = Input::Undelivered { connection, given, since: None };
                     return self.routers[usize::from(worker.0)].handle(self.now, input);
                 }
                 if let Some(witness) = &mut self.witness {
-                    witness.see(connection, stanza.as_str(), &self.store);
+                    witness.see(connection, given.stanza.as_str(), &self.store);
                 }
-                client.inbox.push_back(stanza.as_str().to_owned());
-                client.receipts.extend(receipt);
+                client.inbox.push_back(given.stanza.as_str().to_owned());
+                client.receipts.extend(given.receipt);
+                if self.witness.is_none() {
+                    client.given.push(given);
+                }
             }
             Output::Handled { .. } => {}
             Output::HandOver { to, what } if self.full.contains(&to) => {
@@ -287,9 +292,14 @@ impl World {
 
     /// Somebody's session is over, and this it has never acknowledged.
     pub(crate) fn give_back(&mut self, connection: ConnectionId, xml: &str, age: Duration) {
-        let stanza = Stanza::parse(xml).expect("a stanza");
+        let all = &mut self.clients.get_mut(&connection).expect("a client that is there").given;
+        let at = all.iter().position(|given| given.stanza.as_str() == xml);
+        let given = match at {
+            Some(at) => Given { receipt: None, ..all.remove(at) },
+            None => Stanza::parse(xml).expect("a stanza").into(),
+        };
         let since = self.now.checked_sub(age);
-        self.handle(connection.worker, Input::Undelivered { connection, stanza, receipt: None, since });
+        self.handle(connection.worker, Input::Undelivered { connection, given, since });
         self.settle();
     }
 

@@ -4,7 +4,6 @@ use super::books::{Books, Sum};
 use super::device::Device;
 use super::ears::Ear;
 use super::house::{self, Chance};
-use super::managed::Managed;
 use super::store::Store;
 use crate::tape::Tape;
 use std::collections::{BTreeMap, VecDeque};
@@ -12,12 +11,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::{Address, ConnectionId, Directory, Epoch, Locks, Machine, Timers, WorkerId};
+use xmpp::managed::{self as keeper, Bounds, Managed, Piece};
 use xmpp::router::{self, Between, Receipt, Router, Setting};
 use xmpp::sasl::Channel;
 use xmpp::sasl::token::Tokens;
-use xmpp::stream::inactive::Held;
 use xmpp::stream::{self, Policy, Stream};
-use xmpp::{Stanza, StreamCondition, StreamError};
+use xmpp::{StreamCondition, StreamError};
 
 /// How much one thing may bring about.
 const MOST: usize = 20_000;
@@ -30,9 +29,6 @@ pub(super) struct Client {
     /// Whose it is.
     pub(super) device: usize,
     pub(super) account: Option<Address>,
-    pub(super) session: Option<ConnectionId>,
-    pub(super) wants: Option<ConnectionId>,
-    pub(super) held: Option<Box<Held>>,
     pub(super) paused: bool,
     pub(super) waiting: VecDeque<stream::Output>,
     pub(super) unsent: VecDeque<Piece>,
@@ -43,20 +39,9 @@ pub(super) struct Client {
     pub(super) ear: Ear,
 }
 
-/// Something to be written.
-#[derive(Debug)]
-pub(super) enum Piece {
-    Stanza(Stanza, Option<Receipt>),
-    /// Kept elsewhere until it is acknowledged.
-    Copy(Stanza),
-    Bytes(Vec<u8>),
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Timer {
     Stream(ConnectionId),
-    Expire(ConnectionId),
-    Request(ConnectionId),
 }
 
 pub(super) struct World {
@@ -71,8 +56,8 @@ pub(super) struct World {
     entropy: Chance,
     pub(super) routers: Vec<Router>,
     pub(super) clients: BTreeMap<ConnectionId, Client>,
-    pub(super) managed: BTreeMap<ConnectionId, Managed>,
-    pub(super) names: BTreeMap<Box<str>, ConnectionId>,
+    /// The keepers of all workers' sessions: what one worker's have to do with another's is nothing.
+    pub(super) managed: Managed,
     pub(super) timers: Timers<Timer>,
     work: VecDeque<(ConnectionId, stream::Output)>,
     outputs: Vec<stream::Output>,
@@ -102,6 +87,8 @@ impl World {
     pub(super) fn new(variant: u8, is_aloud: bool) -> Self {
         let now = Instant::now() + Duration::from_secs(864_000);
         let directory = house::accounts(0, 0);
+        let policy = house::policy(variant);
+        let managed = Managed::new(now, Bounds { most: house::MOST, resume: policy.resume });
         let router = |me: u16| {
             Router::new(Setting {
                 me: WorkerId(me),
@@ -119,14 +106,13 @@ impl World {
             variant,
             gone: 0,
             changed: 0,
-            policy: house::policy(variant),
+            policy,
             locks: Locks::default(),
             entropy: Chance::new(7),
             routers: (0..house::WORKERS).map(router).collect(),
             directory,
             clients: BTreeMap::new(),
-            managed: BTreeMap::new(),
-            names: BTreeMap::new(),
+            managed,
             timers: Timers::default(),
             work: VecDeque::new(),
             outputs: Vec::new(),
@@ -165,6 +151,19 @@ impl World {
     pub(super) fn route(&mut self, worker: WorkerId, input: router::Input<'_>) {
         self.tell(&format!("router {}", worker.0), &input);
         self.routers[usize::from(worker.0)].handle(self.now, input);
+    }
+
+    /// Lets the router of a session have what the keeper says of it.
+    pub(super) fn route_of(&mut self, input: router::Input<'_>) {
+        let session = match &input {
+            router::Input::Closed(session) | router::Input::Acknowledges(session) => *session,
+            router::Input::Undelivered { connection, .. }
+            | router::Input::Away { connection, .. }
+            | router::Input::Asked { connection, .. } => *connection,
+            router::Input::Delivered(receipt) => receipt.session(),
+            input => panic!("{input:?} is nothing that a keeper says"),
+        };
+        self.route(session.worker, input);
     }
 
     /// Lets a stream have an input; what it wants is done later.
@@ -217,9 +216,6 @@ impl World {
             stream,
             device,
             account: None,
-            session: Some(conn),
-            wants: None,
-            held: None,
             paused: false,
             waiting: VecDeque::new(),
             unsent: VecDeque::new(),
@@ -365,7 +361,7 @@ impl World {
     /// Something that a stream wants done.
     pub(super) fn do_for(&mut self, conn: ConnectionId, output: stream::Output) {
         self.tell(&format!("{conn} wants"), &output);
-        let session = self.clients.get(&conn).and_then(|client| client.session);
+        let session = self.managed.session(conn);
         match output {
             stream::Output::Write(bytes) => self.send(conn, Piece::Bytes(bytes)),
             stream::Output::StartTls => self.feed(conn, stream::Input::Secured(Channel::default())),
@@ -389,13 +385,20 @@ impl World {
                 let Some(account) = account else { return };
                 let resource = resource.as_deref();
                 let input = router::Input::Open { connection: conn, account: &account, resource };
+                self.manage(keeper::Input::Begin(conn));
                 self.route(conn.worker, input);
             }
-            stream::Output::Acknowledged(handled) => self.acknowledged(conn, handled),
-            stream::Output::Managed { answer, name } => self.manage(conn, answer, name),
+            stream::Output::Acknowledged(handled) => {
+                self.manage(keeper::Input::Acknowledged { connection: conn, handled });
+            }
+            stream::Output::Managed { answer, name } => self.enable(conn, answer, name),
             stream::Output::Resume { previous, handled } => self.take_back(conn, &previous, handled),
-            stream::Output::Attached { answer } => self.attach(conn, answer),
-            stream::Output::Active(active) => self.look(conn, active),
+            stream::Output::Attached { answer } => {
+                self.manage(keeper::Input::Attach { connection: conn, answer });
+            }
+            stream::Output::Active(active) => {
+                self.manage(keeper::Input::Look { connection: conn, active });
+            }
             stream::Output::Close { resumable } => self.close(conn, resumable),
             output => {
                 if let Some(session) = session {
@@ -454,11 +457,13 @@ impl World {
     fn carry_out(&mut self, worker: WorkerId, output: router::Output) {
         self.tell(&format!("router {} wants", worker.0), &output);
         match output {
-            router::Output::Deliver { connection, stanza, receipt } => {
-                self.books.given(stanza.as_str());
-                self.deliver(connection, stanza, receipt);
+            router::Output::Deliver { connection, given } => {
+                self.books.given(given.stanza.as_str());
+                self.manage(keeper::Input::Give { session: connection, given });
             }
-            router::Output::Handled { connection, handled } => self.handled(connection, handled),
+            router::Output::Handled { connection, handled } => {
+                self.manage(keeper::Input::Handled { session: connection, handled });
+            }
             router::Output::HandOver { to, what } if self.full[usize::from(to.0)] => {
                 self.route(worker, router::Input::NoRoom { to, what });
             }
@@ -477,23 +482,15 @@ impl World {
                     self.step_for(conn, output);
                 }
             }
-            router::Output::Close { connection, .. } => self.evict(connection),
+            router::Output::Close { connection, .. } => {
+                let why = StreamCondition::Conflict.into();
+                self.manage(keeper::Input::Evicted { session: connection, why });
+            }
             router::Output::Pause(session) => {
-                if let Some(managed) = self.managed.get_mut(&session) {
-                    managed.paused = true;
-                }
-                let carrier = self.carrier(session);
-                if let Some(client) = carrier.and_then(|conn| self.clients.get_mut(&conn)) {
-                    client.paused = true;
-                }
+                self.manage(keeper::Input::Pace { session, paused: true });
             }
             router::Output::Resume(session) => {
-                if let Some(managed) = self.managed.get_mut(&session) {
-                    managed.paused = false;
-                }
-                if let Some(conn) = self.carrier(session) {
-                    self.resume(conn);
-                }
+                self.manage(keeper::Input::Pace { session, paused: false });
             }
         }
     }
@@ -503,25 +500,14 @@ impl World {
         self.with_stream(conn, |stream, context, _| stream.excuse(context));
     }
 
-    /// The router has ended a session.
-    fn evict(&mut self, session: ConnectionId) {
-        let carrier = self.carrier(session);
-        if let Some(conn) = carrier {
-            self.resume(conn);
-        }
-        if self.managed.contains_key(&session) {
-            self.finish(session);
-        }
-        if let Some(conn) = carrier {
-            self.end_stream(conn, StreamCondition::Conflict.into());
-        }
-    }
-
     // What goes out.
 
     pub(super) fn send(&mut self, conn: ConnectionId, piece: Piece) {
         let Some(client) = self.clients.get_mut(&conn).filter(|client| !client.over) else {
-            return self.give_back(conn, vec![piece]);
+            if let Piece::Given(given) = piece {
+                self.manage(keeper::Input::Unwritten { connection: conn, given });
+            }
+            return;
         };
         if client.unsent.is_empty() && !client.ear.is_deaf {
             client.receipts.extend(piece.receipt());
@@ -542,16 +528,6 @@ impl World {
         for piece in std::mem::take(&mut client.unsent) {
             client.receipts.extend(piece.receipt());
             client.ear.take(piece.bytes());
-        }
-    }
-
-    pub(super) fn give_back(&mut self, connection: ConnectionId, pieces: Vec<Piece>) {
-        self.route(connection.worker, router::Input::Closed(connection));
-        for piece in pieces {
-            if let Piece::Stanza(stanza, receipt) = piece {
-                let input = router::Input::Undelivered { connection, stanza, receipt, since: None };
-                self.route(connection.worker, input);
-            }
         }
     }
 
@@ -579,7 +555,7 @@ impl World {
 
     fn deadline(&self) -> Option<Instant> {
         let routers = self.routers.iter().filter_map(Router::deadline);
-        routers.chain(self.timers.next()).min()
+        routers.chain(self.timers.next()).chain(self.managed.deadline()).min()
     }
 
     fn tick(&mut self) {
@@ -594,10 +570,10 @@ impl World {
                         stream.tick(context, outputs);
                     });
                 }
-                Timer::Expire(session) => self.finish(session),
-                Timer::Request(session) => self.request(session),
             }
         }
+        self.managed.tick(self.now);
+        self.manage_all();
         for router in &mut self.routers {
             router.tick(self.now);
         }
@@ -616,7 +592,7 @@ impl World {
         }
         self.pass(Duration::from_secs(4000));
         self.check();
-        assert!(self.clients.is_empty() && self.managed.is_empty() && self.names.is_empty());
+        assert!(self.clients.is_empty() && self.managed.is_empty());
         assert!(self.timers.is_empty() && self.mail.is_empty());
         for router in &self.routers {
             let load = router.load();
@@ -637,21 +613,5 @@ impl World {
             self.hear_again(conn);
         }
         self.settle();
-    }
-}
-
-impl Piece {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Stanza(stanza, _) | Self::Copy(stanza) => stanza.as_str().as_bytes(),
-            Self::Bytes(bytes) => bytes,
-        }
-    }
-
-    fn receipt(&self) -> Option<Receipt> {
-        match self {
-            Self::Stanza(_, receipt) => *receipt,
-            Self::Copy(_) | Self::Bytes(_) => None,
-        }
     }
 }

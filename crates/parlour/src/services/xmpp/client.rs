@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Instant;
-use wire::{Address, ConnectionId};
-use xmpp::router::Receipt;
-use xmpp::stream::inactive::Held;
+use wire::Address;
+use xmpp::framed;
+use xmpp::managed::Piece;
+use xmpp::router::{Given, Receipt};
 use xmpp::stream::{Output, Stream};
-use xmpp::{Stanza, framed};
 
 /// A connection.
 #[derive(Debug)]
@@ -19,12 +19,6 @@ pub(super) struct Client {
     pub(super) source: IpAddr,
     /// Who it is, once it has signed in.
     pub(super) account: Option<Address>,
-    /// The session that it carries, by its name in the router; another connection may have taken it over.
-    pub(super) session: Option<ConnectionId>,
-    /// The session that it wants back.
-    pub(super) wants: Option<ConnectionId>,
-    /// While nobody looks at it: what waits for that (XEP-0352).
-    pub(super) held: Option<Box<Held>>,
     /// When the stream wants its next tick.
     pub(super) due: Option<Instant>,
     /// Whether the router wants no more of it for now.
@@ -46,14 +40,11 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(conn: ConnectionId, stream: Stream, source: IpAddr) -> Self {
+    pub(super) fn new(stream: Stream, source: IpAddr) -> Self {
         Self {
             stream,
             source,
             account: None,
-            session: Some(conn),
-            wants: None,
-            held: None,
             due: None,
             paused: false,
             slowed: false,
@@ -67,42 +58,16 @@ impl Client {
     }
 }
 
-/// Something to be written.
-#[derive(Debug)]
-pub(super) enum Piece {
-    /// A stanza; its text may be shared with others.
-    Stanza(Stanza, Option<Receipt>),
-    /// A stanza that is kept elsewhere until its client acknowledges it.
-    Copy(Stanza),
-    /// What the stream itself says.
-    Bytes(Vec<u8>),
-}
-
-impl Piece {
-    pub(super) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Stanza(stanza, _) | Self::Copy(stanza) => stanza.as_str().as_bytes(),
-            Self::Bytes(bytes) => bytes,
-        }
-    }
-
-    /// As it goes out.
-    pub(super) fn written(&self, framed: bool) -> Cow<'_, [u8]> {
-        match self {
-            Self::Stanza(stanza, _) | Self::Copy(stanza) if framed => match framed::stanza(stanza.as_str()) {
+/// A piece as it goes out.
+pub(super) fn written(piece: &Piece, framed: bool) -> Cow<'_, [u8]> {
+    match piece {
+        Piece::Given(Given { stanza, .. }) | Piece::Copy(stanza) if framed => {
+            match framed::stanza(stanza.as_str()) {
                 Cow::Borrowed(text) => text.as_bytes().into(),
                 Cow::Owned(text) => text.into_bytes().into(),
-            },
-            _ => self.bytes().into(),
+            }
         }
-    }
-
-    /// What is to be given back once it is taken.
-    pub(super) fn receipt(&self) -> Option<Receipt> {
-        match self {
-            Self::Stanza(_, receipt) => *receipt,
-            Self::Copy(_) | Self::Bytes(_) => None,
-        }
+        piece => piece.bytes().into(),
     }
 }
 
@@ -157,8 +122,8 @@ impl Unsent {
     }
 
     /// All that is not written, or not to its end.
-    pub(super) fn into_pieces(self) -> impl Iterator<Item = Piece> {
-        self.pieces.into_iter()
+    pub(super) fn into_pieces(self) -> Vec<Piece> {
+        self.pieces.into()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Connections of external components (XEP-0114): a stream each, and what waits for room in it.
 
-use super::client::{Piece, Unsent};
+use super::client::Unsent;
 use super::{Mail, Timer, Xmpp};
 use crate::desk::Desk;
 use crate::mail;
@@ -10,7 +10,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 use wire::{ConnectionId, Domain};
 use xmpp::component::{self, Input, Link, Output};
-use xmpp::router::{self, Eviction};
+use xmpp::managed::Piece;
+use xmpp::router::{self, Eviction, Given};
 use xmpp::{Condition, Stanza, StreamCondition, StreamError};
 
 /// The role of their listeners.
@@ -212,7 +213,7 @@ impl Xmpp {
             std::borrow::Cow::Owned(text) => Stanza::parse(&text).unwrap_or(stanza),
             std::borrow::Cow::Borrowed(_) => stanza,
         };
-        self.component_send(desk, conn, Piece::Stanza(stanza, None));
+        self.component_send(desk, conn, Piece::Given(stanza.into()));
     }
 
     fn component_send(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, piece: Piece) {
@@ -237,7 +238,7 @@ impl Xmpp {
         condition: Condition,
     ) {
         for piece in pieces {
-            if let Piece::Stanza(stanza, _) = piece {
+            if let Piece::Given(Given { stanza, .. }) = piece {
                 self.route(desk, router::Input::Returned { stanza, condition });
             }
         }

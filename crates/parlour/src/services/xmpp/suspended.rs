@@ -1,16 +1,15 @@
 //! Sessions that wait for their clients outlive the server, where it ends in order: each is a document of its account
 //! meanwhile. It is forgotten when its client is back, or when nobody has come for it in time.
 
-use super::managed::{Managed, Manageds};
 use super::{Mail, Timer, Xmpp};
 use crate::desk::Desk;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 use store::{Document, Query};
 use wire::{Address, ConnectionId, Epoch, Machine, WorkerId};
-use xmpp::router::{self, Receipt, Suspended};
-use xmpp::stream::{Sent, Unacknowledged};
-use xmpp::{Jid, Stanza, StreamCondition, StreamError};
+use xmpp::managed::{self, Asleep, Shared, Unheard};
+use xmpp::router::{self, Suspended};
+use xmpp::{Jid, Stanza};
 
 /// The kind of these documents in the store.
 pub const KIND: i64 = 17;
@@ -55,14 +54,12 @@ struct KeptStanza {
     since: u64,
     /// Which kept message it is.
     up_to: Option<i64>,
-}
-
-impl Manageds {
-    /// Where the document of a session is, or would be.
-    pub(super) fn document(&self, session: ConnectionId) -> Option<Place> {
-        let managed = self.sessions.get(&session)?;
-        Some((managed.account.clone(), managed.name.as_deref()?.to_owned()))
-    }
+    /// What it is known by where other sessions were given it as well …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shared: Option<u64>,
+    /// … and whether one of them has taken it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    taken: bool,
 }
 
 impl Xmpp {
@@ -71,47 +68,21 @@ impl Xmpp {
         if !self.clients.is_empty() || !self.router.is_idle() || !self.unasked.is_empty() {
             return self.timers.set(Timer::Suspend, desk.net.now() + LOOK);
         }
-        let now = desk.net.now();
-        for session in self.managed.away().collect::<Vec<_>>() {
-            let wait = self.timers.get(Timer::Expire(session)).map_or(Duration::ZERO, |due| due - now);
-            match self.kept(desk, session, wait) {
-                Some((account, document)) => self.keep_suspended(desk, session, account, document),
-                None => self.expire(desk, session),
+        let (now, epoch) = (desk.net.now(), desk.net.epoch());
+        // What several hold has a number that it never had before.
+        let first = u64::try_from(epoch.unix(now).as_micros()).unwrap_or_default();
+        for (session, asleep) in self.managed.asleep(now, first) {
+            let kept = self.router.suspend(session).map(|known| keep(&asleep, known, now, epoch));
+            let payload = kept.and_then(|kept| serde_json::to_vec(&kept).ok());
+            match payload.filter(|payload| payload.len() <= LONGEST) {
+                Some(payload) => {
+                    let document = Document { kind: KIND, title: asleep.name.into(), payload: Some(payload) };
+                    self.keep_suspended(desk, session, asleep.account, document);
+                }
+                None => self.manage(desk, managed::Input::Expire(session)),
             }
         }
         self.suspending = false;
-    }
-
-    fn kept(
-        &self,
-        desk: &Desk<'_, '_>,
-        session: ConnectionId,
-        wait: Duration,
-    ) -> Option<(Address, Document)> {
-        let (epoch, now) = (desk.net.epoch(), desk.net.now());
-        let suspended = self.router.suspend(session)?;
-        let managed = self.managed.sessions.get(&session)?;
-        let stanza = |sent: &Sent| KeptStanza {
-            text: sent.stanza.as_str().to_owned(),
-            since: epoch.unix(sent.since).as_secs(),
-            up_to: sent.receipt.map(|receipt| receipt.up_to()),
-        };
-        let kept = Kept {
-            jid: suspended.jid.to_string(),
-            handled: managed.handled,
-            sent: managed.queue.sent(),
-            until: (epoch.unix(now) + wait).as_secs(),
-            presence: suspended.presence.map(|presence| presence.as_str().to_owned()),
-            interested: suspended.interested,
-            versions: suspended.versions,
-            carbons: suspended.carbons,
-            blocklist: suspended.blocklist,
-            directed: suspended.directed.iter().map(Jid::to_string).collect(),
-            queue: managed.queue.iter().map(stanza).collect(),
-        };
-        let payload = serde_json::to_vec(&kept).ok().filter(|payload| payload.len() <= LONGEST)?;
-        let (account, title) = self.managed.document(session)?;
-        Some((account, Document { kind: KIND, title, payload: Some(payload) }))
     }
 
     fn keep_suspended(
@@ -127,10 +98,10 @@ impl Xmpp {
     }
 
     /// Whether a session was written. One that was not is over: what it has not acknowledged finds another way.
-    pub(super) fn suspended(&mut self, desk: &Desk<'_, '_>, session: ConnectionId, kept: bool) {
+    pub(super) fn suspended(&mut self, desk: &mut Desk<'_, '_>, session: ConnectionId, kept: bool) {
         self.writing = self.writing.saturating_sub(1);
         if !kept {
-            self.expire(desk, session);
+            self.manage(desk, managed::Input::Expire(session));
         }
     }
 
@@ -153,23 +124,13 @@ impl Xmpp {
         then: Option<ConnectionId>,
         forgotten: bool,
     ) {
-        match (then, forgotten) {
-            (Some(session), true) => self.go_on(desk, session),
-            (Some(session), false) => {
-                let Some(managed) = self.managed.sessions.get_mut(&session) else { return };
-                managed.stored = true;
-                let next = managed.next.take();
-                self.timers.set(Timer::Expire(session), desk.net.now() + self.policy.resume);
-                if let Some(conn) = next {
-                    let error = StreamError::from(StreamCondition::ResourceConstraint);
-                    self.end(desk, conn, error.saying("not now"));
-                }
-            }
-            (None, false) if self.unforgotten.len() < UNFORGOTTEN => {
+        match then {
+            Some(session) => self.manage(desk, managed::Input::Forgotten { session, forgotten }),
+            None if !forgotten && self.unforgotten.len() < UNFORGOTTEN => {
                 self.unforgotten.push(place);
                 self.timers.set(Timer::Forget, desk.net.now() + AGAIN);
             }
-            (None, _) => {}
+            None => {}
         }
     }
 
@@ -188,43 +149,64 @@ impl Xmpp {
         me: WorkerId,
         kept: Vec<(Address, Document)>,
     ) {
+        let mut all = Vec::with_capacity(kept.len());
         for (number, (account, document)) in (0..).zip(kept) {
             let connection = ConnectionId { worker: me, slot: u32::MAX - number, generation: u32::MAX };
             let payload = document.payload.unwrap_or_default();
             let kept: Option<Kept> = serde_json::from_slice(&payload).ok();
-            let Some((suspended, managed)) =
-                kept.as_ref().and_then(|kept| read(kept, connection, account, &document.title, (now, epoch)))
-            else {
+            let read = kept.as_ref().and_then(|kept| read(kept, account, &document.title, (now, epoch)));
+            let Some((suspended, asleep)) = read else {
                 tracing::warn!("a session that waited for its client cannot be read: it is over");
                 continue;
             };
-            let until = kept.map_or(0, |kept| kept.until);
-            let wait = Duration::from_secs(until).saturating_sub(epoch.unix(now));
             self.router.handle(now, router::Input::Restore { connection, suspended: Box::new(suspended) });
-            self.managed.names.insert(document.title.into(), connection);
-            self.managed.sessions.insert(connection, managed);
-            self.timers.set(Timer::Expire(connection), now + wait);
+            all.push((connection, asleep));
         }
+        self.managed.handle(now, managed::Input::Restore(all));
+    }
+}
+
+/// A session as it is to be kept.
+fn keep(asleep: &Asleep, known: Suspended, now: Instant, epoch: Epoch) -> Kept {
+    let stanza = |unheard: &Unheard| KeptStanza {
+        text: unheard.stanza.as_str().to_owned(),
+        since: epoch.unix(unheard.since).as_secs(),
+        up_to: unheard.up_to,
+        shared: unheard.shared.map(|shared| shared.number),
+        taken: unheard.shared.is_some_and(|shared| shared.taken),
+    };
+    Kept {
+        jid: known.jid.to_string(),
+        handled: asleep.handled,
+        sent: asleep.sent,
+        until: (epoch.unix(now) + asleep.wait).as_secs(),
+        presence: known.presence.map(|presence| presence.as_str().to_owned()),
+        interested: known.interested,
+        versions: known.versions,
+        carbons: known.carbons,
+        blocklist: known.blocklist,
+        directed: known.directed.iter().map(Jid::to_string).collect(),
+        queue: asleep.queue.iter().map(stanza).collect(),
     }
 }
 
 fn read(
     kept: &Kept,
-    connection: ConnectionId,
     account: Address,
     name: &str,
     (now, epoch): (Instant, Epoch),
-) -> Option<(Suspended, Managed)> {
-    let stanza = |kept: &KeptStanza| {
+) -> Option<(Suspended, Asleep)> {
+    let unheard = |kept: &KeptStanza| {
         let age = epoch.unix(now).saturating_sub(Duration::from_secs(kept.since));
-        Some(Sent {
+        Some(Unheard {
             stanza: Stanza::parse(&kept.text).ok()?,
-            receipt: kept.up_to.map(|up_to| Receipt::of(connection, up_to)),
             since: now.checked_sub(age).unwrap_or(now),
+            up_to: kept.up_to,
+            shared: kept.shared.map(|number| Shared { number, taken: kept.taken }),
         })
     };
     let jid: Jid = kept.jid.parse().ok()?;
-    let queue: Option<Vec<Sent>> = kept.queue.iter().map(stanza).collect();
+    let queue: Option<Vec<Unheard>> = kept.queue.iter().map(unheard).collect();
     let suspended = Suspended {
         jid: jid.clone(),
         presence: kept.presence.as_deref().and_then(|presence| Stanza::parse(presence).ok()),
@@ -235,18 +217,14 @@ fn read(
         directed: kept.directed.iter().filter_map(|jid| jid.parse().ok()).collect(),
         given: kept.queue.iter().filter_map(|kept| kept.up_to).max(),
     };
-    let managed = Managed {
+    let asleep = Asleep {
         account,
         jid,
-        agent: None,
-        name: Some(name.into()),
-        queue: Unacknowledged::restore(kept.sent, queue?),
-        carrier: None,
-        next: None,
+        name: name.into(),
+        sent: kept.sent,
         handled: kept.handled,
-        paused: false,
-        asked: false,
-        stored: true,
+        wait: Duration::from_secs(kept.until).saturating_sub(epoch.unix(now)),
+        queue: queue?,
     };
-    Some((suspended, managed))
+    Some((suspended, asleep))
 }

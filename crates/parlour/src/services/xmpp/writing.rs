@@ -1,10 +1,11 @@
 //! What goes out on a client's connection: at once, or when there is room; and what becomes of what never does.
 
-use super::client::{Client, Piece};
+use super::client::{Client, written};
 use super::{Timer, Xmpp};
 use crate::desk::Desk;
 use std::time::Duration;
 use wire::ConnectionId;
+use xmpp::managed::{self, Piece};
 use xmpp::{framed, router};
 
 /// How long to wait before a look whether a connection has taken what was written.
@@ -28,13 +29,13 @@ impl Xmpp {
 
     fn send_piece(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, piece: Piece) {
         let Some(client) = self.clients.get_mut(&conn).filter(|client| !client.over) else {
-            // A session that began here and whose client acknowledges may go on elsewhere: what it was sent is kept with it.
-            if self.managed.sessions.contains_key(&conn) {
-                return;
+            // What else was to be said to it nobody misses.
+            if let Piece::Given(given) = piece {
+                self.manage(desk, managed::Input::Unwritten { connection: conn, given });
             }
-            return self.give_back(desk, conn, [piece]);
+            return;
         };
-        if client.unsent.is_empty() && desk.net.write(conn, &piece.written(client.framed)).is_ok() {
+        if client.unsent.is_empty() && desk.net.write(conn, &written(&piece, client.framed)).is_ok() {
             if let Some(receipt) = piece.receipt() {
                 client.receipts.push(receipt);
                 self.timers.set(Timer::Flush(conn), desk.net.now() + FLUSH);
@@ -46,26 +47,11 @@ impl Xmpp {
         };
         tracing::debug!(%conn, "a client does not read what it is sent");
         client.over = true;
-        let unsent = std::mem::take(&mut client.unsent);
+        let mut unsent = std::mem::take(&mut client.unsent).into_pieces();
+        unsent.push(piece);
         // What it may still read of what was written is its own; the rest is given to another.
         desk.net.close(conn);
-        self.lost(desk, conn, true, unsent.into_pieces().chain([piece]));
-    }
-
-    /// A connection is a session no more; what it has not had finds another way.
-    pub(super) fn give_back(
-        &mut self,
-        desk: &Desk<'_, '_>,
-        connection: ConnectionId,
-        pieces: impl IntoIterator<Item = Piece>,
-    ) {
-        self.route(desk, router::Input::Closed(connection));
-        for piece in pieces {
-            if let Piece::Stanza(stanza, receipt) = piece {
-                let since = None;
-                self.route(desk, router::Input::Undelivered { connection, stanza, receipt, since });
-            }
-        }
+        self.lost(desk, conn, true, unsent);
     }
 
     /// Writes what there is room for, and confirms what is taken.
@@ -100,7 +86,7 @@ impl Xmpp {
 fn write_next(desk: &mut Desk<'_, '_>, conn: ConnectionId, client: &Client, most: usize) -> Option<usize> {
     if client.framed {
         let piece = client.unsent.first()?;
-        return desk.net.write(conn, &piece.written(true)).ok().map(|()| piece.bytes().len());
+        return desk.net.write(conn, &written(piece, true)).ok().map(|()| piece.bytes().len());
     }
     let next = client.unsent.next(most.saturating_sub(desk.net.queued(conn)))?;
     let octets = next.len();

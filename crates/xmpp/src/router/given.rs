@@ -1,0 +1,84 @@
+//! What a session is given, and who else was given the same: so that what nobody took finds another way once, and what
+//! somebody took does not (RFC 6121 §8.5.2, XEP-0198 §5).
+
+use super::Receipt;
+use crate::stanza::Stanza;
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// A stanza for a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// The stanza; its text is shared by all who get it.
+    pub stanza: Stanza,
+    /// To be given back once the connection has taken it.
+    pub receipt: Option<Receipt>,
+    /// Held together with the other sessions that were given it, if there were any.
+    pub share: Option<Share>,
+}
+
+impl From<Stanza> for Given {
+    fn from(stanza: Stanza) -> Self {
+        Self { stanza, receipt: None, share: None }
+    }
+}
+
+/// One message that several sessions of an account were given: how many of them have not given it back. Who has taken it
+/// never gives it back, so where it comes back from all, nobody has it. All of an account's sessions are on one worker, and so are
+/// those that share.
+#[derive(Clone, Debug)]
+pub struct Share(Rc<Cell<usize>>);
+
+impl Share {
+    /// A share of so many sessions; one alone needs none.
+    pub(crate) fn among(holders: usize) -> Option<Self> {
+        (holders > 1).then(|| Self(Rc::new(Cell::new(holders))))
+    }
+
+    /// A session gives it back: whether none of the others has it either.
+    #[must_use = "the last who gives it back has to find it another way"]
+    pub(crate) fn give_back(self) -> bool {
+        self.0.set(self.0.get().saturating_sub(1));
+        self.0.get() == 0
+    }
+
+    /// How many have not given it back.
+    pub(crate) fn holders(&self) -> usize {
+        self.0.get()
+    }
+
+    /// What it is known by as long as somebody holds it.
+    pub(crate) fn place(&self) -> usize {
+        Rc::as_ptr(&self.0).addr()
+    }
+}
+
+impl PartialEq for Share {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Share {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_who_gives_it_back_knows_that() {
+        let share = Share::among(3).expect("three of them");
+        assert!(!share.clone().give_back());
+        assert!(!share.clone().give_back());
+        assert_eq!(share.holders(), 1);
+        assert!(share.give_back());
+    }
+
+    #[test]
+    fn what_one_has_taken_nobody_finds_another_way() {
+        let share = Share::among(2).expect("two of them");
+        // The other one has acknowledged it.
+        assert!(!share.give_back());
+        assert!(Share::among(1).is_none() && Share::among(0).is_none());
+    }
+}
