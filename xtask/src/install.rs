@@ -28,6 +28,7 @@ const TESTS: &[Need] = &[
     ("named", "bind9"),
     ("knotd", "knot"),
     ("pdns_server", "pdns-server"),
+    ("pebble", "pebble"),
     ("openssl", "openssl"),
     ("sqlite3", "sqlite3"),
     ("python3", "python3"),

@@ -252,14 +252,6 @@ impl Course {
         }
     }
 
-    /// The challenge for a name, of those that the authority offers, in our order of preference: another one each time that it
-    /// was not believed.
-    pub fn challenge(&self, name: &str, offered: &[Challenge], ours: &[Challenge]) -> Option<Challenge> {
-        let both: Vec<Challenge> = ours.iter().copied().filter(|one| offered.contains(one)).collect();
-        let tried = self.aside.get(name).map_or(0, |own| own.failures as usize);
-        both.get(tried.checked_rem(both.len())?).copied()
-    }
-
     /// An administrator wants it now, whatever had failed.
     pub fn force(&mut self) {
         self.forced = true;
@@ -318,15 +310,4 @@ fn usual(held: &Held, luck: u32) -> Duration {
 /// So much of a span as luck has it.
 fn part(span: Duration, luck: u32) -> Duration {
     span.mul_f64(f64::from(luck) / f64::from(u32::MAX))
-}
-
-/// The names of each certificate: one for each of these lists, more where a list is too long for one. A name is in one alone.
-pub fn share_out(lists: impl IntoIterator<Item = Vec<String>>) -> Vec<Vec<String>> {
-    let mut seen = std::collections::BTreeSet::new();
-    let mut all = vec![];
-    for mut names in lists {
-        names.retain(|name| seen.insert(name.clone()));
-        all.extend(names.chunks(MOST_NAMES).map(<[String]>::to_vec));
-    }
-    all
 }

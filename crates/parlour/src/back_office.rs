@@ -2,10 +2,12 @@
 //! administrator. It has a thread of its own and reaches the workers by mail alone.
 
 use crate::accounts::{Accounts, Publish};
+use crate::acme::{Acme, Standing};
 use crate::admin::answers::{Listening, Reloaded, Status};
 use crate::admin::backend::gone;
 use crate::admin::command::Reply;
 use crate::admin::exposition;
+use crate::admin::failure::Kind;
 use crate::admin::metrics::Doors;
 use crate::admin::{Backend, Failure};
 use crate::certificates;
@@ -22,13 +24,14 @@ use crate::services::sip::overview;
 use crate::services::turn::sessions::{Look, Order, Seen};
 use arc_swap::ArcSwap;
 use net::counters::Counting;
+use net::tls::Identities;
 use net::{Bound, Postbox};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
-use wire::WorkerId;
+use wire::{Domain, WorkerId};
 
 /// How long workers may take to say how many sessions they have.
 const ANSWERED: Duration = Duration::from_secs(5);
@@ -47,6 +50,7 @@ pub struct BackOffice {
     draining: AtomicBool,
     counting: Counting,
     doors: Doors,
+    acme: Arc<Acme>,
 }
 
 /// What the workers' start left for the back office.
@@ -64,6 +68,8 @@ pub struct Parts {
     pub front: Front,
     /// What the workers' sockets count.
     pub counting: Counting,
+    /// Who orders certificates.
+    pub acme: Arc<Acme>,
 }
 
 impl BackOffice {
@@ -80,12 +86,18 @@ impl BackOffice {
             draining: AtomicBool::new(false),
             counting: parts.counting,
             doors: Doors::default(),
+            acme: parts.acme,
         }
     }
 
     /// The listeners with their real ports.
     pub fn bound(&self) -> Arc<[Bound]> {
         self.front.bound()
+    }
+
+    /// What listeners show; `None` where nobody has spoken TLS yet.
+    pub fn identities(&self) -> Option<Arc<Identities>> {
+        self.front.identities()
     }
 
     /// What each worker says of itself, once it has worked off its earlier mail.
@@ -299,6 +311,17 @@ impl Backend for BackOffice {
             let (worker, (sender, answer)) = (WorkerId(0), oneshot::channel());
             self.postbox.deliver(worker, Mail::Bans(sender)).await.map_err(|_| gone(worker))?;
             answer.await.map_err(|_| gone(worker))
+        })
+    }
+
+    fn standing(&self) -> Arc<Vec<Standing>> {
+        self.acme.standing()
+    }
+
+    fn renew(&self, domain: Option<Domain>) -> Reply<'_, Vec<Standing>> {
+        Box::pin(async move {
+            let ended = || Failure::new(Kind::Unavailable, "nobody orders certificates any more");
+            self.acme.renew(domain).await.ok_or_else(ended)
         })
     }
 

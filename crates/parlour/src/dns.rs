@@ -5,6 +5,7 @@ mod ask;
 pub mod check;
 pub mod push;
 pub mod site;
+pub(crate) mod text;
 
 use crate::admin::Failure;
 use crate::admin::answers::Text;

@@ -51,6 +51,11 @@ impl Front {
         Ok(bound)
     }
 
+    /// What listeners show; `None` where nobody has spoken TLS yet.
+    pub fn identities(&self) -> Option<Arc<Identities>> {
+        self.identities.load_full()
+    }
+
     /// Whom `plan` has us believe.
     pub fn trust(&self, plan: &Plan) -> Arc<Trust> {
         Trust::new(plan, self.identities.load_full())

@@ -3,6 +3,7 @@
 //! This is the only room that knows every other; nothing knows it. See ARCHITECTURE.md.
 
 pub mod accounts;
+pub mod acme;
 pub mod admin;
 pub mod authority;
 pub mod back_office;

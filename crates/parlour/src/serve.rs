@@ -2,6 +2,7 @@
 //! end, or until a worker fails.
 
 use crate::accounts::{self, Accounts};
+use crate::acme;
 use crate::admin::{Backend, guests, socket};
 use crate::back_office::{BackOffice, Parts, publisher};
 use crate::certificates;
@@ -104,6 +105,7 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
     let bound: Arc<[Bound]> = listeners.bound().into();
     let identities = identities(plan)?;
     let handle = store.handle();
+    let challenges: Arc<Challenges> = Arc::default();
     let loaded = store.load_accounts().context("the accounts")?;
     let directory = Arc::new(directory(plan, loaded));
     forget_old_bindings(&handle);
@@ -120,7 +122,7 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
         trust: Trust::new(plan, identities.clone()),
         identities: identities.clone(),
         calls: Arc::default(),
-        challenges: Arc::default(),
+        challenges: Arc::clone(&challenges),
         secret,
     };
     let mut running = net::run(listeners, setup, move |start| {
@@ -130,7 +132,7 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
         Office::new(base.shared(start), start, kept.unwrap_or_default(), suspended.unwrap_or_default())
     })?;
     let front = Front::new(running.reception().context("the listeners")?, identities);
-    Ok((running, Opening { plan: Arc::clone(plan), store: handle, front }))
+    Ok((running, Opening { plan: Arc::clone(plan), store: handle, front, challenges }))
 }
 
 /// The XMPP sessions that wait for their clients since the last end.
@@ -156,6 +158,7 @@ struct Opening {
     plan: Arc<Plan>,
     store: StoreHandle,
     front: Front,
+    challenges: Arc<Challenges>,
 }
 
 /// What the offices of all workers begin with.
@@ -201,19 +204,21 @@ async fn serve_open(
     read: u64,
     mut signals: Signals,
 ) -> Result<Running<Mail>> {
-    let Opening { plan, store, front } = opening;
+    let Opening { plan, store, front, challenges } = opening;
+    let (acme, orderer) = acme::open(challenges);
     let archives = store.clone();
     let (postbox, counting) = (running.postbox(), running.counting());
     let accounts = Accounts::load(store, &plan, publisher(postbox.clone())).await?;
     // Between the workers' first snapshot and this one an account may have been added by another process.
     publisher(postbox.clone())(accounts.directory()).await;
-    let parts = Parts { accounts, plan: Arc::clone(&plan), read, postbox, front, counting };
+    let parts = Parts { accounts, plan: Arc::clone(&plan), read, postbox, front, counting, acme };
     let office = Arc::new(BackOffice::new(parts));
     let door = socket::bind(&plan.admin.socket).with_context(|| plan.admin.socket.display().to_string())?;
     let house: Arc<dyn Backend> = office.clone();
     open_doors(&office, &house, &plan).await?;
     tokio::spawn(socket::serve(door, house, plan.admin.limits.clone()));
     announce(&office);
+    tokio::spawn(orderer.run(Arc::clone(&office)));
     let mut look = tokio::time::interval(LOOK);
     let mut sweep = tokio::time::interval(sweep::OFTEN);
     let mut renewal = tokio::time::interval(renewal::OFTEN);

@@ -101,6 +101,19 @@ fn of_domains(plan: &Plan) -> HashMap<String, RootCertStore> {
     all
 }
 
+/// How an ACME authority is connected to: the system's authorities prove it, or these (DER).
+pub(crate) fn of_authority(roots: &[Vec<u8>]) -> Arc<ClientConfig> {
+    let mut all = RootCertStore::empty();
+    all.add_parsable_certificates(of_system());
+    all.add_parsable_certificates(roots.iter().map(|der| CertificateDer::from(der.as_slice())));
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .expect("the provider has suites of both versions")
+        .with_root_certificates(all)
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
 fn client(verifier: Server, identities: Option<Arc<Identities>>) -> ClientConfig {
     let config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])

@@ -9,6 +9,7 @@ pub mod house;
 pub mod nameserver;
 pub mod netns;
 pub mod network;
+pub mod pebble;
 pub mod process;
 pub mod simulation;
 pub mod spaces;

@@ -237,24 +237,3 @@ fn names_come_and_go_with_the_configuration() {
     course.want(vec![]);
     assert_eq!(course.step(at(1)), Step::Wait(Duration::MAX));
 }
-
-#[test]
-fn each_failure_tries_another_challenge() {
-    let mut course = Course::new(names(&["a"]), None, &Memory::default(), 0);
-    let ours = [Challenge::TlsAlpn, Challenge::Http];
-    let mut tried = vec![];
-    for _ in 0..3 {
-        tried.push(course.challenge("a", &Challenge::ALL, &ours));
-        course.failed(at(0), &Failure { fault: Fault::Names, names: names(&["a"]), retry_after: None });
-    }
-    assert_eq!(tried, [Some(Challenge::TlsAlpn), Some(Challenge::Http), Some(Challenge::TlsAlpn)]);
-    assert_eq!(course.challenge("a", &[Challenge::Dns], &ours), None);
-}
-
-#[test]
-fn names_are_shared_out() {
-    let many: Vec<String> = (0..150).map(|n| format!("n{n}")).collect();
-    let all = share_out([names(&["a", "b"]), names(&["b", "c"]), many, names(&["a"])]);
-    assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 100, 50]);
-    assert_eq!(all[1], ["c"]);
-}

@@ -61,6 +61,20 @@ impl Identity {
         }
     }
 
+    /// A certificate that the caller has just made for this key (both DER), whatever it says: one for an authority that looks whether
+    /// a name is ours has a critical extension that no verifier knows (RFC 8737 §3).
+    ///
+    /// # Errors
+    /// The key is of a kind that TLS cannot use.
+    pub fn just_made(certificate: &[u8], key: &[u8]) -> Result<Self, IdentityError> {
+        let unusable = |error: &dyn std::fmt::Display| IdentityError::Unusable(error.to_string());
+        let key = PrivateKeyDer::try_from(key).map_err(|error| unusable(&error))?.clone_key();
+        let signs = provider().key_provider.load_private_key(key.clone_key());
+        let signs = signs.map_err(|error| unusable(&error))?;
+        let chain = vec![CertificateDer::from(certificate.to_vec())];
+        Ok(Self(Arc::new(Pair { certified: Arc::new(CertifiedKey::new(chain, signs)), key })))
+    }
+
     /// The chain as DER, the server's own certificate first.
     pub fn chain(&self) -> impl Iterator<Item = &[u8]> {
         self.0.certified.cert.iter().map(AsRef::as_ref)
@@ -104,6 +118,19 @@ mod tests {
             _ => false,
         };
         assert!(matches, "{got:?} instead of {expected:?}");
+    }
+
+    #[test]
+    fn what_was_just_made_may_have_extensions_that_nobody_knows() {
+        let mut params = rcgen::CertificateParams::new(vec!["falcot.com".to_owned()]).unwrap();
+        params.custom_extensions = vec![rcgen::CustomExtension::new_acme_identifier(&[7; 32])];
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = params.self_signed(&key).unwrap();
+        assert!(Identity::from_pem(made.pem().as_bytes(), key.serialize_pem().as_bytes()).is_err());
+        let identity = Identity::just_made(made.der(), &key.serialize_der()).unwrap();
+        assert_eq!(identity.chain().collect::<Vec<_>>(), [made.der().as_ref()]);
+        assert!(identity.can_sign(&[SignatureScheme::ECDSA_NISTP256_SHA256]));
+        assert!(Identity::just_made(made.der(), b"?").is_err());
     }
 
     #[test]

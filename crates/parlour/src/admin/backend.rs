@@ -5,6 +5,7 @@ use super::arguments::Arguments;
 use super::command::{Command, Reply, Run};
 use super::failure::{Failure, Kind};
 use crate::accounts::{self, Accounts};
+use crate::acme::Standing;
 use crate::config::Plan;
 use crate::doorman::{Letter, Listed};
 use crate::services::sip::overview;
@@ -13,7 +14,7 @@ use crate::services::xmpp;
 use serde_json::Value;
 use std::sync::Arc;
 use store::Store;
-use wire::WorkerId;
+use wire::{Domain, WorkerId};
 
 /// The house that commands work on. The running server is one; [`Offline`] is the other.
 pub trait Backend: Send + Sync {
@@ -41,6 +42,10 @@ pub trait Backend: Send + Sync {
     fn order_xmpp(&self, worker: WorkerId, order: xmpp::overview::Order) -> Reply<'_, ()>;
     /// Who is shut out.
     fn bans(&self) -> Reply<'_, Listed>;
+    /// How domains stand with the authority that issues their certificates.
+    fn standing(&self) -> Arc<Vec<Standing>>;
+    /// Orders certificates now, for one domain or all, and says how they stand then.
+    fn renew(&self, domain: Option<Domain>) -> Reply<'_, Vec<Standing>>;
     /// Lets every worker's doorman have this letter.
     fn tell_doormen(&self, letter: Letter) -> Reply<'_, ()>;
     /// Lets the workers take no new TURN sessions, or take them again.
@@ -122,6 +127,14 @@ impl Backend for Offline {
     }
 
     fn bans(&self) -> Reply<'_, Listed> {
+        Box::pin(async { Err(no_server(&self.plan)) })
+    }
+
+    fn standing(&self) -> Arc<Vec<Standing>> {
+        Arc::default()
+    }
+
+    fn renew(&self, _: Option<Domain>) -> Reply<'_, Vec<Standing>> {
         Box::pin(async { Err(no_server(&self.plan)) })
     }
 

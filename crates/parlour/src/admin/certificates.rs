@@ -1,17 +1,22 @@
-//! The commands on certificates of users: by which they sign in without a password.
+//! The commands on certificates: those that the house shows, and those of users, by which they sign in without a password.
 
-use super::answers::certificates::{CertIssued, CertRevoked, UserCertificate, UserCertificates};
+use super::answers::certificates::{
+    CertIssued, CertRenewed, CertRevoked, Certificates, DomainOrder, HouseCertificate, UserCertificate,
+};
 use super::arguments::Arguments;
 use super::backend::Backend;
 use super::command::{Reply, reply};
 use super::failure::{Failure, Kind};
+use crate::acme::Standing;
 use crate::authority::{self, Issued};
 use crate::config::Plan;
+use crate::config::plan::{CertificatePlan, TlsSource};
 use crate::services::xmpp::certificates::{KIND, Kept, MOST};
 use serde_json::Value;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::{Answer, Document, Query};
 use wire::Address;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// For how many days a certificate is good unless another number is given.
 const USUAL: u64 = 365;
@@ -49,6 +54,9 @@ pub(super) fn user<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Repl
 /// `parlour cert list`
 pub(super) fn list<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
+        if arguments.text("address").is_none() {
+            return reply(&of_the_house(house));
+        }
         let address = account(house, arguments)?;
         let now = now();
         let certificates = documents(house, &address).await?;
@@ -58,7 +66,55 @@ pub(super) fn list<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Repl
             ends: kept.ends,
             over: kept.ends <= now,
         });
-        reply(&UserCertificates { address: address.to_string(), certificates: certificates.collect() })
+        let certificates = certificates.collect();
+        reply(&Certificates { address: Some(address.to_string()), certificates, ..Certificates::default() })
+    })
+}
+
+fn of_the_house(house: &dyn Backend) -> Certificates {
+    let plan = house.plan();
+    let shown = plan.tls.iter().flat_map(|tls| &tls.certificates).map(|one| HouseCertificate {
+        file: one.certificate.display().to_string(),
+        issuer: issuer(one).unwrap_or_default(),
+        names: one.names.clone(),
+        begins: one.begins.as_secs(),
+        ends: one.ends.as_secs(),
+        late: one.is_due(Duration::from_secs(now())),
+    });
+    let orders = house.standing();
+    Certificates {
+        house: shown.collect(),
+        orders: orders.iter().map(order).collect(),
+        ..Certificates::default()
+    }
+}
+
+fn issuer(one: &CertificatePlan) -> Option<String> {
+    let leaf = one.leaf()?;
+    let (_, parsed) = X509Certificate::from_der(&leaf).ok()?;
+    Some(parsed.issuer().to_string())
+}
+
+fn order(standing: &Standing) -> DomainOrder {
+    DomainOrder {
+        domain: standing.domain.clone(),
+        next: standing.next.as_secs(),
+        missing: standing.missing.clone(),
+        fault: standing.fault.clone(),
+    }
+}
+
+/// `parlour cert renew`
+pub(super) fn renew<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+    Box::pin(async move {
+        let domain = arguments.domain("domain", &house.accounts().directory())?;
+        let plan = house.plan();
+        if !matches!(plan.tls.as_ref().map(|tls| &tls.source), Some(TlsSource::Acme(_))) {
+            let why = "certificates are not ordered here: tls.source is not \"acme\"";
+            return Err(Failure::new(Kind::Conflict, why));
+        }
+        let standing = house.renew(domain).await?;
+        reply(&CertRenewed { orders: standing.iter().map(order).collect() })
     })
 }
 

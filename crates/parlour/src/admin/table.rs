@@ -3,7 +3,7 @@
 mod dns;
 mod doctor;
 
-use super::answers::certificates::{CaShown, CertIssued, CertRevoked, UserCertificates};
+use super::answers::certificates::{CaShown, CertIssued, CertRenewed, CertRevoked, Certificates};
 use super::answers::sip::{SipBindings, SipCalls, SipRecent, SipStory};
 use super::answers::turn::{
     TurnCredentials, TurnDisconnected, TurnDrain, TurnSessionDetails, TurnSessions, TurnTest,
@@ -24,7 +24,7 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("xmpp", "XMPP: who is connected, and the end of it"),
     ("user", "Accounts: add, change, look at, import"),
     ("ca", "Our own certificate authority"),
-    ("cert", "Certificates by which users sign in"),
+    ("cert", "Certificates: those that the house shows, those by which users sign in"),
     ("dns", "What the DNS must say about the domains"),
 ];
 
@@ -312,10 +312,29 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         path: &["cert", "list"],
-        summary: "List the certificates by which a user may sign in",
-        arguments: &[ADDRESS],
-        returns: Returned::of::<UserCertificates>(),
+        summary: "List the certificates of the house, or those by which a user may sign in",
+        details: "With who has issued them, for which names, and until when. Where an authority issues them by ACME: when the next is ordered, \
+                  and what failed last.",
+        arguments: &[Argument { required: false, ..ADDRESS }],
+        returns: Returned::of::<Certificates>(),
         run: Run::House(certificates::list),
+        ..LOOK
+    },
+    Command {
+        path: &["cert", "renew"],
+        summary: "Order new certificates now, whatever is due and whatever had failed",
+        details: "Where tls.source is \"acme\". It waits until they are there, or says why they are not; authorities bound how often that \
+                  may be done.",
+        arguments: &[Argument {
+            name: "domain",
+            kind: Kind::Domain,
+            positional: true,
+            required: false,
+            help: "Only for this domain",
+        }],
+        reads: false,
+        returns: Returned::of::<CertRenewed>(),
+        run: Run::Server(certificates::renew),
         ..LOOK
     },
     Command {

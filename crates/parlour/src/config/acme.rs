@@ -3,9 +3,10 @@
 use super::fault::Fault;
 use super::file::{Table, Typed};
 use super::meaning::Judge;
-use super::plan::{AcmePlan, Challenge, ExternalAccount};
+use super::plan::{AcmePlan, ExternalAccount};
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use domains::certificate::Challenge;
 use wire::{Address, Secret};
 
 const USUAL: &str = "https://acme-v02.api.letsencrypt.org/directory";

@@ -21,9 +21,7 @@ pub use bans::BansPlan;
 pub use dns::{DnsPlan, HostName, HostPlan, PushPlan};
 pub use limits::{AdminLimits, MediaLimits, NetworkLimits, SipLimits, TurnLimits, WebLimits, XmppLimits};
 pub use media::MediaPlan;
-pub use tls::{
-    AcmePlan, CertificatePlan, Challenge, ExternalAccount, TlsPlan, TlsSource, acme_file, own_files,
-};
+pub use tls::{AcmePlan, CertificatePlan, ExternalAccount, TlsPlan, TlsSource, acme_file, own_files};
 pub use turn::{OauthKey, TurnBandwidth, TurnPlan, TurnQuota};
 pub use web::WebPlan;
 

@@ -12,7 +12,7 @@ use crate::cli;
 use crate::config::plan::PushPlan;
 use domains::changes::{Changes, Seen, changes, marks_of, to_look_up};
 use domains::check::Question;
-use domains::message::{Answer, Manner, word};
+use domains::message::{Answer, Manner, Update, word};
 use domains::record::{Data, Record};
 use domains::{Zone, zones};
 use serde_json::Value;
@@ -53,7 +53,7 @@ async fn carry_out(push: &PushPlan, zone: &Zone, apply: bool) -> DnsChange {
 }
 
 async fn attempt(push: &PushPlan, zone: &Zone, apply: bool, change: &mut DnsChange) -> Result<(), String> {
-    change.zone = server_zone(push, zone).await?;
+    change.zone = server_zone(push, zone.apex.as_str()).await?;
     let changes = look(push, zone).await?;
     let lines = |records: &[Record]| {
         records
@@ -77,14 +77,14 @@ async fn attempt(push: &PushPlan, zone: &Zone, apply: bool, change: &mut DnsChan
 }
 
 /// The zone of the server that a name lies in.
-async fn server_zone(push: &PushPlan, zone: &Zone) -> Result<String, String> {
-    let soa = (zone.apex.to_string(), domain::base::iana::Rtype::SOA.to_int());
+pub(super) async fn server_zone(push: &PushPlan, name: &str) -> Result<String, String> {
+    let soa = (name.to_owned(), domain::base::iana::Rtype::SOA.to_int());
     let answer = tell(push, &soa).await?;
     let found = answer.zone().map(|record| record.owner.clone());
-    found.ok_or_else(|| format!("{} does not say which zone {} lies in", push.server, zone.apex))
+    found.ok_or_else(|| format!("{} does not say which zone {name} lies in", push.server))
 }
 
-async fn tell(push: &PushPlan, question: &Question) -> Result<Answer, String> {
+pub(super) async fn tell(push: &PushPlan, question: &Question) -> Result<Answer, String> {
     spoken_for(push, question, ask(push.server, question, Manner::default()).await)
 }
 
@@ -123,9 +123,14 @@ fn of(answer: &Answer, (owner, kind): &Question) -> Vec<Data> {
 }
 
 async fn send(push: &PushPlan, zone: &Zone, server_zone: &str, changes: &Changes) -> Result<(), String> {
+    update(push, &changes.update(zone, server_zone)).await
+}
+
+/// Has the server make a change.
+pub(super) async fn update(push: &PushPlan, update: &Update) -> Result<(), String> {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let id = random();
-    let message = changes.update(zone, server_zone).message(id).map_err(|error| error.to_string())?;
+    let message = update.message(id).map_err(|error| error.to_string())?;
     let signed = push.key.sign(message, now()).map_err(|error| error.to_string())?;
     let octets = by_tcp(push.server, &signed.message).await?;
     let answer = Answer::read(&octets, id).ok_or("what came back is no answer")?;

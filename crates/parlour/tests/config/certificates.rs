@@ -1,7 +1,8 @@
 //! Where certificates come from: what `[tls]` and `[acme]` mean, and what is refused.
 
 use super::{DOMAIN, TLS, check, house, plan, read};
-use parlour::config::plan::{AcmePlan, Challenge, TlsPlan, TlsSource};
+use domains::certificate::Challenge;
+use parlour::config::plan::{AcmePlan, TlsPlan, TlsSource};
 use std::path::Path;
 
 const ACME: &str = "[tls]\nsource = \"acme\"\n[acme]\nterms-accepted = true\n";

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_types, reason = "a test is a name server with a socket of its own")]
 
+mod acme;
 mod certificate;
 mod check;
 mod command;

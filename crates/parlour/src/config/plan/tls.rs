@@ -1,5 +1,8 @@
 //! The certificates that listeners show, and where they come from.
 
+use domains::certificate::Challenge;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +31,7 @@ pub enum TlsSource {
 }
 
 /// An authority that speaks ACME (RFC 8555), and how it is spoken with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcmePlan {
     /// The URL of its directory.
     pub directory: String,
@@ -40,17 +43,6 @@ pub struct AcmePlan {
     pub external: Option<ExternalAccount>,
     /// Whose certificate its directory may show beside those of the system's authorities (DER).
     pub roots: Arc<[Vec<u8>]>,
-}
-
-/// How an ACME authority finds out that a name is ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Challenge {
-    /// `tls-alpn-01` (RFC 8737): it connects to port 443.
-    TlsAlpn,
-    /// `http-01` (RFC 8555 §8.3): it fetches a page from port 80.
-    Http,
-    /// `dns-01` (RFC 8555 §8.4): it asks for a TXT record, which `dns.push` puts there.
-    Dns,
 }
 
 /// An account that was made by other means (RFC 8555 §7.3.4).
@@ -107,6 +99,11 @@ impl TlsPlan {
 }
 
 impl CertificatePlan {
+    /// The certificate itself (DER).
+    pub fn leaf(&self) -> Option<Vec<u8>> {
+        CertificateDer::from_pem_slice(&self.chain_pem).ok().map(|leaf| leaf.to_vec())
+    }
+
     /// Whether a third of its life or less is left at a time since 1970.
     pub fn is_due(&self, now: Duration) -> bool {
         let life = self.ends.saturating_sub(self.begins);

@@ -1,0 +1,408 @@
+//! Certificates from an authority that speaks ACME (RFC 8555): `domains::certificate` decides when, for which names, and what follows
+//! a failure; what it decides is carried out here, in the back office, one order after another.
+
+mod client;
+mod fault;
+mod files;
+mod http;
+mod jws;
+mod order;
+mod proof;
+mod renewal_info;
+mod words;
+
+use crate::back_office::BackOffice;
+use crate::challenges::Challenges;
+use crate::config::Plan;
+use crate::config::plan::{AcmePlan, CertificatePlan, DomainPlan, TlsSource, acme_file};
+use crate::dns::site;
+use crate::trust;
+use arc_swap::ArcSwap;
+use client::{Account, Client};
+use domains::certificate::{Course, Held, MOST_NAMES, Order, Step};
+use fault::Error;
+use files::{Files, Kept};
+use http::Http;
+use order::{Issued, Job};
+use proof::Prover;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::{mpsc, oneshot};
+use wire::{Domain, Secret};
+
+/// How often it is looked whether something is due: a clock that is set, or a new plan, is noticed by then.
+const OFTEN: Duration = Duration::from_secs(1);
+
+/// The most questions that wait.
+const WISHES: usize = 16;
+
+/// How a domain stands with its authority.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// The domain.
+    pub domain: String,
+    /// Names that are wanted, and that its certificate does not have.
+    pub missing: Vec<String>,
+    /// When the next certificate is ordered, since 1970.
+    pub next: Duration,
+    /// What failed last; empty where nothing did.
+    pub fault: String,
+}
+
+/// The way to whoever orders certificates.
+#[derive(Debug)]
+pub struct Acme {
+    wishes: mpsc::Sender<Wish>,
+    standing: ArcSwap<Vec<Standing>>,
+}
+
+/// An administrator's wish: certificates now, for one domain or for all.
+#[derive(Debug)]
+struct Wish {
+    domain: Option<Domain>,
+    answer: oneshot::Sender<Vec<Standing>>,
+}
+
+impl Acme {
+    /// How each domain stands; nothing where no authority is asked.
+    pub fn standing(&self) -> Arc<Vec<Standing>> {
+        self.standing.load_full()
+    }
+
+    /// Orders new certificates now, for one domain or for all, and says how they stand then.
+    pub async fn renew(&self, domain: Option<Domain>) -> Option<Vec<Standing>> {
+        let (answer, done) = oneshot::channel();
+        self.wishes.send(Wish { domain, answer }).await.ok()?;
+        done.await.ok()
+    }
+}
+
+/// Whoever orders them.
+#[derive(Debug)]
+pub struct Orderer {
+    challenges: Arc<Challenges>,
+    wishes: mpsc::Receiver<Wish>,
+    acme: Arc<Acme>,
+    /// What is followed now.
+    plan: Option<Arc<Plan>>,
+    cases: Vec<Case>,
+}
+
+/// A domain, and its certificates one after another.
+#[derive(Debug)]
+struct Case {
+    domain: Domain,
+    course: Course,
+    kept: Kept,
+}
+
+/// The way to it, and itself.
+pub fn open(challenges: Arc<Challenges>) -> (Arc<Acme>, Orderer) {
+    let (sender, wishes) = mpsc::channel(WISHES);
+    let acme = Arc::new(Acme { wishes: sender, standing: ArcSwap::default() });
+    let orderer = Orderer { challenges, wishes, acme: Arc::clone(&acme), plan: None, cases: vec![] };
+    (acme, orderer)
+}
+
+impl Orderer {
+    /// Works until nobody is left who could wish for anything.
+    pub async fn run(mut self, office: Arc<BackOffice>) {
+        let mut look = tokio::time::interval(OFTEN);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let wish = tokio::select! {
+                _ = look.tick() => None,
+                wish = self.wishes.recv() => Some(wish),
+            };
+            match wish {
+                None => self.look(&office).await,
+                Some(None) => return,
+                Some(Some(wish)) => self.fulfil(&office, wish).await,
+            }
+        }
+    }
+
+    async fn fulfil(&mut self, office: &BackOffice, wish: Wish) {
+        self.follow(office).await;
+        let is_meant = |domain: &Domain| wish.domain.as_ref().is_none_or(|only| only == domain);
+        self.cases.iter_mut().filter(|case| is_meant(&case.domain)).for_each(|case| case.course.force());
+        self.look(office).await;
+        let mut standing = Vec::clone(&self.acme.standing());
+        standing.retain(|one| Domain::new(&one.domain).is_ok_and(|domain| is_meant(&domain)));
+        // Whoever asked may have gone.
+        drop(wish.answer.send(standing));
+    }
+
+    /// Does what is due, for each domain.
+    async fn look(&mut self, office: &BackOffice) {
+        self.follow(office).await;
+        let Some(plan) = self.plan.clone() else { return };
+        let Some(acme) = authority(&plan) else { return };
+        let mut work = Work { office, plan: &plan, acme, challenges: &self.challenges };
+        for case in &mut self.cases {
+            // At most: a question about the window, and then an order.
+            for _ in 0..2 {
+                match case.course.step(now()) {
+                    Step::Wait(_) => break,
+                    Step::Ask => work.ask(case).await,
+                    Step::Order(order) => work.order(case, &order).await,
+                }
+            }
+        }
+        self.tell();
+    }
+
+    /// Takes up a new plan.
+    async fn follow(&mut self, office: &BackOffice) {
+        let plan = crate::admin::Backend::plan(office);
+        if self.plan.as_ref().is_some_and(|followed| Arc::ptr_eq(followed, &plan)) {
+            return;
+        }
+        let before = self.plan.replace(Arc::clone(&plan));
+        let Some(acme) = authority(&plan) else { return self.cases.clear() };
+        let same = before
+            .as_ref()
+            .is_some_and(|before| authority(before) == Some(acme) && server(before) == server(&plan));
+        let mut earlier = std::mem::take(&mut self.cases);
+        for domain in &plan.domains {
+            let known = earlier.iter().position(|case| case.domain == domain.name && same);
+            let case = match known {
+                Some(index) => followed(earlier.swap_remove(index), &plan, domain),
+                None => begun(&plan, acme, domain, before.is_some()),
+            };
+            self.cases.push(case);
+        }
+        let work = Work { office, plan: &plan, acme, challenges: &self.challenges };
+        for case in self.cases.iter_mut().filter(|case| !case.kept.texts().is_empty()) {
+            work.clear(case).await;
+        }
+        self.tell();
+    }
+
+    /// Lets others see how it stands.
+    fn tell(&self) {
+        let standing = |case: &Case| Standing {
+            domain: case.domain.to_string(),
+            missing: case.course.missing().into_iter().map(str::to_owned).collect(),
+            next: case.course.due(),
+            fault: case.kept.fault.clone(),
+        };
+        self.acme.standing.store(Arc::new(self.cases.iter().map(standing).collect()));
+    }
+}
+
+/// The authority of a plan that has one.
+fn authority(plan: &Plan) -> Option<&AcmePlan> {
+    match &plan.tls.as_ref()?.source {
+        TlsSource::Acme(acme) => Some(acme),
+        TlsSource::Own | TlsSource::Files => None,
+    }
+}
+
+fn server(plan: &Plan) -> Option<std::net::SocketAddr> {
+    plan.dns.push.as_ref().map(|push| push.server)
+}
+
+/// The names for which an authority may issue: those in the DNS.
+fn names(plan: &Plan, domain: &DomainPlan) -> Vec<String> {
+    let mut names = site::of(plan, domain).certificate_names();
+    names.retain(|name| name.contains('.') && name.parse::<std::net::IpAddr>().is_err());
+    if names.len() > MOST_NAMES {
+        tracing::warn!(domain = %domain.name, "a certificate has {MOST_NAMES} names at most: the others are left out");
+    }
+    names
+}
+
+/// The certificate that a domain has from this authority.
+fn held(plan: &Plan, acme: &AcmePlan, domain: &Domain) -> Option<Held> {
+    let shown = shown(plan, domain).filter(|_| Files::of(&plan.data).is_of(domain, &acme.directory))?;
+    Some(Held { names: shown.names.clone(), begins: shown.begins, ends: shown.ends })
+}
+
+/// The certificate that a domain has from any authority but our own.
+fn shown<'a>(plan: &'a Plan, domain: &Domain) -> Option<&'a CertificatePlan> {
+    let file = acme_file(&plan.data, domain);
+    plan.tls.as_ref()?.certificates.iter().find(|one| one.certificate == file)
+}
+
+/// A domain that was known before.
+fn followed(mut case: Case, plan: &Plan, domain: &DomainPlan) -> Case {
+    case.course.want(names(plan, domain));
+    case
+}
+
+/// A domain that is new, or whose authority is; an administrator who has `changed` the configuration wants it tried again.
+fn begun(plan: &Plan, acme: &AcmePlan, domain: &DomainPlan, changed: bool) -> Case {
+    let name = domain.name.clone();
+    let kept = Files::of(&plan.data).load(&name, &acme.directory);
+    let held = held(plan, acme, &name);
+    let mut course = Course::new(names(plan, domain), held, &kept.memory(), luck());
+    if changed {
+        course.forgive();
+    }
+    Case { domain: name, course, kept }
+}
+
+/// What it takes to carry out a step.
+struct Work<'a> {
+    office: &'a BackOffice,
+    plan: &'a Plan,
+    acme: &'a AcmePlan,
+    challenges: &'a Arc<Challenges>,
+}
+
+impl Work<'_> {
+    fn files(&self) -> Files {
+        Files::of(&self.plan.data)
+    }
+
+    fn prover(&self, domain: &Domain) -> Prover {
+        Prover {
+            identities: self.office.identities(),
+            challenges: Arc::clone(self.challenges),
+            push: self.plan.dns.push.clone(),
+            files: self.files(),
+            domain: domain.clone(),
+        }
+    }
+
+    fn http(&self) -> Http {
+        Http::new(trust::of_authority(&self.acme.roots))
+    }
+
+    /// Our account, made where there is none.
+    async fn client(&self) -> Result<Client, Error> {
+        let (files, acme) = (self.files(), self.acme);
+        let (account, contact) = files.load_account(&acme.directory)?;
+        let known = !account.url.is_empty();
+        let client = if known {
+            let mut client = Client::resume(self.http(), acme, account).await?;
+            if contact == acme.contact {
+                return Ok(client);
+            }
+            client.change_contact(&acme.contact).await?;
+            client
+        } else {
+            Client::register(self.http(), acme, account.key).await?
+        };
+        let account = Account { url: client.account().to_owned(), key: client.key().again() };
+        files.save_account(&acme.directory, &account, &acme.contact)?;
+        if !known {
+            let terms = client.directory().meta.terms_of_service.as_deref().unwrap_or_default();
+            tracing::info!(account = account.url, terms, "the authority has made us an account");
+        }
+        Ok(client)
+    }
+
+    /// Takes away what an earlier end has left in the DNS.
+    async fn clear(&self, case: &mut Case) {
+        let texts = case.kept.texts();
+        self.prover(&case.domain).clear_texts(texts, &mut case.kept).await;
+        self.save(case);
+    }
+
+    /// When does the authority want it renewed?
+    async fn ask(&mut self, case: &mut Case) {
+        let shown = shown(self.plan, &case.domain).and_then(|shown| shown.leaf());
+        let answer = match shown {
+            Some(leaf) => renewal_info::ask(self.http(), self.acme, &leaf).await,
+            None => Ok(None),
+        };
+        match answer {
+            Ok(Some((window, again))) => case.course.suggested(now(), window, again),
+            Ok(None) => case.course.not_suggested(now(), true),
+            Err(error) => {
+                tracing::debug!(domain = %case.domain, %error, "the authority does not say when to renew");
+                case.course.not_suggested(now(), false);
+            }
+        }
+    }
+
+    async fn order(&mut self, case: &mut Case, order: &Order) {
+        tracing::info!(domain = %case.domain, names = order.names.join(" "), why = %order.why, "ordering a certificate");
+        match self.obtain(case, order).await {
+            Ok(ends) => {
+                case.kept.fault.clear();
+                tracing::info!(domain = %case.domain, days = ends, "the authority has issued a certificate");
+            }
+            Err(error) => {
+                if error.kind() == "accountDoesNotExist" {
+                    self.forget_account();
+                }
+                case.course.failed(now(), &error.failure(&order.names));
+                case.kept.fault = error.to_string();
+                case.kept.failed = now().as_secs();
+                let wait = case.course.due().saturating_sub(now()).as_secs();
+                tracing::warn!(domain = %case.domain, %error, "no certificate was issued; again in {wait} s");
+            }
+        }
+        case.kept.remember(case.course.memory());
+        self.save(case);
+    }
+
+    /// Has it issued, and shows it: for how many days it is good.
+    async fn obtain(&self, case: &mut Case, order: &Order) -> Result<u64, Error> {
+        let mut client = self.client().await?;
+        let (prover, files) = (self.prover(&case.domain), self.files());
+        let old = shown(self.plan, &case.domain);
+        let job = Job {
+            domain: &case.domain,
+            names: &order.names,
+            challenge: self.acme.challenge,
+            replaces: old
+                .filter(|_| case.course.held().is_some() && client.directory().renewal_info.is_some())
+                .and_then(|old| renewal_info::name_of(&old.leaf()?)),
+            // What is published of the key stays true.
+            key: old.filter(|_| self.plan.dns.tlsa).and_then(key_of),
+            prover: &prover,
+            files: &files,
+        };
+        let issued = order::obtain(&mut client, &job, &mut case.kept).await?;
+        let held = self.show(&case.domain, &issued).await?;
+        files.forget_key(&case.domain);
+        let days = held.ends.saturating_sub(now()).as_secs() / 86_400;
+        case.course.issued(held, luck());
+        Ok(days)
+    }
+
+    /// Keeps a certificate and shows it from now on.
+    async fn show(&self, domain: &Domain, issued: &Issued) -> Result<Held, Error> {
+        let file = acme_file(&self.plan.data, domain);
+        let key = String::from_utf8_lossy(issued.key.expose());
+        let whole = Secret::new(format!("{}\n{}", key.trim_end(), issued.chain));
+        files::write(&file, whole.expose()).map_err(|error| files::own(&file, &error))?;
+        let read = crate::config::read_pair(&file, &file).map_err(Error::Own)?;
+        self.office.reload_certificates().await;
+        Ok(Held { names: read.names, begins: read.begins, ends: read.ends })
+    }
+
+    fn forget_account(&self) {
+        let (files, directory) = (self.files(), &self.acme.directory);
+        let forgotten = files.load_account(directory).and_then(|(account, _)| {
+            files.save_account(directory, &Account { url: String::new(), ..account }, &[])
+        });
+        if let Err(error) = forgotten {
+            tracing::error!(%error, "the account stays as it was");
+        }
+    }
+
+    fn save(&self, case: &Case) {
+        if let Err(error) = self.files().save(&case.domain, &case.kept) {
+            tracing::error!(%error, "what came of an order is not kept");
+        }
+    }
+}
+
+fn key_of(old: &CertificatePlan) -> Option<Secret> {
+    let pem = rcgen::KeyPair::from_pem(std::str::from_utf8(old.key_pem.expose()).ok()?).ok()?;
+    Some(Secret::new(pem.serialize_pem()))
+}
+
+/// The time since 1970-01-01 00:00 UTC.
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn luck() -> u32 {
+    getrandom::u32().unwrap_or_default()
+}

@@ -1,0 +1,252 @@
+//! What is kept of accounts and orders, in a folder of the data folder that only its owner reads.
+
+use super::client::Account;
+use super::fault::Error;
+use super::jws::{AccountKey, text};
+use crate::dns::text::Text;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use domains::certificate::Memory;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use wire::{Domain, Secret};
+
+/// The folder of what is kept.
+#[derive(Clone, Debug)]
+pub(super) struct Files(PathBuf);
+
+/// An account as its file has it.
+#[derive(Default, Serialize, Deserialize)]
+struct KeptAccount {
+    directory: String,
+    url: String,
+    key: String,
+    contact: Vec<String>,
+}
+
+/// What is kept of a domain's orders.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Kept {
+    /// The authority that they are from.
+    pub(super) directory: String,
+    failures: u32,
+    retry: u64,
+    aside: Vec<(String, u32, u64)>,
+    /// The order under way.
+    pub(super) order: Option<String>,
+    /// The records under way, for a start after a sudden end to take away: owner, zone, value.
+    texts: Vec<(String, String, String)>,
+    /// What failed last, and when; empty where the last one went well.
+    pub(super) fault: String,
+    pub(super) failed: u64,
+}
+
+impl Kept {
+    /// For the machine that decides.
+    pub(super) fn memory(&self) -> Memory {
+        let aside = self.aside.iter();
+        Memory {
+            failures: self.failures,
+            retry: Duration::from_secs(self.retry),
+            aside: aside.map(|(name, n, retry)| (name.clone(), *n, Duration::from_secs(*retry))).collect(),
+        }
+    }
+
+    /// What that remembers.
+    pub(super) fn remember(&mut self, memory: Memory) {
+        self.failures = memory.failures;
+        self.retry = memory.retry.as_secs();
+        self.aside = memory.aside.into_iter().map(|(name, n, retry)| (name, n, retry.as_secs())).collect();
+    }
+
+    /// The records that are to be taken away.
+    pub(super) fn texts(&self) -> Vec<Text> {
+        let text = |(owner, zone, value): &(String, String, String)| Text {
+            owner: owner.clone(),
+            zone: zone.clone(),
+            value: value.clone(),
+        };
+        self.texts.iter().map(text).collect()
+    }
+
+    /// These are under way.
+    pub(super) fn set_texts(&mut self, texts: &[Text]) {
+        let row = |text: &Text| (text.owner.clone(), text.zone.clone(), text.value.clone());
+        self.texts = texts.iter().map(row).collect();
+    }
+}
+
+impl Files {
+    /// Those of a data folder.
+    pub(super) fn of(data: &Path) -> Self {
+        Self(data.join("acme"))
+    }
+
+    fn account(&self, directory: &str) -> PathBuf {
+        let digest = text(&Sha256::digest(directory)[..9]);
+        self.0.join(format!("account-{digest}.json"))
+    }
+
+    /// The account that we have with an authority, and whom it writes to; its URL is empty before it was made. One is begun where
+    /// there is none, so that it is the same after a sudden end.
+    pub(super) fn load_account(&self, directory: &str) -> Result<(Account, Vec<String>), Error> {
+        let path = self.account(directory);
+        let Some(octets) = read(&path)? else {
+            let account = Account { url: String::new(), key: AccountKey::generate().map_err(Error::Own)? };
+            self.save_account(directory, &account, &[])?;
+            return Ok((account, vec![]));
+        };
+        let damaged = || Error::Own(format!("{} is damaged: remove it for a new account", path.display()));
+        let kept: KeptAccount = serde_json::from_slice(&octets).map_err(|_| damaged())?;
+        let pkcs8 = BASE64_URL_SAFE_NO_PAD.decode(&kept.key).map_err(|_| damaged())?;
+        let key = AccountKey::read(Secret::new(pkcs8)).map_err(|_| damaged())?;
+        Ok((Account { url: kept.url, key }, kept.contact))
+    }
+
+    /// Keeps an account.
+    pub(super) fn save_account(
+        &self,
+        directory: &str,
+        account: &Account,
+        contact: &[String],
+    ) -> Result<(), Error> {
+        let kept = KeptAccount {
+            directory: directory.to_owned(),
+            url: account.url.clone(),
+            key: text(account.key.pkcs8().expose()),
+            contact: contact.to_vec(),
+        };
+        self.put(&self.account(directory), &serde_json::to_vec_pretty(&kept).expect("texts are JSON"))
+    }
+
+    /// What is kept of a domain's orders; nothing where that is from another authority, or cannot be read.
+    pub(super) fn load(&self, domain: &Domain, directory: &str) -> Kept {
+        let octets = read(&self.orders(domain)).ok().flatten().unwrap_or_default();
+        let kept: Kept = serde_json::from_slice(&octets).unwrap_or_default();
+        if kept.directory == directory {
+            return kept;
+        }
+        // Records under way are to be taken away whoever wanted them.
+        Kept { directory: directory.to_owned(), texts: kept.texts, ..Kept::default() }
+    }
+
+    /// Whether the certificate that there is comes from this authority, as far as we know.
+    pub(super) fn is_of(&self, domain: &Domain, directory: &str) -> bool {
+        let octets = read(&self.orders(domain)).ok().flatten().unwrap_or_default();
+        serde_json::from_slice::<Kept>(&octets).is_ok_and(|kept| kept.directory == directory)
+    }
+
+    /// Keeps it.
+    pub(super) fn save(&self, domain: &Domain, kept: &Kept) -> Result<(), Error> {
+        self.put(&self.orders(domain), &serde_json::to_vec_pretty(kept).expect("texts are JSON"))
+    }
+
+    fn orders(&self, domain: &Domain) -> PathBuf {
+        self.0.join(format!("{domain}.json"))
+    }
+
+    fn key(&self, domain: &Domain) -> PathBuf {
+        self.0.join(format!("{domain}.key"))
+    }
+
+    /// The key of the order under way (PEM).
+    pub(super) fn load_key(&self, domain: &Domain) -> Result<Option<Secret>, Error> {
+        Ok(read(&self.key(domain))?.map(Secret::new))
+    }
+
+    /// Keeps it, before the authority hears of it.
+    pub(super) fn save_key(&self, domain: &Domain, key: &Secret) -> Result<(), Error> {
+        self.put(&self.key(domain), key.expose())
+    }
+
+    /// Forgets it: the certificate has it by now.
+    pub(super) fn forget_key(&self, domain: &Domain) {
+        // One that stays is replaced by the next.
+        drop(std::fs::remove_file(self.key(domain)));
+    }
+
+    fn put(&self, path: &Path, octets: &[u8]) -> Result<(), Error> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
+        made.and_then(|()| write(path, octets)).map_err(|error| own(path, &error))
+    }
+}
+
+/// Writes a file that only its owner reads, in one step.
+pub(super) fn write(path: &Path, octets: &[u8]) -> std::io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    // One from before a sudden end may have another mode.
+    drop(std::fs::remove_file(&new));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    file.write_all(octets)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match std::fs::read(path) {
+        Ok(octets) => Ok(Some(octets)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(own(path, &error)),
+    }
+}
+
+pub(super) fn own(path: &Path, error: &std::io::Error) -> Error {
+    Error::Own(format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn an_account_is_the_same_after_a_sudden_end_and_nobody_elses_to_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::of(folder.path());
+        let (first, contact) = files.load_account("https://ca/dir").unwrap();
+        assert!(first.url.is_empty() && contact.is_empty());
+        let (again, _) = files.load_account("https://ca/dir").unwrap();
+        assert_eq!(again.key.thumbprint(), first.key.thumbprint());
+        let made = Account { url: "https://ca/acct/1".into(), key: again.key };
+        files.save_account("https://ca/dir", &made, &["mailto:a@b.example".into()]).unwrap();
+        let (kept, contact) = files.load_account("https://ca/dir").unwrap();
+        assert_eq!((kept.url.as_str(), contact.len()), ("https://ca/acct/1", 1));
+        let (other, _) = files.load_account("https://other/dir").unwrap();
+        assert_ne!(other.key.thumbprint(), kept.key.thumbprint(), "each authority has its own");
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&files.0), 0o700);
+        for file in std::fs::read_dir(&files.0).unwrap() {
+            assert_eq!(mode(&file.unwrap().path()), 0o600);
+        }
+        std::fs::write(files.account("https://ca/dir"), "{").unwrap();
+        assert!(files.load_account("https://ca/dir").is_err(), "a new one would be a surprise");
+    }
+
+    #[test]
+    fn what_is_remembered_comes_back_for_the_same_authority_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (files, domain) = (Files::of(folder.path()), Domain::new("falcot.com").unwrap());
+        let mut kept = files.load(&domain, "https://ca/dir");
+        assert_eq!(kept.memory(), Memory::default());
+        let aside = vec![("a".to_owned(), 2, Duration::from_secs(7))];
+        let memory = Memory { failures: 3, retry: Duration::from_secs(9), aside };
+        kept.remember(memory.clone());
+        let text = Text { owner: "o".into(), zone: "z".into(), value: "v".into() };
+        kept.set_texts(std::slice::from_ref(&text));
+        kept.order = Some("https://ca/order/1".into());
+        files.save(&domain, &kept).unwrap();
+        let again = files.load(&domain, "https://ca/dir");
+        assert_eq!((again.memory(), again.texts()), (memory, vec![text]));
+        assert!(files.is_of(&domain, "https://ca/dir") && !files.is_of(&domain, "https://other/dir"));
+        let other = files.load(&domain, "https://other/dir");
+        assert_eq!((other.memory(), other.order.clone(), other.texts().len()), (Memory::default(), None, 1));
+    }
+}
