@@ -35,6 +35,7 @@ const TESTS: &[Need] = &[
     ("node", "nodejs"),
     ("npm", "npm"),
     ("chromium", "chromium"),
+    ("haproxy", "haproxy"),
     ("profanity", "profanity"),
     ("tmux", "tmux"),
 ];

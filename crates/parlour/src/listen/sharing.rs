@@ -59,10 +59,12 @@ fn together(plan: &Plan, mut group: Vec<Row>) -> Spec {
     if let [only] = &mut group[..] {
         return std::mem::replace(&mut only.spec, Spec::new("", Tag(0), Kind::Udp, Endpoint::Every(0)));
     }
-    // Pages before others: who offers both of HTTP's versions speaks the better.
+    // HTTP behind all others, as there are clients that offer it beside what they speak (coturn's); its better version first.
     let pages = || group.iter().filter(|row| row.service == Service::Web);
     let mut alpn: Vec<Vec<u8>> = Vec::new();
-    for name in pages().chain(&group).flat_map(|row| row.spec.kind.alpn()) {
+    let is_http = |name: &&Vec<u8>| pages().any(|row| row.spec.kind.alpn().contains(name));
+    let others = group.iter().flat_map(|row| row.spec.kind.alpn()).filter(|name| !is_http(name));
+    for name in others.chain(pages().flat_map(|row| row.spec.kind.alpn())) {
         if !alpn.contains(name) {
             alpn.push(name.clone());
         }

@@ -1,6 +1,7 @@
 //! HTTP through the real binary: curl by HTTP/1.1 and HTTP/2, and peers that do not behave.
 
 mod pages;
+mod ports;
 mod upstream;
 
 use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use turn::Client;
 use wire::{ConnectionId, Flow, Timers};
 
-/// Whether a stream begins as a client's of STUN or TURN: with a message (RFC 8489 §5), as there is no channel yet.
+/// Whether a stream begins as a client's of STUN or TURN: with a message (RFC 8489 §5) of a method that there is; channels come
+/// later.
 pub fn begins(bytes: &[u8]) -> Begins {
-    let Some(start) = bytes.first_chunk::<8>() else {
-        return if bytes.first().is_none_or(|first| *first < 0x40) { Begins::More } else { Begins::No };
-    };
-    let is_message = start[0] < 0x40 && start[3] % 4 == 0 && start[4..] == COOKIE;
-    if is_message { Begins::Yes } else { Begins::No }
+    let may = bytes.first().is_none_or(|first| *first <= 1) && bytes.get(3).is_none_or(|last| last % 4 == 0);
+    match may {
+        true => Begins::with(bytes.get(4..).unwrap_or_default(), &COOKIE),
+        false => Begins::No,
+    }
 }
 
 /// The magic cookie.
