@@ -71,7 +71,11 @@ impl<'a> Credentials<'a> {
                 let (name, (value, behind)) =
                     (lex::trim_end(&rest[..equals]), first_value(&rest[equals + 1..])?);
                 rest = behind;
-                if raw.slot(name).is_some_and(|slot| slot.replace(value).is_some()) || name.contains(&b',') {
+                let wrong = match raw.slot(name) {
+                    Some(slot) => slot.replace(value).is_some(),
+                    None => name.contains(&b','),
+                };
+                if wrong {
                     return None;
                 }
             } else {
@@ -112,7 +116,8 @@ impl<'a> Raw<'a> {
             (9, _) => (b"algorithm", &mut self.algorithm),
             _ => return None,
         };
-        name.eq_ignore_ascii_case(known).then_some(slot)
+        // Nearly all are written as the RFC writes them.
+        (name == known || name.eq_ignore_ascii_case(known)).then_some(slot)
     }
 
     fn finish(self) -> Option<Credentials<'a>> {

@@ -36,6 +36,12 @@ impl Name {
         seconds(unix).wrapping_sub(made)
     }
 
+    /// What tells it from all others of its worker.
+    pub(super) fn short(&self) -> [u32; 2] {
+        let [a, b, c, d, _, _, numbers @ ..] = self.0;
+        [u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes(numbers)]
+    }
+
     pub(super) fn worker(&self) -> WorkerId {
         WorkerId(u16::from_be_bytes([self.0[4], self.0[5]]))
     }

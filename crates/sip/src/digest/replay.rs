@@ -3,13 +3,13 @@
 //! Only who has shown the right password adds to it, and it has a bound.
 
 use super::nonce::Name;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// How far behind the highest count seen a request may come: requests overtake one another on the network.
 const WINDOW: u32 = 64;
 
 /// The counts of one nonce that were seen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Seen {
     highest: u32,
     /// Bit `n`: the count `highest - n` was seen. In octets: with them a row takes a quarter less.
@@ -33,11 +33,48 @@ impl Seen {
     }
 }
 
-/// The nonces that were answered lately, in two generations: what is older than both is too old anyway.
+impl Seen {
+    /// The first answer, as nearly all clients count: 1, which is the only one of most nonces.
+    const ONCE: Self = Self { highest: 1, bits: [1, 0, 0, 0, 0, 0, 0, 0] };
+}
+
+/// Nonces that were answered at about the same time.
+#[derive(Debug, Default)]
+struct Generation {
+    /// With the count 1 alone: most of them, so that their rows are small.
+    once: FxHashSet<Short>,
+    /// All others.
+    more: FxHashMap<Short, Seen>,
+}
+
+/// A nonce of this worker.
+type Short = [u32; 2];
+
+impl Generation {
+    fn len(&self) -> usize {
+        self.once.len() + self.more.len()
+    }
+
+    fn take(&mut self, name: Short) -> Option<Seen> {
+        match self.once.remove(&name) {
+            true => Some(Seen::ONCE),
+            false => self.more.remove(&name),
+        }
+    }
+
+    fn put(&mut self, name: Short, seen: Seen) {
+        match seen == Seen::ONCE {
+            true => drop(self.once.insert(name)),
+            false => drop(self.more.insert(name, seen)),
+        }
+    }
+}
+
+/// The nonces of one worker that were answered lately, in two generations: what is older than both is too old anyway.
 #[derive(Debug)]
 pub(super) struct Replays {
-    young: FxHashMap<Name, Seen>,
-    old: FxHashMap<Name, Seen>,
+    young: Generation,
+    old: Generation,
     /// The second in which the young generation began.
     began: Option<u32>,
     limit: usize,
@@ -46,7 +83,7 @@ pub(super) struct Replays {
 impl Replays {
     /// Remembers at most `limit` nonces in each generation.
     pub(super) fn new(limit: usize) -> Self {
-        Self { young: FxHashMap::default(), old: FxHashMap::default(), began: None, limit }
+        Self { young: Generation::default(), old: Generation::default(), began: None, limit }
     }
 
     /// Notes that a nonce was answered with this count: `false` where it was before. A generation lasts for
@@ -56,14 +93,16 @@ impl Replays {
         if age > lifetime || self.young.len() >= self.limit {
             self.old = std::mem::take(&mut self.young);
             if age > lifetime.saturating_mul(2) {
-                self.old.clear();
+                self.old = Generation::default();
             }
             self.began = Some(now);
         }
-        let fresh = Seen { highest: count, bits: [0; 8] };
-        let before = self.old.remove(&name);
-        let seen = self.young.entry(name).or_insert(before.unwrap_or(fresh));
-        seen.note(count)
+        let name = name.short();
+        let before = self.young.take(name).or_else(|| self.old.take(name));
+        let mut seen = before.unwrap_or(Seen { highest: count, bits: [0; 8] });
+        let is_new = seen.note(count);
+        self.young.put(name, seen);
+        is_new
     }
 }
 
@@ -84,6 +123,19 @@ mod tests {
         assert!(note(1) && !note(1) && note(2) && note(5) && note(3) && !note(5) && !note(3) && note(4));
         assert!(note(100) && note(37) && !note(36), "64 counts back");
         assert!(note(5000) && !note(100) && note(u32::MAX) && !note(u32::MAX));
+    }
+
+    #[test]
+    fn the_first_answer_is_remembered_however_the_next_ones_count() {
+        for first in [0, 1, 2, 7] {
+            let mut replays = Replays::new(10);
+            let mut note = |count| replays.note(name(1), count, 1000, 300);
+            assert!(note(first) && !note(first) && note(first + 1) && !note(first) && !note(first + 1));
+            assert_eq!((replays.young.once.len(), replays.young.more.len()), (0, 1), "of two answers");
+        }
+        let mut replays = Replays::new(10);
+        assert!(replays.note(name(1), 1, 1000, 300) && !replays.note(name(1), 1, 1000, 300));
+        assert_eq!((replays.young.once.len(), replays.young.more.len()), (1, 0), "in few octets");
     }
 
     #[test]

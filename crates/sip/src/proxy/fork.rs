@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use wire::names::{Found, Question};
-use wire::{Flow, Transport};
+use wire::{Domain, Flow, Transport};
 
 impl Stack {
     /// Forwards a request with a transaction.
@@ -388,19 +388,19 @@ impl Stack {
             record_routes: &self.record_routes(request, arrival, (hop, sent_by), target.seat),
             max_forwards: self.config.limits.max_forwards,
             breadth: context.plan.share(context.targets()),
-            consumed: self.realm_of(request, arrival).as_deref(),
+            consumed: self.realm_of(request, arrival).as_ref(),
             body,
         }
         .write(request)
     }
 
     /// The realm whose credentials in this request were for us.
-    pub(super) fn realm_of(&self, request: &Message<'_>, arrival: &Arrival) -> Option<String> {
+    pub(super) fn realm_of(&self, request: &Message<'_>, arrival: &Arrival) -> Option<Domain> {
         if !request.has(HeaderName::ProxyAuthorization) {
             return None;
         }
         let Ok(Uri::Sip(from)) = request.from().uri() else { return None };
-        self.place().realm(&from, arrival).map(|domain| domain.as_str().to_owned())
+        self.place().realm(&from, arrival).cloned()
     }
 
     /// Who stands on the caller's side: what within the dialog is for it goes to the proxy it came through, or to the Contact. By its
@@ -527,8 +527,13 @@ fn ways(plan: &Plan, request: &Message<'_>) -> Option<VecDeque<Hop>> {
     let (next, flow) = match forward::next_route(b"", &plan.routes, plan.needs_tls()) {
         Some(hop) => (hop, plan.side.flow().filter(|flow| flow.transport.is_stream())),
         None => {
-            let uri = plan.uri.as_deref().or(request.uri_bytes())?;
-            (forward::hop(uri, plan.needs_tls()), plan.side.flow())
+            let hop = match &plan.uri {
+                Some(uri) => forward::hop(uri, plan.needs_tls()),
+                None => {
+                    request.uri().and_then(Uri::sip).and_then(|uri| forward::hop_of(uri, plan.needs_tls()))
+                }
+            };
+            (hop, plan.side.flow())
         }
     };
     match flow {

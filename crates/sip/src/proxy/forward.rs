@@ -6,7 +6,7 @@ use super::route::Plan;
 use crate::message::{Edit, HeaderName, Message, NameAddr};
 use crate::transport::{Arrival, Hop, via_name};
 use crate::uri::{SipUri, Uri};
-use wire::Transport;
+use wire::{Domain, Transport};
 
 /// What a copy of a request gets on its way to one target.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Copy<'a> {
     /// This copy's share of the request's breadth, where it is not what came in.
     pub breadth: Option<usize>,
     /// The credentials for us are taken out: the realm they are for.
-    pub consumed: Option<&'a str>,
+    pub consumed: Option<&'a Domain>,
     /// The body in place of its own, where it has another.
     pub body: Option<&'a [u8]>,
 }
@@ -67,7 +67,7 @@ impl Copy<'_> {
             edit.remove(name, |_| true);
         }
         if let Some(realm) = self.consumed {
-            edit.remove(HeaderName::ProxyAuthorization, |value| names_realm(value, realm));
+            edit.remove(HeaderName::ProxyAuthorization, |value| names_realm(value, realm.as_str()));
         }
         match self.body {
             Some(body) => drop(edit.body(body)),
@@ -125,9 +125,14 @@ pub fn next_route(path: &[u8], routes: &[u8], secure: bool) -> Option<Option<Hop
 /// Where a URI leads; `secure`: as if it were sips, as the Request-URI is (RFC 3261 §16.6 step 7).
 pub fn hop(uri: &[u8], secure: bool) -> Option<Hop> {
     match Uri::parse(uri) {
-        Ok(Uri::Sip(uri)) => Hop::of_uri(&SipUri { secure: uri.secure || secure, ..uri }),
+        Ok(Uri::Sip(uri)) => hop_of(&uri, secure),
         _ => None,
     }
+}
+
+/// The same of one that was read.
+pub fn hop_of(uri: &SipUri<'_>, secure: bool) -> Option<Hop> {
+    Hop::of_uri(&SipUri { secure: uri.secure || secure, ..*uri })
 }
 
 fn is_loose(uri: &[u8]) -> bool {

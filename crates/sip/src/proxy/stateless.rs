@@ -103,7 +103,7 @@ impl Stack {
             record_routes: &[],
             max_forwards: self.config.limits.max_forwards,
             breadth: None,
-            consumed: self.realm_of(request, &arrival).as_deref(),
+            consumed: self.realm_of(request, &arrival).as_ref(),
             body: None,
         }
         .write(request);

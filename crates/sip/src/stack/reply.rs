@@ -23,7 +23,7 @@ impl Stack {
         let number = request.cseq().number.to_be_bytes();
         let branch = request.via().branch().unwrap_or_default();
         let from = request.from().tag().unwrap_or_default();
-        let hash = self.seal.hash("tag", [branch, from, request.call_id(), &number]);
+        let hash = self.seal.likeness("tag", [branch, from, request.call_id(), &number]);
         let mut tag = String::with_capacity(16);
         push_hex(&mut tag, &hash.to_be_bytes());
         tag

@@ -3,7 +3,6 @@
 
 use crate::message::{after_magic, lex};
 use crate::slab::Id;
-use crate::transport::token::push_hex;
 use sha2::{Digest, Sha256};
 use siphasher::sip::{SipHasher13, SipHasher24};
 use std::fmt;
@@ -90,21 +89,24 @@ impl Branch {
     /// The branch parameter's value.
     pub fn write(&self, seal: &Seal) -> String {
         let (worker, id) = (self.worker.0, self.id);
-        let mut text = String::with_capacity(64);
-        text.push_str("z9hG4bK");
+        let mut text = Text::new(b"z9hG4bK");
         for number in [u32::from(worker), id.index, id.generation] {
-            push_number(&mut text, number);
-            text.push('.');
+            text.number(number);
+            text.push(b".");
         }
-        push_hex(&mut text, &self.looped.to_be_bytes());
-        text.push('.');
-        push_hex(&mut text, &self.seal(seal).to_be_bytes());
-        text
+        text.hex(self.looped);
+        text.push(b".");
+        text.hex(self.seal(seal));
+        text.finish()
     }
 
     /// The branch of a request that is forwarded without a transaction: the same for the same request (RFC 3261 §16.11).
     pub fn stateless(seal: &Seal, looped: u64, top_via: &[u8]) -> String {
-        format!("z9hG4bKs{looped:016x}.{:016x}", seal.hash("stateless", [top_via]))
+        let mut text = Text::new(b"z9hG4bKs");
+        text.hex(looped);
+        text.push(b".");
+        text.hex(seal.hash("stateless", [top_via]));
+        text.finish()
     }
 
     /// Reads a branch back; `None` where it is not of our making.
@@ -132,23 +134,60 @@ impl Branch {
     }
 }
 
-/// Appends a number in hexadecimal digits, without leading zeros.
-fn push_number(text: &mut String, number: u32) {
-    let digits = (u32::BITS - number.leading_zeros()).div_ceil(4).max(1);
-    for place in (0..digits).rev() {
-        let digit = (number >> (4 * place)) as u8 & 15;
-        text.push(char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }));
+/// A branch being written: the longest has 68 octets.
+struct Text {
+    octets: [u8; 72],
+    end: usize,
+}
+
+impl Text {
+    fn new(begin: &[u8]) -> Self {
+        let mut text = Self { octets: [0; 72], end: 0 };
+        text.push(begin);
+        text
+    }
+
+    fn push(&mut self, part: &[u8]) {
+        self.octets[self.end..self.end + part.len()].copy_from_slice(part);
+        self.end += part.len();
+    }
+
+    /// Sixteen hexadecimal digits.
+    fn hex(&mut self, number: u64) {
+        self.push(&hex(number));
+    }
+
+    /// As few as there are.
+    fn number(&mut self, number: u32) {
+        let zeros = (number | 1).leading_zeros() as usize / 4;
+        self.push(&hex(number.into())[8 + zeros..]);
+    }
+
+    fn finish(self) -> String {
+        std::str::from_utf8(&self.octets[..self.end]).expect("digits are ASCII").to_owned()
     }
 }
 
+/// A number in hexadecimal digits.
+fn hex(number: u64) -> [u8; 16] {
+    let (mut digits, bytes) = ([0; 16], number.to_be_bytes());
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    digits
+}
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 /// What each byte is worth as a hexadecimal digit; 16 and above: it is none.
-const WORTH: [u8; 256] = worths();
+pub(super) const WORTH: [u8; 256] = worths();
 
 const fn worths() -> [u8; 256] {
     let mut table = [u8::MAX; 256];
     let mut digit = 0;
     while digit < 16 {
-        let lower = b"0123456789abcdef"[digit];
+        let lower = DIGITS[digit];
         table[lower as usize] = digit as u8;
         table[lower.to_ascii_uppercase() as usize] = digit as u8;
         digit += 1;
@@ -209,6 +248,22 @@ mod tests {
         {
             assert_eq!(Branch::read(forged.as_bytes(), &seal), None, "{forged}");
         }
+    }
+
+    #[test]
+    fn the_longest_and_the_shortest() {
+        let seal = Seal::new(&Secret::new("one"));
+        for (number, digits) in [(u32::MAX, "ffffffff"), (0, "0"), (0x10, "10"), (0xfff, "fff")] {
+            let id = Id { index: number, generation: number };
+            let branch = Branch { worker: WorkerId(u16::MAX), id, looped: u64::from(number) };
+            let text = branch.write(&seal);
+            assert!(text.starts_with(&format!("z9hG4bKffff.{digits}.{digits}.{number:016x}.")), "{text}");
+            assert_eq!(Branch::read(text.as_bytes(), &seal), Some(branch));
+        }
+        for bad in ["", ".", "0123456789abcdef0", "g", "-1"] {
+            assert_eq!(number(bad.as_bytes()), None, "{bad}");
+        }
+        assert_eq!(number(b"0123456789aBcDeF"), Some(0x0123_4567_89ab_cdef));
     }
 
     #[test]

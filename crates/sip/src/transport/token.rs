@@ -2,6 +2,7 @@
 //! §5.2 does it), or the one host inside that it leads to, and who pays for the relay of its media; sealed with the
 //! Call-ID, so that a Route of ours opens only the dialog it was made for.
 
+use super::branch::WORTH;
 use super::inside::Depth;
 use super::{Arrival, Seal};
 use std::net::{IpAddr, SocketAddr};
@@ -121,8 +122,13 @@ fn unhex(text: &[u8]) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || text.len() > 256 {
         return None;
     }
-    let digit = |b: u8| char::from(b).to_digit(16).and_then(|n| u8::try_from(n).ok());
-    text.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+    let (mut bytes, mut all) = (Vec::with_capacity(text.len() / 2), 0);
+    for pair in text.as_chunks::<2>().0 {
+        let [high, low] = pair.map(|byte| WORTH[usize::from(byte)]);
+        all |= high | low;
+        bytes.push(high << 4 | low & 15);
+    }
+    (all < 16).then_some(bytes)
 }
 
 /// Writes a way in few bytes.
