@@ -3,6 +3,7 @@
 
 use crate::accounts::{Accounts, Publish};
 use crate::acme::{Acme, Standing};
+use crate::admin::answers::doctor::DoctorFinding;
 use crate::admin::answers::{Listening, Reloaded, Status};
 use crate::admin::backend::gone;
 use crate::admin::command::Reply;
@@ -13,6 +14,7 @@ use crate::admin::{Backend, Failure};
 use crate::certificates;
 use crate::config::plan::TlsPlan;
 use crate::config::{self, Plan};
+use crate::doctor::vitals::Vitals;
 use crate::doorman::{Letter, Listed};
 use crate::front::Front;
 use crate::listen;
@@ -51,6 +53,7 @@ pub struct BackOffice {
     counting: Counting,
     doors: Doors,
     acme: Arc<Acme>,
+    vitals: Arc<Vitals>,
 }
 
 /// What the workers' start left for the back office.
@@ -70,6 +73,8 @@ pub struct Parts {
     pub counting: Counting,
     /// Who orders certificates.
     pub acme: Arc<Acme>,
+    /// How the server finds itself.
+    pub vitals: Arc<Vitals>,
 }
 
 impl BackOffice {
@@ -87,6 +92,7 @@ impl BackOffice {
             counting: parts.counting,
             doors: Doors::default(),
             acme: parts.acme,
+            vitals: parts.vitals,
         }
     }
 
@@ -141,6 +147,9 @@ impl BackOffice {
         self.counting.total().rows().into_iter().for_each(|(name, n)| report.add(&format!("net.{name}"), n));
         report.add("net.half_open", self.counting.half_open() as u64);
         report.add("server.workers", self.postbox.workers().into());
+        for finding in self.look_at_itself() {
+            report.add(&format!("server.findings.{}", finding.severity), 1);
+        }
         report.add("server.accounts", self.accounts.directory().len() as u64);
         report.add("server.certificates_due", certificates::due(&self.plan()).count() as u64);
         report.add(
@@ -155,6 +164,11 @@ impl BackOffice {
     async fn order(&self, worker: WorkerId, order: Order) -> Result<(), Failure> {
         let mail = Mail::Turn(services::turn::Mail::Order(order));
         self.postbox.deliver(worker, mail).await.map_err(|_| gone(worker))
+    }
+
+    /// Looks how the server finds itself.
+    pub fn look_at_itself(&self) -> Vec<DoctorFinding> {
+        self.vitals.look(&self.plan(), self.accounts.store().health())
     }
 
     /// How many TURN sessions there are. Where workers do not answer there are none that are worth waiting for: the end
@@ -255,7 +269,7 @@ impl Backend for BackOffice {
                 workers: self.postbox.workers(),
                 accounts: u64::try_from(self.accounts.directory().len()).unwrap_or(u64::MAX),
                 read: self.read.load(Ordering::Relaxed),
-                findings: crate::doctor::quick(&self.plan()),
+                findings: self.look_at_itself(),
                 listeners: self
                     .bound()
                     .iter()
@@ -273,6 +287,11 @@ impl Backend for BackOffice {
 
     fn metrics(&self) -> Reply<'_, String> {
         Box::pin(async { Ok(exposition::text(&self.count().await?, env!("CARGO_PKG_VERSION"))) })
+    }
+
+    fn ailments(&self) -> Vec<String> {
+        let findings = self.look_at_itself();
+        if self.vitals.is_ill() { findings.into_iter().map(|finding| finding.what).collect() } else { vec![] }
     }
 
     fn is_draining(&self) -> bool {

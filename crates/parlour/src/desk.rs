@@ -2,6 +2,7 @@
 
 use crate::challenges::Challenges;
 use crate::config::Plan;
+use crate::doctor::vitals::Vitals;
 use crate::doorman::Doorman;
 use crate::mail::Mail;
 use crate::resolver::Resolver;
@@ -45,6 +46,8 @@ pub struct Shared {
     pub calls: Arc<Calls>,
     /// What certificate authorities ask us for.
     pub challenges: Arc<Challenges>,
+    /// How the server finds itself.
+    pub vitals: Arc<Vitals>,
     /// The server's own secret; see [`Self::key`].
     pub secret: Arc<Secret>,
 }

@@ -16,7 +16,9 @@ mod sip;
 mod sockets;
 mod turn;
 mod visitors;
+pub mod vitals;
 mod way;
+mod web;
 mod xmpp;
 
 use crate::admin::Failure;
@@ -30,6 +32,7 @@ use crate::config::fault::nearest;
 use notes::Notes;
 use places::Place;
 use serde_json::Value;
+use store::Health;
 use visitors::Visitor;
 use wire::Address;
 
@@ -52,6 +55,7 @@ const AREAS: &[(&str, Look)] = &[
     ("turn", turn::look),
     ("sip", sip::look),
     ("xmpp", xmpp::look),
+    ("web", web::look),
 ];
 
 /// Who is looked at.
@@ -165,19 +169,17 @@ fn unknown(word: &str, names: impl Iterator<Item = &'static str> + Clone) -> Fai
     Failure::usage(format!("the doctor does not look at `{word}`; {help}"))
 }
 
-/// What can be told at once and without asking anybody, by a process that has the plan: certificates that end, files that
-/// others may read, a full disk, too few open files. It reads a few files.
-pub fn quick(plan: &Plan) -> Vec<DoctorFinding> {
+/// What can be told at once and without asking anybody, by a process that has the plan and the database: certificates that end,
+/// files that others may read, a full disk, too few open files, changes that cannot be written. It reads a few files.
+pub fn quick(plan: &Plan, storage: Health) -> Vec<DoctorFinding> {
     let mut notes = Notes::default();
-    for (name, look) in [
-        ("host", host::quick as fn(&Plan, &mut Notes)),
-        ("files", files::quick),
-        ("certificates", certificates::quick),
-    ] {
-        notes.begin(name);
-        look(plan, &mut notes);
-        notes.end(None);
-    }
+    notes.begin("host");
+    host::quick(plan, &mut notes);
+    notes.begin("files");
+    files::quick(plan, &mut notes);
+    files::storage(plan, storage, &mut notes);
+    notes.begin("certificates");
+    certificates::quick(plan, &mut notes);
     let Doctor { findings, .. } = notes.answer();
     findings
 }

@@ -9,6 +9,7 @@ use crate::certificates;
 use crate::challenges::Challenges;
 use crate::config::Plan;
 use crate::desk::Shared;
+use crate::doctor::vitals::{self, Vitals};
 use crate::front::Front;
 use crate::listen;
 use crate::mail::Mail;
@@ -112,6 +113,8 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
     let kept = share_out(store.load_bindings().context("the bindings")?, workers);
     let suspended = share_out(suspended(&handle)?, workers);
     let setup = Setup { limits, identities: identities.clone() };
+    let vitals: Arc<Vitals> = Arc::default();
+    let shared_vitals = Arc::clone(&vitals);
     let base = Base {
         plan: Arc::clone(plan),
         directory,
@@ -123,6 +126,7 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
         identities: identities.clone(),
         calls: Arc::default(),
         challenges: Arc::clone(&challenges),
+        vitals: shared_vitals,
         secret,
     };
     let mut running = net::run(listeners, setup, move |start| {
@@ -132,7 +136,7 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
         Office::new(base.shared(start), start, kept.unwrap_or_default(), suspended.unwrap_or_default())
     })?;
     let front = Front::new(running.reception().context("the listeners")?, identities);
-    Ok((running, Opening { plan: Arc::clone(plan), store: handle, front, challenges }))
+    Ok((running, Opening { plan: Arc::clone(plan), store: handle, front, challenges, vitals }))
 }
 
 /// The XMPP sessions that wait for their clients since the last end.
@@ -159,6 +163,7 @@ struct Opening {
     store: StoreHandle,
     front: Front,
     challenges: Arc<Challenges>,
+    vitals: Arc<Vitals>,
 }
 
 /// What the offices of all workers begin with.
@@ -173,6 +178,7 @@ struct Base {
     identities: Option<Arc<Identities>>,
     calls: Arc<media::book::Book>,
     challenges: Arc<Challenges>,
+    vitals: Arc<Vitals>,
     secret: Arc<Secret>,
 }
 
@@ -192,6 +198,7 @@ impl Base {
             identities: self.identities.clone(),
             calls: Arc::clone(&self.calls),
             challenges: Arc::clone(&self.challenges),
+            vitals: Arc::clone(&self.vitals),
             secret: Arc::clone(&self.secret),
         }
     }
@@ -204,14 +211,14 @@ async fn serve_open(
     read: u64,
     mut signals: Signals,
 ) -> Result<Running<Mail>> {
-    let Opening { plan, store, front, challenges } = opening;
+    let Opening { plan, store, front, challenges, vitals } = opening;
     let (acme, orderer) = acme::open(challenges);
     let archives = store.clone();
     let (postbox, counting) = (running.postbox(), running.counting());
     let accounts = Accounts::load(store, &plan, publisher(postbox.clone())).await?;
     // Between the workers' first snapshot and this one an account may have been added by another process.
     publisher(postbox.clone())(accounts.directory()).await;
-    let parts = Parts { accounts, plan: Arc::clone(&plan), read, postbox, front, counting, acme };
+    let parts = Parts { accounts, plan: Arc::clone(&plan), read, postbox, front, counting, acme, vitals };
     let office = Arc::new(BackOffice::new(parts));
     let door = socket::bind(&plan.admin.socket).with_context(|| plan.admin.socket.display().to_string())?;
     let house: Arc<dyn Backend> = office.clone();
@@ -222,6 +229,7 @@ async fn serve_open(
     let mut look = tokio::time::interval(LOOK);
     let mut sweep = tokio::time::interval(sweep::OFTEN);
     let mut renewal = tokio::time::interval(renewal::OFTEN);
+    let mut vitals = tokio::time::interval(vitals::OFTEN);
     let mut written = certificates::written(&office.plan());
     let mut last = None;
     loop {
@@ -233,6 +241,7 @@ async fn serve_open(
             _ = signals.hangup.recv() => reload(&office).await,
             ended = running.ended() => bail!("worker {} has failed", ended.worker.0),
             _ = renewal.tick() => office.renew_certificates().await,
+            _ = vitals.tick() => drop(office.look_at_itself()),
             _ = sweep.tick() => {
                 sweep::archives(&archives, &office.plan()).await;
                 guests::farewell(&*office).await;

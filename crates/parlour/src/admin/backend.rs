@@ -30,6 +30,8 @@ pub trait Backend: Send + Sync {
     fn reload(&self) -> Reply<'_, Reloaded>;
     /// What is counted, in Prometheus' text format.
     fn metrics(&self) -> Reply<'_, String>;
+    /// What the server suffers from, each in one word, where clients feel it.
+    fn ailments(&self) -> Vec<String>;
     /// Whether no new TURN sessions are made.
     fn is_draining(&self) -> bool;
     /// How many workers there are to be asked.
@@ -104,6 +106,10 @@ impl Backend for Offline {
 
     fn metrics(&self) -> Reply<'_, String> {
         Box::pin(async { Err(no_server(&self.plan)) })
+    }
+
+    fn ailments(&self) -> Vec<String> {
+        vec![]
     }
 
     fn is_draining(&self) -> bool {

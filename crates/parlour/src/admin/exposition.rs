@@ -181,6 +181,12 @@ const ROWS: &[Row] = &[
     gauge("server.workers", "parlour_workers", "", "Threads that serve clients."),
     gauge("server.accounts", "parlour_accounts", "", "Accounts."),
     gauge(
+        "server.findings.",
+        "parlour_findings",
+        "severity",
+        "What is wrong, as far as the server sees by itself; `parlour status` says what.",
+    ),
+    gauge(
         "server.certificate",
         "parlour_certificate_end_time_seconds",
         "",

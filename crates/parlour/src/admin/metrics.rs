@@ -172,7 +172,10 @@ async fn metrics(house: &dyn Backend) -> (u16, String) {
 async fn health(house: &dyn Backend) -> (u16, String) {
     match tokio::time::timeout(ANSWER, house.settle()).await {
         Ok(Ok(())) if house.is_draining() => (503, "draining\n".into()),
-        Ok(Ok(())) => (200, "ok\n".into()),
+        Ok(Ok(())) => match house.ailments() {
+            none if none.is_empty() => (200, "ok\n".into()),
+            ailments => (503, format!("ill: {}\n", ailments.join(", "))),
+        },
         _ => (503, "the workers do not answer\n".into()),
     }
 }

@@ -50,9 +50,8 @@ pub(super) fn look(patient: &mut Patient, notes: &mut Notes) -> Result<(), Skipp
 /// What is told at once: what has ended, or will.
 pub(super) fn quick(plan: &Plan, notes: &mut Notes) {
     for one in &all(plan) {
-        let name = one.file.display().to_string();
         if let Some(leaf) = one.chain.first() {
-            judge_life(plan, &name, leaf, notes);
+            judge_life(plan, one, leaf, notes);
         }
     }
 }
@@ -68,12 +67,17 @@ pub(super) fn all(plan: &Plan) -> Vec<Shown> {
 }
 
 /// What has one issued that is missing, or ends.
-fn renewal(plan: &Plan, file: &str) -> String {
+fn renewal(plan: &Plan, one: &Shown) -> String {
+    let file = one.file.display();
+    let leaf = one.chain.first();
+    let is_own =
+        own_root(plan).zip(leaf).is_some_and(|(root, leaf)| root.issued(leaf) == X509VerifyResult::OK);
     match plan.tls.as_ref().map(|tls| &tls.source) {
-        Some(TlsSource::Own) => {
+        Some(TlsSource::Own | TlsSource::Files) if is_own => {
             "parlour reload   # our own authority issues another one; where it does not: journalctl -u parlour"
                 .into()
         }
+        Some(TlsSource::Own) => format!("rm {file} && parlour reload   # our own authority issues another one"),
         Some(TlsSource::Acme(_)) => {
             "parlour cert renew   # orders one now; where none comes: journalctl -u parlour".into()
         }
@@ -90,7 +94,7 @@ fn provisional(plan: &Plan, one: &Shown, notes: &mut Notes) {
             "clients are shown a certificate of our own authority: the one of [acme] has not come yet";
         let seen = format!("{} is from {:?}", one.file.display(), leaf.issuer_name());
         let finding = Finding::warning("certificate-provisional", message).seen(seen);
-        notes.found(finding.mend(renewal(plan, "")));
+        notes.found(finding.mend(renewal(plan, one)));
     }
 }
 
@@ -100,7 +104,8 @@ fn own_root(plan: &Plan) -> Option<X509> {
 }
 
 /// How much of its life is left.
-fn judge_life(plan: &Plan, file: &str, leaf: &X509, notes: &mut Notes) {
+fn judge_life(plan: &Plan, one: &Shown, leaf: &X509, notes: &mut Notes) {
+    let file = one.file.display();
     let Some((left, life)) = life(leaf.not_before(), leaf.not_after()) else { return };
     let (begins, ends) = (leaf.not_before(), leaf.not_after());
     let seen = format!("{file}: from {begins} until {ends}");
@@ -123,7 +128,7 @@ fn judge_life(plan: &Plan, file: &str, leaf: &X509, notes: &mut Notes) {
         }
         _ => return notes.fine(format!("{file}: {left} days left")),
     };
-    notes.found(finding.seen(seen).mend(renewal(plan, file)));
+    notes.found(finding.seen(seen).mend(renewal(plan, one)));
 }
 
 fn now() -> Asn1Time {
@@ -221,7 +226,7 @@ fn names(plan: &Plan, shown: &[Shown], notes: &mut Notes) {
     let flags: String = flags.iter().map(|name| format!(" -d {name}")).collect();
     let fix = match plan.tls.as_ref().map(|tls| &tls.source) {
         Some(TlsSource::Files) | None => format!("certbot certonly{flags}"),
-        _ => renewal(plan, ""),
+        _ => shown.first().map_or_else(String::new, |one| renewal(plan, one)),
     };
     let seen = format!("{}: for {}", files.join(", "), have.join(", "));
     notes.found(Finding::error("certificate-names", message).seen(seen).mend(fix));

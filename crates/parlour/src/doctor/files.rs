@@ -9,7 +9,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use store::OpenError;
+use store::{Health, OpenError};
 
 /// How long the database may take to be looked at, and to be free.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,6 +35,15 @@ pub(super) fn look(patient: &mut Patient, notes: &mut Notes) -> Result<(), Skipp
 pub(super) fn quick(plan: &Plan, notes: &mut Notes) {
     permissions(plan, notes);
     room(plan, notes);
+}
+
+/// What the running server says of its database.
+pub(super) fn storage(plan: &Plan, health: Health, notes: &mut Notes) {
+    if health.failing {
+        let finding = Finding::error("storage", "what changes cannot be written: the last commit failed");
+        let seen = format!("{}: {} questions wait", plan.storage.url, health.waiting);
+        notes.found(finding.seen(seen).mend("parlour doctor --only files   # and journalctl -u parlour"));
+    }
 }
 
 fn uid_of(pid: u32) -> Option<u32> {

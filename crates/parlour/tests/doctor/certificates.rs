@@ -69,6 +69,18 @@ fn authority(house: &House) -> (X509, PKey<Private>) {
     )
 }
 
+/// A certificate that has ended, and that our own authority does not renew, for it is not from it.
+pub(crate) fn put_ended(house: &House) {
+    put(house, &NAMES, [-70, -1], None);
+}
+
+/// The settings of a house whose certificate is a matter of files.
+pub(crate) const FILES: [(&str, &str, &str); 3] = [
+    ("tls", "source", "\"files\""),
+    ("tls", "certificate", "\"data/certs/falcot.com.pem\""),
+    ("tls", "key", "\"data/certs/falcot.com.key\""),
+];
+
 #[test]
 fn when_they_end() {
     let house = house().prepare();
@@ -93,9 +105,7 @@ fn for_whom_they_are() {
     said.found(&["error certificate-names"]);
     said.says("certificate-names", "message", "rooms.falcot.com");
     said.says("certificate-names", "fix", "parlour reload");
-    house.set("tls", "source", "\"files\"");
-    house.set("tls", "certificate", "\"data/certs/falcot.com.pem\"");
-    house.set("tls", "key", "\"data/certs/falcot.com.key\"");
+    FILES.iter().for_each(|(table, key, value)| house.set(table, key, value));
     let said = visit(&house, "certificates");
     said.found(&["error certificate-names"]);
     said.says("certificate-names", "fix", "-d turn.falcot.com");

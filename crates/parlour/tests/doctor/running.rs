@@ -1,5 +1,6 @@
 //! Faults of the running server and its host.
 
+use crate::certificates::{FILES, put_ended};
 use crate::visit::{BINARY, done, house, visit, visit_by};
 use std::process::Command;
 use testkit::{House, house};
@@ -99,4 +100,44 @@ fn a_server_that_hangs() {
     let said = visit(&house, "server");
     drop(stopped);
     said.found(&["error silent"]);
+}
+
+/// What `/health` says: of `admin.metrics` in full, and to strangers.
+fn health(house: &House, metrics: u16) -> [String; 2] {
+    use std::io::{Read, Write};
+    let ask = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut plain = std::net::TcpStream::connect(("127.0.0.1", metrics)).expect("it listens");
+    plain.write_all(ask.as_bytes()).expect("it reads");
+    let mut said = String::new();
+    plain.read_to_string(&mut said).expect("it answers");
+    let stream = std::net::TcpStream::connect(("127.0.0.1", house.port("web.https"))).expect("it listens");
+    let mut tls = openssl::ssl::SslConnector::builder(openssl::ssl::SslMethod::tls_client()).expect("memory");
+    tls.set_verify(openssl::ssl::SslVerifyMode::NONE);
+    let mut sealed = tls.build().connect("falcot.com", stream).expect("it shakes hands");
+    sealed.write_all(ask.as_bytes()).expect("it reads");
+    let mut other = String::new();
+    // How it closes does not matter.
+    let _ = sealed.read_to_string(&mut other);
+    [said, other]
+}
+
+#[test]
+fn the_health_page_tells_what_clients_feel() {
+    let port = house::free_port();
+    let metrics = format!("[\"127.0.0.1:{port}\"]");
+    let house = self::house().set("admin", "metrics", &metrics);
+    let house = FILES.iter().fold(house, |house, (table, key, value)| house.set(table, key, value)).start();
+    let [said, other] = health(&house, port);
+    assert!(said.starts_with("HTTP/1.1 200") && other.starts_with("HTTP/1.1 200"), "{said}{other}");
+    put_ended(&house);
+    assert!(house.cli(&["reload"], "").status.success());
+    let status = house.cli(&["status"], "");
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(status.contains("error: the certificate has ended"), "{status}");
+    let [said, other] = health(&house, port);
+    assert!(said.starts_with("HTTP/1.1 503") && said.contains("ill: certificate-ended"), "{said}");
+    assert!(
+        other.starts_with("HTTP/1.1 503") && other.contains("ill") && !other.contains("ended"),
+        "{other}"
+    );
 }

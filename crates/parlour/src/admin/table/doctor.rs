@@ -12,7 +12,7 @@ const PARTS: Argument = Argument {
     kind: Kind::Texts,
     positional: false,
     required: false,
-    help: "Look only at these parts: configuration, server, host, files, certificates, accounts, network, dns, turn, sip, xmpp",
+    help: "Look only at these parts: configuration, server, host, files, certificates, accounts, network, dns, turn, sip, xmpp, web",
 };
 
 const OPTION: Argument = Argument { kind: Kind::Text, ..PARTS };

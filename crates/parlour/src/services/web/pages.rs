@@ -194,6 +194,7 @@ fn host_meta(site: &Site, host: &str, as_json: bool) -> Answer {
 /// Whether new clients are welcome; strangers hear no more than that.
 fn health(site: &Site) -> Answer {
     let (status, text) = match site.closing {
+        false if site.vitals.is_ill() => (StatusCode::SERVICE_UNAVAILABLE, "ill\n"),
         false => (StatusCode::OK, "ok\n"),
         true => (StatusCode::SERVICE_UNAVAILABLE, "ending\n"),
     };

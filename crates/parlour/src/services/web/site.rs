@@ -3,6 +3,7 @@
 use crate::challenges::Challenges;
 use crate::config::plan::{Plan, Service, WebLimits};
 use crate::desk::Shared;
+use crate::doctor::vitals::Vitals;
 use crate::listen;
 use net::Bound;
 use rustc_hash::FxHashSet;
@@ -30,6 +31,8 @@ pub(super) struct Site {
     pub(super) limits: WebLimits,
     /// What certificate authorities want to see.
     pub(super) challenges: Arc<Challenges>,
+    /// How the server finds itself.
+    pub(super) vitals: Arc<Vitals>,
     /// The server ends.
     pub(super) closing: bool,
 }
@@ -48,6 +51,7 @@ impl Site {
             upstream: plan.web.upstream,
             limits: plan.web.limits.clone(),
             challenges: Arc::clone(&shared.challenges),
+            vitals: Arc::clone(&shared.vitals),
             closing: false,
         }
     }

@@ -19,6 +19,7 @@ fn site(upstream: bool) -> Site {
         upstream: upstream.then(|| "127.0.0.1:8080".parse().unwrap()),
         limits: Default::default(),
         challenges: Arc::new(challenges),
+        vitals: Arc::default(),
         closing: false,
     }
 }
