@@ -301,10 +301,10 @@ impl Course {
     }
 }
 
-/// Two thirds of its life, or a little before.
+/// A little before two thirds of its life are over, when others begin to warn.
 fn usual(held: &Held, luck: u32) -> Duration {
     let life = held.life();
-    held.begins + life * 2 / 3 - part(life / 30, luck)
+    held.begins + life * 2 / 3 - life / 60 - part(life / 30, luck)
 }
 
 /// So much of a span as luck has it.

@@ -214,8 +214,8 @@ fn names(plan: &Plan, domain: &DomainPlan) -> Vec<String> {
 }
 
 /// The certificate that a domain has from this authority.
-fn held(plan: &Plan, acme: &AcmePlan, domain: &Domain) -> Option<Held> {
-    let shown = shown(plan, domain).filter(|_| Files::of(&plan.data).is_of(domain, &acme.directory))?;
+fn held(plan: &Plan, kept: &Kept, domain: &Domain) -> Option<Held> {
+    let shown = shown(plan, domain).filter(|shown| shown.leaf().is_some_and(|leaf| kept.is_of(&leaf)))?;
     Some(Held { names: shown.names.clone(), begins: shown.begins, ends: shown.ends })
 }
 
@@ -235,7 +235,7 @@ fn followed(mut case: Case, plan: &Plan, domain: &DomainPlan) -> Case {
 fn begun(plan: &Plan, acme: &AcmePlan, domain: &DomainPlan, changed: bool) -> Case {
     let name = domain.name.clone();
     let kept = Files::of(&plan.data).load(&name, &acme.directory);
-    let held = held(plan, acme, &name);
+    let held = held(plan, &kept, &name);
     let mut course = Course::new(names(plan, domain), held, &kept.memory(), luck());
     if changed {
         course.forgive();
@@ -358,7 +358,7 @@ impl Work<'_> {
             files: &files,
         };
         let issued = order::obtain(&mut client, &job, &mut case.kept).await?;
-        let held = self.show(&case.domain, &issued).await?;
+        let held = self.show(case, &issued).await?;
         files.forget_key(&case.domain);
         let days = held.ends.saturating_sub(now()).as_secs() / 86_400;
         case.course.issued(held, luck());
@@ -366,12 +366,13 @@ impl Work<'_> {
     }
 
     /// Keeps a certificate and shows it from now on.
-    async fn show(&self, domain: &Domain, issued: &Issued) -> Result<Held, Error> {
-        let file = acme_file(&self.plan.data, domain);
+    async fn show(&self, case: &mut Case, issued: &Issued) -> Result<Held, Error> {
+        let file = acme_file(&self.plan.data, &case.domain);
         let key = String::from_utf8_lossy(issued.key.expose());
         let whole = Secret::new(format!("{}\n{}", key.trim_end(), issued.chain));
         files::write(&file, whole.expose()).map_err(|error| files::own(&file, &error))?;
         let read = crate::config::read_pair(&file, &file).map_err(Error::Own)?;
+        case.kept.issued(&read.leaf().unwrap_or_default());
         self.office.reload_certificates().await;
         Ok(Held { names: read.names, begins: read.begins, ends: read.ends })
     }

@@ -23,8 +23,8 @@ pub struct Settings {
     pub rejects: u8,
     /// A customer (kid, and a key in base64url) without which it makes no account.
     pub customer: Option<(String, String)>,
-    /// Names that it does not issue for.
-    pub blocked: Vec<String>,
+    /// Whether it takes its time, up to three seconds for each name.
+    pub sleeps: bool,
     /// For how many seconds its certificates are good.
     pub validity: u64,
 }
@@ -32,8 +32,8 @@ pub struct Settings {
 impl Settings {
     /// The usual: it looks at these ports for what this server has the names of.
     pub fn new(dns: SocketAddr, tls_port: u16, http_port: u16) -> Self {
-        let (customer, blocked) = (None, vec![]);
-        Self { dns, tls_port, http_port, rejects: 0, customer, blocked, validity: 90 * 86_400 }
+        let (customer, sleeps) = (None, false);
+        Self { dns, tls_port, http_port, rejects: 0, customer, sleeps, validity: 90 * 86_400 }
     }
 }
 
@@ -82,7 +82,8 @@ impl Pebble {
         command
             .args(["-strict", "-dnsserver", &settings.dns.to_string(), "-config"])
             .arg(&conf)
-            .env("PEBBLE_VA_NOSLEEP", "1")
+            .env("PEBBLE_VA_NOSLEEP", if settings.sleeps { "0" } else { "1" })
+            .env("PEBBLE_VA_SLEEPTIME", "3")
             .env("PEBBLE_AUTHZREUSE", "0")
             .env("PEBBLE_WFE_NONCEREJECT", settings.rejects.to_string());
         Self { program: Program::start(&mut command, "pebble"), dir, port }
@@ -122,16 +123,12 @@ fn text(settings: &Settings, dir: &Path, port: u16) -> String {
         Some((kid, key)) => (true, format!("\"{kid}\": \"{key}\"")),
         None => (false, String::new()),
     };
-    let blocked: Vec<String> = settings.blocked.iter().map(|name| format!("\"{name}\"")).collect();
     format!(
         "{{\"pebble\": {{\"listenAddress\": \"127.0.0.1:{port}\", \"managementListenAddress\": \"127.0.0.1:0\",\n\
          \"certificate\": \"{place}/own.pem\", \"privateKey\": \"{place}/own.key\", \"httpPort\": {}, \"tlsPort\": {},\n\
          \"ocspResponderURL\": \"\", \"externalAccountBindingRequired\": {required}, \"externalAccountMACKeys\": {{{keys}}},\n\
-         \"domainBlocklist\": [{}], \"retryAfter\": {{\"authz\": 1, \"order\": 1}}, \"certificateValidityPeriod\": {}}}}}\n",
-        settings.http_port,
-        settings.tls_port,
-        blocked.join(", "),
-        settings.validity,
+         \"retryAfter\": {{\"authz\": 1, \"order\": 1}}, \"certificateValidityPeriod\": {}}}}}\n",
+        settings.http_port, settings.tls_port, settings.validity,
     )
 }
 

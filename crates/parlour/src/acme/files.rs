@@ -42,6 +42,8 @@ pub(super) struct Kept {
     pub(super) order: Option<String>,
     /// The records under way, for a start after a sudden end to take away: owner, zone, value.
     texts: Vec<(String, String, String)>,
+    /// The certificate that it has issued last (its digest).
+    issued: String,
     /// What failed last, and when; empty where the last one went well.
     pub(super) fault: String,
     pub(super) failed: u64,
@@ -63,6 +65,16 @@ impl Kept {
         self.failures = memory.failures;
         self.retry = memory.retry.as_secs();
         self.aside = memory.aside.into_iter().map(|(name, n, retry)| (name, n, retry.as_secs())).collect();
+    }
+
+    /// This certificate (DER) was issued.
+    pub(super) fn issued(&mut self, leaf: &[u8]) {
+        self.issued = text(&Sha256::digest(leaf));
+    }
+
+    /// Whether that certificate (DER) is the one that the authority has issued last.
+    pub(super) fn is_of(&self, leaf: &[u8]) -> bool {
+        self.issued == text(&Sha256::digest(leaf))
     }
 
     /// The records that are to be taken away.
@@ -134,12 +146,6 @@ impl Files {
         }
         // Records under way are to be taken away whoever wanted them.
         Kept { directory: directory.to_owned(), texts: kept.texts, ..Kept::default() }
-    }
-
-    /// Whether the certificate that there is comes from this authority, as far as we know.
-    pub(super) fn is_of(&self, domain: &Domain, directory: &str) -> bool {
-        let octets = read(&self.orders(domain)).ok().flatten().unwrap_or_default();
-        serde_json::from_slice::<Kept>(&octets).is_ok_and(|kept| kept.directory == directory)
     }
 
     /// Keeps it.
@@ -242,10 +248,11 @@ mod tests {
         let text = Text { owner: "o".into(), zone: "z".into(), value: "v".into() };
         kept.set_texts(std::slice::from_ref(&text));
         kept.order = Some("https://ca/order/1".into());
+        kept.issued(b"leaf");
         files.save(&domain, &kept).unwrap();
         let again = files.load(&domain, "https://ca/dir");
         assert_eq!((again.memory(), again.texts()), (memory, vec![text]));
-        assert!(files.is_of(&domain, "https://ca/dir") && !files.is_of(&domain, "https://other/dir"));
+        assert!(again.is_of(b"leaf") && !again.is_of(b"another") && !Kept::default().is_of(b"leaf"));
         let other = files.load(&domain, "https://other/dir");
         assert_eq!((other.memory(), other.order.clone(), other.texts().len()), (Memory::default(), None, 1));
     }

@@ -63,6 +63,8 @@ pub(super) struct Http {
     tls: Arc<ClientConfig>,
     /// The connection that is open, and to whom.
     open: Option<(String, SendRequest<Full<Bytes>>)>,
+    /// Whether the last request went by a connection of before.
+    kept: bool,
 }
 
 impl std::fmt::Debug for Http {
@@ -74,7 +76,7 @@ impl std::fmt::Debug for Http {
 impl Http {
     /// Believes whom `tls` believes.
     pub(super) fn new(tls: Arc<ClientConfig>) -> Self {
-        Self { tls, open: None }
+        Self { tls, open: None, kept: false }
     }
 
     /// Asks; the body is JSON that is signed.
@@ -85,12 +87,22 @@ impl Http {
         body: Option<String>,
     ) -> Result<Reply, String> {
         let uri: Uri = url.parse().map_err(|_| format!("`{url}` is not a URL"))?;
-        let asked = tokio::time::timeout(PATIENCE, self.exchange(method, &uri, body)).await;
+        let mut reply = self.attempt(&method, &uri, body.as_ref()).await;
+        // A connection that was kept may have been closed just then; a nonce is good for one request alone, so that nothing is done
+        // twice (RFC 8555 §6.5).
+        if reply.is_err() && self.kept {
+            reply = self.attempt(&method, &uri, body.as_ref()).await;
+        }
+        reply.map_err(|error| format!("{}: {error}", uri.host().unwrap_or(url)))
+    }
+
+    async fn attempt(&mut self, method: &Method, uri: &Uri, body: Option<&String>) -> Result<Reply, String> {
+        let asked = tokio::time::timeout(PATIENCE, self.exchange(method.clone(), uri, body.cloned())).await;
         let reply = asked.unwrap_or_else(|_| Err(format!("nothing came in {} s", PATIENCE.as_secs())));
         if reply.is_err() {
             self.open = None;
         }
-        reply.map_err(|error| format!("{}: {error}", uri.host().unwrap_or(url)))
+        reply
     }
 
     async fn exchange(&mut self, method: Method, uri: &Uri, body: Option<String>) -> Result<Reply, String> {
@@ -120,6 +132,7 @@ impl Http {
         if let Some((to, sender)) = &mut self.open {
             usable = *to == place && sender.ready().await.is_ok();
         }
+        self.kept = usable;
         if !usable {
             self.open = Some((place, connect(&self.tls, host, port).await?));
         }

@@ -1,5 +1,8 @@
 //! Certificates by ACME from Pebble, which is strict, and asks BIND for names.
 
+mod faults;
+mod load;
+
 use std::net::UdpSocket;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -11,10 +14,10 @@ use testkit::pebble::{Pebble, Settings};
 /// How long a slow machine may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Every name of the domain is this host.
-fn dns() -> NameServer {
-    let lines = "falcot.com. IN A 127.0.0.1\n*.falcot.com. IN A 127.0.0.1";
-    NameServer::bind(&[("falcot.com", &zone("falcot.com", 1, lines))], Changed::ByKey)
+/// Every name of the domain is this host, but for what these lines say.
+fn dns(lines: &str) -> NameServer {
+    let lines = format!("falcot.com. IN A 127.0.0.1\n*.falcot.com. IN A 127.0.0.1\n{lines}");
+    NameServer::bind(&[("falcot.com", &zone("falcot.com", 1, &lines))], Changed::ByKey)
 }
 
 /// A house that has its certificates from nobody yet, and what an authority has to know of it.
@@ -75,7 +78,7 @@ fn is_pebbles(house: &House) -> bool {
 /// Each challenge from an authority of its own, which finds nothing where the others would be.
 #[test]
 fn all_three_challenges_while_nonces_are_rejected() {
-    let dns = dns();
+    let dns = dns("");
     let (mut house, settings) = house(&dns);
     let (mut seen, mut pebbles): (Vec<String>, _) = (vec![], vec![]);
     for challenge in ["tls-alpn-01", "http-01", "dns-01"] {
