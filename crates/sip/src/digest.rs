@@ -20,7 +20,6 @@ use replay::Replays;
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
-use subtle::ConstantTimeEq;
 use wire::{Account, Address, Directory, Domain, Keys, Secret, Transport, WorkerId};
 
 /// How many credentials for one realm are looked at in one message.
@@ -304,9 +303,7 @@ fn key(account: &Account, algorithm: Algorithm, whole: bool) -> Option<Hex> {
 /// Whether the response fits the key, and the credentials were made for this request.
 fn is_right(request: &Message<'_>, credentials: &Credentials<'_>, key: &Hex, directory: &Directory) -> bool {
     let expected = response(credentials, key, request.method(), request.body());
-    let given = credentials.response.to_ascii_lowercase();
-    let same: bool = expected.as_bytes().ct_eq(&given).into();
-    same && is_for(request, &credentials.uri, directory)
+    expected.is(&credentials.response) && is_for(request, &credentials.uri, directory)
 }
 
 /// The response that RFC 7616 §3.4.1 wants; that of RFC 2069 where the client sends no qop.

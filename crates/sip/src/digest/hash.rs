@@ -2,6 +2,8 @@
 
 use md5::Md5;
 use sha2::{Sha256, Sha512_256};
+use std::ops::BitAnd;
+use subtle::{Choice, ConstantTimeEq as _};
 
 /// A hash function by its name in SIP (RFC 8760 §2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,20 @@ impl Hex {
         }
     }
 
+    /// Whether `text` is this hash, in letters of either case. How long that takes does not tell how much of it is.
+    pub(super) fn is(&self, text: &[u8]) -> bool {
+        let mut given = [0; 64];
+        let Some(room) = given.get_mut(..text.len()).filter(|_| text.len() == self.length) else {
+            return false;
+        };
+        room.copy_from_slice(text);
+        given.make_ascii_lowercase();
+        let eights = given.as_chunks::<8>().0.iter().zip(self.digits.as_chunks::<8>().0);
+        let same =
+            |(one, other): (&[u8; 8], &[u8; 8])| u64::from_le_bytes(*one).ct_eq(&u64::from_le_bytes(*other));
+        eights.map(same).fold(Choice::from(1), BitAnd::bitand).into()
+    }
+
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.digits[..self.length]
     }
@@ -72,4 +88,24 @@ fn joined<H: sha2::Digest>(parts: &[&[u8]]) -> sha2::digest::Output<H> {
         hash.update(part);
     }
     hash.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_is_this_hash_and_no_other() {
+        for algorithm in [Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512256] {
+            let hash = Hex::of(algorithm, &[b"a", b"b"]);
+            let text = hash.as_bytes().to_vec();
+            assert!(hash.is(&text) && hash.is(&text.to_ascii_uppercase()));
+            for wrong in 0..text.len() {
+                let mut other = text.clone();
+                other[wrong] ^= 1;
+                assert!(!hash.is(&other) && !hash.is(&text[..wrong]) && !hash.is(&text[wrong + 1..]));
+            }
+            assert!(!hash.is(&[&text[..], b"\0"].concat()) && !hash.is(&[&text[..], &[0; 64]].concat()));
+        }
+    }
 }

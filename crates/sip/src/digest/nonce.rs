@@ -95,8 +95,9 @@ pub(super) fn read(mint: &Mint, realm: &Domain, source: IpAddr, nonce: &[u8]) ->
     let mut raw = [0; LENGTH + 1];
     let Ok(LENGTH) = URL_SAFE_NO_PAD.decode_slice(nonce, &mut raw) else { return None };
     let name = Name(raw[..NAME].try_into().expect("as many octets"));
-    let ours: bool = proof(mint, realm, source, name).ct_eq(&raw[NAME..LENGTH]).into();
-    ours.then_some(name)
+    let said: [u8; 16] = raw[NAME..LENGTH].try_into().expect("as many octets");
+    let ours = u128::from_le_bytes(proof(mint, realm, source, name)).ct_eq(&u128::from_le_bytes(said));
+    bool::from(ours).then_some(name)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::registrar;
 use crate::slab::Id;
 use crate::stack::{Asked, Client, Output, Path, ServerKind, Stack};
 use crate::trace::Note;
-use crate::transaction::Timer;
+use crate::transaction::{Key, Timer};
 use crate::transport::inside::Depth;
 use crate::transport::lookup;
 use crate::transport::token::{self, Sealed, Seat, Side};
@@ -27,7 +27,13 @@ use wire::{Domain, Flow, Transport};
 
 impl Stack {
     /// Forwards a request with a transaction.
-    pub(crate) fn proxy(&mut self, now: Instant, arrival: Arrival, request: &Message<'_>, plan: Plan) {
+    pub(crate) fn proxy(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        (request, key): (&Message<'_>, Key),
+        plan: Plan,
+    ) {
         let mut target = plan.target.clone();
         let hops = match (&target, self.dialog_flow(&plan)) {
             (Target::Account(_), Some(flow)) => {
@@ -47,7 +53,7 @@ impl Stack {
         let mut context = Context::new(plan);
         context.plan.looped = validate::hash(&self.seal, request);
         context.beginning = Beginning::of(request);
-        let Some(id) = self.begin(now, arrival, request, Some(Box::new(context))) else { return };
+        let Some(id) = self.begin(now, arrival, (request, key), Some(Box::new(context))) else { return };
         if request.method() == Method::Invite {
             self.trying(now, id, request);
         }

@@ -239,7 +239,8 @@ impl Stack {
         let text = bye(call, (from, to), &routes, &self.branch_of_bye(call, to));
         let Ok(request) = Message::parse(&text) else { return };
         if let Ok(plan) = self.place().route(&request, &arrival) {
-            self.proxy(now, arrival, &request, plan);
+            let key = self.key(&request);
+            self.proxy(now, arrival, (&request, key), plan);
         }
     }
 

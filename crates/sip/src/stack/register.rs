@@ -10,6 +10,7 @@ use crate::registrar::gruu;
 use crate::registrar::request::Change;
 use crate::registrar::{Binding, Changes, Origin, Row, request};
 use crate::slab::Id;
+use crate::transaction::Key;
 use crate::transaction::Timer;
 use crate::transport::{Arrival, return_address};
 use crate::uri::{Uri, is_sips};
@@ -17,7 +18,7 @@ use std::time::Instant;
 use wire::{Address, Flow};
 
 impl Stack {
-    pub(super) fn register(&mut self, now: Instant, arrival: Arrival, request: &Message<'_>) {
+    pub(super) fn register(&mut self, now: Instant, arrival: Arrival, (request, key): (&Message<'_>, Key)) {
         let address = match self.registrant(request, &arrival) {
             Ok(address) => address,
             Err(refusal) => return self.refuse(now, &arrival, request, &refusal),
@@ -34,7 +35,7 @@ impl Stack {
             self.out.push_back(Output::HandOver { to: home, parcel });
             return;
         }
-        if let Err(refusal) = self.register_here(now, arrival, request, &address) {
+        if let Err(refusal) = self.register_here(now, arrival, (request, key), &address) {
             self.refuse(now, &arrival, request, &refusal);
         }
     }
@@ -52,7 +53,7 @@ impl Stack {
         &mut self,
         now: Instant,
         arrival: Arrival,
-        request: &Message<'_>,
+        (request, key): (&Message<'_>, Key),
         address: &Address,
     ) -> Result<(), Refusal> {
         validate::unknown_extensions(request, HeaderName::Require, &["path", "outbound", "gruu"])?;
@@ -89,7 +90,7 @@ impl Stack {
         self.watch_bindings();
         // Written now, as the request is at hand; it leaves when the disk has the bindings.
         let bytes = self.registered(now, &arrival, request, address);
-        let server = self.begin(now, arrival, request, None);
+        let server = self.begin(now, arrival, (request, key), None);
         if let Some(server) = server.and_then(|id| self.table.server_mut(id)) {
             server.last = bytes;
         }

@@ -28,15 +28,18 @@ impl Stack {
         match request.method() {
             Method::Ack => self.ack(now, arrival, request, stray),
             Method::Cancel => self.cancel_request(now, arrival, request, stray),
-            _ => match self.table.find(self.key(request)) {
-                Some(id) => self.repeated(now, id),
-                None => self.fresh(now, arrival, request),
-            },
+            _ => {
+                let key = self.key(request);
+                match self.table.find(key) {
+                    Some(id) => self.repeated(now, id),
+                    None => self.fresh(now, arrival, request, key),
+                }
+            }
         }
     }
 
     /// The name of a request's transaction (RFC 3261 §17.2.3); of an ACK or CANCEL, that of its INVITE.
-    pub(super) fn key(&self, request: &Message<'_>) -> Key {
+    pub(crate) fn key(&self, request: &Message<'_>) -> Key {
         let via = request.via();
         let method = match request.method() {
             Method::Ack | Method::Cancel => Method::Invite.as_bytes(),
@@ -81,18 +84,18 @@ impl Stack {
     }
 
     /// A request that was not seen before (RFC 3261 §16.3, §8.2).
-    fn fresh(&mut self, now: Instant, arrival: Arrival, request: &Message<'_>) {
+    fn fresh(&mut self, now: Instant, arrival: Arrival, request: &Message<'_>, key: Key) {
         self.note_alias(&arrival, request.via());
         self.introduce(now, request);
         let judged =
             validate::check(&self.seal, request).and_then(|()| self.place().route(request, &arrival));
         match judged {
-            Ok(plan) => self.judged(now, arrival, request, plan),
+            Ok(plan) => self.judged(now, arrival, (request, key), plan),
             Err(refusal) => self.refuse(now, &arrival, request, &refusal),
         }
     }
 
-    fn judged(&mut self, now: Instant, arrival: Arrival, request: &Message<'_>, plan: Plan) {
+    fn judged(&mut self, now: Instant, arrival: Arrival, (request, key): (&Message<'_>, Key), plan: Plan) {
         // Whoever gets it would take it for safe all the way (RFC 3261 §26.2.2).
         if plan.needs_tls() && !arrival.transport.is_secure() {
             return self.refuse(now, &arrival, request, &Refusal::SipsNotAllowed);
@@ -103,7 +106,7 @@ impl Stack {
         }
         let for_us = matches!(plan.target, Target::Us | Target::Account(_));
         if for_us && request.method() == Method::Register {
-            return self.register(now, arrival, request);
+            return self.register(now, arrival, (request, key));
         }
         if plan.target == Target::Us {
             return self.for_us(now, &arrival, request);
@@ -113,7 +116,7 @@ impl Stack {
                 if plan.in_dialog {
                     self.call_goes_on(now, request);
                 }
-                self.proxy(now, arrival, request, plan);
+                self.proxy(now, arrival, (request, key), plan);
             }
             Err(refusal) => self.refuse(now, &arrival, request, &refusal),
         }
@@ -133,12 +136,12 @@ impl Stack {
         }
     }
 
-    /// Starts a server transaction; `None`, and 503, where there are too many.
+    /// Starts a server transaction of this name; `None`, and 503, where there are too many.
     pub(crate) fn begin(
         &mut self,
         now: Instant,
         arrival: Arrival,
-        request: &Message<'_>,
+        (request, key): (&Message<'_>, Key),
         context: Option<Box<Context>>,
     ) -> Option<Id> {
         let reliable = arrival.transport.is_stream();
@@ -148,7 +151,7 @@ impl Stack {
         };
         let server = Server {
             kind,
-            key: self.key(request),
+            key,
             mark: self.trace.mark(request),
             began: now,
             arrival,
