@@ -69,14 +69,16 @@ const MODULES: &[(&str, &str)] = &[
 /// Where the packages for Node are, which the tests find by themselves.
 const NODE: &str = "target/node";
 
-/// What is there: JsSIP is a browser's SIP, stanza and converse.js a browser's XMPP, ws gives Node the WebSockets that browsers have, esbuild makes one file of what a
-/// page loads.
+/// What is there: JsSIP is a browser's SIP, stanza, strophe.js and converse.js a browser's XMPP; ws and xmldom give Node the WebSockets and
+/// the XML that browsers have, esbuild makes one file of what a page loads.
 const SCRIPTS: &[(&str, &str)] = &[
     ("jssip", "3.13.8"),
     ("ws", "8.23.0"),
     ("esbuild", "0.28.2"),
     ("stanza", "12.22.1"),
     ("converse.js", "14.0.0"),
+    ("strophe.js", "5.0.0"),
+    ("@xmldom/xmldom", "0.9.12"),
 ];
 
 /// What `cargo xtask run` needs.
@@ -209,6 +211,10 @@ fn node() -> Result<()> {
     };
     if SCRIPTS.iter().all(is_there) {
         return Ok(());
+    }
+    // npm adds nothing to what an earlier list has left: it fails at packages within packages.
+    if Path::new(NODE).exists() {
+        std::fs::remove_dir_all(NODE).context(NODE)?;
     }
     std::fs::create_dir_all(NODE).context(NODE)?;
     let wanted: Vec<String> = SCRIPTS.iter().map(|(name, version)| format!("{name}@{version}")).collect();

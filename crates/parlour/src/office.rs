@@ -8,7 +8,6 @@ use crate::mail::Mail;
 use crate::report::Report;
 use crate::resolver::{Answer, Resolver};
 use crate::services::{Service, media::Media, sip::Sip, turn::Turn, web::Web, xmpp::Xmpp};
-use crate::switchboard::pages::Reply;
 use crate::switchboard::{Errand, Mediated, Reach, Switchboard, Wanted};
 use net::{
     Batch, CloseReason, ConnectionInfo, Handler, IcmpError, Net, Start, Subprotocol, Tag, Unwanted,
@@ -145,10 +144,9 @@ impl Office {
             }
             Wanted::Mediated(Mediated { token, body }) => self.sip.mediated(&mut desk, token, body),
             Wanted::Over(over) => self.media.over(&mut desk, &over),
-            // Nobody has such pages yet.
-            Wanted::Page(page) => desk.switchboard.reply_to_page(desk.net, Reply::nothing(page.ticket)),
+            Wanted::Page(page) => self.xmpp.page(&mut desk, *page),
             Wanted::Reply(reply) => self.web.replied(&mut desk, reply),
-            Wanted::Abandoned(_) => {}
+            Wanted::Abandoned(ticket) => self.xmpp.abandoned(&mut desk, ticket),
         }
     }
 

@@ -19,14 +19,18 @@ use std::time::Instant;
 use wire::names::Found;
 use wire::{ConnectionId, SocketId};
 
-/// Whether a script of the page that asks may open a WebSocket. Only browsers say which page that is: this keeps out their
-/// scripts, nobody else.
-fn may_ask(domains: &[DomainPlan], origins: &[String], request: &WebRequest<'_>) -> Result<(), Unwanted> {
-    let is_welcome = |origin: &str| match origins {
+/// Whether scripts of a page may connect. Only browsers say which page that is: this keeps out their scripts, nobody else.
+fn is_welcome(domains: &[DomainPlan], origins: &[String], origin: Option<&str>) -> bool {
+    let is_listed = |origin: &str| match origins {
         [] => origins::is_own(domains, origin),
         listed => listed.iter().any(|listed| listed == "*" || listed.eq_ignore_ascii_case(origin)),
     };
-    request.origin.is_none_or(is_welcome).then_some(()).ok_or(Unwanted::Origin)
+    origin.is_none_or(is_listed)
+}
+
+/// Whether a script of the page that asks may open a WebSocket.
+fn may_ask(domains: &[DomainPlan], origins: &[String], request: &WebRequest<'_>) -> Result<(), Unwanted> {
+    is_welcome(domains, origins, request.origin).then_some(()).ok_or(Unwanted::Origin)
 }
 
 /// What the office asks of every service. The callbacks are those of [`net::Handler`], for this service's own sockets

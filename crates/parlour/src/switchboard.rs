@@ -98,7 +98,6 @@ pub(crate) enum Wanted {
     /// For HTTP.
     Reply(Reply),
     /// For the service that has a page: nobody waits for the answer any more.
-    #[expect(dead_code, reason = "no service holds requests back yet")]
     Abandoned(Ticket),
 }
 

@@ -2,6 +2,8 @@
 //!
 //! The clients' scenarios are in `clients/xmpp_client.py`; here is what happens to the server meanwhile.
 
+#[path = "xmpp/bosh.rs"]
+mod bosh;
 #[path = "xmpp/components.rs"]
 mod components;
 #[path = "xmpp/external.rs"]

@@ -13,11 +13,30 @@ mod wrapper;
 pub use body::{Body, Wish};
 pub use condition::Condition;
 pub use session::{Output, Payload, Session};
-pub use terms::Limits;
+pub use terms::{CONTENT, Limits};
+
+/// What a request hears that is to come again (XEP-0124 §17.3).
+pub const AGAIN: &str = "<body xmlns='http://jabber.org/protocol/httpbind' type='error'/>";
 
 use crate::framed::{self, Said};
+use crate::managed::Piece;
 use crate::ns;
+use crate::router::Given;
 use crate::xml::Element;
+use std::borrow::Cow;
+
+impl Payload for Piece {
+    fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Given(Given { stanza, .. }) | Self::Copy(stanza) => framed::stanza(stanza.as_str()),
+            Self::Bytes(bytes) => String::from_utf8_lossy(bytes),
+        }
+    }
+
+    fn octets(&self) -> usize {
+        self.bytes().len()
+    }
+}
 
 /// What a stream of ours says, as far as a session has to know.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -105,6 +105,8 @@ impl<'a> Judge<'a> {
             resume: self.duration(table, "resume", usual.resume, Duration::ZERO..=DAY),
             archive_messages: self.count(table, "archive-messages", 200_000, 16..=u32::MAX).into(),
             archive_octets: self.count(table, "archive-octets", 268_435_456, 65_536..=u32::MAX).into(),
+            bosh_wait: self.duration(table, "bosh-wait", usual.bosh_wait, SECOND..=HOUR),
+            bosh_inactivity: self.duration(table, "bosh-inactivity", usual.bosh_inactivity, SECOND..=HOUR),
             unacknowledged: count(self.count(table, "unacknowledged", 1_000, 10..=1_000_000)),
             nodes: count(self.count(table, "nodes", 500, 0..=100_000)),
             node_items: count(self.count(table, "node-items", 1_000, 1..=100_000)),

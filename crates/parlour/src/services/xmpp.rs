@@ -5,6 +5,7 @@
 
 mod asking;
 mod binding;
+pub mod bosh;
 pub mod certificates;
 mod client;
 pub mod components;
@@ -72,6 +73,8 @@ pub enum Mail {
     Unsuspended(suspended::Place, Option<ConnectionId>, bool),
     /// An administrator asks something.
     Order(Order),
+    /// About a session by HTTP requests.
+    Bosh(Box<bosh::Letter>),
 }
 
 /// A stream that goes on here.
@@ -95,6 +98,8 @@ enum Timer {
     Ask,
     /// It has not forgotten sessions that are over: ask again.
     Forget,
+    /// A session by requests is to answer, or over.
+    Visit(ConnectionId),
 }
 
 /// How many keys are derived at a time, beside what the worker does.
@@ -111,6 +116,7 @@ pub struct Xmpp {
     managed: Managed,
     paces: pace::Accounts,
     components: Components,
+    visits: bosh::Visits,
     end_point: EndPoint,
     timers: Timers<Timer>,
     entropy: net::entropy::System,
@@ -155,6 +161,7 @@ impl Xmpp {
             managed,
             paces: pace::Accounts::default(),
             components: Components::new(setup::components(&shared.plan)),
+            visits: bosh::Visits::default(),
             end_point: EndPoint::default(),
             timers: Timers::default(),
             entropy: net::entropy::System,
@@ -188,6 +195,7 @@ impl Xmpp {
             Mail::Suspended(session, kept) => self.suspended(desk, session, kept),
             Mail::Unsuspended(place, then, forgotten) => self.unsuspended(desk, place, then, forgotten),
             Mail::Order(order) => self.order(desk, order),
+            Mail::Bosh(letter) => self.bosh_mail(desk, *letter),
         }
         self.settle(desk);
     }
@@ -308,6 +316,8 @@ impl Xmpp {
                 self.step(desk, conn, output);
             } else if let Some((conn, output)) = self.components.next() {
                 self.component_step(desk, conn, output);
+            } else if let Some(conn) = self.visits.next() {
+                self.bosh_turn(desk, conn);
             } else {
                 return;
             }
@@ -369,6 +379,9 @@ impl Xmpp {
             }
             stream::Output::Close { resumable } => {
                 client.over = true;
+                if client.visit.is_some() {
+                    return self.bosh_over(desk, conn, resumable);
+                }
                 let unsent = std::mem::take(&mut client.unsent);
                 self.lost(desk, conn, resumable, unsent.into_pieces());
                 desk.net.close(conn);
@@ -428,6 +441,7 @@ impl Xmpp {
         self.with_stream(desk, conn, |stream, context, _| stream.excuse(context));
         if self.clients.get(&conn).is_none_or(|client| !client.slowed) {
             desk.net.resume(conn);
+            self.visits.push(conn);
         }
     }
 
@@ -452,6 +466,9 @@ impl Xmpp {
     fn authenticated(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, account: Address) {
         if let Some(client) = self.clients.get(&conn) {
             desk.doorman.right(desk.net.now(), client.source, &account);
+            if client.visit.is_some() {
+                self.visits.known(client.source);
+            }
         }
         let home = account.home(desk.net.workers());
         if home == desk.net.me() {
@@ -459,6 +476,9 @@ impl Xmpp {
                 client.account = Some(account);
             }
             return self.feed(desk, conn, stream::Input::Settled);
+        }
+        if self.clients.get(&conn).is_some_and(|client| client.visit.is_some()) {
+            return self.travel(desk, conn, home, account);
         }
         let Some(client) = self.forget(conn) else { return };
         let moved = Mail::Moved(Box::new(Moved { stream: client.stream, account }));
@@ -484,6 +504,7 @@ impl Xmpp {
         self.timers.cancel(Timer::Stream(conn));
         self.timers.cancel(Timer::Flush(conn));
         self.timers.cancel(Timer::Pace(conn));
+        self.timers.cancel(Timer::Visit(conn));
         self.clients.remove(&conn)
     }
 }
@@ -629,6 +650,7 @@ impl Service for Xmpp {
 
     fn drain(&mut self, desk: &mut Desk<'_, '_>, _until: Instant) {
         self.draining = true;
+        self.bosh_drain(desk);
         for conn in self.clients.keys().copied().collect::<Vec<_>>() {
             self.end(desk, conn, StreamCondition::SystemShutdown.into());
         }
@@ -661,6 +683,7 @@ impl Service for Xmpp {
                 Timer::Suspend => self.suspend(desk),
                 Timer::Ask => self.ask_again(desk),
                 Timer::Forget => self.forget_again(desk),
+                Timer::Visit(conn) => self.bosh_tick(desk, conn),
             }
         }
         self.tick_managed(desk);
@@ -676,6 +699,7 @@ impl Service for Xmpp {
         report.add("xmpp.connections", self.clients.len() as u64);
         report.add("xmpp.sessions", self.router.sessions().count() as u64);
         report.add("xmpp.sessions.away", self.managed.away().count() as u64);
+        report.add("xmpp.bosh", self.visits.len() as u64);
         report.add("xmpp.components", self.components.len() as u64);
         report.add("xmpp.failed_logins", self.failures);
     }

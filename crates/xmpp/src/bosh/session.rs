@@ -91,6 +91,35 @@ pub struct Session<T, P> {
     report: Option<(u64, Instant)>,
 }
 
+impl<T, P> Session<T, P> {
+    /// The name of the session.
+    pub fn sid(&self) -> &str {
+        &self.sid
+    }
+
+    /// The same session, for what is carried in another shape.
+    pub fn map<Q>(self, mut change: impl FnMut(P) -> Q) -> Session<T, Q> {
+        Session {
+            sid: self.sid,
+            terms: self.terms,
+            keys: self.keys,
+            phase: self.phase,
+            greeting: self.greeting,
+            received: self.received,
+            early: self.early,
+            waiting: self.waiting,
+            answered: self.answered.map(&mut change),
+            unsent: self.unsent.into_iter().map(change).collect(),
+            octets: self.octets,
+            last: self.last,
+            idle: self.idle,
+            inactivity: self.inactivity,
+            pausing: self.pausing,
+            report: self.report,
+        }
+    }
+}
+
 impl<T: Copy + Eq, P: Payload> Session<T, P> {
     /// A session begins with this request.
     pub fn begin(now: Instant, sid: &str, ticket: T, body: &Body, limits: &Limits) -> Self {
@@ -105,7 +134,7 @@ impl<T: Copy + Eq, P: Payload> Session<T, P> {
             received: body.rid,
             early: BTreeMap::new(),
             waiting: VecDeque::from([first]),
-            answered: Cache::new(terms.requests()),
+            answered: Cache::new(terms.requests),
             unsent: VecDeque::new(),
             octets: 0,
             last: (now, false),
@@ -115,11 +144,6 @@ impl<T: Copy + Eq, P: Payload> Session<T, P> {
             report: None,
             terms,
         }
-    }
-
-    /// The name of the session.
-    pub fn sid(&self) -> &str {
-        &self.sid
     }
 
     /// The type of all its answers.
@@ -288,6 +312,16 @@ impl<T: Copy + Eq, P: Payload> Session<T, P> {
             let status = condition.status().filter(|_| self.terms.version.is_none()).unwrap_or(200);
             Output::Answer { ticket, status, text: condition.answer().into() }
         }));
+    }
+
+    /// The session is over by what the house decides: those that wait hear why.
+    pub fn abort(&mut self, condition: Condition, out: &mut Vec<Output<T, P>>) {
+        self.phase = Phase::Over;
+        let waiting = std::mem::take(&mut self.waiting).into_iter().filter_map(|waiting| waiting.ticket);
+        let early = std::mem::take(&mut self.early).into_values().map(|early| early.ticket);
+        let text: Arc<str> = condition.answer().into();
+        let all = waiting.chain(early);
+        out.extend(all.map(|ticket| Output::Answer { ticket, status: 200, text: Arc::clone(&text) }));
     }
 
     /// Notes since when nobody waits for an answer.

@@ -10,6 +10,8 @@ pub struct Limits {
     pub wait: Duration,
     /// How many requests of a session may wait at a time.
     pub hold: usize,
+    /// How many a client may want to wait, to be allowed one more under way than that.
+    pub wish: usize,
     /// How long a session may be without a request that waits.
     pub inactivity: Duration,
     /// The same where its client has asked for it.
@@ -26,7 +28,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             wait: Duration::from_secs(60),
-            hold: 4,
+            // A client whose connections all wait can say nothing.
+            hold: 1,
+            wish: 4,
             inactivity: Duration::from_secs(90),
             pause: Duration::from_secs(300),
             polling: Duration::from_secs(2),
@@ -41,7 +45,7 @@ const VERSION: (u32, u32) = (1, 11);
 /// How long at least a request waits for the one before it.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What answers are, unless their client wants to see something else (XEP-0124 §7.1).
-pub(super) const CONTENT: &str = "text/xml; charset=utf-8";
+pub const CONTENT: &str = "text/xml; charset=utf-8";
 
 /// What was agreed on.
 #[derive(Clone, Debug)]
@@ -49,6 +53,8 @@ pub(super) struct Terms {
     pub(super) limits: Limits,
     pub(super) wait: Duration,
     pub(super) hold: usize,
+    /// How many requests a client may have under way.
+    pub(super) requests: usize,
     pub(super) inactivity: Duration,
     /// The version; none with clients of old.
     pub(super) version: Option<(u32, u32)>,
@@ -64,24 +70,21 @@ impl Terms {
     pub(super) fn new(limits: &Limits, body: &Body) -> Self {
         let wish = body.wish.clone();
         let wait = wish.wait.map_or(limits.wait, Duration::from_secs).min(limits.wait);
-        let hold = wish.hold.unwrap_or(1).min(limits.hold);
+        let wanted = wish.hold.unwrap_or(1);
+        let hold = wanted.min(limits.hold);
         // Who polls is longer away (XEP-0124 §12).
         let more = if wait.is_zero() || hold == 0 { limits.polling * 2 } else { Duration::ZERO };
         Self {
             limits: limits.clone(),
             wait,
             hold,
+            requests: wanted.min(limits.wish) + 1,
             inactivity: limits.inactivity + more,
             version: wish.ver.map(|theirs| theirs.min(VERSION)),
             acknowledges: body.ack.is_some(),
             content: wish.content.clone().unwrap_or_else(|| CONTENT.into()),
             wish,
         }
-    }
-
-    /// How many requests a client may have under way.
-    pub(super) const fn requests(&self) -> usize {
-        self.hold + 1
     }
 
     /// How long a request may wait for the one before it.

@@ -76,7 +76,7 @@ impl Created<'_> {
         push(text, "xmlns:xmpp", ns::XBOSH);
         push(text, "sid", self.sid);
         push(text, "wait", &self.terms.wait.as_secs().to_string());
-        push(text, "requests", &self.terms.requests().to_string());
+        push(text, "requests", &self.terms.requests.to_string());
         push(text, "hold", &self.terms.hold.to_string());
         push(text, "inactivity", &self.terms.inactivity.as_secs().to_string());
         push(text, "polling", &limits.polling.as_secs().to_string());

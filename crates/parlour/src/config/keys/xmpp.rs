@@ -11,7 +11,7 @@ pub(super) const SECTION: Section = Section {
         listeners("client-tls", "Listeners for clients that speak TLS at once.", "[\":5223\"]"),
         listeners(
             "web",
-            "Listeners for browsers (WebSocket at /xmpp-websocket): inside TLS or, from this host alone, without.",
+            "Listeners for browsers (WebSocket at /xmpp-websocket, BOSH at /http-bind): inside TLS or, from this host alone, without.",
             "[\":5280\"]",
         ),
         Key {
@@ -92,6 +92,12 @@ const LIMITS: &[Key] = &[
         "resume",
         "How long a session waits for its client whose connection was lost (XEP-0198); \"0s\" is not at all.",
         "\"5m\"",
+    ),
+    text("bosh-wait", "How long a request of BOSH may wait for something to answer it with.", "\"1m\""),
+    text(
+        "bosh-inactivity",
+        "How long a client of BOSH may be without such a request before its connection counts as lost.",
+        "\"90s\"",
     ),
     number(
         "unacknowledged",

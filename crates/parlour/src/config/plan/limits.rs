@@ -196,6 +196,20 @@ limits! {
         unacknowledged: usize = 1_000,
         /// Octets of what a session's client may leave unacknowledged.
         unacknowledged_octets: usize = 1024 * 1024,
+        /// How long a request of BOSH may wait for its answer (XEP-0124 §7.1); half of what HTTP waits for it, where that is less.
+        bosh_wait: Duration = Duration::from_secs(60),
+        /// How long a session of BOSH may be without a request that waits, before its connection counts as lost.
+        bosh_inactivity: Duration = Duration::from_secs(90),
+        /// The same where its client has asked for a pause.
+        bosh_pause: Duration = Duration::from_secs(300),
+        /// How often a client of BOSH may ask for nothing, beside another request or where none waits.
+        bosh_polling: Duration = Duration::from_secs(2),
+        /// Sessions of BOSH on each worker; more are refused.
+        bosh_sessions: usize = 50_000,
+        /// Those of them whose clients have not signed in.
+        bosh_strangers: usize = 10_000,
+        /// Those of one source among these, an IPv4 address or an IPv6 /64.
+        bosh_per_source: usize = 2_000,
         /// Rooms in all.
         rooms: usize = 10_000,
         /// Rooms that one account has made.

@@ -1,5 +1,6 @@
 //! One client's connection: its stream, what waits for its turn, and what the connection has not taken yet.
 
+use super::bosh::Visit;
 use super::pace::Meter;
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -37,6 +38,8 @@ pub(super) struct Client {
     pub(super) over: bool,
     /// Whether it is a WebSocket, where each element is a message of its own (RFC 7395).
     pub(super) framed: bool,
+    /// Where it comes by requests: the session that stands for a connection (XEP-0124).
+    pub(super) visit: Option<Box<Visit>>,
 }
 
 impl Client {
@@ -54,6 +57,7 @@ impl Client {
             receipts: Vec::new(),
             over: false,
             framed: false,
+            visit: None,
         }
     }
 }

@@ -74,6 +74,7 @@ impl Xmpp {
         if !client.paused {
             self.with_stream(desk, conn, |stream, context, _| stream.excuse(context));
             desk.net.resume(conn);
+            self.visits.push(conn);
         }
     }
 }

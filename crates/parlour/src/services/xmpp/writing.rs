@@ -18,6 +18,9 @@ impl Xmpp {
     /// has not had goes back to the router.
     pub(super) fn send(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, piece: Piece) {
         match piece {
+            Piece::Bytes(said) if self.clients.get(&conn).is_some_and(|client| client.visit.is_some()) => {
+                self.bosh_say(desk, conn, &said);
+            }
             Piece::Bytes(said) if self.clients.get(&conn).is_some_and(|client| client.framed) => {
                 for message in framed::outbound(&said) {
                     self.send_piece(desk, conn, Piece::Bytes(message.into_bytes()));
@@ -35,6 +38,9 @@ impl Xmpp {
             }
             return;
         };
+        if client.visit.is_some() {
+            return self.bosh_send(desk, conn, piece);
+        }
         if client.unsent.is_empty() && desk.net.write(conn, &written(&piece, client.framed)).is_ok() {
             if let Some(receipt) = piece.receipt() {
                 client.receipts.push(receipt);

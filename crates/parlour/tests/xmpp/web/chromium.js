@@ -1,11 +1,11 @@
-// converse.js in headless Chromium: it signs in over a WebSocket inside TLS and chats with somebody in Node.
+// converse.js in headless Chromium: it signs in over a WebSocket, or by requests (BOSH), inside TLS and chats with somebody in Node.
 
 const fs = require('fs');
 const path = require('path');
 const { browse, end } = require('../../clients/browser.js');
 const { next, person } = require('./person.js');
 
-const [port, certificate] = process.argv.slice(2);
+const [port, certificate, bosh] = process.argv.slice(2);
 const converse = path.join(process.env.NODE_PATH, 'converse.js/dist');
 const page = `<!doctype html><title>test</title><link rel="stylesheet" href="/dist/converse.min.css">
   <body class="converse-fullscreen"><script type="module" src="/page.js"></script>`;
@@ -46,7 +46,7 @@ async function main() {
   joe.sendPresence();
   await host();
   browse({
-    query: { url: `wss://falcot.com:${port}/xmpp-websocket`, password: 'secret-roland' },
+    query: { password: 'secret-roland', ...(bosh ? { bosh } : { socket: `wss://falcot.com:${port}/xmpp-websocket` }) },
     certificate,
     find: (at) => {
       if (at === '/') return page;

@@ -30,7 +30,7 @@ async function chat(api) {
   await tell('chatted');
 }
 
-const { url, password } = Object.fromEntries(new URLSearchParams(location.search));
+const { socket, bosh, password } = Object.fromEntries(new URLSearchParams(location.search));
 
 converse.plugins.add('test', {
   initialize() {
@@ -44,7 +44,8 @@ converse.initialize({
   auto_login: true,
   jid: 'roland@falcot.com',
   password,
-  websocket_url: url,
+  websocket_url: socket,
+  bosh_service_url: bosh,
   discover_connection_methods: false,
   assets_path: '/dist/',
   view_mode: 'fullscreen',

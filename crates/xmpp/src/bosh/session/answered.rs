@@ -30,6 +30,15 @@ impl<P> Cache<P> {
         Self { answers: VecDeque::new(), most }
     }
 
+    /// The same answers, for what is carried in another shape.
+    pub(super) fn map<Q>(self, change: &mut impl FnMut(P) -> Q) -> Cache<Q> {
+        let one = |Answered { rid, text, at, barren, doubt, came }| {
+            let doubt = doubt.into_iter().map(&mut *change).collect();
+            Answered { rid, text, at, barren, doubt, came }
+        };
+        Cache { answers: self.answers.into_iter().map(one).collect(), most: self.most }
+    }
+
     /// Keeps an answer. What falls out has come: the client could not have gone on otherwise.
     pub(super) fn push(&mut self, answer: Answered<P>) -> impl Iterator<Item = P> + use<P> {
         self.answers.push_back(answer);

@@ -65,7 +65,7 @@ impl<T: Copy + Eq, P: Payload> Session<T, P> {
 
     /// Whether a new request may come now.
     fn admit(&self, now: Instant, body: &Body) -> Result<(), Condition> {
-        let (requests, others) = (self.terms.requests(), self.waiting.len() + self.early.len());
+        let (requests, others) = (self.terms.requests, self.waiting.len() + self.early.len());
         if body.rid - self.received > requests as u64 {
             return Err(Condition::ItemNotFound);
         }
@@ -110,7 +110,7 @@ impl<T: Copy + Eq, P: Payload> Session<T, P> {
         } else if body.is_empty() || body.terminate {
             before
         } else {
-            body.rid.saturating_sub(self.terms.requests() as u64)
+            body.rid.saturating_sub(self.terms.requests as u64)
         };
         out.extend(self.answered.confirm(had).map(Output::Taken));
         let missed = self.answered.get(had.saturating_add(1)).filter(|_| self.terms.acknowledges);
