@@ -1,13 +1,12 @@
 //! Messages for accounts that are away (RFC 6121 §8.5.2.2.1, XEP-0160): kept, and delivered in order at the
 //! next login.
 //!
-//! They are forgotten only once a connection has taken them. While they are being delivered, live messages for
-//! the account wait, so that nothing overtakes them.
+//! They are forgotten only once a connection has taken them. While a session is being given them, live messages for that session
+//! wait behind them. They count as given to it: their senders wait for nothing, and other sessions hear at once.
 
 use crate::router::ask::{Answer, Fault, Query, Token};
-use crate::router::ledger::Debt;
 use crate::router::stored::Then;
-use crate::router::{Given, Output, Parcel, Receipt, Router, Work};
+use crate::router::{Eviction, Given, Output, Parcel, Receipt, Router, Work};
 use crate::stanza::marks::Marks;
 use crate::stanza::{Condition, Stanza};
 use crate::xep::delay;
@@ -28,8 +27,20 @@ struct Run {
     /// Who gets them.
     to: ConnectionId,
     stage: Stage,
-    /// Live messages that came meanwhile.
-    held: VecDeque<(Parcel, Option<Debt>)>,
+    /// Live messages for the same session that came meanwhile, and how many octets they have.
+    held: VecDeque<Given>,
+    octets: usize,
+}
+
+impl Run {
+    fn new(to: ConnectionId, stage: Stage) -> Self {
+        Self { to, stage, held: VecDeque::new(), octets: 0 }
+    }
+
+    fn take_held(&mut self) -> VecDeque<Given> {
+        self.octets = 0;
+        std::mem::take(&mut self.held)
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -49,10 +60,9 @@ impl Delivery {
         self.0.is_none()
     }
 
-    /// Ends it: what was held meanwhile.
-    pub(crate) fn end(&mut self) -> impl DoubleEndedIterator<Item = Work> + use<> {
-        let held = self.0.take().map(|run| run.held).unwrap_or_default();
-        held.into_iter().map(|(parcel, debt)| Work::Arrived { parcel, debt })
+    /// What waits behind it, and for whom.
+    pub(crate) fn held(&self) -> impl Iterator<Item = (ConnectionId, &Stanza)> {
+        self.0.iter().flat_map(|run| run.held.iter().map(|given| (run.to, &given.stanza)))
     }
 }
 
@@ -103,37 +113,59 @@ impl Router {
         self.ask(query, Then::Kept { parcel: Box::new(parcel), debt });
     }
 
-    /// Whether kept messages are on their way, so that live ones must wait. What is behind the last of them need not for a
-    /// session that acknowledges: nothing that it was given is lost, and whoever says something to it would wait for it.
-    pub(crate) fn is_delivering(&self, account: &Address) -> bool {
-        let run = self.accounts.get(account).and_then(|account| account.delivery.0.as_deref());
-        run.is_some_and(|run| !self.may_pass(run))
-    }
-
+    /// What is behind the last of the kept messages need not wait for a session that acknowledges: nothing that it was given
+    /// is lost.
     fn may_pass(&self, run: &Run) -> bool {
         let acknowledges = self.sessions.get(&run.to).is_some_and(|session| session.acknowledges);
         acknowledges && matches!(run.stage, Stage::Given { more: false, .. })
     }
 
-    /// Lets a live message wait until those that were kept are delivered.
-    pub(crate) fn hold_message(&mut self, account: &Address, parcel: Parcel) {
-        let most = self.limits.waiting;
-        let run = |router: &mut Self| Some(router.accounts.get_mut(account)?.delivery.0.as_mut()?.held.len());
-        if run(self).is_none_or(|held| held >= most) {
-            return self.bounce(parcel, Condition::ResourceConstraint);
+    /// Whether a session is being given kept messages, so that live ones for it must wait.
+    fn is_given_kept(&self, account: &Address, session: ConnectionId) -> bool {
+        let run = self.accounts.get(account).and_then(|account| account.delivery.0.as_deref());
+        run.is_some_and(|run| run.to == session && !self.may_pass(run))
+    }
+
+    /// Gives a session a live message: behind what was kept for the account, where it is just being given that.
+    pub(crate) fn give(&mut self, account: &Address, session: ConnectionId, given: Given) {
+        if !self.is_given_kept(account, session) {
+            return self.output(Output::Deliver { connection: session, given });
         }
-        let debt = self.owe(parcel.origin);
-        if let Some(run) = self.accounts.get_mut(account).and_then(|account| account.delivery.0.as_mut()) {
-            run.held.push_back((parcel, debt));
+        let (most, most_octets) = (self.limits.waiting, self.limits.waiting_octets);
+        let Some(run) = self.run_of(account, session) else { return };
+        let octets = run.octets + given.stanza.as_str().len();
+        if run.held.is_empty() || (run.held.len() < most && octets <= most_octets) {
+            run.octets = octets;
+            run.held.push_back(given);
+        } else if matches!(run.stage, Stage::Given { .. }) {
+            // It does not say that it has taken what it was given, and too much has come since: so it is no session.
+            self.evict(session, Eviction::Unacknowledged);
+            self.undelivered(session, given, None);
+        } else if let Some(parcel) = Parcel::given_back(given, 0) {
+            // The store is slow, for which nobody here can do anything.
+            self.bounce(parcel, Condition::ResourceConstraint);
         }
+    }
+
+    /// What waits for which session behind messages that were kept: it counts as given.
+    pub fn waiting(&self) -> impl Iterator<Item = (ConnectionId, &Stanza)> {
+        self.accounts.all().flat_map(|account| account.delivery.held())
+    }
+
+    /// Nothing waits behind kept messages any longer: the server is to end, and what sessions were given goes with them.
+    pub(crate) fn release_all(&mut self) {
+        let busy = self.accounts.addresses().filter(|address| {
+            self.accounts.get(address).is_some_and(|account| account.delivery.held().next().is_some())
+        });
+        let busy: Vec<Address> = busy.cloned().collect();
+        busy.iter().for_each(|account| self.release_held(account));
     }
 
     /// Begins to deliver what was kept to a session, unless another gets it already.
     pub(crate) fn deliver_kept(&mut self, account: &Address, to: ConnectionId) {
         if self.accounts.get(account).is_none_or(|account| account.delivery.is_idle()) {
             let stage = Stage::Asked(self.list(account, self.given_to(to)));
-            let run = Run { to, stage, held: VecDeque::new() };
-            self.accounts.entry(account).delivery.0 = Some(Box::new(run));
+            self.accounts.entry(account).delivery.0 = Some(Box::new(Run::new(to, stage)));
         }
     }
 
@@ -149,8 +181,7 @@ impl Router {
         let given = |run: &Run| matches!(run.stage, Stage::Given { up_to: other, .. } if other >= up_to);
         let delivery = &mut self.accounts.entry(account).delivery.0;
         if up_to > 0 && !delivery.as_deref().is_some_and(given) {
-            let run = Run { to, stage: Stage::Given { up_to, more: true }, held: VecDeque::new() };
-            *delivery = Some(Box::new(run));
+            *delivery = Some(Box::new(Run::new(to, Stage::Given { up_to, more: true })));
         }
     }
 
@@ -189,16 +220,24 @@ impl Router {
             let given = Given { receipt: Some(Receipt { connection, up_to }), ..stanza.into() };
             self.output(Output::Deliver { connection, given });
         }
-        if !self.is_delivering(account) {
+        if !self.is_given_kept(account, connection) {
             self.release_held(account);
         }
     }
 
-    /// Live messages go on behind the last that was kept.
+    /// Live messages go on behind the last that was kept: to their session, or where that is gone another way.
     fn release_held(&mut self, account: &Address) {
         let run = self.accounts.get_mut(account).and_then(|account| account.delivery.0.as_deref_mut());
-        let held = run.map(|run| std::mem::take(&mut run.held)).unwrap_or_default();
-        self.first(held.into_iter().map(|(parcel, debt)| Work::Arrived { parcel, debt }));
+        let Some((connection, held)) = run.map(|run| (run.to, run.take_held())) else { return };
+        if self.sessions.contains_key(&connection) {
+            for given in held {
+                self.output(Output::Deliver { connection, given });
+            }
+        } else {
+            let again = held.into_iter().filter_map(|given| Parcel::given_back(given, 0));
+            let again: Vec<Work> = again.map(|parcel| Work::Arrived { parcel, debt: None }).collect();
+            self.first(again.into_iter());
+        }
     }
 
     fn run_of(&mut self, account: &Address, connection: ConnectionId) -> Option<&mut Run> {
@@ -231,11 +270,11 @@ impl Router {
         }
     }
 
-    /// Live messages go on, in order and before anything that came later.
+    /// All that was kept was given; live messages go on, in order and before anything that came later.
     fn delivery_done(&mut self, account: &Address) {
+        self.release_held(account);
         if let Some(entry) = self.accounts.get_mut(account) {
-            let held = entry.delivery.end();
-            self.first(held);
+            entry.delivery.0 = None;
             self.accounts.rest(account, self.limits.cached);
         }
     }
@@ -245,6 +284,7 @@ impl Router {
         if self.run_of(account, connection).is_none() {
             return;
         }
+        self.release_held(account);
         let seats = self.accounts.get(account).map(|entry| &entry.seats[..]).unwrap_or_default();
         let next = seats.iter().find(|seat| seat.priority.is_some_and(|p| p >= 0));
         match next.map(|seat| seat.connection) {

@@ -249,6 +249,8 @@ pub enum Input<'a> {
     },
     /// What is to be told of the house has changed.
     House(Arc<House>),
+    /// The server is to end: what waits for sessions behind kept messages is given to them now.
+    Release,
     /// An administrator wants sessions closed: all of an account, or one.
     Kick {
         /// Whose.
@@ -269,6 +271,8 @@ pub enum Eviction {
     PasswordChanged,
     /// An administrator wants it so: `policy-violation`.
     Kicked,
+    /// Too much has come since it was given something that it does not say it has taken: `policy-violation`.
+    Unacknowledged,
 }
 
 /// What a router wants done.
@@ -485,6 +489,7 @@ impl Router {
                 self.dismiss_components();
             }
             Input::House(house) => self.house = house,
+            Input::Release => self.release_all(),
             Input::Kick { account, resource } => self.kick(account, resource),
         }
     }

@@ -521,6 +521,9 @@ fn farewell(why: Eviction) -> StreamError {
         Eviction::PasswordChanged => {
             StreamError::from(StreamCondition::Reset).saying("the password was changed")
         }
+        Eviction::Unacknowledged => {
+            StreamError::from(StreamCondition::PolicyViolation).saying("too much that is not acknowledged")
+        }
         Eviction::Kicked => {
             StreamError::from(StreamCondition::PolicyViolation).saying("closed by an administrator")
         }

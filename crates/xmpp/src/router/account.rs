@@ -143,6 +143,11 @@ impl Accounts {
         self.map.keys()
     }
 
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Account> {
+        self.map.values().map(|account| &**account)
+    }
+
     /// How many are in memory.
     pub(crate) fn len(&self) -> usize {
         self.map.len()

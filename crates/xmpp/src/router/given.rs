@@ -1,8 +1,8 @@
 //! What a session is given, and who else was given the same: so that what nobody took finds another way once, and what
 //! somebody took does not (RFC 6121 §8.5.2, XEP-0198 §5).
 
-use super::Receipt;
-use crate::stanza::Stanza;
+use super::{Parcel, Receipt};
+use crate::stanza::{Kind, MessageType, Stanza};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -60,6 +60,29 @@ impl PartialEq for Share {
 }
 
 impl Eq for Share {}
+
+impl Parcel {
+    /// What a session gives back finds another way: a message to whoever else may hear it, a question back to who asked. None of
+    /// what the store still keeps, what another session holds or has taken, and what nobody else misses. `age`: how many
+    /// seconds ago it was sent.
+    pub(crate) fn given_back(given: Given, age: u32) -> Option<Self> {
+        let Given { stanza, receipt, share } = given;
+        if share.is_some_and(|share| !share.give_back()) || receipt.is_some() {
+            return None;
+        }
+        let (from, to) = (stanza.from()?, stanza.to()?);
+        // Copies and pages of the archive are what the account itself says to one resource.
+        let to_itself = from.is_bare() && from.bare() == to.bare();
+        // News goes to all at once, whatever their priority, and is forgotten where nobody hears it.
+        let is_news = |stanza: &Stanza| to.is_bare() && stanza.message_type() == MessageType::Headline;
+        let passes = match stanza.kind() {
+            Kind::Presence => false,
+            Kind::Message => !to_itself && !is_news(&stanza),
+            Kind::Iq => !to_itself,
+        };
+        passes.then(|| Self { quiet: false, age, again: true, ..Self::own(stanza) })
+    }
+}
 
 #[cfg(test)]
 mod tests {

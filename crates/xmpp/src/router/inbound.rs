@@ -8,7 +8,7 @@ use super::{Given, Parcel, Router, Share, Work};
 use crate::jid::Jid;
 use crate::ns;
 use crate::presence::subscription;
-use crate::stanza::{Condition, Kind, MessageType, PresenceType, Stanza};
+use crate::stanza::{Condition, Kind, PresenceType, Stanza};
 use crate::xep;
 use crate::xep::carbons::Way;
 use std::time::Instant;
@@ -70,9 +70,6 @@ impl Router {
         if let Some(heading) = &parcel.heading {
             return self.deliver_event(account, &parcel.stanza, heading);
         }
-        if !parcel.answer && self.is_delivering(account) {
-            return self.hold_message(account, parcel);
-        }
         let connected = self.connected(account, parcel.to());
         let addressed = match connected {
             _ if parcel.to().is_bare() => Addressed::Bare,
@@ -88,11 +85,16 @@ impl Router {
         match verdict {
             Verdict::Resource => {
                 if let Some(to) = connected {
-                    self.hand(to, parcel);
+                    match parcel.answer {
+                        true => self.answer(to, parcel.stanza),
+                        false => self.give(account, to, parcel.stanza.into()),
+                    }
                 }
             }
-            Verdict::MostAvailable => self.fan_out(account, &parcel, |priority| Some(priority) == best),
-            Verdict::NonNegative => self.fan_out(account, &parcel, |priority| priority >= 0),
+            Verdict::MostAvailable => {
+                self.fan_out_message(account, &parcel.stanza, |priority| Some(priority) == best);
+            }
+            Verdict::NonNegative => self.fan_out_message(account, &parcel.stanza, |priority| priority >= 0),
             Verdict::Keep => self.keep(account, parcel),
             Verdict::Refuse => self.bounce(parcel, Condition::ServiceUnavailable),
             Verdict::Drop => {}
@@ -134,45 +136,43 @@ impl Router {
 
     /// A connection had no room for a stanza, or its session was over before it was acknowledged. What the store still
     /// keeps, and what another session was given as well and has not given back, is not given twice.
-    pub(super) fn undelivered(&mut self, connection: ConnectionId, given: Given, since: Option<Instant>) {
+    pub(crate) fn undelivered(&mut self, connection: ConnectionId, given: Given, since: Option<Instant>) {
         self.closed(connection);
-        let Given { stanza, receipt, share } = given;
-        if share.is_some_and(|share| !share.give_back()) || receipt.is_some() {
-            return;
-        }
-        let (Some(from), Some(to)) = (stanza.from(), stanza.to()) else { return };
-        // News goes to all at once, whatever their priority, and is forgotten where nobody hears it.
-        let news = to.is_bare() && stanza.message_type() == MessageType::Headline;
-        // Copies and pages of the archive are what the account itself says to one resource: nobody else misses them.
-        let to_itself = from.is_bare() && from.bare() == to.bare();
         let age = since.map(|since| self.now.saturating_duration_since(since).as_secs());
         let age = age.and_then(|age| u32::try_from(age).ok()).unwrap_or_default();
-        match stanza.kind() {
-            _ if to_itself => {}
-            Kind::Presence => {}
-            Kind::Message if news => {}
-            Kind::Message => {
-                let parcel = Parcel { quiet: false, age, again: true, ..Parcel::own(stanza) };
-                self.later(Work::Arrived { parcel, debt: None });
-            }
+        match Parcel::given_back(given, age) {
             // Another session of the same name has asked nothing, and was not meant.
-            Kind::Iq => {
-                let parcel = Parcel { quiet: false, ..Parcel::own(stanza) };
+            Some(parcel) if parcel.stanza.kind() == Kind::Iq => {
                 self.bounce(parcel, Condition::ServiceUnavailable);
             }
+            Some(parcel) => self.later(Work::Arrived { parcel, debt: None }),
+            None => {}
         }
     }
 
     /// Sends a stanza to the available resources whose priority is right.
     pub(crate) fn fan_out(&mut self, account: &Address, parcel: &Parcel, wanted: impl Fn(i8) -> bool) {
         let seats = self.accounts.get(account).map(|account| &account.seats[..]).unwrap_or_default();
-        let to = || seats.iter().filter(|seat| seat.priority.is_some_and(&wanted));
-        let is_message = parcel.stanza.kind() == Kind::Message;
-        let share = is_message.then(|| Share::among(to().count())).flatten();
-        for seat in to() {
-            let (connection, share) = (seat.connection, share.clone());
-            let given = Given { stanza: parcel.stanza.clone(), receipt: None, share };
+        for seat in seats.iter().filter(|seat| seat.priority.is_some_and(&wanted)) {
+            let (connection, given) = (seat.connection, parcel.stanza.clone().into());
             self.outputs.push_back(super::Output::Deliver { connection, given });
+        }
+    }
+
+    /// The same for a message, which those who get it hold together.
+    fn fan_out_message(&mut self, account: &Address, message: &Stanza, wanted: impl Fn(i8) -> bool) {
+        let seats = self.accounts.get(account).map(|account| &account.seats[..]).unwrap_or_default();
+        let to = seats.iter().filter(|seat| seat.priority.is_some_and(&wanted)).map(|seat| seat.connection);
+        match to.clone().count() {
+            // Almost always.
+            1 => to.last().into_iter().for_each(|to| self.give(account, to, message.clone().into())),
+            holders => {
+                let share = Share::among(holders);
+                for to in to.collect::<Vec<_>>() {
+                    let given = Given { stanza: message.clone(), receipt: None, share: share.clone() };
+                    self.give(account, to, given);
+                }
+            }
         }
     }
 

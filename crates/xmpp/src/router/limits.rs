@@ -19,6 +19,8 @@ pub struct Limits {
     pub pending: usize,
     /// Stanzas that wait for an account's roster to be read, or for its kept messages to be delivered.
     pub waiting: usize,
+    /// Octets of what waits for a session behind messages that were kept.
+    pub waiting_octets: usize,
     /// Messages kept for one account that is away.
     pub offline: u32,
     /// Whether what accounts say and hear is archived.
@@ -65,6 +67,7 @@ impl Default for Limits {
             directed: 1_000,
             pending: 64,
             waiting: 1_000,
+            waiting_octets: 1024 * 1024,
             offline: 1_000,
             archive: true,
             archive_messages: 200_000,

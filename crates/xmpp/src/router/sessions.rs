@@ -145,7 +145,7 @@ impl Router {
         }
     }
 
-    fn evict(&mut self, connection: ConnectionId, why: Eviction) {
+    pub(crate) fn evict(&mut self, connection: ConnectionId, why: Eviction) {
         self.output(Output::Close { connection, why });
         self.closed(connection);
     }
@@ -212,9 +212,6 @@ impl Router {
             self.refuse(work, Condition::ServiceUnavailable);
         }
         for work in account.setting.take().unwrap_or_default() {
-            self.refuse(work, Condition::ServiceUnavailable);
-        }
-        for work in account.delivery.end() {
             self.refuse(work, Condition::ServiceUnavailable);
         }
     }

@@ -381,6 +381,7 @@ impl Play {
                 "thrown out: replaced" => Some(Eviction::Replaced),
                 "thrown out: account removed" => Some(Eviction::AccountRemoved),
                 "thrown out: kicked" => Some(Eviction::Kicked),
+                "thrown out: unacknowledged" => Some(Eviction::Unacknowledged),
                 "still there" => None,
                 other => panic!("{place}: nobody can be {other}"),
             };

@@ -193,9 +193,12 @@ impl Storm {
 
     fn check_order(&self) {
         let witness = self.world.witness.as_ref().unwrap();
-        for delivered in witness.delivered.values() {
+        for (connection, delivered) in &witness.delivered {
             for sent in witness.sent.values() {
-                let counts = |number: &u32| sent.contains(number) && self.to_accounts.contains(number);
+                let meant = |number: &u32| witness.waited.get(number).is_none_or(|other| other == connection);
+                let counts = |number: &u32| {
+                    sent.contains(number) && self.to_accounts.contains(number) && meant(number)
+                };
                 let from_here: Vec<u32> = delivered.iter().copied().filter(counts).collect();
                 assert!(from_here.is_sorted(), "overtaken: {from_here:?}");
             }

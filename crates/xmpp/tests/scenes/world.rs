@@ -72,8 +72,10 @@ pub(crate) struct Witness {
     pub(crate) pings: BTreeMap<ConnectionId, VecDeque<usize>>,
     /// Messages that were delivered, or answered with an error.
     pub(crate) heard: BTreeSet<u32>,
-    /// Messages that were given to a connection which then had no room for them: that is not seen at once.
+    /// Messages that were given to a connection which then had no room for them, or wait for it: that is not seen at once.
     given: BTreeSet<u32>,
+    /// Messages that waited for a connection first: where that is lost, they come to another later than what it was given meanwhile.
+    pub(crate) waited: BTreeMap<u32, ConnectionId>,
     /// The messages that each connection was delivered, in order, the second time left out.
     pub(crate) delivered: BTreeMap<ConnectionId, Vec<u32>>,
 }
@@ -158,7 +160,16 @@ impl World {
     }
 
     fn handle(&mut self, worker: WorkerId, input: Input<'_>) {
-        self.routers[usize::from(worker.0)].handle(self.now, input);
+        let router = &mut self.routers[usize::from(worker.0)];
+        router.handle(self.now, input);
+        if let Some(witness) = &mut self.witness {
+            // It is given as soon as what was kept is.
+            for (session, stanza) in router.waiting() {
+                let Some(number) = number(stanza.as_str(), 'm') else { continue };
+                witness.waited.entry(number).or_insert(session);
+                witness.given.insert(number);
+            }
+        }
         self.drain(worker);
     }
 

@@ -5,7 +5,7 @@ use super::store::Store;
 use super::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use xmpp::presence::subscription::Side;
-use xmpp::router::Query;
+use xmpp::router::{Query, Router};
 use xmpp::{Element, ns};
 
 /// What a play has reached.
@@ -115,12 +115,15 @@ impl Books {
     }
 
     /// What the server says is handled is safe.
-    pub(super) fn is_safe(&self, said: &str, store: &Store) {
+    pub(super) fn is_safe(&self, said: &str, store: &Store, routers: &[Router]) {
         let Some(&number) = numbers(said, 'm').first().filter(|_| said.starts_with("<message")) else {
             return;
         };
         let Some(message) = self.messages.get(&number).filter(|message| message.counts) else { return };
-        let safe = message.given || store.keeps(number);
+        let mark = format!("id='m{number}'");
+        let waits =
+            || routers.iter().flat_map(Router::waiting).any(|(_, stanza)| stanza.as_str().contains(&mark));
+        let safe = message.given || store.keeps(number) || waits();
         assert!(safe || self.is_lossy, "message {number} is acknowledged and nowhere");
     }
 

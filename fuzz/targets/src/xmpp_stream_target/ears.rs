@@ -261,7 +261,7 @@ impl World {
         assert!(handled <= managed.said, "{handled} of {} are handled", managed.said);
         while managed.outgoing.front().is_some_and(|(number, _)| *number <= handled) {
             let Some((_, said)) = managed.outgoing.pop_front() else { break };
-            self.books.is_safe(&said, &self.store);
+            self.books.is_safe(&said, &self.store, &self.routers);
         }
     }
 

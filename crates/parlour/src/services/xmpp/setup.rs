@@ -75,6 +75,7 @@ pub(super) fn limits(plan: &Plan) -> router::Limits {
         offline: u32::try_from(limits.offline).unwrap_or(u32::MAX),
         pending: limits.pending,
         waiting: limits.waiting,
+        waiting_octets: limits.unacknowledged_octets,
         nodes: limits.nodes,
         node_items: u32::try_from(limits.node_items).unwrap_or(u32::MAX),
         item: limits.item,

@@ -65,6 +65,8 @@ struct KeptStanza {
 impl Xmpp {
     /// The server is to end, and everybody was told: once all is done that was under way, sessions are written.
     pub(super) fn suspend(&mut self, desk: &mut Desk<'_, '_>) {
+        self.route(desk, router::Input::Release);
+        self.settle(desk);
         if !self.clients.is_empty() || !self.router.is_idle() || !self.unasked.is_empty() {
             return self.timers.set(Timer::Suspend, desk.net.now() + LOOK);
         }
