@@ -30,3 +30,4 @@ pub mod services;
 mod sweep;
 pub mod switchboard;
 pub mod trust;
+pub mod users;

@@ -48,7 +48,7 @@ use crate::transport::{Arrival, Blocked, Connections, Seal};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use table::Table;
 use wire::names::{Found, Question};
 use wire::{
@@ -91,6 +91,15 @@ pub enum Input<'a> {
         token: Option<Token>,
         /// The domains that the other end has proven by its certificate (RFC 5922), in lower case.
         domains: Box<[Box<str>]>,
+    },
+    /// The other end of a stream has proven by a certificate to be these users, until a time since 1970.
+    Identified {
+        /// Which.
+        conn: ConnectionId,
+        /// Whom, at the main names of our domains.
+        users: Box<[Address]>,
+        /// Until when the certificate holds.
+        until: Duration,
     },
     /// A stream could not be opened.
     Refused {
@@ -251,6 +260,8 @@ pub enum Parcel {
         arrival: Arrival,
         /// The request.
         bytes: Vec<u8>,
+        /// Who its sender has proven to be by a certificate, where that is whom it is about.
+        user: Option<Address>,
     },
     /// A CANCEL, or an ACK, that matched nothing so far.
     Stray {
@@ -310,6 +321,8 @@ pub struct Stack {
     pub(crate) table: Table,
     pub(crate) asked: Slab<Asked>,
     pub(crate) connections: Connections,
+    /// Who the sender of what is being handed over has proven to be by a certificate.
+    pub(crate) handed_user: Option<Address>,
     pub(crate) blocked: Blocked,
     registrar: Registrar,
     storage: Storage,
@@ -337,6 +350,7 @@ impl Stack {
             table: Table::new(limits.transactions, limits.per_source),
             asked: Slab::new(limits.transactions),
             connections: Connections::new(limits.dials),
+            handed_user: None,
             blocked: Blocked::default(),
             registrar: Registrar::default(),
             storage: Storage::default(),
@@ -537,7 +551,11 @@ impl Stack {
 
     fn handed_over(&mut self, now: Instant, parcel: Parcel) {
         match parcel {
-            Parcel::Request { arrival, bytes } => self.message(now, arrival, &bytes, Some(0)),
+            Parcel::Request { arrival, bytes, user } => {
+                self.handed_user = user;
+                self.message(now, arrival, &bytes, Some(0));
+                self.handed_user = None;
+            }
             Parcel::Stray { arrival, bytes, left } => self.message(now, arrival, &bytes, Some(left)),
             Parcel::Response { bytes } => self.response_bytes(now, &bytes),
             Parcel::Write { conn, peer, bytes, owner } => self.write_for(conn, peer, bytes, owner),
@@ -552,7 +570,7 @@ impl Stack {
     /// rest comes again, or ends by a timer, as what is lost on the network does.
     fn not_handed_over(&mut self, now: Instant, parcel: Parcel) {
         match parcel {
-            Parcel::Request { arrival, bytes } => {
+            Parcel::Request { arrival, bytes, .. } => {
                 if let Ok(request) = Message::parse(&bytes) {
                     self.refuse(now, &arrival, &request, &Refusal::Overload);
                 }
@@ -579,6 +597,7 @@ impl Machine for Stack {
                 let arrival = Arrival { flow: Flow::Stream(conn), transport, local, peer };
                 self.opened(now, conn, (arrival, domains), token);
             }
+            Input::Identified { conn, users, until } => self.connections.identify(conn, users, until),
             Input::Refused { token, why } => self.refused(now, id_of(token), &why),
             Input::Received { conn, bytes } => self.received(now, conn, bytes),
             Input::Closed { conn } => self.closed(now, conn),

@@ -147,7 +147,7 @@ impl<H: Handler> Worker<H> {
         } else {
             self.open_stream(id);
         }
-        self.offer(id, bytes);
+        self.offer_first(id, bytes);
     }
 
     /// Offers again what is left of earlier bytes: after `resume`, and after a stream has come from another worker.

@@ -86,8 +86,19 @@ impl<H: Handler> Worker<H> {
         self.open_stream(id);
         match bytes {
             [] => self.may_read(id),
-            _ => self.offer(id, bytes),
+            _ => self.offer_first(id, bytes),
         }
+    }
+
+    /// Offers what a stream begins with, or keeps it where the handler does not want it yet. Whether more is wanted now.
+    pub(super) fn offer_first(&mut self, id: ConnectionId, bytes: &[u8]) -> bool {
+        if self.may_read(id) {
+            return self.offer(id, bytes);
+        }
+        if let Some(stream) = self.core.streams.get_mut(id).filter(|stream| stream.phase == Phase::Open) {
+            stream.unread = bytes.to_vec();
+        }
+        false
     }
 
     /// A stream turns out to be somebody's who may not be the one that its peer was let in by.
@@ -156,7 +167,7 @@ impl<H: Handler> Worker<H> {
         self.open_stream(id);
         self.core.mind_web(id);
         self.core.touch(id);
-        self.offer(id, rest)
+        self.offer_first(id, rest)
     }
 
     /// Says what was wrong, and ends a stream that the handler has not seen.

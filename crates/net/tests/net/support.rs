@@ -27,6 +27,8 @@ pub(crate) const SCRIPT: Tag = Tag(3);
 
 /// Streams from 192.0.2.0/24 are not welcome; else as [`SHOW`].
 pub(crate) const UNWELCOME: Tag = Tag(4);
+/// Reads nothing before the test says so; then it shows what comes.
+pub(crate) const PAUSED: Tag = Tag(5);
 
 /// What a probe saw.
 #[derive(Debug)]
@@ -118,7 +120,10 @@ impl Handler for Probe {
         }
     }
 
-    fn opened(&mut self, _: &mut Net<'_, Mail>, conn: ConnectionId, info: &ConnectionInfo) {
+    fn opened(&mut self, net: &mut Net<'_, Mail>, conn: ConnectionId, info: &ConnectionInfo) {
+        if info.tag == PAUSED {
+            net.pause(conn);
+        }
         self.tell(Seen::Opened { conn, info: info.clone() });
     }
 

@@ -1,8 +1,9 @@
 //! Streams inside TLS: versions, names, protocols, start in mid-stream, bad and slow handshakes, replaced certificates.
 
+use crate::dtls::LOCAL;
 use crate::support::*;
 use net::tls::{ClientConfig, Identities};
-use net::{CloseReason, Full, Limits, Net, TlsVersion};
+use net::{CloseReason, Full, Limits, Net, Spec, TlsVersion};
 use openssl::asn1::Asn1Time;
 use openssl::hash::MessageDigest;
 use openssl::pkey::{PKey, Private};
@@ -504,4 +505,33 @@ fn who_begins_handshakes_too_often_is_turned_away_and_comes_back() {
         std::thread::sleep(Duration::from_millis(100));
     };
     echo(&mut client, b"hello");
+}
+
+/// A handler may have to look something up before it reads: what the peer says first waits, whatever it was looked at for.
+#[test]
+fn what_a_stream_begins_with_waits_for_a_handler_that_pauses_at_once() {
+    let plain = || spec(PAUSED, tcp(), LOCAL);
+    let sealed = || spec(PAUSED, tls(&[]), LOCAL);
+    let web = |spec: Spec| Spec { web: true, ..spec };
+    for (spec, inside) in [(plain(), false), (web(plain()), false), (sealed(), true), (web(sealed()), true)] {
+        let house = House::new(1, std::slice::from_ref(&spec));
+        let mut client: Box<dyn Write> = match inside {
+            true => Box::new(house.dial_tls(0)),
+            false => Box::new(house.dial(0)),
+        };
+        client.write_all(b"REGISTER and more").unwrap();
+        client.flush().unwrap();
+        let conn = house.opened().0;
+        assert!(house.is_quiet());
+        house.act(0, move |_, net| net.resume(conn));
+        let mut came = Vec::new();
+        while came.len() < 17 {
+            let more = house.find(|seen| match seen {
+                Seen::Received { data, .. } => Some(data),
+                _ => None,
+            });
+            came.extend(more);
+        }
+        assert_eq!(came, b"REGISTER and more", "{spec:?}");
+    }
 }

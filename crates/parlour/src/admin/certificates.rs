@@ -11,11 +11,13 @@ use crate::acme::Standing;
 use crate::authority::{self, Issued};
 use crate::config::Plan;
 use crate::config::plan::{CertificatePlan, TlsSource};
-use crate::services::xmpp::certificates::{KIND, Kept, MOST};
+use crate::services::sip::overview::Order;
+use crate::users::{KIND, Kept, MOST};
 use serde_json::Value;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::{Answer, Document, Query};
-use wire::Address;
+use tokio::sync::oneshot;
+use wire::{Address, WorkerId};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// For how many days a certificate is good unless another number is given.
@@ -136,8 +138,20 @@ pub(super) fn revoke<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Re
         }
         // What is kept of a token does not say by what its client had signed in.
         super::xmpp::forget_tokens(house, &address, true, &[]).await?;
+        forget_identity(house, &address).await;
         reply(&CertRevoked { address: address.to_string(), revoked: gone })
     })
+}
+
+/// Who has shown one to SIP asks from now on as everybody does. Where no server runs, nobody has.
+async fn forget_identity(house: &dyn Backend, account: &Address) {
+    for worker in (0..house.workers()).map(WorkerId) {
+        let (sender, done) = oneshot::channel();
+        if house.order_sip(worker, Order::ForgetIdentity(account.clone(), sender)).await.is_ok() {
+            // A worker that has ended knows of nobody.
+            drop(done.await);
+        }
+    }
 }
 
 fn account(house: &dyn Backend, arguments: &Arguments) -> Result<Address, Failure> {

@@ -2,6 +2,7 @@
 //!
 //! What the stack asks for is answered by mail: the store and the resolver work on threads of their own.
 
+mod identity;
 mod keepalive;
 mod names;
 pub mod overview;
@@ -45,6 +46,8 @@ pub enum Mail {
         /// Whether they are on the disk.
         durable: bool,
     },
+    /// What has become of a certificate that a user has shown.
+    Identified(identity::Identified),
     /// From the back office.
     Order(overview::Order),
 }
@@ -99,6 +102,7 @@ impl Sip {
         let input = match mail {
             Mail::Parcel(parcel) => Input::HandedOver { parcel },
             Mail::Stored { token, durable } => Input::Stored { token, durable },
+            Mail::Identified(identified) => return self.identified(desk, identified),
             Mail::Order(order) => return self.order(desk, order),
         };
         self.handle(desk, input);
@@ -330,7 +334,11 @@ impl Service for Sip {
         self.open.insert(conn);
         let (transport, local, peer) = (info.transport, info.local, info.peer);
         let domains = proven(desk, info);
+        let is_dialled = token.is_some();
         self.handle(desk, Input::Opened { conn, transport, local, peer, token, domains });
+        if !is_dialled {
+            self.look_at(desk, conn, info);
+        }
     }
 
     fn refused(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, _tag: Tag, error: &io::Error) {

@@ -3,7 +3,7 @@
 use crate::PASSWORD;
 use md5::{Digest, Md5};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -103,6 +103,14 @@ impl Agent {
         let stream = TcpStream::connect(("127.0.0.1", house.port("sip.tls"))).unwrap();
         let local = stream.local_addr().unwrap();
         Self::new(local, user, Link::Tls(Box::new(secure(house, stream).unwrap()), Vec::new()))
+    }
+
+    /// One by TLS that shows a certificate, with its key in the same text (PEM).
+    pub(crate) fn tls_as(house: &House, user: &str, pem: &[u8]) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", house.port("sip.tls"))).unwrap();
+        let local = stream.local_addr().unwrap();
+        let stream = secure_as(house, stream, Some(pem)).unwrap();
+        Self::new(local, user, Link::Tls(Box::new(stream), Vec::new()))
     }
 
     fn new(local: SocketAddr, user: &str, link: Link) -> Self {
@@ -346,13 +354,28 @@ impl Agent {
 /// TLS with whoever trusts the server's own authority.
 pub(crate) fn secure(
     house: &House,
+    stream: TcpStream,
+) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    secure_as(house, stream, None)
+}
+
+fn secure_as(
+    house: &House,
     mut stream: TcpStream,
+    pem: Option<&[u8]>,
 ) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(house.dir().join("data/certs/authority.pem")).unwrap() {
         roots.add(certificate.unwrap()).unwrap();
     }
-    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let builder = ClientConfig::builder().with_root_certificates(roots);
+    let config = match pem {
+        None => builder.with_no_client_auth(),
+        Some(pem) => {
+            let chain = CertificateDer::pem_slice_iter(pem).map(|one| one.unwrap()).collect();
+            builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(pem).unwrap()).unwrap()
+        }
+    };
     let name = ServerName::try_from("falcot.com").unwrap();
     let mut tls = ClientConnection::new(Arc::new(config), name).unwrap();
     while tls.is_handshaking() {

@@ -11,6 +11,7 @@ mod conformance;
 mod crash;
 mod failover;
 mod federation;
+mod identity;
 mod keepalive;
 mod limits;
 mod media;

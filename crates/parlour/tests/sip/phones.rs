@@ -31,13 +31,13 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    fn here(house: &House, transport: &str) -> Self {
+    pub(crate) fn here(house: &House, transport: &str) -> Self {
         let server =
             format!("sip:127.0.0.1:{};transport={transport}", house.port(&format!("sip.{transport}")));
         Self { netns: None, host: "127.0.0.1", port: free_ports(2), server }
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let Some(name) = &self.netns else { return Command::new("baresip") };
         let mut command = Command::new("ip");
         command.args(["netns", "exec", name, "baresip"]);
@@ -130,7 +130,7 @@ impl Drop for Phone {
 }
 
 /// baresip takes its port for TLS beside the one it is given.
-fn config(place: &Place, dir: &str) -> String {
+pub(crate) fn config(place: &Place, dir: &str) -> String {
     let (Place { host, port, .. }, rtp) = (place, free_ports(42));
     let interface = host.trim_matches(['[', ']']);
     format!(

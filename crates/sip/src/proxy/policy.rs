@@ -12,7 +12,7 @@ use crate::transport::{Arrival, Hop};
 use crate::uri::Uri;
 use std::net::IpAddr;
 use std::time::Instant;
-use wire::Address;
+use wire::{Address, Flow};
 
 impl Stack {
     /// Whether a request may be forwarded.
@@ -94,6 +94,10 @@ impl Stack {
         };
         let unix = self.epoch.unix(now);
         let source = arrival.peer.ip();
+        if self.has_shown(now, arrival, claimed) && !self.locks.bar(now, claimed, source) {
+            self.out.push_back(Output::Proof { source, account: Some(claimed.clone()), right: true });
+            return Ok(());
+        }
         let verdict = self.digest.verify(request, role, &realm, &self.directory, (source, unix));
         self.note_verdict(now, arrival, request, (&verdict, claimed));
         let mut shown = |account: Option<&Address>, right| {
@@ -116,6 +120,20 @@ impl Stack {
             Verdict::Stale => ask(true),
             Verdict::Absent | Verdict::Missing(_) => ask(false),
         }
+    }
+
+    /// Whether whoever sends by a way has proven by a certificate to be this user, who has an account still.
+    pub(crate) fn has_shown(&self, now: Instant, arrival: &Arrival, claimed: &Address) -> bool {
+        let by_this_way = || match arrival.flow {
+            Flow::Stream(conn) => self.connections.has_identified(conn, claimed, self.epoch.unix(now)),
+            Flow::Datagram { .. } => false,
+        };
+        (self.handed_user.as_ref() == Some(claimed) || by_this_way()) && self.directory.get(claimed).is_some()
+    }
+
+    /// A user's certificates are good no more: who has shown one asks from now on as everybody does.
+    pub fn forget_identity(&mut self, user: &Address) {
+        self.connections.forget_identity(user);
     }
 
     /// What is worth telling of credentials. A registration without any, or with old ones, is usual.

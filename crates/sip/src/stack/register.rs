@@ -31,7 +31,8 @@ impl Stack {
             {
                 connection.used_by(home);
             }
-            let parcel = Parcel::Request { arrival, bytes: request.bytes().to_vec() };
+            let user = self.has_shown(now, &arrival, &address).then(|| address.clone());
+            let parcel = Parcel::Request { arrival, bytes: request.bytes().to_vec(), user };
             self.out.push_back(Output::HandOver { to: home, parcel });
             return;
         }

@@ -9,8 +9,8 @@ use rustc_hash::FxHashMap;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
-use wire::{ConnectionId, Transport, WorkerId};
+use std::time::{Duration, Instant};
+use wire::{Address, ConnectionId, Transport, WorkerId};
 
 /// The most messages that wait for one connection to open.
 const MAX_WAITING: usize = 64;
@@ -37,6 +37,8 @@ pub struct Connection {
     links: Vec<Peer>,
     /// The domains that the other end has proven, in lower case.
     domains: Box<[Box<str>]>,
+    /// The users that it has proven to be, and until when its certificate holds, as time since 1970.
+    users: Option<Box<(Box<[Address]>, Duration)>>,
     /// Other workers whose requests left by it.
     writers: Vec<WorkerId>,
 }
@@ -138,6 +140,28 @@ impl Connections {
         self.open.get(&id).is_some_and(|connection| !connection.domains.is_empty())
     }
 
+    /// The other end has proven to be these users, until a time since 1970.
+    pub fn identify(&mut self, id: ConnectionId, users: Box<[Address]>, until: Duration) {
+        if let Some(connection) = self.open.get_mut(&id) {
+            connection.users = Some(Box::new((users, until)));
+        }
+    }
+
+    /// Whether the other end has proven to be this user; `unix` is now.
+    pub fn has_identified(&self, id: ConnectionId, user: &Address, unix: Duration) -> bool {
+        let users = self.open.get(&id).and_then(|connection| connection.users.as_deref());
+        users.is_some_and(|(users, until)| unix < *until && users.contains(user))
+    }
+
+    /// A user's certificates are good no more.
+    pub fn forget_identity(&mut self, user: &Address) {
+        for connection in self.open.values_mut() {
+            if connection.users.as_deref().is_some_and(|(users, _)| users.contains(user)) {
+                connection.users = None;
+            }
+        }
+    }
+
     /// Whether a way that a message came by still is what it was.
     pub fn is_open(&self, id: ConnectionId, peer: SocketAddr) -> bool {
         self.open.get(&id).is_some_and(|connection| connection.arrival.peer == peer)
@@ -191,7 +215,8 @@ impl Connections {
         (now, dial): (Instant, Option<Id>),
     ) -> Vec<Waiting> {
         let (links, writers) = (Vec::new(), Vec::new());
-        self.open.insert(id, Connection { arrival, framer, heard: now, links, domains, writers });
+        self.open
+            .insert(id, Connection { arrival, framer, heard: now, links, domains, users: None, writers });
         let Some(dial) = dial.and_then(|dial| self.dials.remove(dial)) else { return Vec::new() };
         let at = dial.peer.1;
         self.by_peer.remove(&dial.peer);

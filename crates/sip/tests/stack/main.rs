@@ -10,6 +10,7 @@ mod forks;
 mod gruu;
 mod hangup;
 mod house;
+mod identified;
 mod inside;
 mod media;
 mod memory;

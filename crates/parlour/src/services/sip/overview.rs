@@ -21,6 +21,8 @@ pub enum Order {
     Bindings(Page, oneshot::Sender<Found<Registered>>),
     /// The bindings of one address at home here.
     BindingsOf(Address, oneshot::Sender<Vec<Registered>>),
+    /// Certificates of this account are good no more: who has shown one asks from now on as everybody does.
+    ForgetIdentity(Address, oneshot::Sender<()>),
     /// Tell the homes of calls now what they do not know yet.
     TellHomes(oneshot::Sender<()>),
     /// A page of the calls that ring, of those that came here.
@@ -42,6 +44,11 @@ impl Sip {
         match order {
             Order::Bindings(page, reply) => drop(reply.send(self.stack.bindings(now, page))),
             Order::BindingsOf(address, reply) => drop(reply.send(self.stack.bindings_of(now, &address))),
+            Order::ForgetIdentity(user, reply) => {
+                self.stack.forget_identity(&user);
+                // Whoever wanted that may have gone away.
+                let _ = reply.send(());
+            }
             Order::TellHomes(reply) => {
                 self.stack.tell_homes();
                 self.carry_out(desk);

@@ -1,25 +1,11 @@
-//! Which certificates of users are good: one document of the account for each. One that is not there was taken back.
+//! Which certificates of users are good.
 
 use super::{Mail, Xmpp};
 use crate::desk::Desk;
-use serde::{Deserialize, Serialize};
+use crate::users::KIND;
 use store::{Answer, Query};
 use wire::ConnectionId;
 use xmpp::sasl::external::Pending;
-
-/// The kind of these documents in the store; their titles are serial numbers.
-pub const KIND: i64 = 20;
-/// Octets of all of an account: some hundreds of certificates.
-pub const MOST: u64 = 16 * 1024;
-
-/// What is kept of a certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
-    /// When it was issued, in seconds since 1970.
-    pub issued: u64,
-    /// When it ends.
-    pub ends: u64,
-}
 
 impl Xmpp {
     /// Looks up whether a certificate is still good.
