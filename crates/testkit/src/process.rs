@@ -99,13 +99,22 @@ impl Program {
         let end = Instant::now() + limit;
         while Instant::now() < end {
             if let Ok(Some(status)) = self.child.try_wait() {
-                // What it said last is still on its way through the pipe.
-                std::thread::sleep(Duration::from_millis(20));
+                self.hear_out();
                 return status.code();
             }
             std::thread::sleep(Duration::from_millis(10));
         }
         None
+    }
+
+    /// Waits until all that it has said is read: what it said last may be on its way through the pipe when it has ended.
+    /// Programs that it has started may still hold the pipe, so there is an end to this.
+    fn hear_out(&self) {
+        let end = Instant::now() + Duration::from_secs(10);
+        // Each who still reads shares the output.
+        while Arc::strong_count(&self.output) > 1 && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Asks it to end (SIGTERM).

@@ -30,6 +30,7 @@ impl<'a> Judge<'a> {
         let usual = WebLimits::default();
         let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         WebLimits {
+            begin: self.duration(table, "begin", usual.begin, SECOND..=HOUR),
             idle: self.duration(table, "idle", usual.idle, SECOND..=HOUR),
             requests: self.count(table, "requests", 1_000, 1..=1_000_000),
             streams: self.count(table, "streams", 64, 1..=1_000),

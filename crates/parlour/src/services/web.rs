@@ -93,6 +93,19 @@ struct Client {
     paused: bool,
 }
 
+/// What is to be done about a connection that does nothing, or not enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It does not take what it is sent.
+    Abort,
+    /// It was told that this is the end, and does not end.
+    Close,
+    /// It has begun a request and does not end it.
+    Late,
+    /// It has no request.
+    Finish,
+}
+
 impl Client {
     fn new(conn: ConnectionId, info: &ConnectionInfo, now: Instant) -> Self {
         let door = Door {
@@ -163,14 +176,29 @@ impl Client {
     }
 
     /// When it is looked at next, as nothing may happen until then.
-    fn due(&self, limits: &WebLimits) -> Option<Instant> {
-        match (self.finishing, self.stuck, self.partial) {
-            (Some(until), ..) if self.guest.under_way.get() == 0 => Some(until),
-            (_, Some((since, _)), _) => Some(since + limits.answer),
-            _ if self.guest.under_way.get() > 0 => None,
-            (.., Some(since)) if self.is_one() => Some(since + limits.begin),
+    fn due(&self, now: Instant, limits: &WebLimits) -> Option<Instant> {
+        let is_busy = self.guest.under_way.get() > 0;
+        match (self.finishing, self.partial) {
+            // Nobody tells when it has taken what it was sent.
+            _ if self.stuck.is_some() => Some(now + limits.begin.min(limits.idle).min(limits.answer)),
+            _ if is_busy => None,
+            (Some(until), _) => Some(until.max(self.idle + limits.begin)),
+            (None, Some(since)) if self.is_one() => Some(since + limits.begin),
             _ => Some(self.idle + limits.idle),
         }
+    }
+
+    /// What is to be done about it, if anything.
+    fn verdict(&self, now: Instant, limits: &WebLimits) -> Option<Verdict> {
+        if let Some((since, _)) = self.stuck {
+            return (since + limits.answer <= now).then_some(Verdict::Abort);
+        }
+        self.due(now, limits).filter(|due| *due <= now)?;
+        Some(match (self.finishing, self.partial) {
+            (Some(_), _) => Verdict::Close,
+            (None, Some(_)) if self.is_one() => Verdict::Late,
+            _ => Verdict::Finish,
+        })
     }
 
     fn is_one(&self) -> bool {
@@ -210,7 +238,7 @@ impl Web {
             moved |= self.advance_servers(desk, &mut client.servers);
             moved |= flush(desk, &client.pipe, conn);
             if client.guest.requests.get() >= site.limits.requests {
-                client.finish(now + site.limits.answer);
+                client.finish(now + site.limits.begin);
             }
             if !moved {
                 break;
@@ -227,7 +255,7 @@ impl Web {
         } else if client.tunnel.is_none() {
             let is_full = client.pipe.unread() > 0;
             restrain(desk, conn, &mut client.paused, is_full);
-            match client.due(&site.limits) {
+            match client.due(now, &site.limits) {
                 Some(due) => self.timers.set(Timer::Connection(conn), due),
                 None => drop(self.timers.cancel(Timer::Connection(conn))),
             }
@@ -278,21 +306,24 @@ impl Web {
         let Some(client) = self.clients.get_mut(&conn) else { return };
         let (now, limits) = (desk.net.now(), &self.hub.site().limits);
         client.note(now, desk.net.queued(conn));
-        let is_due = client.tunnel.is_some() || client.due(limits).is_some_and(|due| due <= now);
-        if !is_due {
-            return self.advance(desk, conn);
-        }
-        if client.tunnel.is_some() {
-            desk.net.close(conn);
-        } else if client.stuck.is_some() || client.finishing.is_some() {
-            desk.net.abort(conn);
-        } else if client.engine.is_none() || (client.partial.is_some() && client.is_one()) {
-            // One that has no room for so little is closed all the same.
-            let _ = desk.net.write(conn, LATE);
-            desk.net.close(conn);
-        } else {
-            client.finish(now + limits.begin);
-            self.advance(desk, conn);
+        let verdict = match client.tunnel {
+            Some(_) => Some(Verdict::Close),
+            None => client.verdict(now, limits),
+        };
+        match verdict {
+            None => self.advance(desk, conn),
+            Some(Verdict::Abort) => desk.net.abort(conn),
+            Some(Verdict::Late) => {
+                // One that has no room for so little is closed all the same.
+                let _ = desk.net.write(conn, LATE);
+                desk.net.close(conn);
+            }
+            Some(Verdict::Close) => desk.net.close(conn),
+            Some(Verdict::Finish) if client.engine.is_none() => desk.net.close(conn),
+            Some(Verdict::Finish) => {
+                client.finish(now + limits.begin);
+                self.advance(desk, conn);
+            }
         }
     }
 }

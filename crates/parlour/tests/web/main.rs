@@ -2,13 +2,13 @@
 
 mod pages;
 mod ports;
+mod strangers;
 mod upstream;
 
 use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
 use std::net::TcpStream;
 use std::time::Duration;
 use testkit::House;
-use testkit::process::run;
 
 const CURL: &str = "apt install curl";
 const LIMIT: Duration = Duration::from_secs(60);
@@ -33,12 +33,13 @@ fn curl(house: &House, url: &str, more: &[&str]) -> Got {
     let (host, path) = rest.split_once('/').expect("a path");
     let port = house.port(if scheme == "https" { "web.https" } else { "web.http" });
     let mut command = std::process::Command::new("curl");
-    command.args(["-s", "-S", "-i", "--max-time", "30", "--resolve", &format!("{host}:{port}:127.0.0.1")]);
+    command.args(["-s", "-S", "-i", "--max-time", "60", "--resolve", &format!("{host}:{port}:127.0.0.1")]);
     command.arg("--cacert").arg(house.dir().join("data/certs/authority.pem"));
     command.args(more).arg(format!("{scheme}://{host}:{port}/{path}"));
-    let (code, output) = run(&mut command, CURL, LIMIT);
-    assert_eq!(code, Some(0), "{url}: {output}");
-    read(&output)
+    // It ends by itself: `--max-time`.
+    let done = command.output().expect(CURL);
+    assert!(done.status.success(), "{url}: {}", String::from_utf8_lossy(&done.stderr));
+    read(&String::from_utf8_lossy(&done.stdout))
 }
 
 /// The last answer of what curl wrote.
@@ -58,7 +59,15 @@ fn read(output: &str) -> Got {
 
 /// A TLS connection to this host that knows no application protocol.
 fn tls(port: u16) -> SslStream<TcpStream> {
+    tls_for(port, b"")
+}
+
+/// The same for those of this list, as TLS writes it.
+fn tls_for(port: u16, protocols: &[u8]) -> SslStream<TcpStream> {
     let mut connector = SslConnector::builder(SslMethod::tls()).expect("OpenSSL");
+    if !protocols.is_empty() {
+        connector.set_alpn_protos(protocols).expect("a list");
+    }
     connector.set_verify(SslVerifyMode::NONE);
     let stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
     stream.set_read_timeout(Some(LIMIT)).expect("a time");

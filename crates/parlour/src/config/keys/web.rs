@@ -49,6 +49,11 @@ const KEYS: &[Key] = &[
 ];
 
 const LIMITS: &[Key] = &[
+    text(
+        "begin",
+        "How long the head of a request may take; its body may take three times as long.",
+        "\"10s\"",
+    ),
     text("idle", "How long a connection may be without a request.", "\"1m\""),
     number("requests", "Requests of one connection; then the client opens another.", "1000"),
     number("streams", "Requests of one HTTP/2 connection at the same time.", "64"),

@@ -234,7 +234,7 @@ limits! {
     WebLimits {
         /// Octets of a request's head.
         head: usize = 16 * 1024,
-        /// How long a request's head may take from its first octet to its last; its body may take three times as long.
+        /// How long a request's head may take from its first octet to its last; its body may take three times as long (`web.limits`).
         begin: Duration = Duration::from_secs(10),
         /// Octets of the body of a request that we answer ourselves (`web.limits`).
         body: usize = 512 * 1024,

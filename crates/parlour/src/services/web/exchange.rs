@@ -163,7 +163,15 @@ impl Service<Request<Incoming>> for Front {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let exchange = Exchange::new(self);
-        Box::pin(exchange.answer(request))
+        // Whoever has asked for so much opens another connection; in HTTP/2 it is told so by other means.
+        let is_last = exchange.is_last() && request.version() < Version::HTTP_2;
+        Box::pin(async move {
+            let mut response = exchange.answer(request).await?;
+            if is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(response)
+        })
     }
 }
 
@@ -213,6 +221,11 @@ impl Exchange {
         hub.counts.requests.set(hub.counts.requests.get() + 1);
         let site = hub.site();
         Self { hub, guest, site, id, slot, held: 0, asked: false, timed: false, server: None }
+    }
+
+    /// Whether its connection has had all the requests that it may.
+    fn is_last(&self) -> bool {
+        self.guest.requests.get() >= self.site.limits.requests
     }
 
     async fn answer(mut self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {

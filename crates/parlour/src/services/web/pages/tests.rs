@@ -1,3 +1,5 @@
+//! Who answers which request, and with what.
+
 use super::*;
 use crate::challenges::Challenges;
 use hyper::Request;

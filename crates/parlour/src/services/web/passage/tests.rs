@@ -1,3 +1,5 @@
+//! What goes on of requests and answers.
+
 use super::*;
 use crate::services::web::pages::Door;
 use std::cell::Cell;
