@@ -247,6 +247,9 @@ impl Handler for Office {
         if !listen::is_shared(tag) {
             return self.upgrades_for(listen::owner(tag), request).map(|subprotocol| (tag, subprotocol));
         }
+        if !self.web.is_ours(request.host) {
+            return Err(Unwanted::Path);
+        }
         // The first that grants it; failing that, the one that knows the path says why it does not.
         let mut why = Unwanted::Path;
         // SIP has no path of its own.

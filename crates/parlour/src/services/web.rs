@@ -220,6 +220,11 @@ impl Web {
         }
     }
 
+    /// Whether requests for a host, with its port or without, are for this server.
+    pub fn is_ours(&self, authority: &str) -> bool {
+        self.hub.site().is_ours(pages::host(&authority.to_ascii_lowercase()))
+    }
+
     /// Another service has answered a request.
     pub fn replied(&mut self, desk: &mut Desk<'_, '_>, reply: Reply) {
         let Some(slot) = self.hub.slot(reply.ticket.id) else { return };

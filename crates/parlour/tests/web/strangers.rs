@@ -7,8 +7,9 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use testkit::House;
 
+/// One whose HTTP has its listener for itself: whoever might want something else there is heard out first.
 fn house(limits: &str) -> House {
-    House::of(env!("CARGO_BIN_EXE_parlour")).set("web", "limits", limits).start()
+    House::of(env!("CARGO_BIN_EXE_parlour")).set("web", "limits", limits).set("web", "share", "false").start()
 }
 
 /// All that comes until the server closes.

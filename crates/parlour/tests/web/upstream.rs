@@ -203,3 +203,23 @@ fn a_change_of_protocol_goes_through() {
         assert!(said == heard, "{round}");
     }
 }
+
+#[test]
+fn websockets_of_other_hosts_and_paths_are_passed_on() {
+    let house = with_upstream("{}");
+    for (host, path) in
+        [("shop.example", "xmpp-websocket"), ("shop.example", "socket"), ("falcot.com", "socket")]
+    {
+        let fields = [
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Protocol: xmpp",
+        ];
+        let fields = fields.iter().flat_map(|field| ["-H", field]).chain(["-k", "--http1.1"]);
+        let got = curl(&house, &format!("https://{host}/{path}"), &fields.collect::<Vec<_>>());
+        assert!(got.body.starts_with(&format!("GET /{path} HTTP/1.1")), "{} {}", got.head, got.body);
+        assert!(got.body.to_lowercase().contains("\nupgrade: websocket\n"), "{}", got.body);
+    }
+}
