@@ -168,7 +168,7 @@ impl BackOffice {
 
     /// Looks how the server finds itself.
     pub fn look_at_itself(&self) -> Vec<DoctorFinding> {
-        self.vitals.look(&self.plan(), self.accounts.store().health())
+        self.vitals.look(&self.plan(), self.accounts.store().health(), &self.acme.standing())
     }
 
     /// How many TURN sessions there are. Where workers do not answer there are none that are worth waiting for: the end

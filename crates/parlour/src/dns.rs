@@ -1,7 +1,7 @@
 //! What the DNS must say about the domains of a plan: `parlour dns zone` prints it, `check` looks whether it does, and
 //! `push` puts it there.
 
-mod ask;
+pub(crate) mod ask;
 pub mod check;
 pub mod push;
 pub mod site;

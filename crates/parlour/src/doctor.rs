@@ -6,10 +6,12 @@ mod certificates;
 mod configuration;
 mod disk;
 mod dns;
+mod federation;
 mod files;
 mod host;
 mod network;
 mod notes;
+mod outside;
 mod places;
 mod server;
 mod sip;
@@ -21,6 +23,7 @@ mod way;
 mod web;
 mod xmpp;
 
+use crate::acme::Standing;
 use crate::admin::Failure;
 use crate::admin::answers::Status;
 use crate::admin::answers::doctor::{Doctor, DoctorFinding};
@@ -29,12 +32,13 @@ use crate::admin::command::{Invocation, reply};
 use crate::cli;
 use crate::config::Plan;
 use crate::config::fault::nearest;
+use crate::dns::check;
 use notes::Notes;
 use places::Place;
 use serde_json::Value;
 use store::Health;
 use visitors::Visitor;
-use wire::Address;
+use wire::{Address, Domain};
 
 /// Somebody who looks at one part.
 type Look = fn(&mut Patient, &mut Notes) -> Result<(), Skipped>;
@@ -56,6 +60,7 @@ const AREAS: &[(&str, Look)] = &[
     ("sip", sip::look),
     ("xmpp", xmpp::look),
     ("web", web::look),
+    ("federation", federation::look),
 ];
 
 /// Who is looked at.
@@ -81,13 +86,20 @@ struct Asked {
     authorities: Vec<String>,
     /// STUN servers that see this host from outside.
     stun: Vec<String>,
+    /// Other domains.
+    federation: Vec<String>,
 }
 
 impl Asked {
     fn of(arguments: &Arguments) -> Self {
         let texts = |name: &str| arguments.texts(name).into_iter().map(str::to_owned).collect();
         let resolver = arguments.text("server").map(str::to_owned);
-        Self { resolver, authorities: texts("authority"), stun: texts("stun") }
+        Self {
+            resolver,
+            authorities: texts("authority"),
+            stun: texts("stun"),
+            federation: texts("federation"),
+        }
     }
 }
 
@@ -108,6 +120,9 @@ impl Patient {
 pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Failure> {
     let wanted = wanted(arguments)?;
     let mut notes = Notes::default();
+    if let Some(name) = arguments.text("outside") {
+        return from_outside(name, arguments, notes);
+    }
     match cli::plan(invocation) {
         Ok(plan) => {
             let (asked, places) = (Asked::of(arguments), places::all(&plan));
@@ -136,6 +151,16 @@ pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Fail
     reply(&notes.answer())
 }
 
+/// `parlour doctor --outside DOMAIN`
+fn from_outside(name: &str, arguments: &Arguments, mut notes: Notes) -> Result<Value, Failure> {
+    let domain = Domain::new(name).map_err(|_| Failure::usage(format!("`{name}` is not a domain name")))?;
+    let resolver = check::resolver_of_host(arguments.text("server"))?;
+    notes.begin("outside");
+    outside::look(&domain, resolver, &mut notes)?;
+    notes.end(None);
+    reply(&notes.answer())
+}
+
 /// The account to sign in by, with its password.
 fn named_visitor(arguments: &Arguments) -> Result<Vec<Visitor>, Failure> {
     let Some(name) = arguments.text("account") else { return Ok(vec![]) };
@@ -158,7 +183,9 @@ fn wanted(arguments: &Arguments) -> Result<Vec<&'static str>, Failure> {
     };
     let (only, without) = (listed("only")?, listed("without")?);
     let chosen = names().filter(|name| only.is_empty() || only.contains(name));
-    Ok(chosen.filter(|name| !without.contains(name)).collect())
+    // Where nobody was named, there is nobody to be asked.
+    let named = !arguments.texts("federation").is_empty();
+    Ok(chosen.filter(|name| !without.contains(name) && (named || *name != "federation")).collect())
 }
 
 fn unknown(word: &str, names: impl Iterator<Item = &'static str> + Clone) -> Failure {
@@ -169,9 +196,9 @@ fn unknown(word: &str, names: impl Iterator<Item = &'static str> + Clone) -> Fai
     Failure::usage(format!("the doctor does not look at `{word}`; {help}"))
 }
 
-/// What can be told at once and without asking anybody, by a process that has the plan and the database: certificates that end,
-/// files that others may read, a full disk, too few open files, changes that cannot be written. It reads a few files.
-pub fn quick(plan: &Plan, storage: Health) -> Vec<DoctorFinding> {
+/// What can be told at once and without asking anybody, by the server of itself: certificates that end or do not come, files that
+/// others may read, a full disk, too few open files, changes that cannot be written. It reads a few files.
+pub fn quick(plan: &Plan, storage: Health, orders: &[Standing]) -> Vec<DoctorFinding> {
     let mut notes = Notes::default();
     notes.begin("host");
     host::quick(plan, &mut notes);
@@ -180,6 +207,7 @@ pub fn quick(plan: &Plan, storage: Health) -> Vec<DoctorFinding> {
     files::storage(plan, storage, &mut notes);
     notes.begin("certificates");
     certificates::quick(plan, &mut notes);
+    certificates::orders(plan, orders, &mut notes);
     let Doctor { findings, .. } = notes.answer();
     findings
 }

@@ -74,6 +74,19 @@ pub(crate) fn examine(
     Test { name: name.to_owned(), server, transport, count, who, ports }.run()
 }
 
+/// Connects to any server and has a Binding answered: the certificate that it shows (DER), where there is one.
+pub(crate) fn greet(
+    transport: Transport,
+    server: SocketAddr,
+    name: &str,
+) -> Result<Option<Vec<u8>>, Failure> {
+    let line = Line::open(transport, server, name).map_err(|error| trouble("connect", &error.into()))?;
+    let who = Who { name: String::new(), password: String::new() };
+    let mut client = Client::new(line, who);
+    client.bind().map_err(|error| trouble("binding", &error))?;
+    Ok(client.line.certificate)
+}
+
 /// `--user` with its password.
 fn who(arguments: &Arguments) -> Result<Option<Who>, Failure> {
     let Some(name) = arguments.text("user") else { return Ok(None) };

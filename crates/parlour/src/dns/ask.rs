@@ -23,7 +23,7 @@ const LONG: Duration = Duration::from_secs(15);
 const AT_ONCE: usize = 16;
 
 /// Asks one thing.
-pub(super) async fn ask(server: SocketAddr, asked: &Question, manner: Manner) -> Result<Answer, String> {
+pub(crate) async fn ask(server: SocketAddr, asked: &Question, manner: Manner) -> Result<Answer, String> {
     let kind = domain::base::iana::Rtype::from_int(asked.1);
     let id = random();
     let message = question(id, &asked.0, kind, manner).map_err(|error| error.to_string())?;
@@ -103,7 +103,7 @@ pub(super) async fn ask_all(
 }
 
 /// Whether this host has a way there at all: one without IPv6 asks nobody by it.
-pub(super) async fn has_way(server: SocketAddr) -> bool {
+pub(crate) async fn has_way(server: SocketAddr) -> bool {
     let any: IpAddr =
         if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     match UdpSocket::bind((any, 0)).await {

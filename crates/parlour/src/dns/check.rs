@@ -69,11 +69,18 @@ fn address(text: &str) -> Result<SocketAddr, Failure> {
 
 /// The one that was named, or the configuration's, or the system's.
 fn resolver(plan: &Plan, named: Option<&str>) -> Result<SocketAddr, Failure> {
+    match (named, plan.network.resolver.first()) {
+        (None, Some(first)) => Ok(*first),
+        (named, _) => resolver_of_host(named),
+    }
+}
+
+/// The one that was named, or the system's.
+pub(crate) fn resolver_of_host(named: Option<&str>) -> Result<SocketAddr, Failure> {
     if let Some(text) = named {
         return address(text);
     }
-    let system = || ResolvConf::default().servers.first().map(|server| server.addr);
-    let first = plan.network.resolver.first().copied().or_else(system);
+    let first = ResolvConf::default().servers.first().map(|server| server.addr);
     first.ok_or_else(|| Failure::usage("this host has no resolver: name one with --server"))
 }
 

@@ -2,6 +2,7 @@
 
 use super::notes::{Finding, Notes};
 use super::{Patient, Skipped};
+use crate::acme::Standing;
 use crate::config::plan::TlsSource;
 use crate::config::{Plan, certificate_facts, covers};
 use crate::dns::site;
@@ -12,7 +13,7 @@ use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::verify::X509VerifyFlags;
 use openssl::x509::{X509, X509StoreContext, X509VerifyResult};
 use std::cmp::Ordering;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A certificate that the server shows, with what stands behind it in its file.
 pub(super) struct Shown {
@@ -53,6 +54,20 @@ pub(super) fn quick(plan: &Plan, notes: &mut Notes) {
         if let Some(leaf) = one.chain.first() {
             judge_life(plan, one, leaf, notes);
         }
+    }
+}
+
+/// Orders with an authority that speaks ACME that came to nothing.
+pub(super) fn orders(plan: &Plan, orders: &[Standing], notes: &mut Notes) {
+    for order in orders.iter().filter(|order| !order.fault.is_empty()) {
+        let domain = &order.domain;
+        let has_one = plan.tls.as_ref().is_some_and(|tls| tls.covers(domain)) && order.missing.is_empty();
+        let message = match has_one {
+            true => format!("the certificate of {domain} could not be renewed"),
+            false => format!("no certificate came for {domain}"),
+        };
+        let fix = format!("parlour cert renew {domain}   # once that is mended; it is tried again by itself");
+        notes.found(Finding::warning("acme", message).seen(order.fault.clone()).mend(fix));
     }
 }
 
@@ -144,7 +159,7 @@ fn life(begins: &Asn1TimeRef, ends: &Asn1TimeRef) -> Option<(i32, i32)> {
 
 /// Whether a client that trusts the system's authorities, or ours, can follow it.
 fn trusted(plan: &Plan, one: &Shown, notes: &mut Notes) {
-    let result = match verify(plan, one) {
+    let result = match follow(&one.chain, Some(plan)) {
         Ok(X509VerifyResult::OK) => {
             return notes.fine(format!("{}: issued by an authority that is known here", one.file.display()));
         }
@@ -175,34 +190,34 @@ fn trusted(plan: &Plan, one: &Shown, notes: &mut Notes) {
     notes.found(Finding::warning("certificate-untrusted", message).seen(seen).mend(fix));
 }
 
-fn verify(plan: &Plan, one: &Shown) -> Result<X509VerifyResult, ErrorStack> {
+/// Whether a client that trusts the system's authorities, and those of the plan, can follow a chain.
+pub(super) fn follow(chain: &[X509], plan: Option<&Plan>) -> Result<X509VerifyResult, ErrorStack> {
     let mut roots = X509StoreBuilder::new()?;
-    let probe = openssl_probe::probe();
-    for path in probe.cert_file.iter() {
-        let found = std::fs::read(path).map(|text| X509::stack_from_pem(&text).unwrap_or_default());
-        for root in found.unwrap_or_default() {
-            roots.add_cert(root)?;
-        }
-    }
-    for root in plan.roots.iter().filter_map(|der| X509::from_der(der).ok()) {
+    for root in openssl_probe::probe().cert_file.iter().flat_map(|path| read_all(path)) {
         roots.add_cert(root)?;
     }
-    if let Ok(own) = std::fs::read(plan.data.join("certs/authority.pem")) {
-        for root in X509::stack_from_pem(&own).unwrap_or_default() {
+    if let Some(plan) = plan {
+        let private = plan.roots.iter().filter_map(|der| X509::from_der(der).ok());
+        for root in private.chain(read_all(&plan.data.join("certs/authority.pem"))) {
             roots.add_cert(root)?;
         }
     }
     // When it ends is another question.
     roots.set_flags(X509VerifyFlags::NO_CHECK_TIME)?;
     let mut others = Stack::new()?;
-    for other in one.chain.iter().skip(1) {
+    for other in chain.iter().skip(1) {
         others.push(other.clone())?;
     }
-    let Some(leaf) = one.chain.first() else { return Ok(X509VerifyResult::OK) };
+    let Some(leaf) = chain.first() else { return Ok(X509VerifyResult::OK) };
     X509StoreContext::new()?.init(&roots.build(), leaf, &others, |context| {
         context.verify_cert()?;
         Ok(context.error())
     })
+}
+
+/// The certificates of a file; none where it cannot be read.
+fn read_all(path: &Path) -> Vec<X509> {
+    std::fs::read(path).ok().and_then(|text| X509::stack_from_pem(&text).ok()).unwrap_or_default()
 }
 
 /// Every name that clients will look for must be in one of them.

@@ -22,11 +22,7 @@ pub(super) fn look(patient: &mut Patient, notes: &mut Notes) -> Result<(), Skipp
     // Addresses that the world does not reach are a finding of the network.
     for found in checked.findings.into_iter().filter(|found| found.what != "private") {
         let seen = format!("{} ({})", found.evidence, found.seen_by.join(", "));
-        let finding = match found.severity.as_str() {
-            "error" => Finding::error(found.what, found.message),
-            "warning" => Finding::warning(found.what, found.message),
-            _ => Finding::notice(found.what, found.message),
-        };
+        let finding = Finding::of(&found.severity, found.what, found.message);
         notes.found(finding.seen(seen).mend(found.fix));
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! The network: whether the addresses that others are told are right, whether every listener is reached there, and what
 //! certificate it shows.
 
-mod nat;
+pub(super) mod nat;
 
 use super::certificates;
 use super::notes::{Finding, Notes};

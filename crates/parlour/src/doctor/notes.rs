@@ -38,6 +38,15 @@ impl Finding {
         Self::new(Severity::Notice, what, message)
     }
 
+    /// As bad as somebody else has found it.
+    pub(super) fn of(severity: &str, what: impl Into<String>, message: impl Into<String>) -> Self {
+        match severity {
+            "error" => Self::error(what, message),
+            "warning" => Self::warning(what, message),
+            _ => Self::notice(what, message),
+        }
+    }
+
     /// What was seen.
     pub(super) fn seen(self, evidence: impl Into<String>) -> Self {
         Self { evidence: evidence.into(), ..self }

@@ -37,16 +37,16 @@ pub(super) fn look(patient: &mut Patient, notes: &mut Notes) -> Result<(), Skipp
 }
 
 /// Why it did not work.
-struct Trouble {
+pub(super) struct Trouble {
     /// What was tried.
     step: &'static str,
     /// What came: the first line of an answer, or nothing.
-    said: String,
+    pub(super) said: String,
     call_id: String,
 }
 
 impl Trouble {
-    fn finding(self, place: &Place, visitor: &Visitor) -> Finding {
+    pub(super) fn finding(self, place: &Place, visitor: &Visitor) -> Finding {
         let Self { step, said, call_id } = self;
         let code = said.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3)).unwrap_or_default();
         let address = &visitor.address;
@@ -90,16 +90,16 @@ impl Heard {
     }
 }
 
-struct Phone<'a> {
-    way: Way,
+pub(super) struct Phone<'a> {
+    pub(super) way: Way,
     visitor: &'a Visitor,
     transport: &'static str,
-    call_id: String,
+    pub(super) call_id: String,
     cseq: u32,
 }
 
 impl<'a> Phone<'a> {
-    fn open(place: &Place, visitor: &'a Visitor) -> Result<Self, Trouble> {
+    pub(super) fn open(place: &Place, visitor: &'a Visitor) -> Result<Self, Trouble> {
         let call_id = random();
         let failed =
             |error: io::Error| Trouble { step: "CONNECT", said: error.to_string(), call_id: call_id.clone() };
@@ -114,6 +114,12 @@ impl<'a> Phone<'a> {
         Ok(Self { way: way.map_err(failed)?, visitor, transport, call_id, cseq: 0 })
     }
 
+    /// Asks as a stranger does: any answer will do.
+    pub(super) fn greet(&mut self) -> Result<(), Trouble> {
+        let domain = format!("sip:{}", self.visitor.address.domain());
+        self.exchange("OPTIONS", &domain, "").map(drop)
+    }
+
     /// The whole visit: how long it took.
     fn talk(mut self) -> Result<Duration, Trouble> {
         let begin = Instant::now();
@@ -126,22 +132,33 @@ impl<'a> Phone<'a> {
         asked.map(|()| took)
     }
 
-    /// Sends a request, proves who it is where that is wanted, and wants success.
+    /// Asks another domain, by way of the server: the first line of what comes back.
+    pub(super) fn reach(&mut self, domain: &str) -> Result<String, Trouble> {
+        self.prove("OPTIONS", &format!("sip:{domain}"), "").map(|heard| heard.line().to_owned())
+    }
+
+    /// Sends a request and wants success.
     fn ask(&mut self, method: &'static str, uri: &str, more: &str) -> Result<(), Trouble> {
-        let mut heard = self.exchange(method, uri, more)?;
-        let wants =
-            [(401, "www-authenticate", "Authorization"), (407, "proxy-authenticate", "Proxy-Authorization")];
-        if let Some((_, asks, field)) = wants.iter().find(|(code, ..)| heard.status() == Some(*code)) {
-            let challenges = heard.all(asks);
-            let challenge = challenges.iter().find(|text| text.contains("MD5") && !text.contains("MD5-sess"));
-            let proof = challenge.and_then(|challenge| self.proof(challenge, method, uri));
-            let proof = proof.ok_or_else(|| self.trouble(method, heard.line()))?;
-            heard = self.exchange(method, uri, &format!("{field}: {proof}\r\n{more}"))?;
-        }
+        let heard = self.prove(method, uri, more)?;
         match heard.status() {
             Some(200..=299) => Ok(()),
             _ => Err(self.trouble(method, heard.line())),
         }
+    }
+
+    /// Sends a request, and proves who it is where that is wanted.
+    fn prove(&mut self, method: &'static str, uri: &str, more: &str) -> Result<Heard, Trouble> {
+        let heard = self.exchange(method, uri, more)?;
+        let wants =
+            [(401, "www-authenticate", "Authorization"), (407, "proxy-authenticate", "Proxy-Authorization")];
+        let Some((_, asks, field)) = wants.iter().find(|(code, ..)| heard.status() == Some(*code)) else {
+            return Ok(heard);
+        };
+        let challenges = heard.all(asks);
+        let challenge = challenges.iter().find(|text| text.contains("MD5") && !text.contains("MD5-sess"));
+        let proof = challenge.and_then(|challenge| self.proof(challenge, method, uri));
+        let proof = proof.ok_or_else(|| self.trouble(method, heard.line()))?;
+        self.exchange(method, uri, &format!("{field}: {proof}\r\n{more}"))
     }
 
     fn trouble(&self, step: &'static str, said: &str) -> Trouble {

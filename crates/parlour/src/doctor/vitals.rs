@@ -1,6 +1,7 @@
 //! How the server finds itself: looked at by the back office now and then, read by every worker for the health page.
 
 use super::quick;
+use crate::acme::Standing;
 use crate::admin::answers::doctor::DoctorFinding;
 use crate::config::Plan;
 use std::collections::BTreeSet;
@@ -25,8 +26,8 @@ pub struct Vitals {
 
 impl Vitals {
     /// Looks again: what is found.
-    pub fn look(&self, plan: &Plan, storage: Health) -> Vec<DoctorFinding> {
-        let findings = quick(plan, storage);
+    pub fn look(&self, plan: &Plan, storage: Health, orders: &[Standing]) -> Vec<DoctorFinding> {
+        let findings = quick(plan, storage, orders);
         let felt = |finding: &&DoctorFinding| finding.severity == "error" && FELT.contains(&&*finding.what);
         self.ill.store(findings.iter().any(|finding| felt(&finding)), Ordering::Relaxed);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

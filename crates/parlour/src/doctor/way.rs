@@ -72,6 +72,17 @@ impl Way {
         }
     }
 
+    /// The same with what stands behind it.
+    pub(super) fn chain(&self) -> Vec<X509> {
+        match &self.stream {
+            Stream::Sealed(stream) => {
+                let chain = stream.ssl().peer_cert_chain();
+                chain.map_or_else(Vec::new, |chain| chain.iter().map(ToOwned::to_owned).collect())
+            }
+            _ => vec![],
+        }
+    }
+
     pub(super) fn is_datagrams(&self) -> bool {
         matches!(self.stream, Stream::Datagrams(_))
     }

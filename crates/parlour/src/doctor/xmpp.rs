@@ -40,11 +40,11 @@ pub(super) fn look(patient: &mut Patient, notes: &mut Notes) -> Result<(), Skipp
 }
 
 /// Why it did not work.
-struct Trouble {
+pub(super) struct Trouble {
     /// What was tried.
     step: &'static str,
     /// What came.
-    said: String,
+    pub(super) said: String,
 }
 
 impl Trouble {
@@ -78,8 +78,8 @@ fn visit(place: &Place, visitor: &Visitor) -> Result<Duration, Trouble> {
     Ok(begin.elapsed())
 }
 
-struct Client<'a> {
-    way: Way,
+pub(super) struct Client<'a> {
+    pub(super) way: Way,
     visitor: &'a Visitor,
     /// As the server has bound it, as it is written in XML.
     jid: String,
@@ -87,7 +87,7 @@ struct Client<'a> {
 
 impl<'a> Client<'a> {
     /// Connects, until it is inside TLS and a stream is open.
-    fn open(place: &Place, visitor: &'a Visitor) -> Result<Self, Trouble> {
+    pub(super) fn open(place: &Place, visitor: &'a Visitor) -> Result<Self, Trouble> {
         let failed = |step| move |error: io::Error| Trouble { step, said: error.to_string() };
         let domain = visitor.address.domain();
         let way = Way::stream(place.address).map_err(failed("connect"))?;

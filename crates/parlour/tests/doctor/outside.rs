@@ -1,6 +1,8 @@
 //! What the world sees: addresses, listeners, the DNS, and a client of each protocol.
 
 use crate::world::{OTHER, PUBLIC, World};
+use testkit::House;
+use testkit::nameserver::{NameServer, zone};
 
 /// Asks the name server inside, in the place of those that the world would name.
 const DNS: [&str; 4] = ["--server", "127.0.0.1", "--authority", "127.0.0.1"];
@@ -150,4 +152,77 @@ fn a_zone_that_says_something_else() {
     let said = world.visit(&[&["--only", "dns"][..], &DNS].concat());
     assert_eq!(said.code, 1, "nobody answers: {:#}", said.json);
     said.says("zone", "fix", "parlour dns zone falcot.com");
+}
+
+#[test]
+fn another_domain_by_way_of_the_server() {
+    let Some(world) = World::with(&[("network", "resolver", "[\"127.0.0.1\"]")]) else { return };
+    let root = |house: &House| {
+        let root = house.dir().join("data/certs/authority.pem");
+        format!("[\"{}\"]", root.display())
+    };
+    let other = House::of(crate::visit::BINARY).domain("falcot.org").within(&world.spaces.name("house"));
+    let other =
+        other.set("tls", "roots", &root(&world.house)).set("sip", "tls", &format!("[\"{OTHER}:5061\"]"));
+    let other = other.set("network", "workers", "1").start();
+    let zones = [
+        ("falcot.com", zone("falcot.com", 1, &world.lines())),
+        ("falcot.org", zone("falcot.org", 1, &format!("_sips._tcp IN SRV 0 0 5061 sip\nsip IN A {OTHER}"))),
+    ];
+    let zones: Vec<(&str, &str)> = zones.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let _dns = NameServer::bind_within(&world.spaces, "house", &zones);
+    let ask = || world.visit(&["--only", "federation", "--federation", "falcot.org"]);
+    let said = ask();
+    said.found(&["error federation-sip"]);
+    said.says("federation-sip", "fix", "tls.roots");
+    world.house.set("tls", "roots", &root(&other));
+    assert!(world.house.cli(&["reload"], "").status.success());
+    let said = ask();
+    said.found(&[]);
+    let said = format!("{:#}", said.json);
+    assert!(said.contains("falcot.org answers in SIP"), "{said}");
+}
+
+/// A stranger at this domain, who trusts no authority, or that of the house.
+fn stranger(world: &World, trusting: bool) -> crate::visit::Said {
+    let mut command = world.spaces.command("house", crate::visit::BINARY);
+    command.args(["doctor", "--json", "--outside", "falcot.com", "--server", "127.0.0.1"]);
+    if trusting {
+        command.env("SSL_CERT_FILE", world.house.dir().join("data/certs/authority.pem"));
+    }
+    crate::visit::visit_by(&world.house, command, "yes")
+}
+
+#[test]
+fn a_stranger_follows_the_dns_and_finds_everybody() {
+    let Some(world) = World::new() else { return };
+    let lines = world.lines();
+    let without =
+        |what: &str| lines.lines().filter(|line| !line.starts_with(what)).collect::<Vec<_>>().join("\n");
+    {
+        let _dns = world.serve(&lines);
+        let said = stranger(&world, true);
+        said.found(&[]);
+        let seen = said.json["areas"][0]["seen"].as_array().expect("a list").iter();
+        let answers =
+            seen.filter(|line| line.as_str().is_some_and(|line| line.ends_with(" answers"))).count();
+        assert!(answers >= 9, "{:#}", said.json);
+        stranger(&world, false).found(&["warning certificate-untrusted"]);
+    }
+    {
+        let _dns = world.serve(&without("sip.falcot.com."));
+        stranger(&world, true).found(&["error no-address"]);
+    }
+    {
+        let other = format!("{}\n_sips._tcp IN SRV 0 0 5222 sip", without("_sips._tcp.falcot.com."));
+        let _dns = world.serve(&other);
+        let said = stranger(&world, true);
+        said.found(&["error silent"]);
+        said.says("silent", "fix", "ufw allow 5222/tcp");
+    }
+    {
+        let _dns = world.serve("");
+        stranger(&world, true).found(&["error nothing"]);
+    }
+    stranger(&world, true).found(&["error resolver"]);
 }

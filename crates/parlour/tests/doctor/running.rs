@@ -3,6 +3,7 @@
 use crate::certificates::{FILES, put_ended};
 use crate::visit::{BINARY, done, house, visit, visit_by};
 use std::process::Command;
+use testkit::process::Program;
 use testkit::{House, house};
 
 const ALL: &str = "configuration,server,host,files,certificates,accounts";
@@ -140,4 +141,48 @@ fn the_health_page_tells_what_clients_feel() {
         other.starts_with("HTTP/1.1 503") && other.contains("ill") && !other.contains("ended"),
         "{other}"
     );
+}
+
+/// Looks until that is found.
+fn wait(house: &House, kind: &str) -> crate::visit::Said {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        let said = visit(house, "server");
+        if said.kinds().contains(kind) || std::time::Instant::now() > end {
+            return said;
+        }
+    }
+}
+
+#[test]
+fn an_authority_that_does_not_issue() {
+    let nobody = format!("\"https://127.0.0.1:{}/directory\"", house::free_port());
+    let house = self::house().set("acme", "directory", &nobody).set("acme", "terms-accepted", "true");
+    let house = house.set("tls", "source", "\"acme\"").start();
+    let said = wait(&house, "warning acme");
+    said.found(&["warning acme"]);
+    said.says("acme", "fix", "parlour cert renew falcot.com");
+}
+
+/// Takes the database for itself alone until it is killed.
+const HOLD: &str = "import sqlite3, sys, time\n\
+    base = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=10)\n\
+    base.execute('BEGIN IMMEDIATE')\n\
+    print('held', flush=True)\n\
+    time.sleep(120)\n";
+
+#[test]
+fn a_database_that_takes_nothing() {
+    let house = self::house().start();
+    let mut command = Command::new("python3");
+    command.args(["-c", HOLD]).arg(house.dir().join("data/parlour.db"));
+    let mut holder = Program::start(&mut command, "python3");
+    holder.expect("held", std::time::Duration::from_secs(30));
+    // It waits for its turn, and is refused.
+    assert!(!house.cli(&["user", "add", "joe@falcot.com"], "a password\n").status.success());
+    let said = visit(&house, "server");
+    said.found(&["error storage"]);
+    holder.kill();
+    assert!(house.cli(&["user", "add", "joe@falcot.com"], "a password\n").status.success());
+    visit(&house, "server").found(&[]);
 }

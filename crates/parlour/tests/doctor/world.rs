@@ -42,6 +42,8 @@ impl World {
             ("xmpp", "client", ":5222"),
             ("xmpp", "client-tls", ":5223"),
             ("xmpp", "web", ":5280"),
+            ("web", "https", ":443"),
+            ("web", "http", ":80"),
         ];
         for (table, key, port) in listeners {
             builder = builder.set(table, key, &format!("[\"{PUBLIC}{port}\"]"));

@@ -12,7 +12,7 @@ const PARTS: Argument = Argument {
     kind: Kind::Texts,
     positional: false,
     required: false,
-    help: "Look only at these parts: configuration, server, host, files, certificates, accounts, network, dns, turn, sip, xmpp, web",
+    help: "Look only at these parts: configuration, server, host, files, certificates, accounts, network, dns, turn, sip, xmpp, web, federation",
 };
 
 const OPTION: Argument = Argument { kind: Kind::Text, ..PARTS };
@@ -27,8 +27,19 @@ pub(super) const DOCTOR: Command = Command {
         PARTS,
         Argument { name: "without", help: "Leave these parts out", ..PARTS },
         Argument {
+            name: "outside",
+            kind: Kind::Domain,
+            help: "From another host, without a configuration: follow the DNS to this domain's servers and see what each says to a stranger",
+            ..PARTS
+        },
+        Argument {
             name: "stun",
             help: "Ask this STUN server elsewhere, as HOST or HOST:PORT, which address this host has from outside",
+            ..PARTS
+        },
+        Argument {
+            name: "federation",
+            help: "Ask this other domain by way of the server, as its users do (SIP); may be given several times",
             ..PARTS
         },
         Argument {

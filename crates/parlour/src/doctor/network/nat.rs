@@ -96,6 +96,12 @@ fn mapping(one: SocketAddr, other: SocketAddr, servers: [SocketAddr; 2], notes: 
     notes.found(Finding::warning("nat-symmetric", message).seen(seen).mend(fix));
 }
 
+/// What a server sees of this host.
+pub(in crate::doctor) fn ask_binding(server: SocketAddr) -> io::Result<SocketAddr> {
+    let socket = Datagrams::bind(if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
+    binding(&socket, server).map(|seen| seen.mapped)
+}
+
 fn binding(socket: &Datagrams, server: SocketAddr) -> io::Result<Seen> {
     let mut transaction = [0; 12];
     getrandom::fill(&mut transaction).map_err(io::Error::other)?;
