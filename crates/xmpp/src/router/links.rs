@@ -1,8 +1,8 @@
 //! What could not be handed over to another worker yet, as its queue was full. Order is kept: once something
 //! waits, all that comes later for the same worker waits behind it.
 
-use super::{Between, Output, Router, Work};
-use crate::stanza::Condition;
+use super::{Between, Output, Parcel, Router, Work};
+use crate::stanza::{Condition, PresenceType};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -13,6 +13,13 @@ use wire::WorkerId;
 pub(super) struct Links {
     backlog: FxHashMap<WorkerId, VecDeque<Between>>,
     retry: Option<Instant>,
+    /// How much was given up that somebody waits for.
+    lost: u64,
+}
+
+/// Whether nobody hears that it found no room, though somebody waits for it.
+fn is_awaited(parcel: &Parcel) -> bool {
+    parcel.answer || parcel.stanza.presence_type() == Some(PresenceType::Unavailable)
 }
 
 impl Links {
@@ -25,6 +32,11 @@ impl Links {
     pub(super) fn no_room(&mut self, to: WorkerId, what: Between, retry: Instant) {
         self.backlog.entry(to).or_default().push_front(what);
         self.retry = Some(retry);
+    }
+
+    /// How much was given up, for want of room, that somebody waits for.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost
     }
 
     /// When to try again.
@@ -44,11 +56,15 @@ impl Links {
 }
 
 impl Router {
-    /// Puts something behind what waits for a worker; a stanza that finds no room there is answered.
+    /// Puts something behind what waits for a worker; a stanza that finds no room there is answered. There is twice as much room
+    /// for what somebody waits for, as what is asked is bounded: answers, and that somebody is gone.
     pub(super) fn queue_up(&mut self, to: WorkerId, what: Between) {
         let queue = self.links.backlog.entry(to).or_default();
         match what {
-            Between::Parcel(parcel) if queue.len() >= self.limits.backlog => {
+            Between::Parcel(parcel)
+                if queue.len() >= self.limits.backlog * if is_awaited(&parcel) { 2 } else { 1 } =>
+            {
+                self.links.lost += u64::from(is_awaited(&parcel));
                 self.bounce(parcel, Condition::ResourceConstraint);
                 self.run();
             }
@@ -92,10 +108,54 @@ impl Router {
 
 #[cfg(test)]
 mod tests {
-    use crate::router::{Between, Input, Limits, Output, Router, Setting};
+    use crate::router::{Between, Input, Limits, Output, Parcel, Router, Setting};
+    use crate::stanza::Stanza;
     use std::sync::Arc;
     use std::time::Duration;
     use wire::{ConnectionId, Directory, Machine, WorkerId};
+
+    fn parcel(number: u32, kind: &str, answer: bool) -> Between {
+        let xml = format!("<presence from='a@b.example' to='c@d.example' id='{number}' type='{kind}'/>");
+        Between::Parcel(Parcel { answer, ..Parcel::own(Stanza::parse(&xml).unwrap()) })
+    }
+
+    /// Where there is no room for what is said any more there still is for answers, and for who is gone.
+    #[test]
+    fn what_somebody_waits_for_has_room_of_its_own() {
+        let now = testkit::start();
+        let mut router = Router::new(Setting {
+            me: WorkerId(0),
+            workers: 2,
+            limits: Limits { backlog: 3, ..Limits::default() },
+            directory: Arc::new(Directory::new([])),
+            rooms: Vec::new(),
+            components: Vec::new(),
+            epoch: testkit::epoch(now),
+            entropy: Box::new(testkit::Seeded::new(0)),
+        });
+        let to = WorkerId(1);
+        router.handle(now, Input::NoRoom { to, what: parcel(0, "probe", false) });
+        let said =
+            [("probe", false), ("probe", false), ("probe", false), ("unavailable", false), ("error", true)];
+        for (number, (kind, answer)) in (1..).zip(said) {
+            router.queue_up(to, parcel(number, kind, answer));
+        }
+        assert_eq!(router.load().lost, 0);
+        for number in 6..=8 {
+            router.queue_up(to, parcel(number, "unavailable", false));
+        }
+        assert_eq!(router.load().lost, 2);
+        router.tick(now + Duration::from_secs(1));
+        let kept: Vec<String> = std::iter::from_fn(|| router.poll())
+            .map(|output| match output {
+                Output::HandOver { what: Between::Parcel(parcel), .. } => {
+                    parcel.stanza.id().unwrap_or_default().into_owned()
+                }
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(kept, ["0", "1", "2", "4", "5", "6"]);
+    }
 
     #[test]
     fn what_waited_goes_before_what_came_in_the_same_moment() {

@@ -35,6 +35,8 @@ pub struct Load {
     pub questions: usize,
     /// What sessions have caused that is not done yet.
     pub debts: usize,
+    /// Answers, and words of who is gone, that found no room in a queue to another worker, since the beginning.
+    pub lost: u64,
 }
 
 impl Router {
@@ -45,6 +47,7 @@ impl Router {
             accounts: self.accounts.len(),
             questions: self.asks.len(),
             debts: self.ledger.len(),
+            lost: self.links.lost(),
         }
     }
 

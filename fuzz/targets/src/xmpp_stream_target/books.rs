@@ -261,6 +261,10 @@ impl World {
 
     /// All is calm: whoever has asked the server has its answer.
     pub(super) fn check_answers(&self) {
+        if self.routers.iter().any(|router| router.load().lost > 0) {
+            // Queues were full for longer than there is room for answers.
+            return;
+        }
         for (number, request) in &self.books.requests {
             let device = &self.devices[request.device];
             let waits = device.jid.is_some() && device.life == request.life && !device.lossy;
