@@ -17,6 +17,9 @@ pub const KEY: &str = "parlour";
 /// The key itself, in base64.
 pub const SECRET: &str = "c2l4dGVlbiBvY3RldHMgb3IgdHdpY2UgYXMgbWFueSE=";
 
+/// Where one listens.
+const HERE: &str = "127.0.0.1";
+
 /// How long one may take to start on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -49,7 +52,7 @@ pub fn zone(apex: &str, serial: u32, lines: &str) -> String {
 /// The configuration of BIND.
 fn bind_text(
     dir: &Path,
-    port: u16,
+    (listen, port): (&str, u16),
     zones: &[(&str, &str)],
     changed: Changed,
     options: &str,
@@ -64,7 +67,7 @@ fn bind_text(
         format!("zone \"{apex}\" {{ type primary; file \"{apex}.zone\"; notify no; {policy}}};\n")
     });
     format!(
-        "options {{ directory \"{place}\"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};\n\
+        "options {{ directory \"{place}\"; listen-on port {port} {{ {listen}; }}; listen-on-v6 {{ none; }};\n\
          pid-file none; session-keyfile \"{place}/session.key\"; {options}\n\
          managed-keys-directory \"{place}\"; empty-zones-enable no; }};\n\
          controls {{ }};\nkey {KEY} {{ algorithm hmac-sha256; secret \"{SECRET}\"; }};\n{more}\n{}",
@@ -90,7 +93,7 @@ impl NameServer {
     }
 
     fn named(zones: &[(&str, &str)], changed: Changed, options: &str, more: &str) -> Self {
-        let text = |dir: &Path, port: u16| bind_text(dir, port, zones, changed, options, more);
+        let text = |dir: &Path, port: u16| bind_text(dir, (HERE, port), zones, changed, options, more);
         Self::start(zones, "named.conf", text, |conf| {
             let mut command = Command::new("named");
             command.args(["-g", "-c"]).arg(conf);
@@ -106,7 +109,28 @@ impl NameServer {
         let options = "recursion no; dnssec-validation no;";
         let dir = Self::folder(zones);
         let conf = dir.join("named.conf");
-        std::fs::write(&conf, bind_text(&dir, 53, zones, Changed::ByNobody, options, "")).expect("ours");
+        std::fs::write(&conf, bind_text(&dir, (HERE, 53), zones, Changed::ByNobody, options, ""))
+            .expect("ours");
+        let program = Program::start(spaces.command(word, "named").args(["-g", "-c"]).arg(&conf), "bind9");
+        program.expect("all zones loaded", PATIENCE);
+        Self { program, dir, address: ([127, 0, 0, 1], 53).into() }
+    }
+
+    /// BIND at port 53 of every address of a namespace, which asks another server of its kind for other zones: by apex, at which
+    /// address.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn bind_among(spaces: &Spaces, word: &str, zones: &[(&str, &str)], others: &[(&str, &str)]) -> Self {
+        let options = "recursion yes; allow-recursion { any; }; dnssec-validation no;";
+        let forward = others.iter().map(|(apex, address)| {
+            format!("zone \"{apex}\" {{ type forward; forward only; forwarders {{ {address}; }}; }};\n")
+        });
+        let more: String = forward.collect();
+        let dir = Self::folder(zones);
+        let conf = dir.join("named.conf");
+        let text = bind_text(&dir, ("any", 53), zones, Changed::ByNobody, options, &more);
+        std::fs::write(&conf, text).expect("ours");
         let program = Program::start(spaces.command(word, "named").args(["-g", "-c"]).arg(&conf), "bind9");
         program.expect("all zones loaded", PATIENCE);
         Self { program, dir, address: ([127, 0, 0, 1], 53).into() }

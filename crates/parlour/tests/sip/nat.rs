@@ -85,7 +85,7 @@ impl World {
             _ => ("[2001:db8:6::2]", "[2001:db8:6::1]"),
         };
         let server = format!("sip:{server}:5060;transport=udp");
-        Place { netns: Some(self.spaces.name(word)), host, port: 5060, server }
+        Place { domain: "falcot.com", netns: Some(self.spaces.name(word)), host, port: 5060, server }
     }
 
     /// Roland calls joe, both hear the other and not themselves, and roland hangs up. How many packets were relayed.

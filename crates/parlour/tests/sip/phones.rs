@@ -20,6 +20,8 @@ pub(crate) struct Phone {
 
 /// Where a phone is, and how it reaches the server.
 pub(crate) struct Place {
+    /// Whose users its telephones are.
+    pub(crate) domain: &'static str,
     /// The namespace that it runs in, if not the test's.
     pub(crate) netns: Option<String>,
     /// Its address, as URIs have it.
@@ -34,7 +36,7 @@ impl Place {
     pub(crate) fn here(house: &House, transport: &str) -> Self {
         let server =
             format!("sip:127.0.0.1:{};transport={transport}", house.port(&format!("sip.{transport}")));
-        Self { netns: None, host: "127.0.0.1", port: free_ports(2), server }
+        Self { domain: "falcot.com", netns: None, host: "127.0.0.1", port: free_ports(2), server }
     }
 
     pub(crate) fn command(&self) -> Command {
@@ -65,9 +67,9 @@ impl Phone {
         std::fs::write(dir.join("config"), config(place, &dir.to_string_lossy())).unwrap();
         std::fs::write(dir.join("contacts"), "").unwrap();
         let account = format!(
-            "<sip:{user}@falcot.com>;auth_user={user};auth_pass={PASSWORD};regint=60;answermode=auto;audio_codecs=pcmu;{media}\
+            "<sip:{user}@{}>;auth_user={user};auth_pass={PASSWORD};regint=60;answermode=auto;audio_codecs=pcmu;{media}\
              outbound=\"{}\"\n",
-            place.server
+            place.domain, place.server
         );
         std::fs::write(dir.join("accounts"), account).unwrap();
         let mut command = place.command();
