@@ -79,7 +79,7 @@ pub struct Session<T, P> {
     answered: Cache<P>,
     unsent: VecDeque<P>,
     octets: usize,
-    /// When the last request came that was new, and whether it asked for nothing.
+    /// When the last request came, by their numbers, and whether it asked for nothing.
     last: (Instant, bool),
     /// Since when nobody waits for an answer.
     idle: Option<Instant>,

@@ -1,6 +1,7 @@
 //! Sessions of requests, from the first to the last.
 
 mod bodies;
+mod chaos;
 
 use super::*;
 use crate::xml;
@@ -459,6 +460,10 @@ fn who_asks_for_nothing_beside_another_request_does_so_seldom() {
     assert_eq!(talk.empty(102), format!("2:{EMPTY}"));
     talk.later(1);
     assert_eq!(talk.ask("rid='103'", "<iq/>"), format!("3:{EMPTY}"), "it asks for something");
+    // One that asks for something and has overtaken one that does not.
+    let mut talk = Talk::usual();
+    assert_eq!(talk.ask("rid='102'", "<iq/>"), "");
+    assert_eq!(talk.empty(101), format!("3:{EMPTY}"));
 }
 
 #[test]

@@ -49,43 +49,50 @@ impl<T: Copy + Eq, P: Payload> Session<T, P> {
             let (old, came) = (std::mem::replace(&mut early.ticket, ticket), early.came);
             return self.again(Some(old), ticket, came, out);
         }
-        if let Err(condition) = self.admit(now, &body) {
+        if let Err(condition) = self.admit(&body) {
             return self.break_off(ticket, condition, out);
         }
-        self.last = (now, body.is_empty());
         self.early.insert(body.rid, Early { ticket, body, since: now, came: 1 });
         while let Some(early) = self.early.remove(&(self.received + 1)) {
             self.received += 1;
             if !self.keys.take(&early.body) {
                 return self.break_off(early.ticket, Condition::ItemNotFound, out);
             }
+            if self.hurries(&early) {
+                return self.break_off(early.ticket, Condition::PolicyViolation, out);
+            }
             self.accept(now, early, out);
         }
     }
 
     /// Whether a new request may come now.
-    fn admit(&self, now: Instant, body: &Body) -> Result<(), Condition> {
+    fn admit(&self, body: &Body) -> Result<(), Condition> {
         let (requests, others) = (self.terms.requests, self.waiting.len() + self.early.len());
         if body.rid - self.received > requests as u64 {
             return Err(Condition::ItemNotFound);
         }
-        if others + 1 > requests + usize::from(body.is_extra()) {
-            return Err(Condition::PolicyViolation);
-        }
-        let hurries = now.saturating_duration_since(self.last.0) < self.terms.limits.polling;
-        let in_vain = match self.terms.polls() {
-            true => self.last.1 && self.answered.get(body.rid - 1).is_some_and(|answer| answer.barren),
-            false => others + 1 == requests,
-        };
-        match hurries && in_vain && body.is_empty() && !body.is_extra() {
+        match others + 1 > requests + usize::from(body.is_extra()) {
             true => Err(Condition::PolicyViolation),
             false => Ok(()),
         }
     }
 
+    /// Whether a request that asks for nothing has come too soon behind the one before it.
+    fn hurries(&self, early: &Early<T>) -> bool {
+        let Early { body, since, .. } = early;
+        let (before, was_empty) = self.last;
+        let apart = since.max(&before).saturating_duration_since(*since.min(&before));
+        let in_vain = match self.terms.polls() {
+            true => was_empty && self.answered.get(body.rid - 1).is_some_and(|answer| answer.barren),
+            false => self.waiting.len() + 1 == self.terms.requests,
+        };
+        apart < self.terms.limits.polling && in_vain && body.is_empty() && !body.is_extra()
+    }
+
     /// It is a request's turn.
     fn accept(&mut self, now: Instant, early: Early<T>, out: &mut Vec<Output<T, P>>) {
         let Early { ticket, body, since, came } = early;
+        self.last = (since, body.is_empty());
         self.acknowledge(now, &body, out);
         let pause = body.pause.map(Duration::from_secs).filter(|pause| *pause <= self.terms.limits.pause);
         self.inactivity = pause.unwrap_or(self.terms.inactivity);

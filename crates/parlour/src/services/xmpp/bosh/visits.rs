@@ -274,6 +274,15 @@ mod tests {
     }
 
     #[test]
+    fn names_of_sessions_are_not_guessed() {
+        let names: Vec<Box<str>> = (0..100).map(|_| name(WorkerId(3), &mut net::entropy::System)).collect();
+        let secrets: std::collections::HashSet<&str> =
+            names.iter().filter_map(|name| name.strip_prefix("3-")).collect();
+        assert_eq!(secrets.len(), 100);
+        assert!(secrets.iter().all(|secret| secret.len() * 5 >= 128), "{secrets:?}");
+    }
+
+    #[test]
     fn strangers_have_only_so_much_room() {
         let limits = XmppLimits { bosh_strangers: 3, bosh_per_source: 2, ..XmppLimits::default() };
         let mut visits = Visits::default();
