@@ -1,6 +1,6 @@
 //! What is answered at once, and who answers the rest.
 
-use super::site::Site;
+use super::site::{BOSH, Site};
 use crate::challenges;
 use hyper::body::Bytes;
 use hyper::header::{
@@ -10,9 +10,6 @@ use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Method, StatusCode, Version};
 use serde_json::json;
-
-/// Where BOSH is (XEP-0206).
-pub(super) const BOSH: &str = "/http-bind";
 
 /// Where clients ask whether the server is well.
 const HEALTH: &str = "/health";
@@ -170,11 +167,10 @@ fn redirect(site: &Site, host: &str, request: &Parts) -> Answer {
 
 /// Where XMPP is by HTTP (XEP-0156 §3, RFC 6415).
 fn host_meta(site: &Site, host: &str, as_json: bool) -> Answer {
-    let Some(place) = site.chat_at(host) else { return Answer::nothing() };
-    let links = [
-        ("urn:xmpp:alt-connections:websocket", format!("wss://{place}/xmpp-websocket")),
-        ("urn:xmpp:alt-connections:xbosh", format!("https://{place}{BOSH}")),
-    ];
+    let links = site.chat_at(host);
+    if links.is_empty() {
+        return Answer::nothing();
+    }
     let answer = if as_json {
         let links: Vec<_> = links.iter().map(|(rel, href)| json!({ "rel": rel, "href": href })).collect();
         Answer::new(StatusCode::OK, "application/json", json!({ "links": links }).to_string())

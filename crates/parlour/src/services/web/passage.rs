@@ -2,8 +2,8 @@
 
 use super::exchange::Guest;
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, COOKIE, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE, VIA,
 };
 use hyper::http::request::Parts;
 use hyper::{HeaderMap as Fields, Request, Uri, Version};
@@ -21,17 +21,12 @@ const HOP: [HeaderName; 8] = [
     UPGRADE,
 ];
 
-/// What only we say of a client; and `Proxy`, which scripts of servers take for a setting of theirs.
-const OURS: [HeaderName; 8] = [
-    FORWARDED,
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-proto"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("proxy"),
-    EXPECT,
-];
+/// What only we say of a client, beside what begins with [`FORWARDED_AS`]; `Proxy`, which scripts of servers take for a
+/// setting of theirs; and what was answered here.
+const OURS: [&str; 5] = ["forwarded", "x-real-ip", "proxy", "expect", "content-length"];
+
+/// What begins like this is ours.
+const FORWARDED_AS: &str = "x-forwarded-";
 
 /// What we are called where messages tell by whom they came.
 const NAME: &str = "parlour";
@@ -47,7 +42,7 @@ pub(super) fn request<B>(parts: Parts, authority: &str, guest: &Guest, body: B) 
     let upgrade = upgrade(&parts);
     let Parts { method, uri, mut headers, version, .. } = parts;
     strip(&mut headers);
-    for name in OURS.iter().chain([&HOST, &CONTENT_LENGTH]) {
+    for name in headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect::<Vec<_>>() {
         headers.remove(name);
     }
     join_cookies(&mut headers);
@@ -75,6 +70,12 @@ pub(super) fn request<B>(parts: Parts, authority: &str, guest: &Guest, body: B) 
     *request.uri_mut() = target(&uri);
     *request.headers_mut() = headers;
     request
+}
+
+/// Whether nobody but us says this of a client. There are servers that take an underscore for a hyphen.
+fn is_ours(name: &str) -> bool {
+    let name = name.replace('_', "-");
+    name.starts_with(FORWARDED_AS) || OURS.contains(&name.as_str())
 }
 
 /// The head of an answer as it goes on.

@@ -11,6 +11,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use wire::{Domain, Transport};
 
+/// Where BOSH is (XEP-0206).
+pub(super) const BOSH: &str = "/http-bind";
+
 /// The usual port of https.
 const HTTPS: u16 = 443;
 
@@ -23,8 +26,10 @@ pub(super) struct Site {
     pub(super) hosts: Vec<(Domain, String)>,
     /// Where https is, for those who came without.
     pub(super) secure: Option<u16>,
-    /// Where XMPP is by WebSocket and BOSH, inside TLS.
-    pub(super) chat: Option<u16>,
+    /// Where XMPP is by WebSocket, inside TLS.
+    pub(super) websocket: Option<u16>,
+    /// Where XMPP is by BOSH, inside TLS.
+    pub(super) bosh: Option<u16>,
     /// Whether XMPP is on.
     pub(super) has_chat: bool,
     pub(super) upstream: Option<SocketAddr>,
@@ -40,13 +45,16 @@ pub(super) struct Site {
 impl Site {
     pub(super) fn new(shared: &Shared) -> Self {
         let (plan, bound) = (&shared.plan, &shared.bound[..]);
-        let secure = port(bound, Service::Web, Transport::Tls);
-        let shares = plan.web.share && has_chat(plan);
+        let secure = ports(bound, Service::Web, Transport::Tls).next();
+        let web = || ports(bound, Service::Xmpp, Transport::Wss);
+        // One port for everything, where there is one.
+        let websocket = web().find(|port| Some(*port) == secure).or_else(|| web().next());
         Self {
             names: names(plan),
             hosts: hosts(plan),
             secure,
-            chat: secure.filter(|_| shares).or_else(|| port(bound, Service::Xmpp, Transport::Wss)),
+            websocket,
+            bosh: secure.or(websocket),
             has_chat: has_chat(plan),
             upstream: plan.web.upstream,
             limits: plan.web.limits.clone(),
@@ -70,9 +78,18 @@ impl Site {
             || self.names.contains(host)
     }
 
-    /// Where XMPP is by HTTP (XEP-0156), for whoever has come by this name: host and port.
-    pub(super) fn chat_at(&self, host: &str) -> Option<String> {
-        let port = self.chat.filter(|_| self.has_chat)?;
+    /// The URLs of XMPP by WebSocket and by BOSH (XEP-0156), for whoever has come by this name.
+    pub(super) fn chat_at(&self, host: &str) -> Vec<(&'static str, String)> {
+        let url = |name: &'static str, scheme: &str, port: Option<u16>, path: &str| {
+            let place = self.chat_place(host, port?)?;
+            Some((name, format!("{scheme}://{place}{path}")))
+        };
+        let websocket = url("urn:xmpp:alt-connections:websocket", "wss", self.websocket, "/xmpp-websocket");
+        let bosh = url("urn:xmpp:alt-connections:xbosh", "https", self.bosh, BOSH);
+        websocket.into_iter().chain(bosh).filter(|_| self.has_chat).collect()
+    }
+
+    fn chat_place(&self, host: &str, port: u16) -> Option<String> {
         let domain = self.hosts.iter().find(|(domain, _)| domain.as_str() == host);
         let known = address(host).is_some() || self.names.contains(host) || host == "localhost";
         let host = match domain {
@@ -101,9 +118,9 @@ fn has_chat(plan: &Plan) -> bool {
     [&xmpp.client, &xmpp.client_tls, &xmpp.web].iter().any(|listeners| !listeners.is_empty())
 }
 
-fn port(bound: &[Bound], service: Service, transport: Transport) -> Option<u16> {
-    let is_it = |one: &&Bound| listen::owner(one.tag) == service && one.transport == transport;
-    bound.iter().find(is_it).map(|one| one.address.port())
+fn ports(bound: &[Bound], service: Service, transport: Transport) -> impl Iterator<Item = u16> {
+    let is_it = move |one: &&Bound| listen::owner(one.tag) == service && one.transport == transport;
+    bound.iter().filter(is_it).map(|one| one.address.port())
 }
 
 fn hosts(plan: &Plan) -> Vec<(Domain, String)> {

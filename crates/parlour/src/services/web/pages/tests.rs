@@ -16,7 +16,8 @@ fn site(upstream: bool) -> Site {
         names: ["falcot.com", "xmpp.falcot.com"].into_iter().map(str::to_owned).collect(),
         hosts: vec![(domain, "xmpp.falcot.com".into())],
         secure: Some(443),
-        chat: Some(443),
+        websocket: Some(443),
+        bosh: Some(443),
         has_chat: true,
         upstream: upstream.then(|| "127.0.0.1:8080".parse().unwrap()),
         limits: Default::default(),
@@ -96,6 +97,13 @@ fn host_meta_names_a_host_that_leads_here() {
     ] {
         assert!(link(host).contains(&format!("'wss://{at}/xmpp-websocket'")), "{}", link(host));
     }
+    let apart = Site { websocket: Some(5280), ..site(false) };
+    let text = known(&apart, TLS, "localhost", "GET", "/.well-known/host-meta").1;
+    assert!(
+        text.contains("'wss://localhost:5280/xmpp-websocket'")
+            && text.contains("'https://localhost/http-bind'"),
+        "{text}"
+    );
     let off = Site { has_chat: false, ..site(false) };
     assert_eq!(known(&off, TLS, "falcot.com", "GET", "/.well-known/host-meta").0, 404);
     assert_eq!(known(&off, TLS, "falcot.com", "POST", "/http-bind").0, 404);

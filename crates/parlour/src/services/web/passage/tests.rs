@@ -40,6 +40,8 @@ fn what_is_between_hops_ends_here_and_what_we_say_is_ours() {
             ("transfer-encoding", "chunked"),
             ("x-private", "1"),
             ("x-forwarded-for", "192.0.2.99"),
+            ("x-forwarded-ssl", "on"),
+            ("x_forwarded_for", "192.0.2.99"),
             ("forwarded", "for=192.0.2.99"),
             ("x-real-ip", "192.0.2.99"),
             ("proxy", "http://evil.example"),
