@@ -43,7 +43,9 @@ fn prepare() -> House {
         .account("roland@falcot.com", "tr0mbone")
         .account("joe@falcot.com", "tr0mbone")
         .set("turn", "allow-peers", r#"["127.0.0.0/8", "::1/128"]"#)
-        .set("network", "addresses", r#"["127.0.0.1", "::1"]"#);
+        .set("network", "addresses", r#"["127.0.0.1", "::1"]"#)
+        // Its own listeners, and none beside them.
+        .set("web", "share", "false");
     house.prepare()
 }
 
