@@ -50,6 +50,34 @@ fn the_handbooks_zone() {
     }
 }
 
+/// What listens for HTTPS is everybody's who is on, and the records say so behind each one's own port.
+#[test]
+fn the_zone_of_one_port_for_everything() {
+    let records = |share: &str| {
+        let house = House::init("falcot.com");
+        let text = std::fs::read_to_string(house.path().join("parlour.toml")).expect("init has written it");
+        let own = |line: &&str| !["https = ", "share = "].iter().any(|key| line.contains(key));
+        let text: Vec<_> = text.lines().filter(own).collect();
+        let ours = format!("[web]\nhttps = [\":443\"]\nshare = {share}");
+        house.write("parlour.toml", &text.join("\n").replace("[web]", &ours));
+        house.run(&["dns", "zone"]).done()
+    };
+    let shared = records("true");
+    check("falcot.com", &shared);
+    let alone = records("false");
+    for (name, port) in [
+        ("_turns._tcp", "SRV 1 0 443 turn"),
+        ("_turn._udp", "SRV 1 0 443 turn"),
+        ("_turns._udp", "SRV 1 0 443 turn"),
+        ("_sips._tcp", "SRV 1 0 443 sip"),
+        ("_xmpps-client._tcp", "SRV 1 0 443 xmpp"),
+    ] {
+        let line = format!("{name}.falcot.com. 3600 IN {port}.falcot.com.");
+        assert!(shared.lines().any(|found| found == line), "{line} is missing in\n{shared}");
+        assert!(!alone.contains(&line), "{line} is in\n{alone}");
+    }
+}
+
 #[test]
 fn the_zone_of_a_new_house() {
     let house = House::init("falcot.com");
