@@ -140,13 +140,12 @@ impl Orderer {
         let Some(acme) = authority(&plan) else { return };
         let mut work = Work { office, plan: &plan, acme, challenges: &self.challenges };
         for case in &mut self.cases {
-            // At most: a question about the window, and then an order.
-            for _ in 0..2 {
-                match case.course.step(now()) {
-                    Step::Wait(_) => break,
-                    Step::Ask => work.ask(case).await,
-                    Step::Order(order) => work.order(case, &order).await,
-                }
+            if case.course.step(now()) == Step::Ask {
+                work.ask(case).await;
+            }
+            // What follows an order is seen in the plan that has its certificate.
+            if let Step::Order(order) = case.course.step(now()) {
+                work.order(case, &order).await;
             }
         }
         self.tell();
@@ -306,7 +305,7 @@ impl Work<'_> {
         let shown = shown(self.plan, &case.domain).and_then(|shown| shown.leaf());
         let answer = match shown {
             Some(leaf) => renewal_info::ask(self.http(), self.acme, &leaf).await,
-            None => Ok(None),
+            None => Err(Error::Own("the certificate is not there".into())),
         };
         match answer {
             Ok(Some((window, again))) => case.course.suggested(now(), window, again),

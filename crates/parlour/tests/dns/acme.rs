@@ -1,6 +1,7 @@
 //! Certificates by ACME from Pebble, which is strict, and asks BIND for names.
 
 mod faults;
+mod front;
 mod load;
 
 use std::net::UdpSocket;
