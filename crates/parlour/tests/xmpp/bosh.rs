@@ -53,6 +53,11 @@ fn a_client_that_stays_away_has_lost_its_connection() {
 }
 
 #[test]
+fn a_session_goes_on_by_other_requests() {
+    play(&house(), "resumed");
+}
+
+#[test]
 fn whoever_waits_hears_of_the_end() {
     let mut house = house();
     let pid = house.server().id().to_string();

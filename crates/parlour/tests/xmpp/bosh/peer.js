@@ -39,6 +39,8 @@ class Peer {
     this.rid = 1 + Math.floor(Math.random() * 2 ** 40);
     // What has come, and is not looked at yet.
     this.came = '';
+    // All that was answered.
+    this.all = '';
     // Requests that have no answer yet.
     this.held = new Set();
     // Whether one is always under way.
@@ -48,7 +50,9 @@ class Peer {
   // A request with this number, or the next.
   send(payload = '', attributes = '', rid = undefined) {
     const number = rid === undefined ? this.rid += 1 : rid;
-    return ask(this.url, wrap(`rid='${number}' sid='${this.sid}' ${attributes}`, payload), { headers: this.headers });
+    const answer = ask(this.url, wrap(`rid='${number}' sid='${this.sid}' ${attributes}`, payload), { headers: this.headers });
+    answer.then(({ text }) => { this.all += text; }, () => {});
+    return answer;
   }
 
   async open(attributes = "to='falcot.com' wait='60' hold='1' ver='1.6' xmpp:version='1.0'") {
@@ -91,6 +95,15 @@ class Peer {
   }
 
   async signIn(name, resource = 'requests') {
+    await this.prove(name);
+    const bind = `<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>${resource}</resource></bind>`;
+    await this.tell(`<iq type='set' id='bind' xmlns='jabber:client'>${bind}</iq>`);
+    await this.until(/<jid>[^<]+<\/jid>.*?<\/iq>/);
+    return this;
+  }
+
+  // Signs in, and binds nothing yet.
+  async prove(name) {
     const features = await this.open();
     assert.match(features, /<mechanism>PLAIN<\/mechanism>/);
     const plain = Buffer.from(`\0${name}\0secret-${name}`).toString('base64');
@@ -98,9 +111,6 @@ class Peer {
     await this.until(/<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'\/>/);
     await this.tell('', "to='falcot.com' xmpp:restart='true'");
     await this.until(/<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'\/>.*<\/stream:features>/);
-    const bind = `<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>${resource}</resource></bind>`;
-    await this.tell(`<iq type='set' id='bind' xmlns='jabber:client'>${bind}</iq>`);
-    await this.until(/<jid>[^<]+<\/jid>.*?<\/iq>/);
     return this;
   }
 }

@@ -172,6 +172,26 @@ async function away() {
   assert.strictEqual((await joe.send()).text, over('item-not-found'));
 }
 
+// A session whose client counts stanzas (XEP-0198) goes on in another of requests, and nothing is lost between them.
+async function resumed() {
+  const [nina, joe] = [await new Peer(url).signIn('nina'), await new Peer(url).signIn('joe')];
+  await joe.tell("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+  const enabled = await joe.until(/<enabled [^>]*>/);
+  const [, name] = / id='([^']+)'/.exec(enabled);
+  joe.tell("<presence xmlns='jabber:client'/>");
+  await joe.until(/<presence [^>]*from='joe@falcot.com\/requests'/);
+  nina.tell(message('joe@falcot.com/requests', 'not acknowledged'));
+  await joe.until(/<body>not acknowledged<\/body>/);
+  const again = await new Peer(url).prove('joe');
+  again.tell(`<resume xmlns='urn:xmpp:sm:3' previd='${name}' h='1'/>`);
+  await again.until(/<resumed [^>]*h='1'[^]*<body>not acknowledged<\/body>/);
+  assert.match((await joe.send()).text, / type='terminate'/);
+  await Promise.allSettled(joe.held);
+  assert.match(joe.all, / type='terminate' condition='remote-stream-error'>.*<conflict /);
+  nina.tell(message('joe@falcot.com/requests', 'and on'));
+  await again.until(/<body>and on<\/body>/);
+}
+
 // The server ends: whoever waits hears it.
 async function shutdown() {
   const joe = await new Peer(url).signIn('joe');
@@ -192,7 +212,7 @@ async function far() {
   await new Peer(`https://falcot.com:${tls}/http-bind`).signIn('nina');
 }
 
-({ session, lost, refused, pages, away, shutdown, far })[scenario]().then(() => {
+({ session, lost, refused, pages, away, resumed, shutdown, far })[scenario]().then(() => {
   console.log('done');
   process.exit(0);
 }, (error) => {

@@ -135,6 +135,42 @@ fn what_is_no_request() {
     assert!(parse(&format!("<body rid='9007199254740991' {NS}/>")).is_ok());
 }
 
+/// What a body carries is read by a stream as whole elements, whatever it looked like: it neither ends the stream nor leaves
+/// it amid something.
+#[test]
+fn whatever_is_carried_stands_in_a_stream() {
+    let sample = "<?xml version='1.0'?><b:body rid='7' sid='s' xmlns:b='http://jabber.org/protocol/httpbind' xmlns='jabber:client' \
+         xmlns:p='urn:p'><message to='a'><body>x &lt; y</body><p:a q='1'/></message>\n<iq p:b='c'/><r xmlns='s'/></b:body>";
+    assert!(parse(sample).is_ok());
+    let mut taken = 0;
+    for at in 0..sample.len() {
+        for byte in b"<>/'\"=: &;!?-]apb7\0\n\xff" {
+            for cut in [0, 1] {
+                let text = [&sample.as_bytes()[..at], &[*byte], &sample.as_bytes()[at + cut..]].concat();
+                if let Ok(body) = Body::parse(&text, xml::Limits::STRANGER) {
+                    taken += 1;
+                    stands(&body, &String::from_utf8_lossy(&text));
+                }
+            }
+        }
+    }
+    assert!(taken > 1_000, "{taken}");
+}
+
+fn stands(body: &Body, text: &str) {
+    let header = body.wish.header();
+    let mut reader = xml::Reader::new(xml::Limits::MEMBER);
+    for part in [header.as_bytes(), body.payload.as_bytes()] {
+        let mut rest = part;
+        while !rest.is_empty() {
+            let (used, event) = reader.next(rest).expect(text);
+            assert!(!matches!(event, Some(xml::Event::Close)), "{text}");
+            rest = &rest[used..];
+        }
+    }
+    assert!(!reader.is_amid(), "{text}");
+}
+
 #[test]
 fn no_cut_is_a_request() {
     let whole =
