@@ -5,7 +5,7 @@
 //! twin of every listener, and calls one [`Handler`] per worker. A handler acts through [`Net`], the hands that are lent
 //! to it for one callback. Between workers there is only bounded mail ([`Net::post`], [`Net::migrate`], [`Postbox`]).
 //!
-//! Linux only (`recvmmsg`, `sendmmsg`, UDP GSO and GRO, the error queue). Left out so far: HTTPS.
+//! Linux only (`recvmmsg`, `sendmmsg`, UDP GSO and GRO, the error queue). Left out: HTTP beyond the opening of WebSockets.
 
 mod admission;
 mod appetite;
