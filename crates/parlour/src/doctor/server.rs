@@ -191,3 +191,23 @@ fn clashes(listener: &Listener, other: SocketAddr) -> bool {
     };
     host && listener.port != 0 && other.port() == listener.port
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_of_another_version() {
+        let text = "[[domains]]\nname = \"falcot.com\"\n";
+        let plan = crate::config::parse(std::path::Path::new("/nowhere/parlour.toml"), text.into()).unwrap();
+        let found = |version: &str| {
+            let mut notes = Notes::default();
+            notes.begin("server");
+            running(&plan, &Status { version: version.into(), ..Status::default() }, &mut notes);
+            let findings = notes.answer().findings.into_iter();
+            findings.filter(|one| one.what == "version").map(|one| one.fix).collect::<Vec<_>>()
+        };
+        assert_eq!(found(env!("CARGO_PKG_VERSION")), [""; 0]);
+        assert_eq!(found("0.0.1"), ["systemctl restart parlour"]);
+    }
+}

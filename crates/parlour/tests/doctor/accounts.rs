@@ -34,3 +34,18 @@ fn who_is_shut_out() {
     said.found(&["error banned"]);
     said.says("banned", "fix", "parlour sip unban 127.0.0.1");
 }
+
+#[test]
+fn an_account_that_is_locked() {
+    let bans =
+        "{ attempts = 1000, window = \"10m\", time = \"10m\", longest = \"1d\", account = 2, trusted = [] }";
+    let house = house().set("sip", "bans", bans).start();
+    let password = house.dir().join("password");
+    std::fs::write(&password, "another one").expect("ours");
+    let file = password.display().to_string();
+    let words = ["doctor", "--only", "sip,xmpp", "--account", "roland@falcot.com", "--password-file", &file];
+    assert!(!house.cli(&words, "").status.success());
+    let said = visit(&house, "accounts");
+    said.found(&["notice locked"]);
+    said.says("locked", "fix", "parlour sip unban roland@falcot.com");
+}

@@ -7,7 +7,7 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
-use openssl::x509::extension::SubjectAlternativeName;
+use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509Builder, X509NameBuilder};
 use std::time::{SystemTime, UNIX_EPOCH};
 use testkit::House;
@@ -152,4 +152,29 @@ fn an_acme_authority_that_has_not_issued_it_yet() {
     let said = visit(&house, "certificates");
     said.found(&["warning certificate-provisional"]);
     said.says("certificate-provisional", "fix", "parlour cert renew");
+}
+
+#[test]
+fn an_authority_that_ends() {
+    let house = house().prepare();
+    let own = key();
+    let mut name = X509NameBuilder::new().expect("memory");
+    name.append_entry_by_text("CN", "an old authority").expect("short");
+    let name = name.build();
+    let mut made = X509::builder().expect("memory");
+    made.set_version(2).expect("3");
+    made.set_pubkey(&own).expect("set");
+    made.set_subject_name(&name).and_then(|()| made.set_issuer_name(&name)).expect("set");
+    made.set_not_before(&day(-3600)).and_then(|()| made.set_not_after(&day(50))).expect("set");
+    let constraints = BasicConstraints::new().critical().ca().build().expect("constraints");
+    made.append_extension(constraints).expect("set");
+    made.sign(&own, MessageDigest::sha256()).expect("signed");
+    let root = made.build();
+    let certs = house.dir().join("data/certs");
+    std::fs::write(certs.join("authority.pem"), root.to_pem().expect("PEM")).expect("ours");
+    std::fs::write(certs.join("authority.key"), own.private_key_to_pem_pkcs8().expect("PEM")).expect("ours");
+    put(&house, &NAMES, [-10, 45], Some((&root, &own)));
+    let said = visit(&house, "certificates");
+    said.found(&["warning authority-ends"]);
+    said.says("authority-ends", "fix", "parlour ca show");
 }

@@ -94,6 +94,66 @@ fn wait(mut look: impl FnMut() -> crate::visit::Said, kind: &str) -> crate::visi
 }
 
 #[test]
+fn others_that_speak_the_protocol_in_our_place() {
+    let Some(world) = World::new() else { return };
+    world.house.set("network", "external", &format!("[\"{OTHER}={PUBLIC}\"]"));
+    let look = || world.visit(&["--only", "network,web"]);
+    let other = crate::visit::house().domain("elsewhere.test").prepare();
+    let file = |end: &str| other.dir().join(format!("data/certs/elsewhere.test.{end}")).display().to_string();
+    let (certificate, key, at) = (file("pem"), file("key"), format!("{OTHER}:5061"));
+    let words = ["s_server", "-quiet", "-accept", &at, "-cert", &certificate, "-key", &key];
+    let mut command = world.spaces.command("house", "openssl");
+    let rival = command.args(words).stdin(std::process::Stdio::piped()).spawn();
+    let mut rival = Rival(rival.expect("openssl"));
+    let said = wait(look, "error certificate-shown");
+    rival.end();
+    said.says("certificate-shown", "evidence", "elsewhere.test");
+    // A web server where our way to https should be.
+    let mut command = world.spaces.command("house", "python3");
+    let rival = command.args(["-m", "http.server", "--bind", OTHER, "80"]).current_dir(other.dir());
+    let rival = rival.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn();
+    let mut rival = Rival(rival.expect("Python"));
+    let said = wait(look, "error web-page");
+    rival.end();
+    said.says("web-page", "evidence", "/ answers 200");
+}
+
+/// A server with two addresses outside (RFC 5780), a NAT, and a host behind it.
+const NAT: &str = "
+    link add s1 netns @server type veth peer name w netns @nat
+    link add lan netns @nat type veth peer name e netns @host
+    -n @server addr add 11.0.0.1/24 dev s1
+    -n @server addr add 11.0.0.2/24 dev s1
+    -n @nat addr add 11.0.0.3/24 dev w
+    -n @nat addr add 192.168.1.1/24 dev lan
+    -n @host addr add 192.168.1.5/24 dev e
+    -n @server link set s1 up
+    -n @nat link set w up
+    -n @nat link set lan up
+    -n @host link set e up
+    -n @host route add default via 192.168.1.1
+";
+
+#[test]
+fn a_nat_that_gives_each_destination_another_port() {
+    let Some(spaces) = testkit::spaces::Spaces::make(&["server", "nat", "host"], NAT) else { return };
+    spaces.nat("nat", "w");
+    let corners = "[\"11.0.0.1:3478\", \"11.0.0.1:3479\", \"11.0.0.2:3478\", \"11.0.0.2:3479\"]";
+    let _server = crate::visit::house().set("turn", "udp", corners).within(&spaces.name("server")).start();
+    let house = crate::visit::house().set("network", "addresses", "[\"192.168.1.5\"]").prepare();
+    let look = || {
+        let mut command = spaces.command("host", crate::visit::BINARY);
+        command.arg("--config").arg(house.config());
+        command.args(["doctor", "--json", "--only", "network", "--stun", "11.0.0.1"]);
+        crate::visit::visit_by(&house, command, "yes")
+    };
+    // Ports by chance are the same now and then.
+    let said = wait(look, "warning nat-symmetric");
+    said.found(&["error external", "warning nat-symmetric", "warning private"]);
+    said.says("external", "fix", "external = [\"11.0.0.3=192.168.1.5\"]");
+}
+
+#[test]
 fn a_firewall_in_front_of_a_port() {
     let Some(world) = World::new() else { return };
     let rules = "table inet wall { chain in { type filter hook input priority 0; tcp dport 5223 drop; udp dport 5060 drop; }; }";
