@@ -11,7 +11,7 @@ use super::{Patient, Skipped};
 use crate::config::Plan;
 use crate::config::{certificate_facts, covers, days_left};
 use crate::dns::site::is_public;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use wire::Transport;
@@ -98,14 +98,15 @@ fn kind(error: &io::Error) -> &'static str {
 
 /// Listeners that are not reached at an address, all for the same reason.
 fn unreached(plan: &Plan, address: IpAddr, kind: &str, lost: &[(&Place, &io::Error)], notes: &mut Notes) {
-    let ports: Vec<_> = lost.iter().map(|(place, _)| place.address.port().to_string()).collect();
+    let ports: BTreeSet<u16> = lost.iter().map(|(place, _)| place.address.port()).collect();
+    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
     let names: Vec<_> = lost.iter().map(|(place, error)| format!("{place}: {error}")).collect();
     let inside = lost.iter().filter_map(|(place, _)| place.behind);
     let inside: Vec<SocketAddr> = inside.filter(|own| Way::stream(*own).is_ok()).collect();
     let (list, seen) = (ports.join(", "), format!("tried from this host\n{}", names.join("\n")));
     let forward = lost.first().and_then(|(place, _)| place.behind).map(|own| own.ip());
-    let firewall =
-        lost.iter().map(|(place, _)| format!("ufw allow {}/tcp", place.address.port())).collect::<Vec<_>>();
+    let firewall: Vec<String> = ports.iter().map(|port| format!("ufw allow {port}/tcp")).collect();
+    let domain = &plan.domains[0].name;
     let (finding, fix) = match (kind, forward) {
         ("other", _) => (
             Finding::error(
@@ -126,7 +127,7 @@ fn unreached(plan: &Plan, address: IpAddr, kind: &str, lost: &[(&Place, &io::Err
             ),
             format!(
                 "let the router forward these ports of {address} to {own}; where it does, it does not lead this host back to \
-                     itself: ask from another host: parlour turn test --server {address}"
+                     itself: ask from another host: parlour doctor --outside {domain}"
             ),
         ),
         (_, Some(own)) => (

@@ -91,8 +91,8 @@ fn ask(plan: &Plan, place: &Place, page: &Page) -> io::Result<u16> {
     loop {
         let text = String::from_utf8_lossy(&way.arrived).into_owned();
         if let Some((head, _)) = text.split_once("\r\n") {
-            let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
-            return status.ok_or_else(|| io::Error::other("what answers does not speak HTTP/1.1"));
+            let status = head.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
+            return status.ok_or_else(|| io::Error::other("what answers does not speak HTTP"));
         }
         if text.len() > MOST || !way.hear(until)? {
             return Err(io::ErrorKind::TimedOut.into());

@@ -98,7 +98,7 @@ fn others_that_speak_the_protocol_in_our_place() {
     let Some(world) = World::new() else { return };
     world.house.set("network", "external", &format!("[\"{OTHER}={PUBLIC}\"]"));
     let look = || world.visit(&["--only", "network,web"]);
-    let other = crate::visit::house().domain("elsewhere.test").prepare();
+    let other = House::of(crate::visit::BINARY).domain("elsewhere.test").prepare();
     let file = |end: &str| other.dir().join(format!("data/certs/elsewhere.test.{end}")).display().to_string();
     let (certificate, key, at) = (file("pem"), file("key"), format!("{OTHER}:5061"));
     let words = ["s_server", "-quiet", "-accept", &at, "-cert", &certificate, "-key", &key];
