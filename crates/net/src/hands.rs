@@ -5,7 +5,7 @@ mod relay;
 use crate::core::{Core, Manner, Move, Out};
 use crate::dtls;
 use crate::stream::Phase;
-use crate::tls::Towards;
+use crate::tls::{Identity, Towards};
 use crate::{CloseReason, ConnectionInfo, Full, PacketRef, Tag, web};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -202,6 +202,14 @@ impl<M: Send + 'static> Net<'_, M> {
     /// What only the two ends of a connection inside TLS 1.3 know: the channel binding `tls-exporter` (RFC 9266).
     pub fn tls_exporter(&self, conn: ConnectionId) -> Option<[u8; 32]> {
         self.core.streams.get(conn)?.facts.as_ref()?.exporter.as_ref()?.expose().try_into().ok()
+    }
+
+    /// Whom the client at the other end of a TLS stream was shown, by what is in force now; `None` where that cannot be told
+    /// ([`Identities::shown_for`](crate::tls::Identities::shown_for)).
+    pub fn shown(&self, conn: ConnectionId) -> Option<Identity> {
+        let stream = self.core.streams.get(conn)?;
+        let asked = stream.facts.as_ref()?.sni.as_deref();
+        self.core.shared.offer(stream.spec?).tls.as_ref()?.shown_for(asked)
     }
 
     /// What is known of a connection, until its `closed` has returned.

@@ -42,7 +42,7 @@ pub(crate) struct Accepts {
     asking: Option<Arc<ServerConfig>>,
     /// For authorities that look whether a name is ours.
     challenge: Arc<ServerConfig>,
-    identities: Arc<Identities>,
+    shown: Arc<OnListener>,
 }
 
 /// What browsers name: a question for a certificate would have them ask their user.
@@ -51,7 +51,12 @@ const BROWSERS: [&[u8]; 2] = [b"http/1.1", b"h2"];
 impl Accepts {
     /// Whether what the client says first decides how it is accepted.
     fn is_choosy(&self) -> bool {
-        self.asking.is_some() || self.identities.are_challenged()
+        self.asking.is_some() || self.shown.identities.are_challenged()
+    }
+
+    /// What a client is shown that asks for this name; `None` where that depends on what keys it can check.
+    pub(crate) fn shown_for(&self, name: Option<&str>) -> Option<Identity> {
+        self.shown.identities.shown_for(name, self.shown.usual.as_deref())
     }
 
     /// The configuration for a client that says this first.
@@ -60,7 +65,7 @@ impl Accepts {
         // An authority names this and nothing else (RFC 8737 §3).
         if alpn.next() == Some(CHALLENGE)
             && alpn.next().is_none()
-            && hello.server_name().is_some_and(|name| self.identities.is_challenged(name))
+            && hello.server_name().is_some_and(|name| self.shown.identities.is_challenged(name))
         {
             return &self.challenge;
         }
@@ -107,15 +112,16 @@ impl ServerSide {
         let plain = builder().with_no_client_auth().with_cert_resolver(Arc::clone(&shown) as _);
         // Tickets of the other kind do not fit: they would leave out the question.
         let asking = asks.then(|| {
-            let asking =
-                builder().with_client_cert_verifier(Arc::new(shown::Shown)).with_cert_resolver(shown);
+            let asking = builder()
+                .with_client_cert_verifier(Arc::new(shown::Shown))
+                .with_cert_resolver(Arc::clone(&shown) as _);
             Arc::new(finish(asking, alpn, &self.asking_ticketer))
         });
         Accepts {
             plain: Arc::new(finish(plain, alpn, &self.ticketer)),
             asking,
             challenge: Arc::clone(&self.challenge),
-            identities: Arc::clone(&self.identities),
+            shown,
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::report::Report;
 use crate::services;
 use crate::services::sip::overview;
 use crate::services::turn::sessions::{Look, Order, Seen};
+use crate::trust::Trust;
 use arc_swap::ArcSwap;
 use net::counters::Counting;
 use net::tls::Identities;
@@ -194,11 +195,7 @@ impl BackOffice {
         self.plan.store(Arc::clone(&new));
         self.read.store(read, Ordering::Relaxed);
         self.accounts.replan(&new).await;
-        for worker in 0..self.postbox.workers() {
-            // A worker that has ended needs no plan.
-            let mail = Mail::Plan(Arc::clone(&new), Arc::clone(&bound), Arc::clone(&trust));
-            drop(self.postbox.deliver(WorkerId(worker), mail).await);
-        }
+        self.tell_workers(&new, &bound, &trust).await;
         for (listener, error) in self.doors.open(&new.admin.metrics, new.admin.limits.metrics).await {
             reloaded.warnings.push(format!("admin.metrics: {listener} cannot be bound: {error}"));
         }
@@ -214,7 +211,7 @@ impl BackOffice {
         let (issued, faults) = renewal::renew(&plan);
         certificates::tell(&issued, &faults);
         if !issued.is_empty() {
-            self.show_again(&plan);
+            self.show_again(&plan).await;
         }
         certificates::warn(&self.plan());
     }
@@ -225,19 +222,35 @@ impl BackOffice {
         let _one_at_a_time = self.reloading.lock().await;
         let plan = self.plan();
         if plan.tls.is_some() {
-            self.show_again(&plan);
-            tracing::info!("the certificates were read again");
+            self.show_again(&plan).await;
         }
     }
 
-    /// Shows what stands in the certificates' files by now.
-    fn show_again(&self, plan: &Plan) {
-        let Some(tls) = &plan.tls else { return };
-        let (tls, faults) = certificates::read_again(plan, tls);
+    /// Shows what stands in the certificates' files by now. Clients may be told other names, where there are others.
+    async fn show_again(&self, plan: &Plan) {
+        let Some(old) = &plan.tls else { return };
+        let (tls, faults) = certificates::read_again(plan, old);
         certificates::tell(&[], &faults);
+        if tls.is_same(old) {
+            return;
+        }
+        let same = tls.names().eq(old.names());
         let new = Arc::new(plan.with_tls(tls));
         self.front.show_certificates(&new);
-        self.plan.store(new);
+        self.plan.store(Arc::clone(&new));
+        tracing::info!("the certificates were read again");
+        if !same {
+            self.tell_workers(&new, &self.front.bound(), &self.front.trust(&new)).await;
+        }
+    }
+
+    /// Hands a plan to every worker, with its listeners and those whom it has us believe.
+    async fn tell_workers(&self, plan: &Arc<Plan>, bound: &Arc<[Bound]>, trust: &Arc<Trust>) {
+        for worker in 0..self.postbox.workers() {
+            // A worker that has ended needs no plan.
+            let mail = Mail::Plan(Arc::clone(plan), Arc::clone(bound), Arc::clone(trust));
+            drop(self.postbox.deliver(WorkerId(worker), mail).await);
+        }
     }
 }
 

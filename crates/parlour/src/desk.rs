@@ -11,7 +11,6 @@ use crate::services::turn::FastPath;
 use crate::services::turn::ledger::Book;
 use crate::switchboard::Switchboard;
 use crate::trust::Trust;
-use net::tls::Identities;
 use net::{Bound, Net, Postbox};
 use std::sync::Arc;
 use store::StoreHandle;
@@ -40,8 +39,6 @@ pub struct Shared {
     pub relays: Arc<Book>,
     /// Whose certificates are believed.
     pub trust: Arc<Trust>,
-    /// The certificate that we show.
-    pub identities: Option<Arc<Identities>>,
     /// How many calls of accounts are relayed, over all workers.
     pub calls: Arc<Calls>,
     /// What certificate authorities ask us for.

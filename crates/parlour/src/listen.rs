@@ -57,7 +57,7 @@ fn proxies(plan: &Plan, transport: Transport) -> Proxies {
 }
 
 /// The name that a client of a service means which asks for none inside TLS: the service's own in the first domain.
-pub fn usual(plan: &Plan, service: Service) -> Option<String> {
+fn usual(plan: &Plan, service: Service) -> Option<String> {
     let host = match service {
         Service::Turn => &plan.dns.turn,
         Service::Sip => &plan.dns.sip,

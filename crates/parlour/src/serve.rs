@@ -123,7 +123,6 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
         fast_path: FastPath::attach(plan)?,
         relays: Arc::default(),
         trust: Trust::new(plan, identities.clone()),
-        identities: identities.clone(),
         calls: Arc::default(),
         challenges: Arc::clone(&challenges),
         vitals: shared_vitals,
@@ -175,7 +174,6 @@ struct Base {
     fast_path: Option<Arc<FastPath>>,
     relays: Arc<Book>,
     trust: Arc<Trust>,
-    identities: Option<Arc<Identities>>,
     calls: Arc<media::book::Book>,
     challenges: Arc<Challenges>,
     vitals: Arc<Vitals>,
@@ -195,7 +193,6 @@ impl Base {
             fast_path: self.fast_path.clone(),
             relays: Arc::clone(&self.relays),
             trust: Arc::clone(&self.trust),
-            identities: self.identities.clone(),
             calls: Arc::clone(&self.calls),
             challenges: Arc::clone(&self.challenges),
             vitals: Arc::clone(&self.vitals),
@@ -230,7 +227,8 @@ async fn serve_open(
     let mut sweep = tokio::time::interval(sweep::OFTEN);
     let mut renewal = tokio::time::interval(renewal::OFTEN);
     let mut vitals = tokio::time::interval(vitals::OFTEN);
-    let mut written = certificates::written(&office.plan());
+    // At the first look all are read once more: they may have changed since the plan was made.
+    let mut written = Vec::new();
     let mut last = None;
     loop {
         tokio::select! {

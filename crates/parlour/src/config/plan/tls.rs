@@ -92,6 +92,12 @@ impl TlsPlan {
         all.clone().find(exact).or_else(|| all.clone().find(wild)).or_else(|| all.next())
     }
 
+    /// Whether both have the same certificates from the same files.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let what = |one: &CertificatePlan| (one.certificate.clone(), Arc::clone(&one.chain_pem));
+        self.certificates.iter().map(what).eq(other.certificates.iter().map(what))
+    }
+
     /// When the first of them ends.
     pub fn ends(&self) -> Option<Duration> {
         self.certificates.iter().map(|one| one.ends).min()

@@ -1,8 +1,6 @@
 //! By what a client's TLS session can be known, so that a sign-in may be bound to it (RFC 5929 §4, RFC 9266).
 
-use crate::config::plan::Service;
 use crate::desk::Desk;
-use crate::listen::usual;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use wire::ConnectionId;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -19,10 +17,7 @@ impl EndPoint {
     /// What the TLS session of a connection can be known by. Only right behind the handshake.
     pub(super) fn channel(&mut self, desk: &Desk<'_, '_>, conn: ConnectionId) -> Channel {
         let info = desk.net.info(conn);
-        let asked = info.as_ref().and_then(|info| info.sni.as_deref());
-        let usual = usual(&desk.shared.plan, Service::Xmpp);
-        let identities = desk.shared.identities.as_ref();
-        let identity = identities.and_then(|all| all.shown_for(asked, usual.as_deref()));
+        let identity = desk.net.shown(conn);
         let own = identity.as_ref().and_then(|identity| identity.chain().next()).unwrap_or_default();
         if self.certificate != own {
             self.certificate = own.to_vec();
