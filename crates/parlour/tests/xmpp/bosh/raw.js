@@ -148,6 +148,10 @@ async function pages() {
   }
   const got = await ask(url, '', { method: 'GET' });
   assert.deepStrictEqual([got.status, got.headers.allow], [405, 'POST, OPTIONS']);
+  // Beside it nothing is found there that is no WebSocket.
+  for (const path of ['/xmpp-websocket', '/elsewhere']) {
+    assert.strictEqual((await ask(`http://${host}:${port}${path}`, '', { method: 'GET' })).status, 404);
+  }
   // The type of answers is for the client to say; no page comes of it.
   const html = await ask(url, wrap("rid='7' to='falcot.com' ver='1.6' content='text/html; charset=utf-8'", ''));
   assert.strictEqual(html.headers['content-type'], 'text/html; charset=utf-8');
