@@ -223,3 +223,34 @@ fn websockets_of_other_hosts_and_paths_are_passed_on() {
         assert!(got.body.to_lowercase().contains("\nupgrade: websocket\n"), "{}", got.body);
     }
 }
+
+#[test]
+fn an_answer_that_has_begun_is_ended_when_the_server_ends() {
+    #[expect(clippy::disallowed_types, reason = "a peer of the server")]
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let mut house =
+        House::of(env!("CARGO_BIN_EXE_parlour")).set("web", "upstream", &format!("\"{address}\"")).start();
+    let port = house.port("web.https");
+    let mut client = tls(port);
+    client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("written");
+    let (mut behind, _) = listener.accept().expect("the request");
+    behind.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst").expect("written");
+    let mut got = Vec::new();
+    while !got.ends_with(b"first") {
+        let mut octets = [0; 256];
+        let count = client.read(&mut octets).expect("an answer");
+        assert!(count > 0, "{}", String::from_utf8_lossy(&got));
+        got.extend_from_slice(&octets[..count]);
+    }
+    house.server().terminate();
+    let end = Instant::now() + Duration::from_secs(20);
+    while TcpStream::connect(("127.0.0.1", port)).is_ok() {
+        assert!(Instant::now() < end, "it still takes connections");
+        thread::sleep(Duration::from_millis(5));
+    }
+    behind.write_all(b"after").expect("written");
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).expect("closed in order");
+    assert_eq!(String::from_utf8_lossy(&rest), "after");
+}
