@@ -186,7 +186,8 @@ impl Orderer {
             next: case.course.due(),
             fault: case.kept.fault.clone(),
         };
-        self.acme.standing.store(Arc::new(self.cases.iter().map(standing).collect()));
+        let ordered = self.cases.iter().filter(|case| !case.course.wanted().is_empty());
+        self.acme.standing.store(Arc::new(ordered.map(standing).collect()));
     }
 }
 
