@@ -472,3 +472,22 @@ fn what_listens_for_https_is_everybody_s_who_is_on() {
     let plan = plan(&format!("{DOMAIN}{TLS}[web]\nhttps = [\":0\"]\n[sip]\nudp = [\":5060\"]\n"));
     assert_eq!(plan.listeners().count(), 2);
 }
+
+/// The page for administrators names every listener with its usual port.
+#[test]
+fn the_page_on_ports_has_every_listener() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/ports.md"))
+        .expect("the page is there");
+    let is_listener = |key: &&keys::Key| key.example.starts_with("[\":") || key.name == "metrics";
+    let mut count = 0;
+    for section in keys::SECTIONS {
+        for key in section.keys.iter().filter(is_listener) {
+            let name = format!("`{}.{}` |", section.name, key.name);
+            let port = key.example.rsplit(':').next().and_then(|text| text.split('"').next());
+            let row = page.lines().find(|line| line.ends_with(&name)).unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(row.split('|').nth(1).map(str::trim), port, "{row}");
+            count += 1;
+        }
+    }
+    assert!(count >= 15, "{count}");
+}

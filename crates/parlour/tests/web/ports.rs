@@ -135,6 +135,13 @@ fn relays(port: u16, flags: &[&str]) {
     let peer = free_port();
     let mut command = Command::new("turnutils_peer");
     let _peer = Program::start(command.args(["-L", "127.0.0.1", "-p", &peer.to_string()]), "coturn");
+    // It is ready when its port is taken.
+    #[expect(clippy::disallowed_types, reason = "a peer of the server")]
+    let is_free = || std::net::UdpSocket::bind(("127.0.0.1", peer)).is_ok();
+    let end = Instant::now() + PATIENCE;
+    while is_free() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let mut command = Command::new("turnutils_uclient");
     command.args(flags).args(["-u", "roland", "-w", PASSWORD, "-n", "10", "-c"]);
     command.args(["-e", "127.0.0.1", "-r", &peer.to_string(), "-p", &port.to_string(), "127.0.0.1"]);
@@ -350,4 +357,40 @@ fn whoever_tries_passwords_behind_a_proxy_is_shut_out_alone() {
     let listed = house.cli(&["sip", "bans", "--json"], "");
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     assert!(listed.contains("203.0.113.9") && !listed.contains("127.0.0.1"), "{listed}");
+}
+
+/// Whether a page is got at the house's port for HTTPS, and a Binding request answered there.
+fn answers(house: &House) -> [bool; 2] {
+    let ask = |alpn, (says, wanted): (&[u8], &[u8])| {
+        let heard = Client::start(house, house.port("web.https"), Some(alpn)).ask(says, wanted);
+        heard.windows(wanted.len()).any(|part| part == wanted)
+    };
+    [ask("http/1.1", PAGE), ask("stun.turn", BINDING)]
+}
+
+#[test]
+fn a_port_comes_to_be_shared_and_is_no_more_while_connections_go_on() {
+    let house = house().set("web", "share", "false").start();
+    let port = house.port("web.https");
+    let reload = |key: &str, value: &str| {
+        house.set("web", key, value);
+        let output = house.cli(&["reload"], "");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let mut page = Client::start(&house, port, Some("http/1.1"));
+    let mut asks = |page: &mut Client| assert!(page.ask(PAGE.0, b"ok\n").starts_with(PAGE.1));
+    asks(&mut page);
+    assert_eq!(answers(&house), [true, false]);
+    reload("share", "true");
+    asks(&mut page);
+    assert_eq!(answers(&house), [true, true]);
+    let mut relay = Client::start(&house, port, Some("stun.turn"));
+    assert!(relay.ask(BINDING.0, BINDING.1).starts_with(BINDING.1));
+    reload("share", "false");
+    assert_eq!(answers(&house), [true, false]);
+    // From now on nobody is let in without a header; who is in stays.
+    reload("proxy-protocol", "[\"127.0.0.1\"]");
+    assert_eq!(answers(&house), [false, false]);
+    asks(&mut page);
+    assert!(relay.ask(BINDING.0, BINDING.1).starts_with(BINDING.1));
 }
