@@ -5,6 +5,7 @@
 
 pub mod derive;
 pub mod import;
+pub mod wishes;
 
 use crate::config::Plan;
 use arc_swap::ArcSwap;
@@ -13,7 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use store::{AccountRecord, Answer, Changes, Fault, Query, Store, StoreHandle};
-use wire::{Account, Address, Directory};
+use wire::{Account, Address, Directory, Keys};
 
 /// How many accounts go into one transaction, so that others can write in between.
 const BATCH: usize = 1000;
@@ -145,6 +146,18 @@ impl Accounts {
         let written = self.write(accounts).await;
         let seen = self.catch_up().await;
         written.and(seen.map_err(ChangeError::from))
+    }
+
+    /// Sets the keys of one account that still has these; says whether it had.
+    pub async fn change(&self, account: Account, old: &Keys) -> Result<bool, ChangeError> {
+        let _one_at_a_time = self.changing.lock().await;
+        self.catch_up().await?;
+        if self.directory().get(&account.address).is_none_or(|known| known.keys != *old) {
+            return Ok(false);
+        }
+        let written = self.write(vec![account]).await;
+        let seen = self.catch_up().await;
+        written.and(seen.map_err(ChangeError::from)).map(|()| true)
     }
 
     async fn write(&self, accounts: Vec<Account>) -> Result<(), ChangeError> {

@@ -1,5 +1,6 @@
 //! What a service may use while it is called: the worker's hands, the shared snapshots, the switchboard.
 
+use crate::accounts::wishes::Wishes;
 use crate::challenges::Challenges;
 use crate::config::Plan;
 use crate::doctor::vitals::Vitals;
@@ -45,6 +46,8 @@ pub struct Shared {
     pub challenges: Arc<Challenges>,
     /// How the server finds itself.
     pub vitals: Arc<Vitals>,
+    /// Takes other passwords of accounts.
+    pub wishes: Wishes,
     /// The server's own secret; see [`Self::key`].
     pub secret: Arc<Secret>,
 }

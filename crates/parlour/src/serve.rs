@@ -1,6 +1,7 @@
 //! The life of the server: everything is checked and bound before anything runs; then it serves until it is told to
 //! end, or until a worker fails.
 
+use crate::accounts::wishes::{self, Wished, Wishes};
 use crate::accounts::{self, Accounts};
 use crate::acme;
 use crate::admin::{Backend, guests, socket};
@@ -115,7 +116,9 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
     let setup = Setup { limits, identities: identities.clone() };
     let vitals: Arc<Vitals> = Arc::default();
     let shared_vitals = Arc::clone(&vitals);
+    let (wishes, wished) = wishes::open();
     let base = Base {
+        wishes,
         plan: Arc::clone(plan),
         directory,
         store: handle.clone(),
@@ -135,7 +138,7 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
         Office::new(base.shared(start), start, kept.unwrap_or_default(), suspended.unwrap_or_default())
     })?;
     let front = Front::new(running.reception().context("the listeners")?, identities);
-    Ok((running, Opening { plan: Arc::clone(plan), store: handle, front, challenges, vitals }))
+    Ok((running, Opening { plan: Arc::clone(plan), store: handle, front, challenges, vitals, wished }))
 }
 
 /// The XMPP sessions that wait for their clients since the last end.
@@ -163,6 +166,7 @@ struct Opening {
     front: Front,
     challenges: Arc<Challenges>,
     vitals: Arc<Vitals>,
+    wished: Wished,
 }
 
 /// What the offices of all workers begin with.
@@ -177,6 +181,7 @@ struct Base {
     calls: Arc<media::book::Book>,
     challenges: Arc<Challenges>,
     vitals: Arc<Vitals>,
+    wishes: Wishes,
     secret: Arc<Secret>,
 }
 
@@ -196,6 +201,7 @@ impl Base {
             calls: Arc::clone(&self.calls),
             challenges: Arc::clone(&self.challenges),
             vitals: Arc::clone(&self.vitals),
+            wishes: self.wishes.clone(),
             secret: Arc::clone(&self.secret),
         }
     }
@@ -208,7 +214,7 @@ async fn serve_open(
     read: u64,
     mut signals: Signals,
 ) -> Result<Running<Mail>> {
-    let Opening { plan, store, front, challenges, vitals } = opening;
+    let Opening { plan, store, front, challenges, vitals, wished } = opening;
     let (acme, orderer) = acme::open(challenges);
     let archives = store.clone();
     let (postbox, counting) = (running.postbox(), running.counting());
@@ -223,6 +229,7 @@ async fn serve_open(
     tokio::spawn(socket::serve(door, house, plan.admin.limits.clone()));
     announce(&office);
     tokio::spawn(orderer.run(Arc::clone(&office)));
+    tokio::spawn(wished.run(Arc::clone(&office)));
     let mut look = tokio::time::interval(LOOK);
     let mut sweep = tokio::time::interval(sweep::OFTEN);
     let mut renewal = tokio::time::interval(renewal::OFTEN);

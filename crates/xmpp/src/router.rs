@@ -53,7 +53,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stored::Then;
-use wire::{Address, ConnectionId, Directory, Domain, Entropy, Epoch, Machine, WorkerId};
+use wire::{Address, ConnectionId, Directory, Domain, Entropy, Epoch, Machine, Secret, WorkerId};
 
 /// What a router is made of.
 pub struct Setting {
@@ -313,6 +313,16 @@ pub enum Output {
         token: Token,
         /// The question.
         query: Query,
+    },
+    /// Another password for an account, in the normal form of [`wire::address::password`]; answered as a question to the
+    /// store, behind [`Input::Directory`] with it. It comes to nothing where the account has had other keys meanwhile.
+    SetPassword {
+        /// Names the wish.
+        token: Token,
+        /// Whose.
+        account: Address,
+        /// Which.
+        password: Secret,
     },
     /// End a session with a stream error. The router has forgotten it already.
     Close {

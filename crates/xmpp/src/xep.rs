@@ -11,6 +11,7 @@ mod last;
 mod own;
 mod ping;
 mod private;
+pub(crate) mod register;
 mod time;
 mod vcard;
 mod version;
@@ -163,7 +164,7 @@ mod tests {
              <identity category='server' type='im' name='Parlour'/>\
              <feature var='http://jabber.org/protocol/disco#info'/>\
              <feature var='http://jabber.org/protocol/disco#items'/><feature var='jabber:iq:last'/>\
-             <feature var='jabber:iq:private'/><feature var='jabber:iq:version'/><feature var='msgoffline'/>\
+             <feature var='jabber:iq:private'/><feature var='jabber:iq:version'/><feature var='jabber:iq:register'/><feature var='msgoffline'/>\
              <feature var='urn:xmpp:blocking'/><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:ping'/>\
              <feature var='urn:xmpp:time'/><feature var='vcard-temp'/>\
              <x xmlns='jabber:x:data' type='result'><field type='hidden' var='FORM_TYPE'>\

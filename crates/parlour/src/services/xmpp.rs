@@ -403,6 +403,9 @@ impl Xmpp {
             }
             router::Output::HandOver { to, what } => self.hand_over(desk, to, what),
             router::Output::Ask { token, query } => self.ask(desk, token, query),
+            router::Output::SetPassword { token, account, password } => {
+                self.set_password(desk, token, &account, password);
+            }
             router::Output::Opened { connection, outcome } => {
                 let input = match outcome {
                     Ok(jid) => stream::Input::Bound(jid),

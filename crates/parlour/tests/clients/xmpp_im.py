@@ -80,6 +80,21 @@ async def conversation(house):
     await joe.leave()
 
 
-xmpp_client.SCENARIOS.update(contacts=contacts, conversation=conversation)
+async def password(house):
+    """Another password by XEP-0077, whose form slixmpp reads; the session goes on, and the next one needs the new one."""
+    joe = Client(house, "joe")
+    joe.register_plugin("xep_0077")
+    await joe.log_in()
+    known = await joe.plugin["xep_0077"].get_registration(jid=house.domain)
+    expect(known["register"]["registered"] and known["register"]["username"] == "joe", f"{known}")
+    await joe.plugin["xep_0077"].change_password("brand-new", jid=house.domain)
+    await joe.plugin["xep_0199"].ping(house.domain)
+    await joe.leave()
+    again = Client(house, "joe", password="brand-new")
+    await again.log_in()
+    await again.leave()
+
+
+xmpp_client.SCENARIOS.update(contacts=contacts, conversation=conversation, password=password)
 if __name__ == "__main__":
     sys.exit(xmpp_client.main())

@@ -7,6 +7,7 @@ use crate::offline::Delivery;
 use crate::pubsub::node::Nodes;
 use crate::roster::Roster;
 use crate::settings::Settings;
+use crate::xep::register::Renewing;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 use wire::{Address, ConnectionId};
@@ -56,6 +57,8 @@ pub(crate) struct Account {
     pub(crate) delivery: Delivery,
     /// Contacts whose item is being written, by the question of the last change.
     pub(crate) changing: BTreeMap<Bare, Token>,
+    /// Another password that one of its sessions wants.
+    pub(crate) renewing: Option<Renewing>,
     /// Questions about it that the store has not answered.
     pub(crate) asks: usize,
     /// Whether it stands in the list of idle accounts.

@@ -126,6 +126,9 @@ impl Router {
         let Some(payload) = stanza.payload_element() else {
             return self.answer_error(connection, &stanza, Condition::BadRequest);
         };
+        if payload.is("query", ns::REGISTER) {
+            return self.register(connection, &stanza, get, &payload);
+        }
         if to_self && self.own_request(connection, &stanza, get, &payload) {
             return;
         }

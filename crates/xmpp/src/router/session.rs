@@ -113,6 +113,8 @@ pub(crate) struct Session {
     pub(crate) acknowledges: bool,
     /// The last of the kept messages that it was given, until it has taken that one and so all before it.
     pub(crate) kept: Option<i64>,
+    /// When it changed the account's password last.
+    pub(crate) renewed: Option<Instant>,
     /// Whom it sent directed presence and must tell when it goes (RFC 6121 §4.6.3).
     pub(crate) directed: BTreeSet<Jid>,
     /// Answers in order.
@@ -135,6 +137,7 @@ impl Session {
             versions: false,
             acknowledges: false,
             kept: None,
+            renewed: None,
             directed: BTreeSet::new(),
             held: VecDeque::new(),
             abroad: Abroad::default(),

@@ -185,7 +185,7 @@ impl Router {
     }
 
     /// Accounts that are gone lose their sessions and whatever they had under way; those that have another
-    /// password lose their sessions, which sign in again.
+    /// password lose their sessions, which sign in again: but not the one that has just changed it.
     pub(super) fn directory_changed(&mut self, directory: Arc<Directory>) {
         let mut gone = Vec::new();
         let mut renewed = Vec::new();
@@ -198,7 +198,7 @@ impl Router {
                 _ => {}
             }
         }
-        renewed.iter().for_each(|address| self.evict_all(address, None, Eviction::PasswordChanged));
+        renewed.iter().for_each(|address| self.password_changed(address));
         gone.iter().for_each(|address| self.evict_all(address, None, Eviction::AccountRemoved));
         // Their contacts are told before the accounts are forgotten.
         self.run();
@@ -208,6 +208,17 @@ impl Router {
                 self.abandon(account);
             }
         }
+    }
+
+    fn password_changed(&mut self, address: &Address) {
+        let Some(account) = self.accounts.get_mut(address) else { return };
+        let spared = account.renewing.as_mut().map(|renewing| {
+            renewing.renewed = true;
+            renewing.connection
+        });
+        let connections = account.seats.iter().map(|seat| seat.connection);
+        let others: Vec<ConnectionId> = connections.filter(|other| Some(*other) != spared).collect();
+        others.into_iter().for_each(|other| self.evict(other, Eviction::PasswordChanged));
     }
 
     fn abandon(&mut self, mut account: Account) {

@@ -21,6 +21,8 @@ pub(crate) enum Then {
     Roster(Address),
     /// Settings are durable.
     NewSettings(Box<NewSettings>),
+    /// A session's account has another password: what it hears of that, or if it has not.
+    PasswordSet { account: Address, connection: ConnectionId, answers: Box<[Stanza; 2]>, debt: Option<Debt> },
     /// A document that a session wants kept is durable.
     DocumentKept { connection: ConnectionId, stanza: Stanza, debt: Option<Debt> },
     /// Somebody has asked for a document.
@@ -198,6 +200,9 @@ impl Router {
             Then::DocumentKept { connection, stanza, debt } => {
                 self.document_kept(connection, &stanza, debt, outcome);
             }
+            Then::PasswordSet { account, connection, answers, debt } => self.through(debt, |router| {
+                router.password_set(&account, connection, *answers, &outcome);
+            }),
             Then::Document(reader, debt) => {
                 self.through(debt, |router| router.document_read(*reader, outcome));
             }

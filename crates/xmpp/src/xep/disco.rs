@@ -14,6 +14,7 @@ const SERVER: &[&str] = &[
     ns::LAST,
     ns::PRIVATE,
     ns::VERSION,
+    ns::REGISTER,
     ns::OFFLINE,
     ns::BLOCKING,
     ns::CARBONS,

@@ -60,6 +60,7 @@ plays! {
     last
     limits
     offline
+    password
     pre_approval
     presence
     pubsub

@@ -182,6 +182,7 @@ impl Play {
                 self.cast.clear();
             }
             "connections" => self.world.silent = rest == "are silent",
+            "passwords" => self.world.set_passwords(rest == "are set"),
             "time" => self.time(rest),
             "sessions" => {
                 let sessions: Vec<String> = self.world.sessions().into_iter().collect();
@@ -357,6 +358,7 @@ impl Play {
                 let (name, resource) = who.split_once('/').map_or((who, None), |(n, r)| (n, Some(r)));
                 return self.world.kick(&address(name), resource);
             }
+            "given another password" => return self.world.renew(&address(who)),
             "deaf" => {
                 let connection = self.connection(who);
                 self.world.client(connection).deaf = true;
@@ -381,6 +383,7 @@ impl Play {
                 "thrown out: replaced" => Some(Eviction::Replaced),
                 "thrown out: account removed" => Some(Eviction::AccountRemoved),
                 "thrown out: kicked" => Some(Eviction::Kicked),
+                "thrown out: password changed" => Some(Eviction::PasswordChanged),
                 "thrown out: unacknowledged" => Some(Eviction::Unacknowledged),
                 "still there" => None,
                 other => panic!("{place}: nobody can be {other}"),

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::{Account, Address, ConnectionId, Directory, Domain, Keys, Machine, WorkerId};
-use xmpp::router::{Between, Eviction, Given, Input, Limits, Neighbour, Output, Receipt, Router, Setting};
+use xmpp::router::{
+    Answer, Between, Eviction, Fault, Given, Input, Limits, Neighbour, Output, Receipt, Router, Setting,
+    Token,
+};
 use xmpp::stanza::Refused;
 use xmpp::xml::{Event, Reader};
 use xmpp::{Condition, Jid, Stanza, ns};
@@ -59,6 +62,8 @@ pub(crate) struct World {
     mail: VecDeque<(WorkerId, Between)>,
     clients: BTreeMap<ConnectionId, Client>,
     last: u32,
+    /// Passwords that are to be set, and by whom that is to be heard.
+    passwords: Vec<(WorkerId, Token, Address)>,
     /// What is remembered of everybody, where a test asks for it.
     pub(crate) witness: Option<Witness>,
 }
@@ -124,6 +129,7 @@ impl World {
             mail: VecDeque::new(),
             clients: BTreeMap::new(),
             last: 0,
+            passwords: Vec::new(),
             witness: None,
         };
         world.start(workers);
@@ -216,6 +222,10 @@ impl World {
             }
             Output::HandOver { to, what } => self.mail.push_back((to, what)),
             Output::Ask { token, query } => self.store.ask((worker, token, query)),
+            Output::SetPassword { token, account, password } => {
+                assert!(!password.expose().is_empty());
+                self.passwords.push((worker, token, account));
+            }
             Output::Close { connection, why } => {
                 let client = self.clients.get_mut(&connection).expect("a connection that is there");
                 client.evicted = Some(why);
@@ -361,6 +371,33 @@ impl World {
         self.directory = Arc::new(self.directory.with([(address, account)]));
         for worker in 0..u16::try_from(self.routers.len()).unwrap() {
             self.handle(WorkerId(worker), Input::Directory(Arc::clone(&self.directory)));
+        }
+        self.settle();
+    }
+
+    /// An account has another password.
+    pub(crate) fn renew(&mut self, address: &Address) {
+        let mut byte = [0; 16];
+        if let Some(md5) = self.directory.get(address).and_then(|account| account.keys.md5) {
+            byte = md5.map(|byte| byte + 1);
+        }
+        let keys = Keys { md5: Some(byte), ..Keys::default() };
+        let account = Arc::new(Account { address: address.clone(), keys });
+        self.directory = Arc::new(self.directory.with([(address.clone(), Some(account))]));
+        for worker in 0..u16::try_from(self.routers.len()).unwrap() {
+            self.handle(WorkerId(worker), Input::Directory(Arc::clone(&self.directory)));
+        }
+        self.settle();
+    }
+
+    /// What clients want their passwords to be is kept, or not.
+    pub(crate) fn set_passwords(&mut self, kept: bool) {
+        for (worker, token, account) in std::mem::take(&mut self.passwords) {
+            if kept {
+                self.renew(&account);
+            }
+            let outcome = if kept { Ok(Answer::Done) } else { Err(Fault::Unavailable) };
+            self.handle(worker, Input::Answer { token, outcome });
         }
         self.settle();
     }

@@ -482,6 +482,11 @@ impl World {
                     self.step_for(conn, output);
                 }
             }
+            // Its plays say nothing of passwords, but may by chance.
+            router::Output::SetPassword { token, .. } => {
+                let outcome = Err(router::Fault::Unavailable);
+                self.route(worker, router::Input::Answer { token, outcome });
+            }
             router::Output::Close { connection, .. } => {
                 let why = StreamCondition::Conflict.into();
                 self.manage(keeper::Input::Evicted { session: connection, why });

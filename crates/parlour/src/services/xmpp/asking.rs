@@ -5,8 +5,8 @@ use crate::desk::Desk;
 use crate::mail;
 use std::sync::Arc;
 use std::time::Duration;
-use wire::ConnectionId;
-use xmpp::router::{self, Fault, Query, Token};
+use wire::{Address, ConnectionId, Secret};
+use xmpp::router::{self, Answer, Fault, Query, Token};
 use xmpp::sasl::plain::Derive;
 
 /// How long to wait before a busy store is asked again.
@@ -37,6 +37,25 @@ impl Xmpp {
                 runtime.spawn(async move { drop(postbox.deliver(me, mail).await) });
             }
         })
+    }
+
+    /// A client wants another password: the back office sees to it, and everybody knows before it hears.
+    pub(super) fn set_password(
+        &mut self,
+        desk: &Desk<'_, '_>,
+        token: Token,
+        account: &Address,
+        password: Secret,
+    ) {
+        let Some(known) = desk.shared.directory.get(account).cloned() else {
+            return self.route(desk, router::Input::Answer { token, outcome: Err(Fault::NoAccount) });
+        };
+        let (postbox, me, wishes) = (desk.shared.postbox.clone(), desk.shared.me, desk.shared.wishes.clone());
+        tokio::spawn(async move {
+            let outcome = wishes.set(known, password).await;
+            let outcome = if outcome { Ok(Answer::Done) } else { Err(Fault::Unavailable) };
+            drop(postbox.deliver(me, mail::Mail::Xmpp(Mail::Stored(token, outcome))).await);
+        });
     }
 
     pub(super) fn ask_again(&mut self, desk: &Desk<'_, '_>) {
