@@ -378,7 +378,7 @@ fn a_port_comes_to_be_shared_and_is_no_more_while_connections_go_on() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };
     let mut page = Client::start(&house, port, Some("http/1.1"));
-    let mut asks = |page: &mut Client| assert!(page.ask(PAGE.0, b"ok\n").starts_with(PAGE.1));
+    let asks = |page: &mut Client| assert!(page.ask(PAGE.0, b"ok\n").starts_with(PAGE.1));
     asks(&mut page);
     assert_eq!(answers(&house), [true, false]);
     reload("share", "true");
