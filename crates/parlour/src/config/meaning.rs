@@ -24,7 +24,7 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
     let (url, data) = judge.storage();
     let network = judge.network();
     let (turn, sip, xmpp, web, metrics) = judge.services(&domains);
-    let media = judge.media(&turn.relay_ports);
+    let media = judge.media(&turn);
     let wanted = [&turn.tls, &turn.dtls, &sip.tls, &sip.wss, &xmpp.client, &xmpp.client_tls, &web.https];
     let wanted = wanted.iter().any(|listeners| !listeners.is_empty());
     let dns = judge.dns();

@@ -4,7 +4,7 @@ use super::fault::Fault;
 use super::file::Typed;
 use super::host;
 use super::meaning::{Judge, ip_address, port_range};
-use super::plan::{MediaLimits, MediaPlan};
+use super::plan::{MediaLimits, MediaPlan, TurnPlan};
 use ::sip::proxy::media::Relaying;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -17,8 +17,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 const ACCOUNT_MAX: u32 = 65_536;
 
 impl Judge<'_> {
-    /// The whole table. `relay_ports` are TURN's.
-    pub(super) fn media(&mut self, relay_ports: &RangeInclusive<u16>) -> MediaPlan {
+    /// The whole table.
+    pub(super) fn media(&mut self, turn: &TurnPlan) -> MediaPlan {
         let table = self.file.section("media");
         let addresses = self.each(table.texts("addresses"), ip_address);
         for address in addresses.iter().filter(|address| !host::has(**address)) {
@@ -27,22 +27,40 @@ impl Judge<'_> {
             ));
         }
         let relaying = table.text("relay").and_then(|typed| self.note(relaying(typed)));
-        let ports = table.text("rtp-ports").and_then(|typed| self.note(rtp_ports(typed)));
-        let rtp_ports = ports.unwrap_or(30_000..=39_999);
-        if rtp_ports.start() <= relay_ports.end() && relay_ports.start() <= rtp_ports.end() {
-            self.warnings.push(format!(
-                "media.rtp-ports: {}-{} overlaps turn.relay-ports; each takes ports from the other",
-                rtp_ports.start(),
-                rtp_ports.end()
-            ));
+        let relaying = relaying.unwrap_or(Relaying::Needed);
+        let typed = table.text("rtp-ports");
+        let rtp_ports = typed.and_then(|typed| self.note(rtp_ports(typed))).unwrap_or(30_000..=39_999);
+        if relaying != Relaying::Never {
+            self.keep_apart(typed, &rtp_ports, turn);
         }
         MediaPlan {
-            relaying: relaying.unwrap_or(Relaying::Needed),
+            relaying,
             addresses,
             rtp_ports,
             silence: self.duration(table, "silence", SILENCE, SILENCE_MIN..=DAY),
             account: self.count(table, "account", 32, 0..=ACCOUNT_MAX),
             limits: MediaLimits::default(),
+        }
+    }
+
+    /// Ports that two relays would take from one another: refused where somebody has chosen them.
+    fn keep_apart(&mut self, typed: Option<&Typed<String>>, ports: &RangeInclusive<u16>, turn: &TurnPlan) {
+        let relays = &turn.relay_ports;
+        let listens = [&turn.udp, &turn.tcp, &turn.tls, &turn.dtls].iter().any(|all| !all.is_empty());
+        if !listens || ports.start() > relays.end() || relays.start() > ports.end() {
+            return;
+        }
+        let (first, last) = (relays.start(), relays.end());
+        match typed {
+            Some(typed) => {
+                let fault = typed.fault(format!("`{}` overlaps turn.relay-ports, {first}-{last}", typed.value));
+                self.faults.push(fault.help("each would take ports from the other: choose ranges that are apart"));
+            }
+            None => self.warnings.push(format!(
+                "turn.relay-ports: {first}-{last} overlaps media.rtp-ports ({}-{} unless set); each takes ports from the other",
+                ports.start(),
+                ports.end()
+            )),
         }
     }
 }

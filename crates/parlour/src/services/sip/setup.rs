@@ -83,7 +83,14 @@ pub(super) fn config(shared: &Shared) -> Config {
 }
 
 fn listeners(network: &NetworkPlan, bound: &[Bound]) -> Listeners {
-    let ours = bound.iter().filter(|bound| listen::owner(bound.tag) == Service::Sip);
+    // What SIP has for itself comes first: that is what we call ourselves, and where DNS leads to.
+    let is_ours = |bound: &&Bound| listen::owner(bound.tag) == Service::Sip;
+    let is_shared = |one: &&Bound| {
+        let mut others = bound.iter().filter(|bound| !is_ours(bound));
+        others.any(|other| (other.address, other.transport) == (one.address, one.transport))
+    };
+    let (shared, own): (Vec<_>, Vec<_>) = bound.iter().filter(is_ours).partition(is_shared);
+    let ours = own.into_iter().chain(shared);
     let listener = |bound: &Bound, transport| Listener {
         transport,
         socket: bound.socket,
