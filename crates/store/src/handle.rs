@@ -10,8 +10,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 #[error("the store cannot take another query now")]
 pub struct Busy;
 
-/// Called with the outcome on the store's thread: it must not block.
-pub(crate) type Reply = Box<dyn FnOnce(Outcome) + Send>;
+/// Whoever asks so often that it wants the answers of one commit together.
+pub trait Asker: Send + Sync + std::fmt::Debug {
+    /// What became of its questions, each with its mark. Called on the store's thread: it must not block.
+    fn answered(&self, outcomes: Vec<(u64, Outcome)>);
+}
+
+/// Who is answered. Called on the store's thread: it must not block.
+pub(crate) enum Reply {
+    Alone(Box<dyn FnOnce(Outcome) + Send>),
+    Together(Arc<dyn Asker>, u64),
+}
 
 /// A query on its way.
 pub(crate) struct Job {
@@ -24,7 +33,29 @@ pub(crate) struct Job {
 impl Job {
     /// Answers it.
     pub(crate) fn answer(self, outcome: Outcome) {
-        (self.reply)(outcome);
+        match self.reply {
+            Reply::Alone(reply) => reply(outcome),
+            Reply::Together(asker, mark) => asker.answered(vec![(mark, outcome)]),
+        }
+    }
+
+    /// Answers all of one commit; those who want that, once.
+    pub(crate) fn answer_all(answers: impl Iterator<Item = (Self, Outcome)>) {
+        // As many as there are workers.
+        let mut together: Vec<(Arc<dyn Asker>, Vec<_>)> = Vec::new();
+        for (job, outcome) in answers {
+            let Reply::Together(asker, mark) = job.reply else {
+                job.answer(outcome);
+                continue;
+            };
+            match together.iter_mut().find(|(other, _)| Arc::ptr_eq(other, &asker)) {
+                Some((_, outcomes)) => outcomes.push((mark, outcome)),
+                None => together.push((asker, vec![(mark, outcome)])),
+            }
+        }
+        for (asker, outcomes) in together {
+            asker.answered(outcomes);
+        }
     }
 }
 
@@ -77,7 +108,14 @@ impl StoreHandle {
     /// after `Err(Busy)` it is never called.
     pub fn ask(&self, query: Query, reply: impl FnOnce(Outcome) + Send + 'static) -> Result<(), Busy> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Busy)?;
-        self.send(query, Box::new(reply), place)
+        self.send(query, Reply::Alone(Box::new(reply)), place)
+    }
+
+    /// Asks, and returns at once. `asker` is answered with `mark`, exactly once, together with whatever else of it shares the
+    /// commit; after `Err(Busy)` never.
+    pub fn ask_together(&self, query: Query, asker: &Arc<dyn Asker>, mark: u64) -> Result<(), Busy> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Busy)?;
+        self.send(query, Reply::Together(Arc::clone(asker), mark), place)
     }
 
     /// Asks and waits for the outcome: for the command line, never on a worker's thread.
@@ -93,7 +131,7 @@ impl StoreHandle {
             }
         };
         let reply = move |outcome| drop(sender.send(outcome));
-        self.send(query, Box::new(reply), place).map_err(|Busy| Fault::Closed)?;
+        self.send(query, Reply::Alone(Box::new(reply)), place).map_err(|Busy| Fault::Closed)?;
         receiver.recv().unwrap_or(Err(Fault::Closed))
     }
 
@@ -102,7 +140,7 @@ impl StoreHandle {
         let (sender, receiver) = oneshot::channel();
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Fault::Closed)?;
         let reply = move |outcome| drop(sender.send(outcome));
-        self.send(query, Box::new(reply), place).map_err(|Busy| Fault::Closed)?;
+        self.send(query, Reply::Alone(Box::new(reply)), place).map_err(|Busy| Fault::Closed)?;
         receiver.await.unwrap_or(Err(Fault::Closed))
     }
 
@@ -131,5 +169,47 @@ impl StoreHandle {
 impl std::fmt::Debug for StoreHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "StoreHandle({:?})", self.health())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc as channel;
+
+    #[derive(Debug)]
+    struct Listener(channel::Sender<Vec<u64>>);
+
+    impl Asker for Listener {
+        fn answered(&self, outcomes: Vec<(u64, Outcome)>) {
+            let marks = outcomes.into_iter().map(|(mark, outcome)| outcome.map_or(0, |_| mark));
+            self.0.send(marks.collect()).expect("the test listens");
+        }
+    }
+
+    #[test]
+    fn who_wants_that_is_answered_once_for_a_commit() {
+        let places = Arc::new(Semaphore::new(10));
+        let job = |reply| {
+            let place = Arc::clone(&places).try_acquire_owned().expect("a place");
+            Job { query: Query::LoadBindings, reply, _place: place }
+        };
+        let (heard, alone) = (channel::channel(), channel::channel());
+        let [one, other]: [Arc<dyn Asker>; 2] = [0, 1].map(|_| Arc::new(Listener(heard.0.clone())) as _);
+        let sender = alone.0;
+        let alone_reply = move |outcome: Outcome| sender.send(outcome.is_ok()).expect("the test listens");
+        let jobs = [
+            job(Reply::Together(Arc::clone(&one), 1)),
+            job(Reply::Together(Arc::clone(&other), 2)),
+            job(Reply::Alone(Box::new(alone_reply))),
+            job(Reply::Together(Arc::clone(&one), 3)),
+            job(Reply::Together(Arc::clone(&one), 4)),
+        ];
+        let done = || Ok(crate::query::Answer::Done);
+        let outcomes = [done(), done(), done(), Err(Fault::Closed), done()];
+        Job::answer_all(jobs.into_iter().zip(outcomes));
+        assert_eq!(heard.1.try_iter().collect::<Vec<_>>(), [vec![1, 0, 4], vec![2]]);
+        assert!(alone.1.try_recv().expect("answered"));
+        assert_eq!(places.available_permits(), 10, "all places are free again");
     }
 }

@@ -17,7 +17,7 @@ mod transaction;
 mod writer;
 
 pub use examine::examine;
-pub use handle::{Busy, Health, StoreHandle};
+pub use handle::{Asker, Busy, Health, StoreHandle};
 pub use location::OpenError;
 pub use query::{
     AccountRecord, Answer, ArchivedMessage, BindingRow, Changes, Document, Fault, ItemPage, Items,

@@ -125,7 +125,7 @@ impl Writer {
             Err(Fault::NoAccount | Fault::Invalid(_)) if jobs.len() > 1 => self.one_by_one(&queries).await,
             Err(fault) => vec![Err(fault); jobs.len()],
         };
-        jobs.into_iter().zip(outcomes).for_each(|(job, outcome)| job.answer(outcome));
+        Job::answer_all(jobs.into_iter().zip(outcomes));
     }
 
     async fn one_by_one(&mut self, queries: &[&Query]) -> Vec<Outcome> {

@@ -18,13 +18,13 @@ use crate::switchboard::Answer;
 use ::sip::registrar::Row;
 use ::sip::stack::{Input, Output, Parcel, Stack, Token};
 use net::tls::{ServerName, Towards};
-use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Subprotocol, Tag, Unwanted, WebRequest};
+use net::{Batch, CloseReason, ConnectionInfo, IcmpError, Postbox, Subprotocol, Tag, Unwanted, WebRequest};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::{BindingRow, Query};
+use store::{Asker, BindingRow, Outcome, Query};
 use wire::names::Found;
 use wire::{Address, ConnectionId, Epoch, Locks, Machine, SocketId, Transport, WorkerId};
 
@@ -39,13 +39,8 @@ const DIALLED: Tag = listen::tag(plan::Service::Sip, 1);
 pub enum Mail {
     /// Another worker's stack hands something over.
     Parcel(Parcel),
-    /// What became of bindings that were to be kept.
-    Stored {
-        /// The stack's mark.
-        token: Token,
-        /// Whether they are on the disk.
-        durable: bool,
-    },
+    /// What became of bindings that were to be kept: the stack's mark of each, and whether they are on the disk.
+    Stored(Vec<(Token, bool)>),
     /// What has become of a certificate that a user has shown.
     Identified(identity::Identified),
     /// From the back office.
@@ -63,10 +58,33 @@ struct Dialled {
     secure: bool,
 }
 
+/// Who hears from the store: one letter for all of a commit, as each may wake the worker.
+#[derive(Debug)]
+struct Keeper {
+    me: WorkerId,
+    postbox: Postbox<crate::mail::Mail>,
+}
+
+impl Asker for Keeper {
+    fn answered(&self, outcomes: Vec<(u64, Outcome)>) {
+        let answer = |(token, outcome): (Token, Outcome)| {
+            if let Err(fault) = &outcome {
+                tracing::debug!(%fault, "bindings were not kept");
+            }
+            (token, outcome.is_ok())
+        };
+        let mail = Mail::Stored(outcomes.into_iter().map(answer).collect());
+        if self.postbox.post(self.me, crate::mail::Mail::Sip(mail)).is_err() {
+            tracing::warn!(worker = self.me.0, "a worker's queue is full: bindings are written again");
+        }
+    }
+}
+
 /// SIP on one worker.
 #[derive(Debug)]
 pub struct Sip {
     stack: Stack,
+    keeper: Arc<dyn Asker>,
     /// Connections that we are opening.
     dialled: FxHashMap<ConnectionId, Dialled>,
     open: FxHashSet<ConnectionId>,
@@ -85,6 +103,7 @@ impl Sip {
         }
         Self {
             stack,
+            keeper: Arc::new(Keeper { me: shared.me, postbox: shared.postbox.clone() }),
             dialled: FxHashMap::default(),
             open: FxHashSet::default(),
             draining: false,
@@ -101,11 +120,20 @@ impl Sip {
     pub fn mail(&mut self, desk: &mut Desk<'_, '_>, mail: Mail) {
         let input = match mail {
             Mail::Parcel(parcel) => Input::HandedOver { parcel },
-            Mail::Stored { token, durable } => Input::Stored { token, durable },
+            Mail::Stored(answers) => return self.stored(desk, answers),
             Mail::Identified(identified) => return self.identified(desk, identified),
             Mail::Order(order) => return self.order(desk, order),
         };
         self.handle(desk, input);
+    }
+
+    /// The store has answered.
+    fn stored(&mut self, desk: &mut Desk<'_, '_>, answers: Vec<(Token, bool)>) {
+        let now = desk.net.now();
+        for (token, durable) in answers {
+            self.stack.handle(now, Input::Stored { token, durable });
+        }
+        self.carry_out(desk);
     }
 
     /// A client asks for a WebSocket: SIP is spoken on it, whatever the path (RFC 7118 §4).
@@ -221,16 +249,8 @@ impl Sip {
         (rows, fewer): (Vec<Row>, bool),
     ) {
         let rows = (0..).zip(rows).map(|(place, row)| kept(place, row)).collect();
-        let (me, postbox) = (desk.net.me(), desk.shared.postbox.clone());
-        let asked = desk.shared.store.ask(Query::ReplaceBindings { aor, rows, fewer }, move |outcome| {
-            if let Err(fault) = &outcome {
-                tracing::debug!(%fault, "bindings were not kept");
-            }
-            let mail = Mail::Stored { token, durable: outcome.is_ok() };
-            if postbox.post(me, crate::mail::Mail::Sip(mail)).is_err() {
-                tracing::warn!(worker = me.0, "a worker's queue is full: bindings are written again");
-            }
-        });
+        let query = Query::ReplaceBindings { aor, rows, fewer };
+        let asked = desk.shared.store.ask_together(query, &self.keeper, token);
         if asked.is_err() {
             self.stack.handle(desk.net.now(), Input::Stored { token, durable: false });
         }
