@@ -72,3 +72,33 @@ pub async fn farewell(house: &dyn Backend) {
 fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::Offline;
+
+    #[tokio::test]
+    async fn whose_visit_is_over_goes_and_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "[[domains]]\nname = \"falcot.com\"\n[storage]\nurl = \"sqlite:parlour.db\"\n";
+        let plan = crate::config::parse(&folder.path().join("parlour.toml"), text.into()).unwrap();
+        let house = Offline::open(plan).await.unwrap();
+        let address = |name: &str| -> Address { format!("{name}@falcot.com").parse().unwrap() };
+        for (name, ends) in
+            [("doctor-1", Some(now().as_secs() - 1)), ("doctor-2", None), ("guest", Some(u64::MAX))]
+        {
+            let account = Account { address: address(name), keys: wire::Keys::default() };
+            house.accounts().put(vec![account], Put::New).await.unwrap();
+            let Some(ends) = ends else { continue };
+            let document =
+                Document { kind: KIND, title: String::new(), payload: Some(ends.to_string().into_bytes()) };
+            let query = Query::PutDocument { account: address(name), document, limit: MOST };
+            house.accounts().store().query(query).await.unwrap();
+        }
+        farewell(&house).await;
+        let directory = house.accounts().directory();
+        let left = |name: &str| directory.get(&address(name)).is_some();
+        assert_eq!(["doctor-1", "doctor-2", "guest"].map(left), [false, true, true]);
+    }
+}
