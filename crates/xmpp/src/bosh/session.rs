@@ -353,7 +353,9 @@ impl<T: Copy + Eq, P: Payload> Session<T, P> {
         if self.is_over() {
             return None;
         }
-        let is_ready = self.waiting.front().is_some_and(|first| first.work.is_none());
+        // A session that is ending answers nothing by the time: its client has to come, or is away for too long.
+        let is_open = matches!(self.phase, Phase::Open);
+        let is_ready = is_open && self.waiting.front().is_some_and(|first| first.work.is_none());
         let waiting = self.waiting.iter().filter(|_| is_ready).map(|waiting| waiting.since + self.terms.wait);
         let early = self.early.values().map(|early| early.since + self.terms.patience());
         waiting.chain(early).chain(self.idle.map(|since| since + self.inactivity)).min()

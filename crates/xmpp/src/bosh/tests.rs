@@ -375,6 +375,23 @@ fn the_end_is_told_on_the_oldest_request_or_the_next() {
     assert!(talk.session.is_over());
 }
 
+/// A time that is over and does nothing would be waited for at once, again and again.
+#[test]
+fn a_session_that_ends_waits_for_nothing_but_its_client() {
+    let mut talk = Talk::usual();
+    talk.empty(101);
+    talk.later(10);
+    talk.with(|session, now, _| session.abandoned(now, 2));
+    talk.session.end(None);
+    assert_eq!((talk.done(), talk.due()), (String::new(), Some(90)));
+    assert_eq!(
+        (talk.later(50), talk.due()),
+        (String::new(), Some(40)),
+        "its last request would be answered now"
+    );
+    assert_eq!((talk.later(40), talk.session.is_over()), (String::new(), true));
+}
+
 #[test]
 fn a_stream_that_never_began_is_no_session() {
     for (fault, condition) in [
