@@ -42,6 +42,12 @@ pub(super) fn person(jid: &str) -> Option<usize> {
     PEOPLE.iter().position(|name| ours && *name == user)
 }
 
+/// Whether an address is that of a room, or of somebody in it.
+pub(super) fn is_room(jid: &str) -> bool {
+    let rest = jid.split_once('@').map_or(jid, |(_, rest)| rest);
+    rest.split('/').next() == Some(ROOMS)
+}
+
 /// Bits: somebody's account is gone, somebody has the other password.
 pub(super) fn accounts(gone: u8, changed: u8) -> Arc<Directory> {
     let account = |person: usize| {
