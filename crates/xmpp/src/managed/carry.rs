@@ -124,16 +124,16 @@ impl Managed {
         self.wants_no_more(&link, connection);
         let Some(session) = link.session else { return };
         let held = link.held.take().map(|mut held| held.take()).unwrap_or_default();
-        let Some(managed) = self.sessions.get_mut(&session) else {
-            let unsent = unsent.into_iter().filter_map(|piece| match piece {
-                Piece::Given(given) => Some(given),
-                Piece::Copy(_) | Piece::Bytes(_) => None,
-            });
-            return self.give_back(session, unsent.chain(held).collect());
-        };
+        let unsent = unsent.into_iter().filter_map(|piece| match piece {
+            Piece::Given(given) => Some(given),
+            Piece::Copy(_) | Piece::Bytes(_) => None,
+        });
+        let back: Vec<Given> = unsent.chain(held).collect();
+        let Some(managed) = self.sessions.get_mut(&session) else { return self.give_back(session, back) };
         (managed.carrier, managed.handled, managed.asked) = (None, handled, false);
         let waits = resumable && managed.name.is_some();
-        held.into_iter().for_each(|given| self.pass(session, given));
+        // What it was given before it began to acknowledge is not kept here yet.
+        back.into_iter().for_each(|given| self.pass(session, given));
         if !self.sessions.contains_key(&session) {
             // That was too much.
         } else if waits {

@@ -213,6 +213,33 @@ fn what_does_not_acknowledge_comes_back_when_it_was_not_written() {
     assert_eq!(told, ["router: 1 closed", "router: 8 back from 1"]);
 }
 
+/// Whoever begins to acknowledge may not have had yet what it was given before.
+#[test]
+fn what_was_given_before_the_first_acknowledgement_is_not_lost() {
+    for resumes in [true, false] {
+        let mut stage = Stage::new();
+        stage.handle(Input::Begin(connection(1)));
+        assert_eq!(stage.give(1, message(7)), ["1 < 7"]);
+        stage.begin(1, "one");
+        assert_eq!(stage.give(1, message(8)), ["1 < copy 8"]);
+        let unsent = vec![Piece::Given(message(7)), Piece::Copy(message(8).stanza)];
+        stage.handle(Input::Lost { connection: connection(1), handled: 0, resumable: true, unsent });
+        let ways = match resumes {
+            true => {
+                stage.handle(Input::Begin(connection(2)));
+                stage.resume(2, "one", 0);
+                stage.handle(Input::Superseded(connection(1)));
+                stage.handle(Input::Handled { session: connection(1), handled: 0 });
+                let answer = b"<resumed/>".to_vec();
+                stage.handle(Input::Attach { connection: connection(2), answer })
+            }
+            false => stage.pass(300),
+        };
+        let mut found = ways.iter().filter(|way| way.contains("copy 7") || way.contains("7 back"));
+        assert!(found.next().is_some() && found.next().is_none(), "{ways:?}");
+    }
+}
+
 #[test]
 fn who_is_not_looked_at_hears_what_is_not_urgent_later() {
     let mut stage = Stage::new();
