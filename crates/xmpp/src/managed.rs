@@ -251,6 +251,8 @@ struct Session {
     /// By which name it may be resumed, if it may.
     name: Option<Box<str>>,
     queue: Unacknowledged,
+    /// What it was given before that and may not have had; whoever comes back by its name has.
+    before: Vec<Given>,
     /// The connection that carries it.
     carrier: Option<ConnectionId>,
     /// A connection that will, once it is known how much was handled.

@@ -91,14 +91,18 @@ impl Managed {
             up_to: given.receipt.map(|receipt| receipt.up_to()),
             shared: given.share.as_ref().and_then(|share| book.name(share)),
         };
+        // What was given before rather comes twice than not at all.
+        let before: Vec<Sent> =
+            managed.before.iter().map(|given| Sent { given: given.clone(), since: now }).collect();
+        let more = u32::try_from(before.len()).unwrap_or_default();
         Some(Asleep {
             account: managed.account.clone(),
             jid: managed.jid.clone(),
             name: managed.name.clone()?,
-            sent: managed.queue.sent(),
+            sent: managed.queue.sent().wrapping_add(more),
             handled: managed.handled,
             wait: due.map_or(Duration::ZERO, |due| due.saturating_duration_since(now)),
-            queue: managed.queue.iter().map(unheard).collect(),
+            queue: managed.queue.iter().chain(&before).map(unheard).collect(),
         })
     }
 
@@ -122,6 +126,7 @@ impl Managed {
                 agent: None,
                 name: Some(asleep.name),
                 queue: Unacknowledged::restore(asleep.sent, queue),
+                before: Vec::new(),
                 carrier: None,
                 next: None,
                 handled: asleep.handled,

@@ -32,6 +32,7 @@ impl Managed {
             agent: agent.cloned(),
             name,
             queue: Unacknowledged::default(),
+            before: Vec::new(),
             carrier: Some(connection),
             next: None,
             handled: 0,
@@ -105,6 +106,9 @@ impl Managed {
         if let Some(connection) = managed.next {
             self.output(Output::NotResumed(connection));
         }
+        for given in managed.before {
+            self.route(router::Input::Undelivered { connection: session, given, since: None });
+        }
         for Sent { given, since } in managed.queue.into_sent() {
             let since = Some(since);
             self.route(router::Input::Undelivered { connection: session, given, since });
@@ -128,12 +132,13 @@ impl Managed {
             Piece::Given(given) => Some(given),
             Piece::Copy(_) | Piece::Bytes(_) => None,
         });
-        let back: Vec<Given> = unsent.chain(held).collect();
-        let Some(managed) = self.sessions.get_mut(&session) else { return self.give_back(session, back) };
+        let Some(managed) = self.sessions.get_mut(&session) else {
+            return self.give_back(session, unsent.chain(held).collect());
+        };
         (managed.carrier, managed.handled, managed.asked) = (None, handled, false);
+        managed.before.extend(unsent);
         let waits = resumable && managed.name.is_some();
-        // What it was given before it began to acknowledge is not kept here yet.
-        back.into_iter().for_each(|given| self.pass(session, given));
+        held.into_iter().for_each(|given| self.pass(session, given));
         if !self.sessions.contains_key(&session) {
             // That was too much.
         } else if waits {

@@ -32,9 +32,12 @@ impl Managed {
                 return self.output(Output::End(connection, error));
             }
         };
+        // Its name came behind whatever was given before.
+        let had = std::mem::take(&mut managed.before).into_iter().filter_map(|given| given.receipt);
+        let receipts = had.chain(receipts);
         let (old, rival) = (managed.carrier, managed.next.replace(connection));
         self.links.insert(connection, Link { wants: Some(session), ..Link::default() });
-        receipts.into_iter().for_each(|receipt| self.route(router::Input::Delivered(receipt)));
+        receipts.for_each(|receipt| self.route(router::Input::Delivered(receipt)));
         for old in [old, rival].into_iter().flatten() {
             self.output(Output::Supersede(old));
         }
