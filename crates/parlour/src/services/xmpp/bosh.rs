@@ -122,7 +122,7 @@ impl Xmpp {
         if desk.doorman.drops(now, asking.source) {
             return self.answer(desk, asking.ticket, Answer::forbidden());
         }
-        if !self.visits.has_room(asking.source, limits) {
+        if asking.octets > HEAD + limits.stanza_stranger || !self.visits.has_room(asking.source, limits) {
             tracing::debug!(source = %asking.source, "no room for a session by requests");
             return self.answer(desk, asking.ticket, Answer::over(Condition::PolicyViolation));
         }
@@ -150,6 +150,11 @@ impl Xmpp {
         let leaks = visit.sealed && !sealed;
         if leaks || (is_stranger && desk.doorman.drops(now, source)) {
             return self.answer(desk, ticket, Answer::forbidden());
+        }
+        // What comes before its turn would wait whole.
+        if is_stranger && octets > HEAD + desk.shared.plan.xmpp.limits.stanza_stranger {
+            self.end(desk, conn, StreamCondition::PolicyViolation.into());
+            return self.answer(desk, ticket, Answer::over(Condition::PolicyViolation));
         }
         let mut out = Vec::new();
         visit.session.request(now, ticket, body, &mut out);

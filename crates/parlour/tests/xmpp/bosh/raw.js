@@ -95,6 +95,7 @@ async function refused() {
     [first, 'text', 'bad-request'],
     [first, '<!-- -->', 'bad-request'],
     [first, '<a>', 'bad-request'],
+    [`${first} xml:lang='${'x'.repeat(20000)}'`, '', 'policy-violation'],
   ]) {
     const { status, text, headers } = await ask(url, wrap(attributes, payload));
     assert.deepStrictEqual([status, text], [200, over(condition)], attributes + payload);
@@ -105,16 +106,20 @@ async function refused() {
   }
   const latin = { headers: { 'content-type': 'text/xml; charset=iso-8859-1' } };
   assert.strictEqual((await ask(url, wrap(first, ''), latin)).text, over('bad-request'));
-  // Stanzas before sign-in end the stream; so do those that are too long for a stranger.
-  for (const [payload, condition] of [
-    ["<iq xmlns='jabber:client' type='get' id='1'/>", 'not-authorized'],
-    [`<iq xmlns='jabber:client'><a>${'x'.repeat(100000)}</a></iq>`, 'policy-violation'],
-  ]) {
+  // Stanzas before sign-in end the stream; so does what is too long for a stranger, who is not to fill our memory with what comes
+  // before its turn either.
+  const unknown = new Peer(url);
+  await unknown.open();
+  const { text: refusal } = await unknown.send("<iq xmlns='jabber:client' type='get' id='1'/>");
+  assert.match(refusal, /type='terminate' condition='remote-stream-error'><stream:error [^>]*xmlns:stream=/);
+  assert.ok(refusal.includes("<not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"), refusal);
+  for (const ahead of [1, 2]) {
     const peer = new Peer(url);
     await peer.open();
-    const { text } = await peer.send(payload);
-    assert.match(text, /type='terminate' condition='remote-stream-error'><stream:error [^>]*xmlns:stream=/);
-    assert.ok(text.includes(`<${condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>`), text);
+    const long = `<iq xmlns='jabber:client'><a>${'x'.repeat(100000)}</a></iq>`;
+    const { text } = await peer.send(long, '', peer.rid + ahead);
+    assert.strictEqual(text, over('policy-violation'));
+    assert.match((await peer.send('', '', peer.rid + 1)).text, /remote-stream-error.*<policy-violation /);
   }
   // A session that began inside TLS goes on nowhere else, and does not end by that.
   const sealed = new Peer(`https://falcot.com:${tls}/http-bind`);
