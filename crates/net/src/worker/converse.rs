@@ -139,9 +139,16 @@ impl<H: Handler> Worker<H> {
             self.core.timers.set(Due::Stream(id.slot), now + limits.handshake);
             return self.open_sealed(id, bytes);
         }
-        (stream.tag, stream.spec, stream.prospects) = (row.tag, Some(row.spec), row.prospects);
+        (stream.spec, stream.prospects) = (Some(row.spec), row.prospects);
         stream.sealing = false;
         stream.fresh = true;
+        if row.prospects.shared {
+            // Whose it is comes out below, and whether that one lets its peer in.
+            stream.tag = row.tag;
+        } else if !self.becomes(id, row.tag) {
+            return;
+        }
+        let Some(stream) = self.core.streams.get_mut(id) else { return };
         if row.prospects.are_open() {
             stream.phase = Phase::Asking;
         } else {

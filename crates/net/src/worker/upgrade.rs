@@ -102,7 +102,7 @@ impl<H: Handler> Worker<H> {
     }
 
     /// A stream turns out to be somebody's who may not be the one that its peer was let in by.
-    fn becomes(&mut self, id: ConnectionId, tag: Tag) -> bool {
+    pub(super) fn becomes(&mut self, id: ConnectionId, tag: Tag) -> bool {
         let Some(stream) = self.core.streams.get_mut(id) else { return false };
         let welcome = stream.tag == tag || self.handler.welcomes(self.core.now, tag, stream.peer);
         stream.tag = tag;

@@ -154,3 +154,18 @@ fn whoever_is_not_welcome_is_told_nothing() {
     house.dial(0).write_all(LOCAL).unwrap();
     assert_eq!(house.opened().1.tag, UNWELCOME);
 }
+
+#[test]
+fn a_plain_stream_at_a_port_of_tls_is_asked_for_by_its_own_service() {
+    let at = format!("127.0.0.1:{}", testkit::house::free_port());
+    let specs = [spec(ECHO, tls(&[]), &at), spec(UNWELCOME, tcp(), &at)].map(from_here);
+    let house = House::new(1, &specs);
+    let mut stream = house.dial(1);
+    stream.write_all(&[TEXT, b"hello"].concat()).unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "it is closed");
+    assert!(house.is_quiet());
+    assert_eq!(house.counts(0).open, 0);
+    let mut stream = house.dial(1);
+    stream.write_all(&[LOCAL, b"hello"].concat()).unwrap();
+    assert_eq!(house.opened().1.tag, UNWELCOME, "others are let in");
+}
