@@ -23,7 +23,7 @@ const HOP: [HeaderName; 8] = [
 
 /// What only we say of a client, beside what begins with [`FORWARDED_AS`]; `Proxy`, which scripts of servers take for a
 /// setting of theirs; and what was answered here.
-const OURS: [&str; 5] = ["forwarded", "x-real-ip", "proxy", "expect", "content-length"];
+const OURS: [&str; 6] = ["forwarded", "x-real-ip", "proxy", "expect", "content-length", "http2-settings"];
 
 /// What begins like this is ours.
 const FORWARDED_AS: &str = "x-forwarded-";
@@ -31,10 +31,15 @@ const FORWARDED_AS: &str = "x-forwarded-";
 /// What we are called where messages tell by whom they came.
 const NAME: &str = "parlour";
 
-/// The protocol that a client wants to speak on, after an HTTP/1.1 request (RFC 9110 §7.8).
+/// The protocol that a client wants to speak on, after an HTTP/1.1 request (RFC 9110 §7.8). Another version of HTTP is none:
+/// its further requests would go on unseen, with whatever the client claims in them of where they are from.
 pub(super) fn upgrade(parts: &Parts) -> Option<HeaderValue> {
     let wanted = parts.version == Version::HTTP_11 && tokens(&parts.headers).any(|token| token == "upgrade");
-    parts.headers.get(UPGRADE).filter(|_| wanted).cloned()
+    let mut named = parts.headers.get_all(UPGRADE).iter();
+    let (only, more) = (named.next().filter(|_| wanted)?, named.next().is_some());
+    let mut protocols = only.to_str().ok()?.split(',').map(|name| name.trim().to_ascii_lowercase());
+    let is_http = |name: &str| matches!(name.split('/').next(), Some("h2c" | "h2" | "http" | "tls"));
+    (!more && !protocols.any(|name| is_http(&name))).then(|| only.clone())
 }
 
 /// The request as it goes on. `body` is what it is with.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::services::web::pages::Door;
 use std::cell::Cell;
+use std::rc::Rc;
 use wire::{ConnectionId, WorkerId};
 
 const CONN: ConnectionId = ConnectionId { worker: WorkerId(0), slot: 0, generation: 0 };
@@ -10,7 +11,8 @@ const CONN: ConnectionId = ConnectionId { worker: WorkerId(0), slot: 0, generati
 fn guest(peer: &str) -> Guest {
     let door = Door { is_plain: false, sealed: true, local: false };
     let (requests, under_way, tunnel) = (Cell::new(0), Cell::new(0), Cell::new(None));
-    Guest { conn: CONN, peer: peer.parse().unwrap(), door, requests, under_way, tunnel }
+    let share = Rc::default();
+    Guest { conn: CONN, peer: peer.parse().unwrap(), share, door, requests, under_way, tunnel }
 }
 
 /// What goes on of a request: its line and its fields, sorted.
@@ -85,6 +87,15 @@ fn a_change_of_protocol_goes_on() {
     // Without the word in `Connection` it means nothing.
     let (_, fields) = pass(Version::HTTP_11, &wanted[1..], "192.0.2.7:4711");
     assert!(!fields.iter().any(|field| field.starts_with("upgrade")), "{fields:?}");
+    // Another version of HTTP would let requests through that nobody looks at.
+    for protocol in ["h2c", "websocket, H2C", "HTTP/2.0", "TLS/1.0"] {
+        let smuggled =
+            [("connection", "Upgrade"), ("upgrade", protocol), ("http2-settings", "AAMAAABkAAQCAAAA")];
+        let (_, fields) = pass(Version::HTTP_11, &smuggled, "192.0.2.7:4711");
+        let left = |name: &str| fields.iter().any(|field| field.starts_with(name));
+        assert!(!left("upgrade") && !left("http2-settings"), "{fields:?}");
+        assert!(fields.contains(&"connection: close".to_owned()), "{fields:?}");
+    }
     let mut headers = HeaderMap::new();
     for (name, value) in
         [("connection", "Upgrade, X-Hop"), ("upgrade", "websocket"), ("x-hop", "1"), ("x-own", "2")]
