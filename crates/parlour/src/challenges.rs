@@ -50,7 +50,7 @@ impl Challenges {
 }
 
 /// Base64 for URLs, as tokens are (RFC 8555 §8.3).
-fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     let is_octet = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     (1..=512).contains(&text.len()) && text.bytes().all(is_octet)
 }

@@ -120,7 +120,9 @@ pub(super) fn route(site: &Site, door: Door, authority: &str, request: &Parts) -
         return match site.challenges.answer(token) {
             Some(answer) => Route::Known(read_only(request, || challenge(&answer))),
             // Whoever is behind us may have certificates of its own.
-            None => pass(Answer::nothing()),
+            None if challenges::is_token(token) && is_read(request) => pass(Answer::nothing()),
+            // What leads elsewhere from here does not get past the rules that hold there.
+            None => Route::Known(Answer::nothing()),
         };
     }
     if door.is_plain || !(door.sealed || door.local) {
@@ -145,10 +147,11 @@ fn challenge(answer: &str) -> Answer {
 
 /// For a page that is looked at and nothing else.
 fn read_only(request: &Parts, page: impl FnOnce() -> Answer) -> Answer {
-    match request.method {
-        Method::GET | Method::HEAD => page(),
-        _ => Answer::wrong_method("GET, HEAD"),
-    }
+    if is_read(request) { page() } else { Answer::wrong_method("GET, HEAD") }
+}
+
+fn is_read(request: &Parts) -> bool {
+    matches!(request.method, Method::GET | Method::HEAD)
 }
 
 /// The same by https: with the same method and body, where there may be a body (RFC 9110 §15.4.9).

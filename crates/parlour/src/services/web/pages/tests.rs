@@ -49,6 +49,13 @@ fn challenges_are_answered_at_every_door_for_every_name() {
     let other = "/.well-known/acme-challenge/other";
     assert_eq!(known(&site(false), PLAIN, "falcot.com", "GET", other).0, 404);
     assert_eq!(route(&site(true), PLAIN, "falcot.com", &request("GET", other)), Route::Upstream);
+    // Nothing else gets past the plain door like this.
+    for (method, token) in
+        [("POST", "other"), ("GET", "../../admin"), ("GET", "..%2f..%2fadmin"), ("GET", ""), ("GET", "a/b")]
+    {
+        let path = format!("/.well-known/acme-challenge/{token}");
+        assert_eq!(known(&site(true), PLAIN, "falcot.com", method, &path).0, 404, "{method} {path}");
+    }
 }
 
 #[test]
