@@ -7,6 +7,7 @@ mod pages;
 mod passage;
 mod pipe;
 mod server;
+mod share;
 mod site;
 
 use crate::config::plan::WebLimits;
@@ -107,14 +108,15 @@ enum Verdict {
 }
 
 impl Client {
-    fn new(conn: ConnectionId, info: &ConnectionInfo, now: Instant) -> Self {
+    fn new(hub: &Hub, conn: ConnectionId, info: &ConnectionInfo, now: Instant) -> Self {
         let door = Door {
             is_plain: listen::role(info.tag) == PLAIN,
             sealed: info.transport.is_secure(),
             local: info.nearest().ip().to_canonical().is_loopback(),
         };
         let (requests, under_way, tunnel) = (Cell::new(0), Cell::new(0), Cell::new(None));
-        let guest = Rc::new(Guest { conn, peer: info.peer, door, requests, under_way, tunnel });
+        let share = hub.shares.of(info.peer.ip());
+        let guest = Rc::new(Guest { conn, peer: info.peer, share, door, requests, under_way, tunnel });
         Self {
             pipe: Pipe::default(),
             engine: None,
@@ -301,6 +303,10 @@ impl Web {
                 let Some(slot) = self.hub.slot(id) else { return };
                 slot.tell(Word::Late);
                 self.advance(desk, slot.conn);
+                if self.hub.slot(id).is_some_and(|slot| slot.is_deaf()) {
+                    // Its answer has begun and its client takes nothing of it (a window of nothing, in HTTP/2).
+                    desk.net.abort(slot.conn);
+                }
             }
             Timer::Connection(conn) => self.look(desk, conn),
         }
@@ -368,7 +374,7 @@ impl Service for Web {
             return;
         }
         let now = desk.net.now();
-        self.clients.insert(conn, Box::new(Client::new(conn, info, now)));
+        self.clients.insert(conn, Box::new(Client::new(&self.hub, conn, info, now)));
         self.advance(desk, conn);
     }
 
@@ -408,12 +414,13 @@ impl Service for Web {
         }
         self.timers.cancel(Timer::Connection(conn));
         let Some(client) = self.clients.remove(&conn) else { return };
-        let mut servers = client.servers.clone();
+        let (mut servers, source) = (client.servers.clone(), client.guest.peer.ip());
         drop(client);
         self.settle(desk, &mut servers);
         for server in servers {
             self.leave(desk, server);
         }
+        self.hub.shares.forget(source);
     }
 
     fn refresh(&mut self, desk: &mut Desk<'_, '_>) {

@@ -145,7 +145,7 @@ fn who_does_not_read_is_given_up() {
 }
 
 const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub(crate) const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
@@ -156,7 +156,7 @@ const CONTINUATION: u8 = 9;
 const HEALTH: &[u8] = b"\x82\x87\x04\x07/health\x01\x0afalcot.com";
 
 /// An HTTP/2 connection that has begun.
-fn two(house: &House) -> SslStream<TcpStream> {
+pub(crate) fn two(house: &House) -> SslStream<TcpStream> {
     let mut stream = tls_for(house.port("web.https"), b"\x02h2");
     assert_eq!(stream.ssl().selected_alpn_protocol(), Some(&b"h2"[..]));
     let begin = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &frame(4, 0, 0, b"")[..]].concat();
@@ -169,7 +169,7 @@ fn headers(id: u32, ends: bool) -> Vec<u8> {
     frame(HEADERS, if ends { 5 } else { 4 }, id, HEALTH)
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }

@@ -1,8 +1,9 @@
 //! Requests that are for the web server behind us: it is told who asks, and what it says comes back as it comes.
 
+use crate::strangers::{HEADERS, frame, two};
 use crate::{curl, tls};
 use openssl::ssl::SslStream;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -253,4 +254,19 @@ fn an_answer_that_has_begun_is_ended_when_the_server_ends() {
     let mut rest = Vec::new();
     client.read_to_end(&mut rest).expect("closed in order");
     assert_eq!(String::from_utf8_lossy(&rest), "after");
+}
+
+#[test]
+fn who_takes_nothing_of_an_answer_gives_the_way_free() {
+    let house = with_upstream("{ answer = \"1s\", upstream = 1 }");
+    let mut stream = two(&house);
+    // A window of nothing, then GET, https, `/large` at `localhost`.
+    let window = frame(4, 0, 0, b"\0\x04\0\0\0\0");
+    let ask = frame(HEADERS, 5, 1, b"\x82\x87\x04\x06/large\x01\x09localhost");
+    stream.write_all(&[window, ask].concat()).expect("written");
+    let closed = stream.read_to_end(&mut Vec::new()).map_err(|error| error.kind());
+    assert!(
+        !matches!(closed, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)),
+        "it is waited for: {closed:?}"
+    );
 }

@@ -2,6 +2,7 @@
 
 use super::pages::{self, Answer, Door, Route};
 use super::passage;
+use super::share::{Share, Shares};
 use super::site::Site;
 use crate::switchboard::pages::{Page, Reply, Ticket};
 use hyper::body::{Body as _, Bytes, Frame, Incoming, SizeHint};
@@ -50,6 +51,8 @@ pub(super) struct Hub {
     next: Cell<u64>,
     /// Octets of bodies that are held.
     held: Cell<usize>,
+    /// How much of it all each source has.
+    pub(super) shares: Shares,
     pub(super) counts: Counts,
 }
 
@@ -66,6 +69,8 @@ pub(super) struct Counts {
 pub(super) struct Slot {
     /// Of which connection.
     pub(super) conn: ConnectionId,
+    /// What its source holds.
+    pub(super) share: Rc<Share>,
     word: RefCell<Option<Word>>,
     waker: RefCell<Option<Waker>>,
 }
@@ -92,6 +97,11 @@ impl Slot {
         }
     }
 
+    /// Whether the exchange has not listened to what it was told.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.word.borrow().is_some()
+    }
+
     fn poll(&self, context: &Context<'_>) -> Option<Word> {
         let word = self.word.take();
         if word.is_none() {
@@ -110,6 +120,7 @@ impl Hub {
             waiting: RefCell::default(),
             next: Cell::new(1),
             held: Cell::new(0),
+            shares: Shares::default(),
             counts: Counts::default(),
         }
     }
@@ -140,6 +151,8 @@ impl Hub {
 pub(super) struct Guest {
     pub(super) conn: ConnectionId,
     pub(super) peer: SocketAddr,
+    /// What its source holds.
+    pub(super) share: Rc<Share>,
     pub(super) door: Door,
     /// Requests so far.
     pub(super) requests: Cell<u32>,
@@ -198,6 +211,7 @@ impl Drop for Exchange {
         let guest = &self.guest;
         guest.under_way.set(guest.under_way.get() - 1);
         self.hub.held.set(self.hub.held.get() - self.held);
+        guest.share.release(self.held);
         self.hub.waiting.borrow_mut().remove(&self.id);
         if self.asked {
             self.hub.want(Effect::Abandoned(self.id));
@@ -215,7 +229,8 @@ impl Exchange {
     fn new(front: &Front) -> Self {
         let Front { hub, guest } = front.clone();
         let id = hub.next.replace(hub.next.get() + 1);
-        let slot = Rc::new(Slot { conn: guest.conn, word: RefCell::default(), waker: RefCell::default() });
+        let (conn, share) = (guest.conn, Rc::clone(&guest.share));
+        let slot = Rc::new(Slot { conn, share, word: RefCell::default(), waker: RefCell::default() });
         guest.requests.set(guest.requests.get() + 1);
         guest.under_way.set(guest.under_way.get() + 1);
         hub.counts.requests.set(hub.counts.requests.get() + 1);
@@ -352,7 +367,8 @@ impl Exchange {
     /// Takes room for a part of a body.
     fn hold(&mut self, octets: usize) -> Result<(), Answer> {
         let held = self.hub.held.get() + octets;
-        if held > self.site.limits.bodies {
+        let all = self.site.limits.bodies;
+        if held > all || !self.guest.share.hold(octets, all) {
             return Err(Answer::failure(StatusCode::SERVICE_UNAVAILABLE, "too much is to be read at once"));
         }
         self.hub.held.set(held);

@@ -4,6 +4,7 @@
 use super::engine::Task;
 use super::exchange::{Upload, Word};
 use super::pipe::Pipe;
+use super::share::Way;
 use super::{BACKLOG, Client, Timer, Web};
 use crate::config::plan;
 use crate::desk::Desk;
@@ -34,11 +35,13 @@ pub(super) struct Server {
     /// It is closed.
     pub(super) gone: bool,
     paused: bool,
+    /// Held as long as it is.
+    _way: Way,
 }
 
 impl Server {
     /// One that is being opened, and what requests are sent by.
-    fn new(client: ConnectionId) -> Option<(Self, SendRequest<Upload>)> {
+    fn new(client: ConnectionId, way: Way) -> Option<(Self, SendRequest<Upload>)> {
         let pipe = Pipe::default();
         let mut builder = http1::Builder::new();
         builder.max_buf_size(HEAD);
@@ -54,7 +57,7 @@ impl Server {
                 Err(error) => tracing::debug!(%error, "the web server behind us"),
             }
         });
-        Some((Self { client, pipe, task, rest, gone: false, paused: false }, sender))
+        Some((Self { client, pipe, task, rest, gone: false, paused: false, _way: way }, sender))
     }
 
     /// Lets it do what it can do now: whether there was anything.
@@ -75,7 +78,9 @@ impl Web {
         let (Some(slot), site) = (self.hub.slot(id), self.hub.site()) else { return };
         let made = match site.upstream {
             Some(address) if self.servers.len() < site.limits.upstream => {
-                Server::new(slot.conn).map(|(server, sender)| (address, server, sender))
+                let way = Way::new(&slot.share, site.limits.upstream);
+                let made = way.and_then(|way| Server::new(slot.conn, way));
+                made.map(|(server, sender)| (address, server, sender))
             }
             _ => None,
         };
