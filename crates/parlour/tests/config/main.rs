@@ -215,6 +215,30 @@ fn listeners() {
 }
 
 #[test]
+fn the_web_server_behind_is_another_one() {
+    let text = |upstream: &str| {
+        let web = "http = [\":8080\"]\nhttps = [\"127.0.0.2:8443\"]";
+        format!("{DOMAIN}{TLS}[web]\n{web}\nupstream = \"{upstream}\"\n")
+    };
+    for (upstream, place) in [
+        ("127.0.0.1:8080", "`:8080` of web.http"),
+        ("[::1]:8080", "`:8080` of web.http"),
+        ("127.0.0.2:8443", "`127.0.0.2:8443` of web.https"),
+    ] {
+        let fault = format!(
+            "9:12 web.upstream: `{upstream}` is this server itself, by {place} | give the other web server a port of its own"
+        );
+        check(&text(upstream), &[&fault]);
+    }
+    for other in ["127.0.0.1:8081", "192.0.2.99:8080", "127.0.0.1:8443"] {
+        assert_eq!(
+            plan(&text(other)).web.upstream.map(|address| address.to_string()).as_deref(),
+            Some(other)
+        );
+    }
+}
+
+#[test]
 fn clashes() {
     let help = "choose another port, or another address on both sides";
     check(
