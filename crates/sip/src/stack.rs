@@ -422,6 +422,8 @@ impl Stack {
             self.registrar.forget(&address);
             self.save_fewer(now, &address);
         }
+        // Who has the same address later is another.
+        self.connections.forget_identities(|user| self.directory.get(user).is_none());
         self.watch_bindings();
     }
 

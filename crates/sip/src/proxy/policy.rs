@@ -133,7 +133,7 @@ impl Stack {
 
     /// A user's certificates are good no more: who has shown one asks from now on as everybody does.
     pub fn forget_identity(&mut self, user: &Address) {
-        self.connections.forget_identity(user);
+        self.connections.forget_identities(|other| other == user);
     }
 
     /// What is worth telling of credentials. A registration without any, or with old ones, is usual.

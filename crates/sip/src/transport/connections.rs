@@ -153,10 +153,10 @@ impl Connections {
         users.is_some_and(|(users, until)| unix < *until && users.contains(user))
     }
 
-    /// A user's certificates are good no more.
-    pub fn forget_identity(&mut self, user: &Address) {
+    /// The certificates of these users are good no more.
+    pub fn forget_identities(&mut self, is_over: impl Fn(&Address) -> bool) {
         for connection in self.open.values_mut() {
-            if connection.users.as_deref().is_some_and(|(users, _)| users.contains(user)) {
+            if connection.users.as_deref().is_some_and(|(users, _)| users.iter().any(&is_over)) {
                 connection.users = None;
             }
         }

@@ -1,8 +1,9 @@
 //! Users who have proven who they are by a certificate need no password, on the connection that they have shown it on.
 
-use crate::house::House;
+use crate::house::{House, directory};
 use crate::request;
 use sip::stack::Input;
+use std::sync::Arc;
 use std::time::Duration;
 use wire::{Address, ConnectionId, Transport};
 
@@ -82,6 +83,12 @@ fn a_certificate_that_ends_is_taken_back_or_is_of_nobody_proves_nothing() {
         assert_eq!(answered(&mut house, conn, &register("bob", 1)), 200);
         house.stacks.iter_mut().for_each(|stack| stack.forget_identity(&address("bob")));
         assert_eq!(answered(&mut house, conn, &register("bob", 2)), 401, "it was taken back");
+        let (mut house, conn) = shown(worker, &["bob"]);
+        for directory in [Arc::new(directory().with([(address("bob"), None)])), directory()] {
+            let now = house.now;
+            house.stacks.iter_mut().for_each(|stack| stack.set_directory(now, Arc::clone(&directory)));
+        }
+        assert_eq!(answered(&mut house, conn, &register("bob", 1)), 401, "another bob has come instead");
         let (mut house, conn) = shown(worker, &["bob"]);
         house.lock("bob@falcot.com", None);
         assert_eq!(answered(&mut house, conn, &register("bob", 1)), 401, "the account is locked");
