@@ -134,7 +134,8 @@ impl<T: Copy + Eq, P: Payload> Session<T, P> {
             received: body.rid,
             early: BTreeMap::new(),
             waiting: VecDeque::from([first]),
-            answered: Cache::new(terms.requests),
+            // One more than there may usually be comes with a pause.
+            answered: Cache::new(terms.requests + 1),
             unsent: VecDeque::new(),
             octets: 0,
             last: (now, false),

@@ -240,7 +240,9 @@ fn an_answer_that_was_lost_is_given_again() {
     assert_eq!(talk.empty(101), format!("5:{}", carries("<a/>")));
     assert_eq!(read.matches("<iq/>").count(), 1);
     assert_eq!(talk.read(), "", "nothing is read twice");
-    assert_eq!(talk.empty(100), format!("6:{}", over("item-not-found")), "it is too long ago");
+    talk.ask("rid='103'", "<iq/>");
+    talk.say("<c/>");
+    assert_eq!(talk.empty(100), format!("7:{}", over("item-not-found")), "it is too long ago");
 }
 
 #[test]
@@ -328,6 +330,14 @@ fn a_pause_ends_all_that_waits() {
     assert!(talk.session.say("<a/>".to_owned(), 100).is_none());
     assert_eq!(talk.ask("rid='102' pause='10'", ""), format!("2:{}3:{EMPTY}", carries("<a/>")));
     assert_eq!(talk.due(), Some(10));
+    // It comes beside all others that there may be: the first of them may not have had its answer.
+    let mut talk = Talk::usual();
+    talk.empty(101);
+    assert!(talk.session.say("<a/>".to_owned(), 100).is_none());
+    assert_eq!(talk.ask("rid='102'", "<iq/>"), format!("2:{}", carries("<a/>")));
+    assert_eq!(talk.ask("rid='103' pause='10'", ""), format!("3:{EMPTY}4:{EMPTY}"));
+    assert_eq!(talk.empty(101), format!("5:{}", carries("<a/>")));
+    assert_eq!(talk.session.rest(), ["<a/>"]);
     // Too long a one is none.
     let mut talk = Talk::usual();
     assert_eq!((talk.ask("rid='101' pause='301'", ""), talk.due()), (String::new(), Some(60)));

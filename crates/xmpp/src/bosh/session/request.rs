@@ -114,10 +114,12 @@ impl<T: Copy + Eq, P: Payload> Session<T, P> {
         let before = body.rid - 1;
         let had = if self.terms.acknowledges {
             body.ack.unwrap_or(before)
-        } else if body.is_empty() || body.terminate {
+        } else if (body.is_empty() && body.pause.is_none()) || body.terminate {
             before
         } else {
-            body.rid.saturating_sub(self.terms.requests as u64)
+            // A pause comes beside as many others as there may be.
+            let others = self.terms.requests + usize::from(body.is_extra());
+            body.rid.saturating_sub(others as u64)
         };
         out.extend(self.answered.confirm(had).map(Output::Taken));
         let missed = self.answered.get(had.saturating_add(1)).filter(|_| self.terms.acknowledges);
