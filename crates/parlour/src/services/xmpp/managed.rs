@@ -2,7 +2,6 @@
 //! and store.
 
 use super::Xmpp;
-use super::client::Client;
 use crate::desk::{Desk, Shared};
 use wire::{ConnectionId, Machine};
 use xmpp::managed::{self, Bounds, Piece};
@@ -81,8 +80,8 @@ impl Xmpp {
         resumable: bool,
         unsent: Vec<Piece>,
     ) {
-        let handled = |client: &Box<Client>| client.stream.handled();
-        let handled = self.clients.get(&connection).and_then(handled).unwrap_or_default();
+        let client = self.clients.get(&connection);
+        let handled = client.and_then(|client| client.stream.handled()).unwrap_or_default();
         self.manage(desk, managed::Input::Lost { connection, handled, resumable, unsent });
     }
 
