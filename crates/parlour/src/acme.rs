@@ -13,9 +13,11 @@ mod words;
 
 use crate::back_office::BackOffice;
 use crate::challenges::Challenges;
+use crate::clock::now;
 use crate::config::Plan;
 use crate::config::plan::{AcmePlan, CertificatePlan, DomainPlan, TlsSource, acme_file};
 use crate::dns::site;
+use crate::replace::replace;
 use crate::trust;
 use arc_swap::ArcSwap;
 use client::{Account, Client};
@@ -26,7 +28,7 @@ use http::Http;
 use order::{Issued, Job};
 use proof::Prover;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use wire::{Domain, Secret};
 
@@ -370,7 +372,7 @@ impl Work<'_> {
         let file = acme_file(&self.plan.data, &case.domain);
         let key = String::from_utf8_lossy(issued.key.expose());
         let whole = Secret::new(format!("{}\n{}", key.trim_end(), issued.chain));
-        files::write(&file, whole.expose()).map_err(|error| files::own(&file, &error))?;
+        replace(&file, 0o600, whole.expose()).map_err(|error| files::own(&file, &error))?;
         let read = crate::config::read_pair(&file, &file).map_err(Error::Own)?;
         case.kept.issued(&read.leaf().unwrap_or_default());
         self.office.reload_certificates().await;
@@ -397,11 +399,6 @@ impl Work<'_> {
 fn key_of(old: &CertificatePlan) -> Option<Secret> {
     let pem = rcgen::KeyPair::from_pem(std::str::from_utf8(old.key_pem.expose()).ok()?).ok()?;
     Some(Secret::new(pem.serialize_pem()))
-}
-
-/// The time since 1970-01-01 00:00 UTC.
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 fn luck() -> u32 {

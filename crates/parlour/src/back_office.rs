@@ -12,6 +12,7 @@ use crate::admin::failure::Kind;
 use crate::admin::metrics::Doors;
 use crate::admin::{Backend, Failure};
 use crate::certificates;
+use crate::clock;
 use crate::config::plan::TlsPlan;
 use crate::config::{self, Plan};
 use crate::doctor::vitals::Vitals;
@@ -32,7 +33,7 @@ use net::{Bound, Postbox};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use wire::{Domain, WorkerId};
 
@@ -380,7 +381,7 @@ impl Backend for BackOffice {
 
 /// Since 1970.
 pub fn milliseconds() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = clock::now();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -1,12 +1,13 @@
 //! The certificates that the server shows: what the plan has of them, as handshakes want it, and what stands in their files by now.
 
+use crate::clock;
 use crate::config::plan::{CertificatePlan, TlsPlan, TlsSource, acme_file, own_files};
 use crate::config::{self, Plan};
 use crate::renewal;
 use net::tls::{Identities, Identity, IdentityError};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// The certificates with the names that they are for.
 pub type Named = Vec<(Vec<String>, Identity)>;
@@ -98,7 +99,7 @@ pub fn tell(issued: &[PathBuf], faults: &[String]) {
 
 /// Those of which a third of the life or less is left.
 pub fn due(plan: &Plan) -> impl Iterator<Item = &CertificatePlan> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = clock::now();
     plan.tls.iter().flat_map(|tls| &tls.certificates).filter(move |one| one.is_due(now))
 }
 

@@ -3,16 +3,17 @@
 //! certificates are theirs to renew.
 
 use crate::authority::{self, Authority, Issued};
+use crate::clock::now;
 use crate::config::plan::{CertificatePlan, DomainPlan, TlsPlan, TlsSource, acme_file, own_files};
 use crate::config::{Plan, covers, read_pair};
 use crate::dns::site;
+use crate::replace::replace;
 use openssl::error::ErrorStack;
 use openssl::x509::X509;
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::DirBuilder;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use wire::Secret;
 
 /// How often it is looked at.
@@ -142,25 +143,8 @@ fn issued_by(chain_pem: &[u8], authority: &[u8]) -> Result<bool, ErrorStack> {
     Ok(X509::from_pem(chain_pem)?.verify(&*authority.public_key()?).unwrap_or(false))
 }
 
-/// The time since 1970-01-01 00:00 UTC.
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-/// In one step, so that whoever reads it meanwhile finds the old one or the new one.
 fn put(path: &Path, mode: u32, content: &[u8]) -> Result<(), String> {
     replace(path, mode, content).map_err(|error| format!("{}: {error}", path.display()))
-}
-
-fn replace(path: &Path, mode: u32, content: &[u8]) -> std::io::Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    // What is left of an earlier try may be open to others.
-    drop(std::fs::remove_file(&new));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! What one worker says of itself when the administrator asks.
 
+use crate::clock;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Counts by service and name, for instance `turn.allocations`. Those of several workers add up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +23,7 @@ impl Report {
 
 /// Adds what the system says of this process, which has been running for so long.
 pub fn process(report: &mut Report, running: Duration) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = clock::now();
     report.add("process.started", now.saturating_sub(running).as_secs());
     let read = |name: &str| std::fs::read_to_string(format!("/proc/self/{name}")).unwrap_or_default();
     if let Some(kib) = read("status").lines().find_map(|line| line.strip_prefix("VmRSS:")).and_then(number) {

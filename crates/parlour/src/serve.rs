@@ -8,6 +8,7 @@ use crate::admin::{Backend, guests, socket};
 use crate::back_office::{BackOffice, Parts, publisher};
 use crate::certificates;
 use crate::challenges::Challenges;
+use crate::clock;
 use crate::config::Plan;
 use crate::desk::Shared;
 use crate::doctor::vitals::{self, Vitals};
@@ -27,7 +28,7 @@ use net::tls::Identities;
 use net::{Bound, Limits, Running, Setup};
 use sd_notify::NotifyState;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 use store::{Query, Store, StoreHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use wire::{Address, Directory, Secret, WorkerId};
@@ -152,7 +153,7 @@ fn suspended(store: &StoreHandle) -> Result<Suspended> {
 
 /// Those that end while the server runs go by themselves; these ended while it did not.
 fn forget_old_bindings(store: &StoreHandle) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = clock::now();
     let before = i64::try_from(now.saturating_sub(LONG_ENDED).as_secs()).unwrap_or(0);
     if let Err(fault) = store.ask_wait(Query::PurgeBindings { before }) {
         tracing::warn!(%fault, "bindings that have ended stay in the database");

@@ -1,7 +1,8 @@
 //! What is kept for a time and no longer: forgotten by the hour.
 
+use crate::clock;
 use crate::config::Plan;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use store::{Query, StoreHandle};
 
 /// How often it is looked for.
@@ -12,7 +13,7 @@ pub(crate) async fn archives(store: &StoreHandle, plan: &Plan) {
     if plan.xmpp.archive_for.is_zero() {
         return;
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = clock::now();
     let before = xmpp::archive::id_at(now.saturating_sub(plan.xmpp.archive_for));
     if let Err(fault) = store.query(Query::PurgeArchives { before }).await {
         tracing::warn!(%fault, "messages that are older than xmpp.archive-for stay in the archives");

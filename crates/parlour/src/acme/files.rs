@@ -4,14 +4,15 @@ use super::client::Account;
 use super::fault::Error;
 use super::jws::{AccountKey, text};
 use crate::dns::text::Text;
+use crate::replace::replace;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use domains::certificate::Memory;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wire::{Domain, Secret};
@@ -179,21 +180,8 @@ impl Files {
 
     fn put(&self, path: &Path, octets: &[u8]) -> Result<(), Error> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
-        made.and_then(|()| write(path, octets)).map_err(|error| own(path, &error))
+        made.and_then(|()| replace(path, 0o600, octets)).map_err(|error| own(path, &error))
     }
-}
-
-/// Writes a file that only its owner reads, in one step.
-pub(super) fn write(path: &Path, octets: &[u8]) -> std::io::Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    // One from before a sudden end may have another mode.
-    drop(std::fs::remove_file(&new));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    file.write_all(octets)?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {

@@ -1,5 +1,6 @@
 //! HTTPS to an authority: one connection that is kept between requests, nothing without TLS (RFC 8555 §6.1), bounds on time and size.
 
+use crate::clock;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -8,7 +9,7 @@ use hyper::{HeaderMap, Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use net::tls::{ClientConfig, ServerName};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use time::PrimitiveDateTime;
 use time::macros::format_description;
 use tokio::net::TcpStream;
@@ -44,7 +45,7 @@ impl Reply {
     /// For how long we are to wait (RFC 9110 §10.2.3).
     pub(super) fn retry_after(&self) -> Option<Duration> {
         let text = self.header(RETRY_AFTER.as_str())?.trim();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = clock::now();
         text.parse().ok().map(Duration::from_secs).or_else(|| date(text).map(|at| at.saturating_sub(now)))
     }
 }

@@ -9,12 +9,13 @@ use super::command::{Reply, reply};
 use super::failure::{Failure, Kind};
 use crate::acme::Standing;
 use crate::authority::{self, Issued};
+use crate::clock;
 use crate::config::Plan;
 use crate::config::plan::{CertificatePlan, TlsSource};
 use crate::services::sip::overview::Order;
 use crate::users::{KIND, Kept, MOST};
 use serde_json::Value;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use store::{Answer, Document, Query};
 use tokio::sync::oneshot;
 use wire::{Address, WorkerId};
@@ -206,5 +207,5 @@ fn unavailable(fault: &store::Fault) -> Failure {
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    clock::now().as_secs()
 }

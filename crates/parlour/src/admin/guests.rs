@@ -6,8 +6,9 @@ use super::backend::Backend;
 use super::command::{Reply, reply};
 use super::failure::{Failure, Kind};
 use crate::accounts::{Put, derive};
+use crate::clock::now;
 use serde_json::Value;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use store::{Answer, Document, Query};
 use wire::{Account, Address, Secret};
 
@@ -67,10 +68,6 @@ pub async fn farewell(house: &dyn Backend) {
             Err(error) => tracing::warn!(%error, "a guest that the doctor has left behind stays"),
         }
     }
-}
-
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -8,11 +8,12 @@ use super::plan::{
     SipPlan, StoragePlan, TurnPlan, WebPlan, XmppPlan,
 };
 use super::{host, sharing};
+use crate::clock;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use wire::{Address, Domain, Transport};
 
 /// What a file means, or all that is wrong with it, what the reader found included.
@@ -322,7 +323,7 @@ impl<'a> Judge<'a> {
 
 /// Whole days until `ends`; negative when that is past.
 pub(crate) fn days_left(ends: Duration) -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = clock::now();
     let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     (seconds(ends) - seconds(now)).div_euclid(86_400)
 }

@@ -4,12 +4,13 @@ use super::fault::Fault;
 use super::file::{Table, Typed};
 use super::meaning::{Judge, days_left};
 use super::plan::{self, CertificatePlan, DomainPlan, TlsPlan, TlsSource};
+use crate::clock::now;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use wire::{Domain, Secret};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
@@ -177,11 +178,6 @@ impl<'a> Judge<'a> {
 /// A text that stands there and is not empty.
 fn given<'a>(table: &'a Table, key: &str) -> Option<&'a Typed<String>> {
     table.text(key).filter(|typed| !typed.value.is_empty())
-}
-
-/// The time since 1970-01-01 00:00 UTC.
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// The certificate that a domain has from ACME, or else from our own authority; none: not yet. Why it cannot be used.

@@ -9,6 +9,7 @@ use crate::admin::arguments::Arguments;
 use crate::admin::command::{Invocation, reply};
 use crate::admin::failure::Kind;
 use crate::cli;
+use crate::clock;
 use crate::config::plan::PushPlan;
 use domains::changes::{Changes, Seen, changes, marks_of, to_look_up};
 use domains::check::Question;
@@ -16,7 +17,6 @@ use domains::message::{Answer, Manner, Update, word};
 use domains::record::{Data, Record};
 use domains::{Zone, zones};
 use serde_json::Value;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `parlour dns push`
 pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Failure> {
@@ -128,7 +128,7 @@ async fn send(push: &PushPlan, zone: &Zone, server_zone: &str, changes: &Changes
 
 /// Has the server make a change.
 pub(super) async fn update(push: &PushPlan, update: &Update) -> Result<(), String> {
-    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = || clock::now().as_secs();
     let id = random();
     let message = update.message(id).map_err(|error| error.to_string())?;
     let signed = push.key.sign(message, now()).map_err(|error| error.to_string())?;

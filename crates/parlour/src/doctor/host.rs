@@ -2,9 +2,10 @@
 
 use super::notes::{Finding, Notes};
 use super::{Patient, Skipped};
+use crate::clock;
 use crate::config::Plan;
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// A server with fewer files than this turns clients away before its own limits do.
 const FILES: u64 = 4096;
@@ -30,7 +31,7 @@ pub(super) fn quick(plan: &Plan, notes: &mut Notes) {
 }
 
 fn clock(notes: &mut Notes) {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = clock::now();
     let mend = "timedatectl set-ntp true   # or: apt install systemd-timesyncd";
     if now < YOUNG {
         let finding = Finding::error("clock", "the clock is wrong: certificates and credentials do not hold");

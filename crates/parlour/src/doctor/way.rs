@@ -18,7 +18,7 @@ const LONGEST: usize = 65_536;
     clippy::disallowed_types,
     reason = "a client of its own, in the process of whoever called the command"
 )]
-type Datagrams = std::net::UdpSocket;
+pub(super) type Datagrams = std::net::UdpSocket;
 
 enum Stream {
     Datagrams(Datagrams),

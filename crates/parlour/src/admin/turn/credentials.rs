@@ -5,13 +5,14 @@ use crate::admin::arguments::Arguments;
 use crate::admin::backend::Backend;
 use crate::admin::command::{Reply, reply};
 use crate::admin::failure::Failure;
+use crate::clock;
 use crate::config::length_of_time;
 use crate::config::plan::Plan;
 use crate::reach::{self, Office, Reached};
 use crate::secret;
 use crate::services::turn::HOUSE_SECRET;
 use serde_json::Value;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use turn::credentials::temporary::Issued;
 use wire::{Address, Secret};
 
@@ -45,7 +46,7 @@ pub(crate) fn for_user(plan: &Plan, user: &Address, ttl: Duration) -> Result<Iss
         Ok(Secret::new(secret::key(&secret, HOUSE_SECRET)))
     };
     let secret = plan.turn.secrets.first().cloned().map_or_else(own, Ok)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = clock::now();
     Ok(Office(secret).until(user, now + ttl))
 }
 

@@ -2,6 +2,7 @@
 
 use crate::config::Plan;
 use crate::doctor::notes::{Finding, Notes};
+use crate::doctor::way::Datagrams;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
@@ -12,12 +13,6 @@ use stun::{Class, Message, Method, TransactionId, Writer};
 const PATIENCE: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 /// The port of STUN.
 const PORT: u16 = 3478;
-
-#[expect(
-    clippy::disallowed_types,
-    reason = "a client of its own, in the process of whoever called the command"
-)]
-type Datagrams = std::net::UdpSocket;
 
 /// What a server has seen.
 struct Seen {
