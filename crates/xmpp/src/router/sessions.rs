@@ -156,6 +156,10 @@ impl Router {
     /// A session is gone: its seat at once, its presence once the roster is at hand.
     pub(super) fn closed(&mut self, connection: ConnectionId) {
         let Some(mut session) = self.sessions.remove(&connection) else { return };
+        // Nobody else tells it: a stream that reads no more does not end either.
+        if session.slow > 0 {
+            self.output(Output::Resume(connection));
+        }
         let Some(address) = session.jid.address().cloned() else {
             return self.component_closed(&mut session);
         };

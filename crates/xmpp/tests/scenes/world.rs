@@ -237,7 +237,10 @@ impl World {
                 self.clients.get_mut(&connection).expect("a connection that is there").paused = true;
             }
             Output::Resume(connection) => {
-                self.clients.get_mut(&connection).expect("a connection that is there").paused = false;
+                // It may be gone.
+                if let Some(client) = self.clients.get_mut(&connection) {
+                    client.paused = false;
+                }
             }
         }
     }
