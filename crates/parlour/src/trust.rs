@@ -6,6 +6,7 @@ mod verifier;
 use crate::config::Plan;
 use net::tls::{CertificateDer, ClientConfig, Identities, provider};
 use rustls::RootCertStore;
+use rustls::client::ResolvesClientCert;
 use rustls::pki_types::UnixTime;
 use rustls::pki_types::pem::PemObject;
 use std::collections::HashMap;
@@ -20,12 +21,38 @@ pub struct Trust {
     peers: Peers,
     /// Our own authority alone.
     own: Peers,
-    sip: Arc<ClientConfig>,
-    xmpp: (Server, Arc<ClientConfig>),
+    sip: Clients,
+    xmpp: (Server, Clients),
+}
+
+/// How we connect, for each domain of ours, as each shows a certificate of its own.
+#[derive(Debug)]
+struct Clients {
+    /// The first domain's.
+    first: Arc<ClientConfig>,
+    /// The others', by their main names.
+    others: HashMap<String, Arc<ClientConfig>>,
+}
+
+impl Clients {
+    fn new(plan: &Plan, identities: Option<&Arc<Identities>>, verifier: &Server) -> Self {
+        let verifier = Arc::new(verifier.clone());
+        let mut names = plan.domains.iter().map(|domain| domain.name.to_string());
+        let of = |name: &str| {
+            let shown = identities.map(|identities| identities.speaking_for(name));
+            Arc::new(client(Arc::clone(&verifier), shown))
+        };
+        let first = of(&names.next().unwrap_or_default());
+        Self { first, others: names.map(|name| (name.clone(), of(&name))).collect() }
+    }
+
+    fn speaking_for(&self, own: &str) -> Arc<ClientConfig> {
+        Arc::clone(self.others.get(own).unwrap_or(&self.first))
+    }
 }
 
 impl Trust {
-    /// Reads the system's authorities. Where a server asks who we are, it is shown what `identities` show.
+    /// Reads the system's authorities. Where a server asks who we are, it is shown what `identities` has for whom of us it is.
     pub fn new(plan: &Plan, identities: Option<Arc<Identities>>) -> Arc<Self> {
         let mut roots = RootCertStore::empty();
         let (read, _) = roots.add_parsable_certificates(of_system());
@@ -41,15 +68,18 @@ impl Trust {
         roots.add_parsable_certificates(plan.roots.iter().map(|der| CertificateDer::from(der.as_slice())));
         let peers = Peers::new(roots).and_for(of_domains(plan));
         let server = |rule| Server { peers: peers.clone(), rule };
-        let sip = Arc::new(client(server(Rule::Sip(plan.sip.peers.clone())), identities.clone()));
+        let identities = identities.as_ref();
+        let sip = Clients::new(plan, identities, &server(Rule::Sip(plan.sip.peers.clone())));
         let xmpp = server(Rule::Xmpp);
-        let xmpp = (xmpp.clone(), Arc::new(client(xmpp, identities)));
+        let clients = Clients::new(plan, identities, &xmpp);
+        let xmpp = (xmpp, clients);
         Arc::new(Self { peers, own: Peers::new(own), sip, xmpp })
     }
 
-    /// How XMPP connects to another server: it has to prove the domain that was meant (RFC 6120 §13.7.1.2).
-    pub fn xmpp(&self) -> Arc<ClientConfig> {
-        Arc::clone(&self.xmpp.1)
+    /// How XMPP connects to another server for a domain of ours, by its main name: the server has to prove the domain that was
+    /// meant (RFC 6120 §13.7.1.2), and is shown ours.
+    pub fn xmpp(&self, own: &str) -> Arc<ClientConfig> {
+        self.xmpp.1.speaking_for(own)
     }
 
     /// Whether a server that connected to us has proven to be this XMPP domain by its certificates; why not.
@@ -58,9 +88,10 @@ impl Trust {
         self.xmpp.0.judge(domain, own, others, UnixTime::now()).map_err(|error| error.to_string())
     }
 
-    /// How SIP connects: the other side has to prove the domain that was meant (RFC 5922 §7.3).
-    pub fn sip(&self) -> Arc<ClientConfig> {
-        Arc::clone(&self.sip)
+    /// How SIP connects for a domain of ours, by its main name, or for the first: the other side has to prove the domain that was
+    /// meant, and is shown ours (RFC 5922 §7.3).
+    pub fn sip(&self, own: &str) -> Arc<ClientConfig> {
+        self.sip.speaking_for(own)
     }
 
     /// The SIP domains that a peer that connected to us has proven by its certificates; none where they are not to be
@@ -114,14 +145,14 @@ pub(crate) fn of_authority(roots: &[Vec<u8>]) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-fn client(verifier: Server, identities: Option<Arc<Identities>>) -> ClientConfig {
+fn client(verifier: Arc<Server>, shown: Option<Arc<dyn ResolvesClientCert>>) -> ClientConfig {
     let config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .expect("the provider has suites of both versions")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier));
-    match identities {
-        Some(identities) => config.with_client_cert_resolver(identities),
+        .with_custom_certificate_verifier(verifier);
+    match shown {
+        Some(shown) => config.with_client_cert_resolver(shown),
         None => config.with_no_client_auth(),
     }
 }

@@ -44,6 +44,7 @@ use crate::registrar::{self, Binding, Contact, Registrar};
 use crate::slab::{Id, Slab};
 use crate::trace::{Note, Trace};
 use crate::transaction::{Alarm, Keyring, Timer};
+use crate::transport::connections::Peer;
 use crate::transport::{Arrival, Blocked, Connections, Seal};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -193,6 +194,8 @@ pub enum Output {
         to: SocketAddr,
         /// Whose certificate is expected, where the transport is TLS.
         name: Box<str>,
+        /// The domain of ours that speaks, whose certificate is shown there; empty: the first.
+        own: Box<str>,
     },
     /// Close a stream, after what was written.
     Close {
@@ -493,7 +496,8 @@ impl Stack {
     /// A connection could not be opened: the next way is tried, and whoever asked hears why if there is none.
     fn refused(&mut self, now: Instant, dial: Id, why: &str) {
         self.timers.cancel(Timer::Dialling(dial));
-        let Some(((transport, to, name), waiting)) = self.connections.refused(dial) else { return };
+        let Some((peer, waiting)) = self.connections.refused(dial) else { return };
+        let Peer { transport, at: to, name, .. } = peer;
         self.blocked.add(now, (true, to), None);
         let text = format!("{name} ({transport} {to}): {why}");
         for owner in waiting.into_iter().filter_map(|waiting| waiting.owner) {

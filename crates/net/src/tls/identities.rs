@@ -143,6 +143,11 @@ impl Identities {
         self.challenges.load().contains_key(&normal(name))
     }
 
+    /// For a client of ours that speaks for `name`: what it shows where a server asks it who it is.
+    pub fn speaking_for(self: &Arc<Self>, name: &str) -> Arc<dyn ResolvesClientCert> {
+        Arc::new(SpeakingFor { identities: Arc::clone(self), name: name.to_owned() })
+    }
+
     fn choose(&self, asked: Option<&str>, usual: Option<&str>, schemes: &[SignatureScheme]) -> Identity {
         let shown = self.shown.load();
         let all = shown.for_either(asked, usual);
@@ -162,10 +167,17 @@ impl Identities {
     }
 }
 
-/// We show the first where a server asks us who we are.
-impl ResolvesClientCert for Identities {
-    fn resolve(&self, _issuers: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        Some(self.shown.load().first.certified())
+/// What a server is shown that asks us who we are.
+#[derive(Debug)]
+struct SpeakingFor {
+    identities: Arc<Identities>,
+    /// The name that we speak for.
+    name: String,
+}
+
+impl ResolvesClientCert for SpeakingFor {
+    fn resolve(&self, _issuers: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(self.identities.choose(Some(&self.name), None, schemes).certified())
     }
 
     fn has_certs(&self) -> bool {

@@ -410,7 +410,7 @@ fn a_client_is_asked_who_it_is_where_the_listener_says_so_and_a_browser_is_not()
         let mut client = begin(&Arc::new(config.clone()), house.dial(door)).unwrap();
         client.write_all(b"x").unwrap();
         assert_eq!(house.opened().1.chain, None, "it has nothing to show");
-        config.client_auth_cert_resolver = Arc::clone(&identities) as _;
+        config.client_auth_cert_resolver = identities.speaking_for("falcot.com");
         let mut client = begin(&Arc::new(config), house.dial(door)).unwrap();
         client.write_all(b"x").unwrap();
         let chain = house.find(|seen| match seen {

@@ -200,8 +200,8 @@ impl Sip {
                 Output::Send { socket, local, to, bytes } => desk.net.send(socket, local, to, &bytes),
                 Output::Write { conn, bytes } => write(desk, conn, &bytes),
                 Output::Close { conn } => desk.net.close(conn),
-                Output::Connect { token, transport, to, name } => {
-                    self.connect(desk, token, (transport, to), &name);
+                Output::Connect { token, transport, to, name, own } => {
+                    self.connect(desk, token, (transport, to), (&name, &own));
                 }
                 Output::Store { token, address, rows, fewer } => {
                     self.store(desk, token, address, (rows, fewer));
@@ -225,12 +225,12 @@ impl Sip {
         desk: &mut Desk<'_, '_>,
         token: Token,
         (transport, to): (Transport, SocketAddr),
-        name: &str,
+        (name, own): (&str, &str),
     ) {
         let tls = match transport.is_secure() {
             false => None,
             true => match ServerName::try_from(name.to_owned()) {
-                Ok(name) => Some(Towards { config: desk.shared.trust.sip(), name }),
+                Ok(name) => Some(Towards { config: desk.shared.trust.sip(own), name }),
                 Err(_) => {
                     let why = "its name cannot be that of a certificate".into();
                     return self.stack.handle(desk.net.now(), Input::Refused { token, why });

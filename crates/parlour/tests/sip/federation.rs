@@ -191,6 +191,19 @@ fn streams(house: &House) -> u64 {
     status["counters"]["sip.streams"].as_u64().unwrap()
 }
 
+/// What the peer is answered to a message that reaches roland.
+fn answered(peer: &mut Agent, roland: &mut Agent, uri: &str) -> Heard {
+    let first = peer.request("MESSAGE", uri, uri, "", "");
+    peer.send(&first);
+    let challenge = peer.answer();
+    let proof = crate::agent::proof(challenge.header("Proxy-Authenticate"), "peer", PASSWORD, "MESSAGE", uri);
+    let second = peer.request("MESSAGE", uri, uri, &format!("Proxy-Authorization: {proof}\r\n"), "");
+    peer.send(&second);
+    let heard = roland.expect("MESSAGE ");
+    roland.reply(&heard, "200 OK", "");
+    peer.answer()
+}
+
 #[test]
 fn a_connection_serves_both_directions_once_both_have_proven_who_they_are() {
     let (alpha, beta) = two(|alpha, beta| {
@@ -209,21 +222,41 @@ fn a_connection_serves_both_directions_once_both_have_proven_who_they_are() {
     let heard = peer.expect("MESSAGE ");
     peer.reply(&heard, "200 OK", "");
     assert_eq!(roland.answer().line(), "SIP/2.0 200 OK");
-    let answer = {
-        let uri = "sip:roland@falcot.com";
-        let first = peer.request("MESSAGE", uri, uri, "", "");
-        peer.send(&first);
-        let challenge = peer.answer();
-        let proof =
-            crate::agent::proof(challenge.header("Proxy-Authenticate"), "peer", PASSWORD, "MESSAGE", uri);
-        let second = peer.request("MESSAGE", uri, uri, &format!("Proxy-Authorization: {proof}\r\n"), "");
-        peer.send(&second);
-        let heard = roland.expect("MESSAGE ");
-        roland.reply(&heard, "200 OK", "");
-        peer.answer()
-    };
+    let answer = answered(&mut peer, &mut roland, "sip:roland@falcot.com");
     assert_eq!(answer.line(), "SIP/2.0 200 OK");
     assert_eq!((streams(&alpha), streams(&beta)), (1, 1));
+}
+
+/// The second of two domains shows its own certificate where it connects: what comes back for it needs no other connection.
+#[test]
+fn each_domain_shows_its_own_certificate() {
+    let (alpha, beta) = two(|alpha, beta| {
+        for house in [alpha, beta] {
+            house.set("network", "workers", "1");
+        }
+        let text = std::fs::read_to_string(alpha.config()).unwrap();
+        std::fs::write(alpha.config(), format!("{text}\n[[domains]]\nname = \"second.test\"\n")).unwrap();
+        alpha.add("roland@second.test", PASSWORD);
+        Zone::from([
+            (("_sips._tcp.beta.test", SRV), vec![tls_of(beta, 1)]),
+            (("_sips._tcp.second.test", SRV), vec![tls_of(alpha, 1)]),
+        ])
+    });
+    let mut peer = peer_of(&beta);
+    let mut roland = Agent::udp(&alpha, "roland");
+    roland.domain = "second.test";
+    roland.register();
+    let mut first = Agent::udp(&alpha, "roland");
+    for (from, connections) in [(&mut roland, 1), (&mut first, 2)] {
+        message(from, "sip:peer@beta.test");
+        let heard = peer.expect("MESSAGE ");
+        peer.reply(&heard, "200 OK", "");
+        assert_eq!(from.answer().line(), "SIP/2.0 200 OK");
+        assert_eq!((streams(&alpha), streams(&beta)), (connections, connections));
+    }
+    let answer = answered(&mut peer, &mut roland, "sip:roland@second.test");
+    assert_eq!(answer.line(), "SIP/2.0 200 OK");
+    assert_eq!((streams(&alpha), streams(&beta)), (2, 2));
 }
 
 #[test]

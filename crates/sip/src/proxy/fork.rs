@@ -339,6 +339,7 @@ impl Stack {
     ) -> bool {
         let Some(arrival) = self.table.server(id).map(|server| server.arrival) else { return false };
         let invite = request.method() == Method::Invite;
+        let path = self.speaking_for(path, request);
         let write = |stack: &Self, client: Id| {
             stack.copy((id, index), client, request, (hop, sent_by), &arrival, body)
         };

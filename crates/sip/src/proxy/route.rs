@@ -179,6 +179,13 @@ impl Place<'_> {
         self.directory.domain(std::str::from_utf8(uri.host.name()?).ok()?)
     }
 
+    /// The domain of ours that a request is of: the caller's, or the one that is asked for.
+    pub fn party(&self, request: &Message<'_>) -> Option<&wire::Domain> {
+        let from = request.from().uri().ok();
+        let caller = from.as_ref().and_then(Uri::sip).and_then(|uri| self.domain_of(uri));
+        caller.or_else(|| request.uri().and_then(Uri::sip).and_then(|uri| self.domain_of(uri)))
+    }
+
     /// The address of ours that a URI names, at its domain's main name; one at our bare address belongs to the
     /// first domain. `None` where the URI is not ours or has no user part.
     pub fn account(&self, uri: &SipUri<'_>, arrival: &Arrival) -> Option<Address> {

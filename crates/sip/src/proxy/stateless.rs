@@ -92,6 +92,7 @@ impl Stack {
             return false;
         }
         let Some((path, sent_by)) = self.path(hop) else { return false };
+        let path = self.speaking_for(path, request);
         let bytes = Copy {
             plan,
             arrival: &arrival,

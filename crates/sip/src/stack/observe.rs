@@ -161,7 +161,7 @@ impl Stack {
         match path {
             Path::Datagram { to, .. } => (Some(Transport::Udp), Some(*to)),
             Path::Stream { peer, transport, .. } => (Some(*transport), Some(*peer)),
-            Path::Dial { peer: (transport, to, _) } => (Some(*transport), Some(*to)),
+            Path::Dial { peer } => (Some(peer.transport), Some(peer.at)),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::calls::NOBODY_S_PORT;
 use super::{Output, Parcel, Stack, token_of};
+use crate::message::Message;
 use crate::slab::Id;
 use crate::transaction::Timer;
 use crate::transport::blocked::Target;
@@ -44,7 +45,8 @@ impl Path {
     pub(crate) fn target(&self) -> Target {
         match self {
             Self::Datagram { to, .. } => (false, *to),
-            Self::Stream { peer, .. } | Self::Dial { peer: (_, peer, _) } => (true, *peer),
+            Self::Stream { peer, .. } => (true, *peer),
+            Self::Dial { peer: Peer { at, .. } } => (true, *at),
         }
     }
 }
@@ -66,11 +68,27 @@ impl Stack {
                 let sent_by = listeners.sent_by(listener, own.then_some(to.ip()));
                 let path = match listener.socket {
                     Some(socket) => Path::Datagram { socket, local: None, to: *to },
-                    None => Path::Dial { peer: (*transport, *to, name.clone()) },
+                    None => {
+                        let (name, own) = (name.clone(), Box::default());
+                        Path::Dial { peer: Peer { transport: *transport, at: *to, name, own } }
+                    }
                 };
                 Some((path, sent_by))
             }
             _ => None,
+        }
+    }
+
+    /// The same path for a request of one of our domains: a server that is connected to by TLS is shown that one's certificate.
+    pub(crate) fn speaking_for(&self, path: Path, request: &Message<'_>) -> Path {
+        match path {
+            Path::Dial { peer } if peer.transport.is_secure() => {
+                let place = self.place();
+                let own = place.party(request).filter(|own| Some(*own) != self.directory.first_domain());
+                let own = own.map(|own| own.as_str().into()).unwrap_or_default();
+                Path::Dial { peer: Peer { own, ..peer } }
+            }
+            path => path,
         }
     }
 
@@ -120,7 +138,7 @@ impl Stack {
 
     fn dial(&mut self, now: Instant, mut peer: Peer, bytes: Vec<u8>, owner: Option<Id>) -> bool {
         self.connections.name(&mut peer);
-        let (transport, to, name) = peer.clone();
+        let Peer { transport, at: to, name, own } = peer.clone();
         if transport.is_web() {
             // Only the client can open one.
             return false;
@@ -136,7 +154,7 @@ impl Stack {
             Route::Waits => true,
             Route::Dial(id) => {
                 self.timers.set(Timer::Dialling(id), now + self.config.limits.answer);
-                self.out.push_back(Output::Connect { token: token_of(id), transport, to, name });
+                self.out.push_back(Output::Connect { token: token_of(id), transport, to, name, own });
                 true
             }
             Route::Full => false,
@@ -180,7 +198,8 @@ impl Stack {
                 self.out.push_back(Output::Write { conn, bytes });
             }
             Flow::Stream(_) => {
-                self.dial(now, (arrival.transport, to, to.ip().to_string().into()), bytes, None);
+                let (transport, name) = (arrival.transport, to.ip().to_string().into());
+                self.dial(now, Peer { transport, at: to, name, own: Box::default() }, bytes, None);
             }
         }
     }

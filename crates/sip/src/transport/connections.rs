@@ -21,8 +21,18 @@ const MAX_DOMAINS: usize = 16;
 /// The most addresses of which it is remembered what they have proven.
 const MAX_PROVEN: usize = 4096;
 
-/// Whom a connection leads to: transport, address, and the name whose certificate is expected.
-pub type Peer = (Transport, SocketAddr, Box<str>);
+/// Whom a connection leads to, and for whom of us.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Peer {
+    /// By which transport.
+    pub transport: Transport,
+    /// Where.
+    pub at: SocketAddr,
+    /// The name whose certificate is expected.
+    pub name: Box<str>,
+    /// The domain of ours that speaks by it, whose certificate the other side is shown; empty: the first.
+    pub own: Box<str>,
+}
 
 /// An open stream.
 #[derive(Debug)]
@@ -35,6 +45,8 @@ pub struct Connection {
     pub heard: Instant,
     /// Whom requests reach by it.
     links: Vec<Peer>,
+    /// The peer has opened it.
+    theirs: bool,
     /// The domains that the other end has proven, in lower case.
     domains: Box<[Box<str>]>,
     /// The users that it has proven to be, and until when its certificate holds, as time since 1970.
@@ -169,7 +181,7 @@ impl Connections {
 
     /// A message for a peer, over the connection to it: open, being opened, or to be opened.
     pub fn send(&mut self, peer: Peer, bytes: Vec<u8>, owner: Option<Id>) -> Route {
-        let link = self.by_peer.get(&peer).copied();
+        let link = self.by_peer.get(&peer).copied().or_else(|| self.theirs(&peer));
         let id = match link {
             Some(Link::Open(id)) => return Route::Open(id, bytes),
             Some(Link::Dialling(id)) => id,
@@ -183,14 +195,25 @@ impl Connections {
         Route::Waits
     }
 
+    /// The peer's own connection, which is any domain's of ours: it knows by whose name it has reached us.
+    fn theirs(&self, peer: &Peer) -> Option<Link> {
+        if peer.own.is_empty() {
+            return None;
+        }
+        let link = self.by_peer.get(&Peer { own: Box::default(), ..peer.clone() }).copied();
+        link.filter(
+            |link| matches!(link, Link::Open(id) if self.open.get(id).is_some_and(|open| open.theirs)),
+        )
+    }
+
     /// Whoever is named by an address has to prove again what it has proven there before, as other servers name themselves
     /// so in the Routes of dialogs that were begun with their domain, and hardly any certificate is for an address.
-    pub fn name(&self, (transport, at, name): &mut Peer) {
-        if transport.is_secure()
-            && name.parse::<IpAddr>().is_ok()
-            && let Some(domain) = self.proven.get(at)
+    pub fn name(&self, peer: &mut Peer) {
+        if peer.transport.is_secure()
+            && peer.name.parse::<IpAddr>().is_ok()
+            && let Some(domain) = self.proven.get(&peer.at)
         {
-            name.clone_from(domain);
+            peer.name.clone_from(domain);
         }
     }
 
@@ -214,18 +237,19 @@ impl Connections {
         framer: Framer,
         (now, dial): (Instant, Option<Id>),
     ) -> Vec<Waiting> {
-        let (links, writers) = (Vec::new(), Vec::new());
-        self.open
-            .insert(id, Connection { arrival, framer, heard: now, links, domains, users: None, writers });
+        let (links, writers, theirs) = (Vec::new(), Vec::new(), dial.is_none());
+        let connection =
+            Connection { arrival, framer, heard: now, links, theirs, domains, users: None, writers };
+        self.open.insert(id, connection);
         let Some(dial) = dial.and_then(|dial| self.dials.remove(dial)) else { return Vec::new() };
-        let at = dial.peer.1;
+        let Peer { at, name, own, .. } = dial.peer.clone();
         self.by_peer.remove(&dial.peer);
-        if arrival.transport.is_secure() && dial.peer.2.parse::<IpAddr>().is_err() {
-            self.note_proof(at, dial.peer.2.clone());
+        if arrival.transport.is_secure() && name.parse::<IpAddr>().is_err() {
+            self.note_proof(at, name);
         }
         self.link(id, dial.peer);
         if arrival.transport.is_secure() {
-            self.link_domains(id, at);
+            self.link_domains(id, at, &own);
         }
         dial.waiting
     }
@@ -241,16 +265,16 @@ impl Connections {
     /// (RFC 5923 §5). Without proof nothing comes of it.
     pub fn alias(&mut self, id: ConnectionId, at: SocketAddr) {
         if self.open.get(&id).is_some_and(|connection| connection.links.is_empty()) {
-            self.link_domains(id, at);
+            self.link_domains(id, at, "");
         }
     }
 
     /// Requests for any of the other end's domains reach it by this connection.
-    fn link_domains(&mut self, id: ConnectionId, at: SocketAddr) {
+    fn link_domains(&mut self, id: ConnectionId, at: SocketAddr, own: &str) {
         let Some(connection) = self.open.get(&id) else { return };
         let transport = connection.arrival.transport;
-        for domain in connection.domains.iter().take(MAX_DOMAINS).cloned().collect::<Vec<_>>() {
-            self.link(id, (transport, at, domain));
+        for name in connection.domains.iter().take(MAX_DOMAINS).cloned().collect::<Vec<_>>() {
+            self.link(id, Peer { transport, at, name, own: own.into() });
         }
     }
 
@@ -266,7 +290,7 @@ impl Connections {
     pub fn refused(&mut self, dial: Id) -> Option<(Peer, Vec<Waiting>)> {
         let dial = self.dials.remove(dial)?;
         self.by_peer.remove(&dial.peer);
-        self.proven.remove(&dial.peer.1);
+        self.proven.remove(&dial.peer.at);
         Some((dial.peer, dial.waiting))
     }
 

@@ -68,6 +68,8 @@ pub(crate) struct House {
     pub(crate) dialled: Vec<SocketAddr>,
     /// Whom each of them was to prove.
     pub(crate) expected: Vec<String>,
+    /// For which domain of ours each of them was.
+    pub(crate) spoken_for: Vec<String>,
     /// The mark of the last of them.
     pub(crate) last_dial: u64,
     /// Of which account credentials were shown, and whether they were right.
@@ -178,6 +180,7 @@ impl House {
             silent_dials: false,
             full_queues: false,
             dialled: Vec::new(),
+            spoken_for: Vec::new(),
             expected: Vec::new(),
             last_dial: 0,
             proofs: Vec::new(),
@@ -330,8 +333,9 @@ impl House {
                 self.closed.push(conn);
                 self.stacks[worker].handle(self.now, Input::Closed { conn });
             }
-            Output::Connect { token, transport, to, name } => {
+            Output::Connect { token, transport, to, name, own } => {
                 self.expected.push(name.into());
+                self.spoken_for.push(own.into());
                 self.dial(worker, token, transport, to);
             }
             Output::Store { token, address, rows, fewer } => {

@@ -1,10 +1,11 @@
 //! Streams: cut into messages, answered on the same one, reused, opened, lost.
 
-use crate::house::{House, Sent};
+use crate::house::{House, Sent, directory};
 use crate::{answer, request};
 use sip::stack::Input;
+use std::sync::Arc;
 use std::time::Duration;
-use wire::Transport;
+use wire::{Account, Address, Domain, Keys, Transport};
 
 const ALICE: &str = "198.51.100.1:5060";
 const BOB: &str = "198.51.100.2:41000";
@@ -245,6 +246,45 @@ fn a_connection_of_ours_is_used_for_every_domain_that_its_server_has_proven() {
         house.dialled.len()
     };
     assert_eq!([ask("beta.test", "1"), ask("gamma.test", "2"), ask("delta.test", "3")], [1, 1, 2]);
+}
+
+/// One that is shown one certificate of ours is not taken for another domain's; the peer's own is anybody's.
+#[test]
+fn each_domain_of_ours_speaks_by_a_connection_of_its_own() {
+    let (first, second) = (Domain::new("falcot.com").unwrap(), Domain::new("second.test").unwrap());
+    let alias = [Domain::new("sip.second.test").unwrap()];
+    let mut house = House::new(1);
+    let address = Address::within("alice", &second).unwrap();
+    let account = Account { address: address.clone(), keys: Keys::default() };
+    let directory = directory().with_domains([(&first, &[][..]), (&second, &alias[..])]);
+    let directory = directory.with([(address, Some(Arc::new(account)))]);
+    house.stacks[0].set_directory(house.now, Arc::new(directory));
+    house.proven = vec!["beta.test".to_owned(), "gamma.test".to_owned()];
+    for name in ["beta.test", "gamma.test"] {
+        house.names.insert(name.to_owned(), vec!["203.0.113.9".parse().unwrap()]);
+    }
+    let ask = |house: &mut House, from: &str, to: &str, branch: &str| {
+        let parties = (&*format!("<sip:alice@{from}>;tag=a"), &*format!("<sip:x@{to}>"));
+        let uri = format!("sip:x@{to};transport=tls");
+        house.datagram(ALICE, &request("MESSAGE", &uri, ALICE, branch, parties, ""));
+        house.spoken_for.clone()
+    };
+    assert_eq!(ask(&mut house, "falcot.com", "beta.test", "1"), [""]);
+    assert_eq!(ask(&mut house, "second.test", "beta.test", "2"), ["", "second.test"]);
+    assert_eq!(ask(&mut house, "sip.second.test", "gamma.test", "3").len(), 2, "the same once more");
+    assert_eq!(ask(&mut house, "falcot.com", "gamma.test", "4").len(), 2);
+
+    let conn = house.connect_as(0, Transport::Tls, "203.0.113.8:40000", &["delta.test"]);
+    let parties = ("<sip:x@delta.test>;tag=a", "<sip:bob@falcot.com>");
+    let from_peer = request("MESSAGE", "sip:bob@falcot.com", "203.0.113.8:5061", "5", parties, "");
+    house.stream(
+        conn,
+        &from_peer.replace("SIP/2.0/UDP 203.0.113.8:5061", "SIP/2.0/TLS 203.0.113.8:5061;alias"),
+    );
+    house.names.insert("delta.test".to_owned(), vec!["203.0.113.8".parse().unwrap()]);
+    for (from, branch) in [("second.test", "6"), ("falcot.com", "7")] {
+        assert_eq!(ask(&mut house, from, "delta.test", branch).len(), 2);
+    }
 }
 
 #[test]
