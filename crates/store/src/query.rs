@@ -302,7 +302,7 @@ pub enum NodeLookUp {
 }
 
 /// Some items of a node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ItemPage {
     /// Only these; `None`: any.
     pub ids: Option<Vec<String>>,
@@ -314,6 +314,16 @@ pub struct ItemPage {
     pub last: bool,
     /// How many at most.
     pub limit: u32,
+    /// Octets of all of them at most; the first may have more.
+    pub octets: u64,
+    /// Whether what is in them is left out: only their names are of interest.
+    pub names: bool,
+}
+
+impl Default for ItemPage {
+    fn default() -> Self {
+        Self { ids: None, after: None, before: None, last: false, limit: 0, octets: u64::MAX, names: false }
+    }
 }
 
 /// Items of a node that were looked for.
@@ -325,6 +335,8 @@ pub struct Items {
     pub count: u64,
     /// How many are in front of the first.
     pub index: u64,
+    /// Whether there are fewer than were asked for, as they have too many octets.
+    pub cut: bool,
 }
 
 /// What a [`Query`] was answered.

@@ -53,7 +53,9 @@ async fn alone(connection: &mut Connection, dialect: Dialect, query: &Query) -> 
         }
         Query::RemoveRoom(room) => rooms::remove(connection, room).await?,
         Query::AmendRoomArchived { room, id, payload } => {
-            archive::amend(connection, room, *id, payload).await?;
+            return archive::amend(connection, room, *id, payload)
+                .await
+                .map(|found| Ok(Answer::Count(found)));
         }
         Query::TrimArchive { account, up_to } => {
             archive::trim(connection, Of::Accounts, account, *up_to).await?;

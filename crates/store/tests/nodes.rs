@@ -45,7 +45,7 @@ fn page(store: &Store, number: i64, page: ItemPage) -> Option<(String, u64, u64)
     else {
         panic!("items")
     };
-    let Items { items, count, index } = found?;
+    let Items { items, count, index, .. } = found?;
     let ids: Vec<&str> = items.iter().map(|item| item.id.as_str()).collect();
     Some((ids.join(" "), count, index))
 }
@@ -158,4 +158,33 @@ fn items_go_with_their_node_and_nodes_with_their_account() {
     assert_eq!(nodes(&store), []);
     let long = NodeRow { name: "n".repeat(2000), ..node(2, "") };
     assert!(matches!(change(&store, NodeChange::Put(long)), Err(Fault::Invalid(_))));
+}
+
+/// However many large items a node has, no more of them are read than can be told at once.
+#[test]
+fn a_page_has_no_more_octets_than_it_may() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = house(folder.path());
+    change(&store, NodeChange::Put(node(1, ""))).expect("put");
+    let payload = "x".repeat(19);
+    let items = ["a", "b", "c", "d"].iter().zip(1..).map(|(id, place)| item(place, id, &payload)).collect();
+    put(&store, 1, items, 9).expect("put");
+    let check = |asked: ItemPage, expected: &str, cut: bool| {
+        let asked = ItemPage { limit: 9, ..asked };
+        let Answer::Items(Some(found)) = look_up(&store, NodeLookUp::Items { number: 1, page: asked }) else {
+            panic!("items")
+        };
+        let ids: Vec<&str> = found.items.iter().map(|item| item.id.as_str()).collect();
+        assert_eq!((ids.join(" ").as_str(), found.cut), (expected, cut));
+        found.items
+    };
+    let usual = ItemPage::default;
+    check(ItemPage { octets: 40, ..usual() }, "a b", true);
+    check(ItemPage { octets: 59, last: true, ..usual() }, "c d", true);
+    check(ItemPage { octets: 60, after: Some("a".into()), ..usual() }, "b c d", false);
+    check(ItemPage { octets: 0, ..usual() }, "a", true);
+    let named = Some(vec!["d".into(), "b".into()]);
+    check(ItemPage { octets: 20, ids: named, ..usual() }, "b", true);
+    let names = check(ItemPage { octets: 0, names: true, ..usual() }, "a b c d", false);
+    assert!(names.iter().all(|item| item.payload.is_empty()));
 }

@@ -25,6 +25,8 @@ pub(crate) mod rooms;
 mod service;
 mod show;
 mod subject;
+#[cfg(test)]
+mod tests;
 mod voice;
 
 pub use kept::{RankRow, RoomRow};
@@ -54,8 +56,9 @@ pub(crate) enum Effect {
     Relay(Stanza),
     /// A message belongs into the room's archive.
     Keep { id: i64, who: Bare, nick: String, stanza: Stanza },
-    /// A message of the archive is replaced.
-    Amend { id: i64, stanza: Stanza },
+    /// A message of the archive is replaced before anything else is carried out; nothing is where it is not there, unless it
+    /// is known otherwise.
+    Amend { id: i64, stanza: Stanza, known: bool },
     /// Whoever asked reads the archive.
     Search(Box<Asked>),
     /// Whoever asked wants to know from when to when the archive goes.
@@ -72,6 +75,8 @@ pub(crate) struct Context<'a> {
     pub(crate) limits: &'a RoomLimits,
     /// Whether the house keeps archives.
     pub(crate) archive: bool,
+    /// Whether it comes from a component's domain.
+    pub(crate) from_component: bool,
     /// What comes of it, in order.
     pub(crate) effects: Vec<Effect>,
 }
@@ -112,7 +117,7 @@ impl Room {
                 self.refuse_presence(context, stanza, Condition::JidMalformed.into());
             }
             (Some(PresenceType::Unavailable), _) => self.left(context, stanza, from),
-            (Some(PresenceType::Error), _) => self.lost(context, from),
+            (Some(PresenceType::Error), _) => self.lost(context, from, private::condition(stanza)),
             (Some(PresenceType::Subscribe), _) => context.refuse(stanza, Condition::ServiceUnavailable),
             _ => {}
         }

@@ -40,7 +40,7 @@ use crate::muc::rooms::Rooms;
 use crate::pubsub::caps::Cache;
 use crate::pubsub::event::Heading;
 use crate::pubsub::last::Wish;
-use crate::stanza::{Condition, Draft, Kind, Stanza, StanzaError};
+use crate::stanza::{Condition, Draft, Kind, PresenceType, Stanza, StanzaError};
 use crate::xml::Element;
 use account::Accounts;
 use ask::Asks;
@@ -354,6 +354,21 @@ pub(crate) enum Work {
     Room { parcel: Parcel, debt: Option<Debt> },
 }
 
+impl Work {
+    /// How many times as much may wait for a roster before this finds no room: who goes is shown to go, though nobody could
+    /// be told that there is no room for it; what nobody says is bounded by what was said.
+    pub(crate) fn room(&self) -> usize {
+        let goes = |stanza: &Stanza| stanza.presence_type() == Some(PresenceType::Unavailable);
+        match self {
+            Self::Gone(_) | Self::Unchanged { .. } => usize::MAX,
+            // Its session is read no further while so much of it waits.
+            Self::Sent { stanza, .. } if goes(stanza) => usize::MAX,
+            Self::Arrived { parcel, .. } if goes(&parcel.stanza) => 2,
+            _ => 1,
+        }
+    }
+}
+
 /// How long to wait before another worker's full queue is tried again.
 const RETRY: Duration = Duration::from_millis(2);
 
@@ -513,7 +528,8 @@ impl Router {
             }
             let rest = std::mem::take(&mut self.work);
             self.begin(work);
-            self.work.extend(rest);
+            let caused = std::mem::replace(&mut self.work, rest);
+            caused.into_iter().rev().for_each(|work| self.work.push_front(work));
         }
     }
 }

@@ -42,16 +42,17 @@ pub(crate) async fn add(
     Ok(())
 }
 
-/// Replaces a message of a room's archive, if it is there.
+/// Replaces a message of a room's archive, if it is there; how many there are.
 pub(crate) async fn amend(
     connection: &mut Connection,
     room: &Address,
     id: i64,
     payload: &[u8],
-) -> sqlx::Result<()> {
+) -> sqlx::Result<u64> {
     let mut statement = Statement::new("UPDATE room_messages SET payload = ");
     statement.push_bind(payload).push(" WHERE room = ").push_bind(room.as_str());
-    statement.push(" AND id = ").push_bind(id).build().execute(connection).await.map(drop)
+    let done = statement.push(" AND id = ").push_bind(id).build().execute(connection).await?;
+    Ok(done.rows_affected())
 }
 
 fn within(statement: &mut Statement, of: Of, account: &Address, span: &Span) {

@@ -154,7 +154,7 @@ pub(crate) async fn look_up(
             let mut found = Vec::new();
             for number in numbers {
                 let newest = ItemPage { last: true, limit: 1, ..ItemPage::default() };
-                let newest = list(connection, account, *number, &newest, (0, i64::MAX)).await?;
+                let (newest, _) = list(connection, account, *number, &newest, (0, i64::MAX)).await?;
                 found.extend(newest.into_iter().map(|item| (*number, item)));
             }
             Ok(Answer::LastItems(found))
@@ -181,13 +181,13 @@ async fn items(
         };
         span.1 = place;
     }
-    let items = list(connection, account, number, page, span).await?;
+    let (items, cut) = list(connection, account, number, page, span).await?;
     let count = count_before(connection, account, number, i64::MAX).await?;
     let index = match items.first() {
         Some(first) => count_before(connection, account, number, first.place).await?,
         None => 0,
     };
-    Ok(Answer::Items(Some(crate::query::Items { items, count, index })))
+    Ok(Answer::Items(Some(crate::query::Items { items, count, index, cut })))
 }
 
 async fn place_of(
@@ -215,22 +215,59 @@ async fn count_before(
     Ok(u64::try_from(count).unwrap_or_default())
 }
 
-/// Items between two places, the oldest first; where `last`, those at the end.
+/// `FROM …`: a page's items between two places, from the end where it is to begin, at most so many.
+fn between(
+    statement: &mut Statement,
+    account: &Address,
+    number: i64,
+    page: &ItemPage,
+    (after, before): (i64, i64),
+    limit: u32,
+) {
+    within(statement, account, number);
+    statement.push(" AND place > ").push_bind(after).push(" AND place < ").push_bind(before);
+    if let Some(ids) = &page.ids {
+        among(statement, ids);
+    }
+    statement.push(if page.last { " ORDER BY place DESC LIMIT " } else { " ORDER BY place LIMIT " });
+    statement.push_bind(i64::from(limit));
+}
+
+/// How many items of a page have not too many octets, the first in any case; and whether there are more.
+async fn fitting(
+    connection: &mut Connection,
+    account: &Address,
+    number: i64,
+    page: &ItemPage,
+    span: (i64, i64),
+) -> sqlx::Result<(u32, bool)> {
+    if page.octets == u64::MAX || page.names {
+        return Ok((page.limit, false));
+    }
+    let mut statement = Statement::new("SELECT LENGTH(payload) + LENGTH(id)");
+    between(&mut statement, account, number, page, span, page.limit);
+    let sizes: Vec<i64> = statement.build_query_scalar().fetch_all(connection).await?;
+    let mut sum = 0;
+    let fits = sizes.iter().take_while(|size| {
+        sum += u64::try_from(**size).unwrap_or_default();
+        sum <= page.octets
+    });
+    let most = fits.count().max(1);
+    Ok((u32::try_from(most).unwrap_or(u32::MAX), most < sizes.len()))
+}
+
+/// Items between two places, the oldest first; where `last`, those at the end. Whether there are fewer than asked for.
 async fn list(
     connection: &mut Connection,
     account: &Address,
     number: i64,
     page: &ItemPage,
-    (after, before): (i64, i64),
-) -> sqlx::Result<Vec<NodeItem>> {
-    let mut statement = Statement::new("SELECT place, id, publisher, payload");
-    within(&mut statement, account, number);
-    statement.push(" AND place > ").push_bind(after).push(" AND place < ").push_bind(before);
-    if let Some(ids) = &page.ids {
-        among(&mut statement, ids);
-    }
-    statement.push(if page.last { " ORDER BY place DESC LIMIT " } else { " ORDER BY place LIMIT " });
-    statement.push_bind(i64::from(page.limit));
+    span: (i64, i64),
+) -> sqlx::Result<(Vec<NodeItem>, bool)> {
+    let (limit, cut) = fitting(connection, account, number, page, span).await?;
+    let payload = if page.names { "SUBSTR(payload, 1, 0)" } else { "payload" };
+    let mut statement = Statement::new(format!("SELECT place, id, publisher, {payload}"));
+    between(&mut statement, account, number, page, span, limit);
     let rows = statement.build().fetch_all(connection).await?;
     let item = |row: &Row| {
         Ok(NodeItem {
@@ -244,5 +281,5 @@ async fn list(
     if page.last {
         items.reverse();
     }
-    Ok(items)
+    Ok((items, cut))
 }

@@ -8,6 +8,7 @@ use crate::jid::{Bare, Jid};
 use crate::ns;
 use crate::stanza::{Condition, Draft, Kind, StanzaError};
 use crate::xml::Element;
+use std::collections::BTreeSet;
 
 /// What one item of a request wants.
 #[derive(Debug)]
@@ -22,6 +23,10 @@ struct Item {
     wish: Wish,
     reason: Option<String>,
 }
+
+/// What changes the lists of owners and admins.
+#[derive(Debug)]
+pub(super) struct Listed(Vec<Item>);
 
 impl Room {
     /// `muc#admin`, from whoever it may be.
@@ -40,14 +45,75 @@ impl Room {
             return Err(Condition::BadRequest.into());
         }
         let items = items.into_iter().map(|item| self.wish(item)).collect::<Result<Vec<Item>, _>>()?;
+        self.may_all(context, from, &items)?;
+        self.grant_all(context, from, items);
+        Ok(None)
+    }
+
+    /// Whether all of it may be done.
+    fn may_all(&self, context: &Context<'_>, from: &Jid, items: &[Item]) -> Result<(), StanzaError> {
         items.iter().try_for_each(|item| self.may(from, &item.wish))?;
-        self.leaves_an_owner(&items)?;
-        self.has_room(context, &items)?;
+        self.leaves_an_owner(items)?;
+        // Of each item all may have to be told.
+        if items.len() > 1 && items.len() * self.seats.len() > limits::TOLD {
+            let most = limits::TOLD / self.seats.len().max(1);
+            let text = format!("while so many are in the room, at most {most} at once");
+            return Err(StanzaError::from(Condition::PolicyViolation).saying(text));
+        }
+        let new = items.iter().filter_map(|item| match &item.wish {
+            Wish::Affiliation { affiliation: Affiliation::None, .. } | Wish::Role { .. } => None,
+            Wish::Affiliation { who, nick, .. } => Some((who, nick.as_deref(), item.reason.as_deref())),
+        });
+        self.has_room(context, new)
+    }
+
+    fn grant_all(&mut self, context: &mut Context<'_>, from: &Jid, items: Vec<Item>) {
         let actor = self.occupant_of(from).map(|(nick, _)| nick.to_string());
         for item in items {
             self.grant(context, item, actor.as_deref());
         }
-        Ok(None)
+    }
+
+    /// What has to be done so that these are the owners, and these the admins, and nobody else is (§10.2); `None`: they are
+    /// as before.
+    pub(super) fn listed(
+        &self,
+        context: &Context<'_>,
+        from: &Jid,
+        owners: Option<&BTreeSet<Bare>>,
+        admins: Option<&BTreeSet<Bare>>,
+    ) -> Result<Listed, StanzaError> {
+        let to_be = |who: &Bare| {
+            let is = self.ranks.get(who).map_or(Affiliation::None, |rank| rank.affiliation);
+            match is {
+                _ if owners.is_some_and(|owners| owners.contains(who)) => Affiliation::Owner,
+                Affiliation::Owner if owners.is_none() => is,
+                _ if admins.is_some_and(|admins| admins.contains(who)) => Affiliation::Admin,
+                Affiliation::Owner => Affiliation::None,
+                Affiliation::Admin if admins.is_some() => Affiliation::None,
+                _ => is,
+            }
+        };
+        let all: BTreeSet<&Bare> = self.ranks.keys().chain(owners.into_iter().flatten()).collect();
+        let all =
+            all.into_iter().chain(admins.into_iter().flatten().filter(|who| !self.ranks.contains_key(*who)));
+        let all: BTreeSet<&Bare> = all.collect();
+        let changes = all.into_iter().filter_map(|who| {
+            let affiliation = to_be(who);
+            let is = self.ranks.get(who).map_or(Affiliation::None, |rank| rank.affiliation);
+            let wish = Wish::Affiliation { who: who.clone(), affiliation, nick: None };
+            (affiliation != is).then_some(Item { wish, reason: None })
+        });
+        let items: Vec<Item> = changes.collect();
+        if items.len() > limits::ITEMS {
+            return Err(Condition::PolicyViolation.into());
+        }
+        self.may_all(context, from, &items)?;
+        Ok(Listed(items))
+    }
+
+    pub(super) fn grant_listed(&mut self, context: &mut Context<'_>, from: &Jid, listed: Listed) {
+        self.grant_all(context, from, listed.0);
     }
 
     fn wish(&self, item: &Element) -> Result<Item, StanzaError> {
@@ -141,14 +207,27 @@ impl Room {
         self.ranks.iter().filter(|(_, rank)| rank.affiliation == Affiliation::Owner).map(|(who, _)| who)
     }
 
-    fn has_room(&self, context: &Context<'_>, items: &[Item]) -> Result<(), StanzaError> {
-        let new = items.iter().filter(|item| match &item.wish {
-            Wish::Affiliation { who, affiliation, .. } => {
-                *affiliation != Affiliation::None && !self.ranks.contains_key(who)
-            }
-            Wish::Role { .. } => false,
-        });
-        if self.ranks.len() + new.count() > context.limits.affiliations {
+    /// Whether there is room to keep these: who, with which nick and reason.
+    pub(super) fn has_room<'a>(
+        &self,
+        context: &Context<'_>,
+        those: impl IntoIterator<Item = (&'a Bare, Option<&'a str>, Option<&'a str>)>,
+    ) -> Result<(), StanzaError> {
+        let octets = |who: &Bare, nick: Option<&str>, reason: Option<&str>| {
+            who.as_str().len() + nick.map_or(0, str::len) + reason.map_or(0, str::len)
+        };
+        let kept = |(who, rank): (&Bare, &Rank)| octets(who, rank.nick.as_deref(), rank.reason.as_deref());
+        let (mut count, mut sum) = (self.ranks.len(), self.ranks.iter().map(kept).sum::<usize>());
+        let before = sum;
+        for (who, nick, reason) in those {
+            let old = self.ranks.get(who);
+            count += usize::from(old.is_none());
+            let own = old.and_then(|rank| rank.nick.as_deref());
+            sum = sum - old.map_or(0, |rank| kept((who, rank))) + octets(who, nick.or(own), reason);
+        }
+        // What makes it no longer is possible in any case.
+        let full = count > context.limits.affiliations.max(self.ranks.len());
+        if full || (sum > limits::RANKS_OCTETS && sum > before) {
             return Err(Condition::ResourceConstraint.into());
         }
         Ok(())
@@ -158,7 +237,7 @@ impl Room {
         let note = Note { actor: actor.map(str::to_owned), reason: item.reason, ..Note::default() };
         match item.wish {
             Wish::Role { nick, role: Role::None } => {
-                self.throw_out(context, &nick, Note { statuses: vec![307], ..note });
+                self.throw_out(context, vec![(nick.as_str().into(), Note { statuses: vec![307], ..note })]);
             }
             Wish::Role { nick, role } => {
                 if let Some(occupant) = self.occupants.get_mut(nick.as_str()) {
@@ -199,27 +278,35 @@ impl Room {
         if present.is_empty() {
             return self.tell_affiliation(context, who, affiliation);
         }
+        let gone: Vec<_> =
+            present.iter().filter_map(|nick| Some((nick.clone(), self.sends_out(nick)?))).collect();
+        let gone =
+            gone.into_iter().map(|(nick, status)| (nick, Note { statuses: vec![status], ..note.clone() }));
+        self.throw_out(context, gone.collect());
         for nick in present {
-            self.affiliated(context, &nick, note.clone());
+            self.affiliated(context, &nick, &note);
         }
     }
 
-    /// Somebody in the room has another affiliation than before.
-    fn affiliated(&mut self, context: &mut Context<'_>, nick: &str, note: Note) {
-        let Some(occupant) = self.occupants.get(nick) else { return };
-        let affiliation = self.affiliation(&occupant.who);
-        let role = self.default_role(&occupant.who);
-        if affiliation == Affiliation::Outcast {
-            return self.throw_out(context, nick, Note { statuses: vec![301], ..note });
+    /// With which status somebody has to go whose affiliation is what it is now, if they have to.
+    fn sends_out(&self, nick: &str) -> Option<u16> {
+        match self.affiliation(&self.occupants.get(nick)?.who) {
+            Affiliation::Outcast => Some(301),
+            Affiliation::None if self.config.members_only => Some(321),
+            _ => None,
         }
-        if self.config.members_only && affiliation < Affiliation::Member {
-            return self.throw_out(context, nick, Note { statuses: vec![321], ..note });
-        }
+    }
+
+    /// Somebody who stays has another affiliation than before.
+    fn affiliated(&mut self, context: &mut Context<'_>, nick: &str, note: &Note) {
+        let Some(role) = self.occupants.get(nick).map(|occupant| self.default_role(&occupant.who)) else {
+            return;
+        };
         if let Some(occupant) = self.occupants.get_mut(nick) {
             occupant.role = role;
         }
         if let Some(occupant) = self.occupants.get(nick) {
-            self.show(context, nick, occupant, &note);
+            self.show(context, nick, occupant, note);
         }
     }
 

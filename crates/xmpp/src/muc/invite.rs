@@ -71,9 +71,7 @@ impl Room {
             return Err(Condition::Forbidden.into());
         }
         if self.config.members_only && theirs < Affiliation::Member {
-            if self.ranks.len() >= context.limits.affiliations && !self.ranks.contains_key(to.bare()) {
-                return Err(Condition::ResourceConstraint.into());
-            }
+            self.has_room(context, [(to.bare(), None, None)])?;
             // Who is invited is let in.
             self.set_affiliation(context, to.bare(), Affiliation::Member, None, Note::default());
         }

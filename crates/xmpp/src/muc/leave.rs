@@ -1,11 +1,11 @@
 //! Somebody goes (XEP-0045 §7.14), or is found to be gone.
 
 use super::Context;
-use super::room::Room;
+use super::room::{Occupant, Room};
 use super::show::Note;
 use crate::jid::Jid;
 use crate::ns;
-use crate::stanza::Stanza;
+use crate::stanza::{Condition, Stanza};
 
 impl Room {
     /// Presence of type `unavailable`: the last client of an occupant takes them out.
@@ -16,8 +16,15 @@ impl Room {
         self.goes(context, from, Note { gone: Some(gone), ..Note::default() });
     }
 
-    /// What the room said to a client came back as an error: nobody is there (§15.6.2, 333).
-    pub(super) fn lost(&mut self, context: &mut Context<'_>, from: &Jid) {
+    /// What the room said to a client came back as an error: nobody is there (§15.6.2, 333). Where a whole component is away,
+    /// all of its users go, and are not told of one another.
+    pub(super) fn lost(&mut self, context: &mut Context<'_>, from: &Jid, condition: Option<Condition>) {
+        if context.from_component && condition == Some(Condition::RemoteServerTimeout) {
+            let theirs = |occupant: &Occupant| occupant.who.domain() == from.domain();
+            let gone = self.occupants.iter().filter(|(_, occupant)| theirs(occupant));
+            let gone = gone.map(|(nick, _)| (nick.clone(), Note::status(333))).collect();
+            return self.throw_out(context, gone);
+        }
         self.goes(context, from, Note::status(333).gone());
     }
 
@@ -28,9 +35,9 @@ impl Room {
         if occupant.clients.len() > 1 {
             occupant.clients.retain(|client| client != from);
             // The others stay; this one is told that it has left.
-            let gone = super::room::Occupant { clients: vec![from.clone()], ..occupant.clone() };
+            let gone = Occupant { clients: vec![from.clone()], ..occupant.clone() };
             return self.show_self(context, &nick, &gone, &note);
         }
-        self.throw_out(context, &nick, note);
+        self.throw_out(context, vec![(nick, note)]);
     }
 }

@@ -48,7 +48,7 @@ impl Room {
         if self.keeps(context) {
             let said = self.history.iter().find(|said| said.id == id);
             let stanza = stanza(said.and_then(|said| said.stanza.from()).or(Some(&self.jid)));
-            context.effects.push(Effect::Amend { id, stanza });
+            context.effects.push(Effect::Amend { id, stanza, known: said.is_some() });
         }
         if let Some(at) = self.history.iter().position(|said| said.id == id) {
             let buried = stanza(self.history[at].stanza.from());

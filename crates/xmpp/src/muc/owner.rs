@@ -1,14 +1,27 @@
 //! What the room is, filled in by an owner (XEP-0045 §10.1, §10.2), and its end (§10.9).
 
 use super::config::{Config, FORM, Whois};
-use super::form::Filled;
+use super::form::{self, Filled};
 use super::room::{Affiliation, Role, Room};
 use super::show::Note;
 use super::{Answer, Context, limits};
-use crate::jid::Jid;
+use crate::jid::{Bare, Jid};
 use crate::ns;
 use crate::stanza::{Condition, StanzaError};
 use crate::xml::Element;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+const ADMINS: &str = "muc#roomconfig_roomadmins";
+const OWNERS: &str = "muc#roomconfig_roomowners";
+
+/// A list of the form, if it is there.
+fn list(filled: &Filled<'_>, var: &str) -> Result<Option<BTreeSet<Bare>>, StanzaError> {
+    let Some(typed) = filled.all(var) else { return Ok(None) };
+    let typed = typed.iter().map(|jid| jid.trim()).filter(|jid| !jid.is_empty());
+    let jids = typed.map(|jid| jid.parse::<Jid>().map(|jid| jid.bare().clone()));
+    Ok(Some(jids.collect::<Result<_, _>>().map_err(|_| Condition::JidMalformed)?))
+}
 
 impl Room {
     pub(super) fn owner(
@@ -24,7 +37,7 @@ impl Room {
         if get {
             let title = Element::new("title", ns::DATA_FORMS).text(format!("Options of {}", self.address));
             let form = Element::new("x", ns::DATA_FORMS).attr("type", "form").child(title);
-            let form = form.children_from(self.config.fields());
+            let form = form.children_from(self.config.fields()).children_from(self.lists());
             return Ok(Some(Element::new("query", ns::MUC_OWNER).child(form)));
         }
         if let Some(destroy) = query.find("destroy", ns::MUC_OWNER) {
@@ -39,13 +52,25 @@ impl Room {
                 }
                 Ok(None)
             }
-            _ => self.configure(context, &Filled::read(form, FORM)?),
+            _ => self.configure(context, from, &Filled::read(form, FORM)?),
         }
     }
 
+    /// Who owns the room and who is an admin, as fields of the form.
+    fn lists(&self) -> [Element; 2] {
+        let list = |var: &'static str, label: &'static str, affiliation: Affiliation| {
+            let those = self.ranks.iter().filter(|(_, rank)| rank.affiliation == affiliation);
+            form::field(var, "jid-multi", label)
+                .children_from(those.map(|(who, _)| form::value(who.as_str())))
+        };
+        [list(ADMINS, "All admins", Affiliation::Admin), list(OWNERS, "All owners", Affiliation::Owner)]
+    }
+
     /// §10.1.2 where nothing is filled in: an instant room.
-    fn configure(&mut self, context: &mut Context<'_>, filled: &Filled<'_>) -> Answer {
+    fn configure(&mut self, context: &mut Context<'_>, from: &Jid, filled: &Filled<'_>) -> Answer {
         let new = self.config.filled(filled, context.limits.occupants)?;
+        let (owners, admins) = (list(filled, OWNERS)?, list(filled, ADMINS)?);
+        let listed = self.listed(context, from, owners.as_ref(), admins.as_ref())?;
         let old = std::mem::replace(&mut self.config, new);
         let first = std::mem::take(&mut self.locked);
         if old != self.config || first {
@@ -58,6 +83,7 @@ impl Room {
             self.tell_change(context, &old);
         }
         self.apply(context, &old);
+        self.grant_listed(context, from, listed);
         self.end_if_empty();
         Ok(None)
     }
@@ -85,14 +111,15 @@ impl Room {
     /// Whoever has no place in the room that it is now goes (322); roles are those of the room that it is.
     fn apply(&mut self, context: &mut Context<'_>, old: &Config) {
         let nicks: Vec<_> = self.occupants.keys().cloned().collect();
-        for nick in nicks {
-            let Some(occupant) = self.occupants.get_mut(&nick) else { continue };
-            let who = occupant.who.clone();
-            let affiliation = self.affiliation(&who);
-            if self.config.members_only && affiliation < Affiliation::Member {
-                self.throw_out(context, &nick, Note::status(322));
-                continue;
-            }
+        let stays = |nick: &Arc<str>| {
+            let who = self.occupants.get(nick).map(|occupant| self.affiliation(&occupant.who));
+            !self.config.members_only || who >= Some(Affiliation::Member)
+        };
+        let (stay, go): (Vec<_>, Vec<_>) = nicks.into_iter().partition(stays);
+        self.throw_out(context, go.into_iter().map(|nick| (nick, Note::status(322))).collect());
+        for nick in stay {
+            let Some(occupant) = self.occupants.get(&nick) else { continue };
+            let affiliation = self.affiliation(&occupant.who);
             let role = self.usual_role(affiliation);
             let Some(occupant) = self.occupants.get_mut(&nick) else { continue };
             let moderation = old.moderated != self.config.moderated;

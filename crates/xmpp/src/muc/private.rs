@@ -65,8 +65,9 @@ impl Room {
         from: &Jid,
         nick: Option<&str>,
     ) {
-        let Some(condition) = condition(stanza).filter(|condition| !GONE.contains(condition)) else {
-            return self.lost(context, from);
+        let condition = condition(stanza);
+        let Some(condition) = condition.filter(|condition| !GONE.contains(condition)) else {
+            return self.lost(context, from, condition);
         };
         let Some((own, _)) = self.occupant_of(from) else { return };
         let Some(writer) = nick.and_then(|nick| self.occupants.get(nick)) else { return };
@@ -141,7 +142,7 @@ impl Room {
 }
 
 /// Why a message came back.
-fn condition(stanza: &Stanza) -> Option<Condition> {
+pub(super) fn condition(stanza: &Stanza) -> Option<Condition> {
     let message = stanza.element().ok()?;
     let error = message.find("error", ns::CLIENT)?;
     Condition::ALL.iter().copied().find(|condition| error.find(condition.name(), ns::STANZA_ERRORS).is_some())

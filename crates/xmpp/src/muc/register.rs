@@ -53,9 +53,7 @@ impl Room {
     ) -> Answer {
         let nick = self.normal_nick(nick)?;
         self.nick_is_free(from, &nick)?;
-        if self.ranks.len() >= context.limits.affiliations && !self.ranks.contains_key(from.bare()) {
-            return Err(Condition::ResourceConstraint.into());
-        }
+        self.has_room(context, [(from.bare(), Some(nick.as_str()), None)])?;
         let affiliation = affiliation.max(Affiliation::Member);
         self.set_affiliation(context, from.bare(), affiliation, Some(nick), Note::default());
         Ok(None)

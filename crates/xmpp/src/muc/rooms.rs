@@ -14,7 +14,7 @@ use crate::router::stored::{Then, condition};
 use crate::router::{Between, Parcel, Router, Work};
 use crate::stanza::{Condition, Draft, Kind, PresenceType, Stanza};
 use crate::xml::Element;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use wire::{Address, WorkerId};
 
@@ -42,6 +42,8 @@ struct Pending {
     effects: Vec<Effect>,
     /// Who wanted it.
     parcel: Parcel,
+    /// Whether it comes to nothing where the archive does not have what is to be replaced.
+    sought: bool,
 }
 
 /// A room and what waits for it.
@@ -73,13 +75,23 @@ pub(crate) struct Rooms {
     halls: BTreeMap<Address, Hall>,
     /// Every room of the house.
     index: BTreeMap<Address, Listing>,
+    /// Of which rooms something was heard while they are being read, which is newer than what is read.
+    news: BTreeSet<Address>,
     /// How many rooms somebody has made.
     made: BTreeMap<Bare, usize>,
 }
 
 impl Rooms {
+    /// The home of a room tells what is known of it now.
+    pub(crate) fn hear(&mut self, room: &Address, listing: Option<Listing>) {
+        if self.state == State::Reading {
+            self.news.insert(room.clone());
+        }
+        self.note(room, listing);
+    }
+
     /// Notes what is known of a room; `None`: it is no more.
-    pub(crate) fn note(&mut self, room: &Address, listing: Option<Listing>) {
+    fn note(&mut self, room: &Address, listing: Option<Listing>) {
         let made = listing.as_ref().map(|listing| listing.creator.clone());
         let old = match listing {
             Some(listing) => self.index.insert(room.clone(), listing),
@@ -114,7 +126,9 @@ impl Rooms {
 impl Router {
     /// Something for a room at home here, or for the room service.
     pub(crate) fn for_rooms(&mut self, parcel: Parcel) {
-        if parcel.origin.is_some_and(|origin| !self.ledger.has_room(origin)) {
+        // Who goes is let go.
+        let goes = parcel.stanza.presence_type() == Some(PresenceType::Unavailable);
+        if !goes && parcel.origin.is_some_and(|origin| !self.ledger.has_room(origin)) {
             return self.bounce(parcel, Condition::ResourceConstraint);
         }
         self.later(Work::Room { parcel, debt: None });
@@ -170,6 +184,7 @@ impl Router {
     /// The store has told which rooms there are.
     pub(crate) fn rooms_read(&mut self, outcome: Result<Answer, Fault>) {
         let waiting = std::mem::take(&mut self.rooms.waiting);
+        let news = std::mem::take(&mut self.rooms.news);
         let Ok(Answer::Rooms(rows)) = outcome else {
             self.rooms.state = State::Unread;
             for (parcel, debt) in waiting {
@@ -180,6 +195,9 @@ impl Router {
         self.rooms.state = State::Read;
         for row in rows {
             let address = row.room.clone();
+            if news.contains(&address) {
+                continue;
+            }
             let Some(room) = Room::restored(row) else { continue };
             self.rooms.note(&address, Some(listing(&room)));
             if address.home(self.workers) == self.me && !self.rooms.halls.contains_key(&address) {
@@ -231,17 +249,20 @@ impl Router {
             return;
         }
         let (now, id) = (self.unix(), self.next_archive_id());
+        let from_component = parcel.stanza.is_error() && self.places.is_component(parcel.from().domain());
         let Some(hall) = self.rooms.halls.get_mut(address) else { return };
         let (limits, archive) = (&self.limits.rooms, self.limits.archive);
-        let mut context = Context { now, id, limits, archive, effects: Vec::new() };
+        let mut context = Context { now, id, limits, archive, from_component, effects: Vec::new() };
         let before = may_change(&parcel.stanza).then(|| Box::new(hall.room.clone()));
         hall.room.take(&mut context, &parcel.stanza);
         let effects = context.effects;
-        match (before, write(hall)) {
+        let amended = amended(address, &effects);
+        let sought = amended.as_ref().is_some_and(|(_, sought)| *sought);
+        match (before, write(hall).or(amended.map(|(query, _)| query))) {
             (Some(before), Some(query)) => {
                 let debt = self.owe(parcel.origin);
                 if let Some(hall) = self.rooms.halls.get_mut(address) {
-                    hall.pending = Some(Pending { before, effects, parcel });
+                    hall.pending = Some(Pending { before, effects, parcel, sought });
                 }
                 self.ask(query, Then::RoomKept(address.clone(), debt));
             }
@@ -310,8 +331,12 @@ impl Router {
     ) {
         let Some(hall) = self.rooms.halls.get_mut(address) else { return self.settle(debt) };
         let waiting = std::mem::take(&mut hall.waiting);
-        if let Some(Pending { before, effects, parcel }) = hall.pending.take() {
-            let failed = outcome.err();
+        if let Some(Pending { before, effects, parcel, sought }) = hall.pending.take() {
+            let failed = match outcome {
+                Ok(Answer::Count(0)) if sought => Some(Condition::ItemNotFound),
+                Ok(_) => None,
+                Err(fault) => Some(condition(fault)),
+            };
             if failed.is_some() {
                 let version = hall.room.version + 1;
                 hall.room = *before;
@@ -320,7 +345,7 @@ impl Router {
             }
             self.through(debt, |router| match failed {
                 None => router.carried_out(address, &parcel, effects),
-                Some(fault) => router.refuse_room(&parcel, condition(fault)),
+                Some(condition) => router.refuse_room(&parcel, condition),
             });
         } else {
             self.settle(debt);
@@ -375,18 +400,16 @@ impl Router {
                 let octets = message.len() as u64;
                 let entry = Entry { id, peer, resource: nick, message };
                 let debt = self.owe(parcel.origin);
-                self.ask(Query::ArchiveRoom { room: address.clone(), entry }, Then::Archived(debt));
+                let then = Then::RoomArchived { parcel: Box::new(parcel.clone()), debt };
+                self.ask(Query::ArchiveRoom { room: address.clone(), entry }, then);
                 if self.is_due(octets) {
                     let (messages, octets) = (self.limits.archive_messages, self.limits.archive_octets);
                     let query = Query::RoomExcess { room: address.clone(), messages, octets };
                     self.ask(query, Then::RoomExcess(address.clone()));
                 }
             }
-            Effect::Amend { id, stanza } => {
-                let debt = self.owe(parcel.origin);
-                let query = Query::AmendRoomArchive { room: address.clone(), id, message: stanza.shared() };
-                self.ask(query, Then::Archived(debt));
-            }
+            // It was carried out before anybody heard of it.
+            Effect::Amend { .. } => {}
             Effect::Search(asked) => {
                 self.search(Fetch::list(Whose::Room(address.clone()), parcel.origin, &parcel.stanza, *asked));
             }
@@ -503,6 +526,17 @@ fn listing(room: &Room) -> Listing {
     Listing { name, creator: room.creator.clone() }
 }
 
+/// What of the archive is to be replaced before anybody hears of it, and whether it has to be there.
+fn amended(room: &Address, effects: &[Effect]) -> Option<(Query, bool)> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Amend { id, stanza, known } => {
+            let message = stanza.shared();
+            Some((Query::AmendRoomArchive { room: room.clone(), id: *id, message }, !known))
+        }
+        _ => None,
+    })
+}
+
 /// What has to be written of what has changed in a room.
 fn write(hall: &mut Hall) -> Option<Query> {
     let room = &mut hall.room;
@@ -523,3 +557,6 @@ fn write(hall: &mut Hall) -> Option<Query> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::{Kind, Stanza};
 use crate::xml::{Element, Writer};
+use std::sync::Arc;
 
 /// What is said of somebody together with their presence.
 #[derive(Clone, Debug, Default)]
@@ -110,12 +111,18 @@ impl Room {
         others.map(|(other, occupant)| self.presence(other, occupant, &Note::default(), whom)).collect()
     }
 
-    /// Takes somebody out of the room altogether, with all their clients; they and everybody else are shown it.
-    pub(crate) fn throw_out(&mut self, context: &mut Context<'_>, nick: &str, note: Note) {
-        let Some(occupant) = self.occupants.remove(nick) else { return };
-        occupant.clients.iter().for_each(|client| drop(self.seats.remove(client)));
-        self.version += 1;
-        self.show(context, nick, &occupant, &note.gone());
+    /// Takes some out of the room altogether, with all their clients; they and whoever stays are shown it, not each of them
+    /// that the others go.
+    pub(crate) fn throw_out(&mut self, context: &mut Context<'_>, those: Vec<(Arc<str>, Note)>) {
+        let gone = those.into_iter().filter_map(|(nick, note)| {
+            let occupant = self.occupants.remove(&nick)?;
+            occupant.clients.iter().for_each(|client| drop(self.seats.remove(client)));
+            self.version += 1;
+            Some((nick, occupant, note))
+        });
+        for (nick, occupant, note) in gone.collect::<Vec<_>>() {
+            self.show(context, &nick, &occupant, &note.gone());
+        }
         self.end_if_empty();
     }
 

@@ -115,7 +115,8 @@ impl Router {
     }
 
     fn read_bookmarks(&mut self, account: &Address, asker: Asker, number: i64, reading: Reading) {
-        let page = ItemPage { limit: self.limits.node_items, ..ItemPage::default() };
+        let octets = self.limits.documents;
+        let page = ItemPage { limit: self.limits.node_items, octets, ..ItemPage::default() };
         self.read_nodes(account, Some(asker), NodeLookUp::Items { number, page }, reading);
     }
 

@@ -22,6 +22,8 @@ const NOTIFY: &str = "+notify";
 const MAX_NODES: usize = 128;
 /// The longest name of one of them.
 const MAX_NAME: usize = 512;
+/// Octets of all of these names.
+const MAX_NAMES: usize = 16 * 1024;
 
 /// The nodes that a client wants to hear of, in order.
 type Wants = Arc<[Arc<str>]>;
@@ -53,33 +55,51 @@ impl Interest {
 pub(crate) struct Cache {
     known: BTreeMap<Shown, Wants>,
     order: VecDeque<Shown>,
+    /// Octets of what is known.
+    octets: usize,
 }
 
 impl Cache {
     /// How many hashes are remembered.
     const MOST: usize = 1024;
+    /// Octets of the hashes and of the names that they stand for.
+    const MOST_OCTETS: usize = 1024 * 1024;
 
     fn get(&self, shown: &Shown) -> Option<Wants> {
         self.known.get(&shown.key()).cloned()
     }
 
     fn put(&mut self, shown: &Shown, wants: Wants) {
-        if self.known.insert(shown.key(), wants).is_none() {
-            self.order.push_back(shown.key());
+        let key = shown.key();
+        if self.known.contains_key(&key) {
+            return;
         }
-        if self.order.len() > Self::MOST
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
+        self.octets += octets(&key, &wants);
+        self.order.push_back(key.clone());
+        self.known.insert(key, wants);
+        while self.order.len() > Self::MOST || self.octets > Self::MOST_OCTETS {
+            let Some(oldest) = self.order.pop_front() else { break };
+            let wants = self.known.remove(&oldest).unwrap_or_default();
+            self.octets -= octets(&oldest, &wants);
         }
     }
+}
+
+/// How much memory a hash takes with what it stands for, about.
+fn octets(shown: &Shown, wants: &Wants) -> usize {
+    2 * shown.octets() + wants.iter().map(|name| name.len() + size_of::<Arc<str>>()).sum::<usize>()
 }
 
 /// The nodes that an answer names.
 fn wants(info: &Element) -> Wants {
     let features = info.children().filter(|child| child.is("feature", ns::DISCO_INFO));
     let nodes = features.filter_map(|feature| feature.get("var")?.strip_suffix(NOTIFY));
+    let mut octets = 0;
     let nodes = nodes.filter(|node| !node.is_empty() && node.len() <= MAX_NAME);
+    let nodes = nodes.take_while(|node| {
+        octets += node.len();
+        octets <= MAX_NAMES
+    });
     let mut nodes: Vec<Arc<str>> = nodes.take(MAX_NODES).map(Into::into).collect();
     nodes.sort_unstable();
     nodes.dedup();
@@ -180,5 +200,28 @@ mod tests {
         }
         assert_eq!(cache.known.len(), Cache::MOST);
         assert!(cache.get(&Shown::sha1("0")).is_none() && cache.get(&Shown::sha1("1")).is_some());
+    }
+
+    /// Long names of nodes that nobody has ever heard of would fill the memory, though their hashes are right.
+    #[test]
+    fn the_cache_has_a_bound_in_octets() {
+        let mut cache = Cache::default();
+        let wants: Wants = (0..MAX_NODES).map(|n| format!("{n:0MAX_NAME$}").into()).collect();
+        for n in 0..100 {
+            cache.put(&Shown::sha1(&n.to_string()), Arc::clone(&wants));
+            cache.put(&Shown::sha1(&n.to_string()), Arc::clone(&wants));
+        }
+        let octets: usize = cache.known.values().flat_map(|wants| wants.iter()).map(|name| name.len()).sum();
+        assert!(octets <= Cache::MOST_OCTETS && octets > Cache::MOST_OCTETS / 2, "{octets}");
+        assert!(cache.get(&Shown::sha1("99")).is_some() && cache.order.len() == cache.known.len());
+    }
+
+    #[test]
+    fn a_client_names_only_so_much() {
+        let feature = |n: usize| format!("<feature var='{n:0500}+notify'/>");
+        let all: String = (0..MAX_NODES).map(feature).collect();
+        let info = format!("<query xmlns='http://jabber.org/protocol/disco#info'>{all}</query>");
+        let wants = wants(&Element::parse(&info, "").unwrap());
+        assert_eq!(wants.len(), MAX_NAMES / 500);
     }
 }

@@ -89,7 +89,7 @@ pub(super) fn items(view: &View<'_>, query: &Element) -> Result<Plan, StanzaErro
     }
     let (name, node) = view.node(query)?;
     node.may_see(view.account, view.roster, view.who)?;
-    let mut page = ItemPage { limit: view.limits.node_items, last: true, ..ItemPage::default() };
+    let mut page = ItemPage { limit: view.limits.node_items, last: true, names: true, ..ItemPage::default() };
     if let Some(set) = query.find("set", ns::RSM) {
         read_page(set, &mut page)?;
     }

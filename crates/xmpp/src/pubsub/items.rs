@@ -23,7 +23,6 @@ pub(crate) struct Wanted {
     paged: bool,
     /// How many were asked for; 0: only their number.
     most: u32,
-    last: bool,
 }
 
 /// `<items/>`, and `<set/>` beside it.
@@ -33,7 +32,9 @@ pub(super) fn plan(view: &View<'_>, items: &Element, pubsub: &Element) -> Result
     if items.get("subid").is_some() {
         return Err(refusal::invalid_subid());
     }
-    let mut page = ItemPage { limit: view.limits.node_items, last: true, ..ItemPage::default() };
+    // What is given at a time: about as much as a stanza may have.
+    let octets = 2 * view.limits.item as u64;
+    let mut page = ItemPage { limit: view.limits.node_items, octets, last: true, ..ItemPage::default() };
     let named = items.children().filter(|child| child.is("item", ns::PUBSUB));
     let named: Vec<String> = named.filter_map(|item| item.get("id")).map(str::to_owned).collect();
     if named.len() > MAX_NAMED {
@@ -50,14 +51,9 @@ pub(super) fn plan(view: &View<'_>, items: &Element, pubsub: &Element) -> Result
     if let Some(set) = set {
         read_page(set, &mut page)?;
     }
-    let (most, last) = (page.limit, page.last);
-    let wanted = Wanted {
-        name: Arc::clone(name),
-        config: Box::new(node.config.clone()),
-        paged: set.is_some(),
-        most,
-        last,
-    };
+    let most = page.limit;
+    let wanted =
+        Wanted { name: Arc::clone(name), config: Box::new(node.config.clone()), paged: set.is_some(), most };
     // One at least, so that the page has a place.
     page.limit = page.limit.max(1);
     Ok(Plan::Read(NodeLookUp::Items { number: node.number, page }, Reading::Items(wanted)))
@@ -85,19 +81,16 @@ pub(super) fn read_page(set: &Element, page: &mut ItemPage) -> Result<(), Stanza
     Ok(())
 }
 
-/// The answer, in which there are at most about so many octets of items.
-pub(super) fn answer(wanted: &Wanted, found: &Items, octets: usize) -> String {
-    let told = if wanted.most == 0 { &[] } else { fitting(&found.items, wanted.last, octets) };
-    let left_out = found.items.iter().take_while(|item| Some(item.place) != told.first().map(|t| t.place));
-    let index = found.index + left_out.count() as u64;
+/// The answer.
+pub(super) fn answer(wanted: &Wanted, found: &Items) -> String {
+    let told = if wanted.most == 0 { &[] } else { &found.items[..] };
     let mut w = Writer::new();
     w.open("pubsub").attr("xmlns", ns::PUBSUB);
     w.open("items").attr("node", &wanted.name);
     told.iter().for_each(|item| write_item(&mut w, &wanted.config, item, true));
     w.close();
-    let cut = told.len() < found.items.len() && wanted.most > 0;
-    if wanted.paged || cut {
-        w.element(&set(told, found.count, index), ns::PUBSUB);
+    if wanted.paged || found.cut {
+        w.element(&set(told, found.count, found.index), ns::PUBSUB);
     }
     w.finish()
 }
@@ -111,20 +104,4 @@ fn set(told: &[KeptItem], count: u64, index: u64) -> Element {
         set.push(text("last", last.id.to_string()));
     }
     set.child(text("count", count.to_string()))
-}
-
-/// As many as there is room for, one at least: the first ones, or the last.
-fn fitting(items: &[KeptItem], last: bool, octets: usize) -> &[KeptItem] {
-    let mut sum = 0;
-    let mut fits = |item: &&KeptItem| {
-        sum += item.payload.len() + item.id.len();
-        sum <= octets
-    };
-    if last {
-        let count = items.iter().rev().take_while(&mut fits).count().max(1).min(items.len());
-        &items[items.len() - count..]
-    } else {
-        let count = items.iter().take_while(&mut fits).count().max(1).min(items.len());
-        &items[..count]
-    }
 }

@@ -177,6 +177,14 @@ impl Router {
                 Some((_, item)) => self.reply_raw(&asker, &item.payload),
                 None => self.reply_error(&asker, Condition::ItemNotFound),
             },
+            // Nobody writes that many rooms down, and part of them would be taken for all.
+            (
+                Reading::OldBookmarks | Reading::NewBookmarks(_),
+                Some(asker),
+                Ok(Answer::Items(Some(found))),
+            ) if found.cut => {
+                self.reply_error(&asker, Condition::PolicyViolation);
+            }
             (Reading::OldBookmarks, Some(asker), Ok(Answer::Items(Some(found)))) => {
                 self.old_bookmarks_read(account, &asker, &found);
             }
@@ -190,7 +198,7 @@ impl Router {
     }
 
     fn items_read(&mut self, asker: &Asker, wanted: &Wanted, found: &Items) {
-        let text = super::items::answer(wanted, found, self.limits.item * 2);
+        let text = super::items::answer(wanted, found);
         self.reply_raw(asker, &text);
     }
 

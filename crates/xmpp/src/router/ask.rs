@@ -148,7 +148,7 @@ pub enum Query {
         /// What.
         entry: Entry,
     },
-    /// Replace a message of a room's archive, if it is there.
+    /// Replace a message of a room's archive, if it is there: [`Answer::Count`].
     AmendRoomArchive {
         /// Which.
         room: Address,

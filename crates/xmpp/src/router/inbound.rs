@@ -27,8 +27,9 @@ impl Router {
         if to.address().is_none_or(|address| self.directory.get(address).is_none()) {
             return self.nobody(parcel);
         }
+        let goes = parcel.stanza.presence_type() == Some(PresenceType::Unavailable);
         let full = parcel.origin.is_some_and(|origin| !self.ledger.has_room(origin));
-        if full {
+        if full && !goes {
             self.bounce(parcel, Condition::ResourceConstraint);
         } else {
             self.later(Work::Arrived { parcel, debt: None });

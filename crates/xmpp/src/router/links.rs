@@ -2,9 +2,10 @@
 //! waits, all that comes later for the same worker waits behind it.
 
 use super::{Between, Output, Parcel, Router, Work};
+use crate::jid::Jid;
 use crate::stanza::{Condition, PresenceType};
 use rustc_hash::FxHashMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 use wire::WorkerId;
 
@@ -12,14 +13,22 @@ use wire::WorkerId;
 #[derive(Debug, Default)]
 pub(super) struct Links {
     backlog: FxHashMap<WorkerId, VecDeque<Between>>,
+    /// Behind a backlog that has no room left: who goes, from whom and to whom, once each. So there are no more of them than
+    /// addresses that somebody was shown.
+    gone: FxHashMap<WorkerId, BTreeMap<(Jid, Jid), Parcel>>,
     retry: Option<Instant>,
     /// How much was given up that somebody waits for.
     lost: u64,
 }
 
+/// Whether it says that somebody goes.
+fn goes(parcel: &Parcel) -> bool {
+    parcel.stanza.presence_type() == Some(PresenceType::Unavailable)
+}
+
 /// Whether nobody hears that it found no room, though somebody waits for it.
 fn is_awaited(parcel: &Parcel) -> bool {
-    parcel.answer || parcel.stanza.presence_type() == Some(PresenceType::Unavailable)
+    parcel.answer || goes(parcel)
 }
 
 impl Links {
@@ -51,19 +60,29 @@ impl Links {
         }
         self.retry = None;
         let all = std::mem::take(&mut self.backlog).into_iter();
-        all.flat_map(|(to, queue)| queue.into_iter().map(move |what| (to, what))).collect()
+        let mut gone = std::mem::take(&mut self.gone);
+        all.flat_map(|(to, queue)| {
+            let behind = gone.remove(&to).unwrap_or_default().into_values().map(Between::Parcel);
+            queue.into_iter().chain(behind).map(move |what| (to, what))
+        })
+        .collect()
     }
 }
 
 impl Router {
     /// Puts something behind what waits for a worker; a stanza that finds no room there is answered. There is twice as much room
-    /// for what somebody waits for, as what is asked is bounded: answers, and that somebody is gone.
+    /// for what somebody waits for, as what is asked is bounded: answers, and that somebody is gone, which is never lost.
     pub(super) fn queue_up(&mut self, to: WorkerId, what: Between) {
         let queue = self.links.backlog.entry(to).or_default();
         match what {
             Between::Parcel(parcel)
                 if queue.len() >= self.limits.backlog * if is_awaited(&parcel) { 2 } else { 1 } =>
             {
+                if goes(&parcel) {
+                    let pair = (parcel.from().clone(), parcel.to().clone());
+                    self.links.gone.entry(to).or_default().insert(pair, parcel);
+                    return;
+                }
                 self.links.lost += u64::from(is_awaited(&parcel));
                 self.bounce(parcel, Condition::ResourceConstraint);
                 self.run();
@@ -101,7 +120,7 @@ impl Router {
                 }
             }
             Between::Many { stanzas, to } => self.give_out(&stanzas, &to),
-            Between::Listed { room, listing } => self.rooms.note(&room, listing),
+            Between::Listed { room, listing } => self.rooms.hear(&room, listing),
         }
     }
 }
@@ -141,7 +160,13 @@ mod tests {
             router.queue_up(to, parcel(number, kind, answer));
         }
         assert_eq!(router.load().lost, 0);
-        for number in 6..=8 {
+        router.queue_up(to, parcel(6, "unavailable", false));
+        for number in 7..=8 {
+            router.queue_up(to, parcel(number, "error", true));
+        }
+        assert_eq!(router.load().lost, 2);
+        // Of who goes nothing is lost; that they go once more says nothing new.
+        for number in 9..=10 {
             router.queue_up(to, parcel(number, "unavailable", false));
         }
         assert_eq!(router.load().lost, 2);
@@ -154,7 +179,7 @@ mod tests {
                 other => panic!("{other:?}"),
             })
             .collect();
-        assert_eq!(kept, ["0", "1", "2", "4", "5", "6"]);
+        assert_eq!(kept, ["0", "1", "2", "4", "5", "6", "10"]);
     }
 
     #[test]

@@ -13,8 +13,10 @@ impl Router {
     /// Takes what a session sent, unless too much of it is under way.
     pub(super) fn sent(&mut self, connection: ConnectionId, stanza: Stanza) {
         let stanza = self.canonical(stanza);
+        // Who goes is let go.
+        let goes = stanza.presence_type() == Some(PresenceType::Unavailable);
         let work = Work::Sent { connection, stanza, debt: None };
-        if self.ledger.has_room(connection) {
+        if goes || self.ledger.has_room(connection) {
             self.later(work);
         } else {
             self.refuse(work, Condition::ResourceConstraint);

@@ -29,6 +29,8 @@ pub(crate) enum Then {
     Document(Box<Reader>, Option<Debt>),
     /// A message is in an archive.
     Archived(Option<Debt>),
+    /// A message is in a room's archive; where it is not, whoever said it is told, though it was heard.
+    RoomArchived { parcel: Box<Parcel>, debt: Option<Debt> },
     /// What goes from an archive that is too large.
     Excess(Address),
     /// Somebody reads an archive.
@@ -119,8 +121,7 @@ impl Router {
     /// Lets work wait until the roster is at hand, which is asked for.
     pub(super) fn wait(&mut self, address: &Address, work: Work) {
         let account = self.accounts.entry(address);
-        let full = account.waiting.len() >= self.limits.waiting
-            && !matches!(work, Work::Gone(_) | Work::Unchanged { .. });
+        let full = account.waiting.len() >= self.limits.waiting.saturating_mul(work.room());
         let unread = matches!(account.contacts, Contacts::Unread);
         if full {
             return self.refuse(work, Condition::ResourceConstraint);
@@ -208,6 +209,11 @@ impl Router {
             }
             // Where it could not be kept, it was delivered all the same; the store has told the administrator.
             Then::Archived(debt) => self.settle(debt),
+            Then::RoomArchived { parcel, debt } => self.through(debt, |router| {
+                if let Err(fault) = outcome {
+                    router.bounce(*parcel, condition(fault));
+                }
+            }),
             Then::Excess(account) => self.trim_archive(account, &outcome),
             Then::Fetched(fetch, debt) => self.through(debt, |router| router.fetched(*fetch, outcome)),
             Then::Nodes(pending) => self.nodes_answered(*pending, outcome),

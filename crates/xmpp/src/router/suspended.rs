@@ -2,11 +2,14 @@
 //! beginning, where it waits for its client as any other whose connection was lost (XEP-0198 §5).
 
 use super::account::Seat;
+use super::route::Class;
 use super::session::Session;
 use super::{Receipt, Router};
 use crate::jid::Jid;
+use crate::ns;
 use crate::presence::broadcast::priority;
-use crate::stanza::Stanza;
+use crate::stanza::{Draft, Kind, Stanza};
+use crate::xml::Element;
 use wire::ConnectionId;
 
 /// A session without its connection.
@@ -76,6 +79,25 @@ impl Router {
         session.kept = suspended.given;
         self.sessions.insert(connection, Box::new(session));
         self.was_given(&address, connection);
+        self.out_of_rooms(connection);
+    }
+
+    /// After a restart nobody is in any room: a session that goes on hears so of those it was in (XEP-0045 §17.3, 332).
+    fn out_of_rooms(&mut self, connection: ConnectionId) {
+        let Some(session) = self.sessions.get(&connection) else { return };
+        let (jid, directed) = (session.jid.clone(), session.directed.iter());
+        let seat = |to: &&Jid| to.resource().is_some() && matches!(self.class(to), Class::Rooms(_));
+        let seats: Vec<Jid> = directed.filter(seat).cloned().collect();
+        for seat in seats {
+            let item = Element::new("item", ns::MUC_USER).attr("affiliation", "none").attr("role", "none");
+            let status = |code: &str| Element::new("status", ns::MUC_USER).attr("code", code);
+            let x = Element::new("x", ns::MUC_USER).child(item).children_from(["110", "332"].map(status));
+            let gone = Draft::new(Kind::Presence).from(Some(&seat)).to(Some(&jid)).type_("unavailable");
+            self.deliver(connection, gone.child(&x).build());
+            if let Some(session) = self.sessions.get_mut(&connection) {
+                session.directed.remove(&seat);
+            }
+        }
     }
 }
 
@@ -99,7 +121,7 @@ impl Receipt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::router::{Input, Limits, Output, Query, Setting};
+    use crate::router::{Input, Limits, Neighbour, Output, Query, Setting};
     use std::sync::Arc;
     use wire::{Account, Address, Directory, Domain, Keys, Machine, WorkerId};
 
@@ -107,25 +129,61 @@ mod tests {
         ConnectionId { worker: WorkerId(0), slot, generation: 0 }
     }
 
+    /// XEP-0045 §17.3: a client that goes on would think that it is still there.
+    #[test]
+    fn who_goes_on_after_a_restart_hears_that_it_is_in_no_room() {
+        let mut router = router();
+        let directed =
+            ["ball@rooms.verona.example/Romeo", "juliet@verona.example/balcony", "rooms.verona.example"];
+        let suspended = Suspended {
+            jid: "romeo@verona.example/garden".parse().unwrap(),
+            presence: None,
+            interested: false,
+            carbons: false,
+            blocklist: false,
+            directed: directed.iter().map(|jid| jid.parse().unwrap()).collect(),
+            versions: false,
+            given: None,
+        };
+        let now = testkit::start();
+        let connection = connection(1);
+        router.handle(now, Input::Restore { connection, suspended: Box::new(suspended) });
+        let outputs: Vec<Output> = std::iter::from_fn(|| router.poll()).collect();
+        let [Output::Deliver { connection: to, given }] = &outputs[..] else { panic!("{outputs:?}") };
+        assert_eq!(*to, connection);
+        assert_eq!(
+            given.stanza.as_str(),
+            "<presence from='ball@rooms.verona.example/Romeo' to='romeo@verona.example/garden' type='unavailable'>\
+             <x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='none'/>\
+             <status code='110'/><status code='332'/></x></presence>"
+        );
+        assert_eq!(router.suspend(connection).expect("it is there").directed.len(), 2);
+    }
+
+    fn router() -> Router {
+        let address: Address = "romeo@verona.example".parse().unwrap();
+        let account = Arc::new(Account { address: address.clone(), keys: Keys::default() });
+        let domain = Domain::new("verona.example").unwrap();
+        let directory = Directory::new([(&domain, &[][..])]).with([(address, Some(account))]);
+        let rooms = Neighbour { host: Domain::new("rooms.verona.example").unwrap(), domain, name: None };
+        Router::new(Setting {
+            me: WorkerId(0),
+            workers: 1,
+            limits: Limits::default(),
+            directory: Arc::new(directory),
+            rooms: vec![rooms],
+            components: Vec::new(),
+            epoch: testkit::epoch(testkit::start()),
+            entropy: Box::new(testkit::Seeded::new(0)),
+        })
+    }
+
     /// Two that wait were given kept messages: what either acknowledges is forgotten, whichever came first.
     #[test]
     fn of_several_that_were_given_kept_messages_each_has_forgotten_what_it_took() {
         for given in [[5, 3], [3, 5]] {
-            let address: Address = "romeo@verona.example".parse().unwrap();
-            let account = Arc::new(Account { address: address.clone(), keys: Keys::default() });
-            let domain = Domain::new("verona.example").unwrap();
-            let directory = Directory::new([(&domain, &[][..])]).with([(address, Some(account))]);
             let now = testkit::start();
-            let mut router = Router::new(Setting {
-                me: WorkerId(0),
-                workers: 1,
-                limits: Limits::default(),
-                directory: Arc::new(directory),
-                rooms: Vec::new(),
-                components: Vec::new(),
-                epoch: testkit::epoch(now),
-                entropy: Box::new(testkit::Seeded::new(0)),
-            });
+            let mut router = router();
             for (slot, up_to) in (1..).zip(given) {
                 let suspended = Suspended {
                     jid: format!("romeo@verona.example/{slot}").parse().unwrap(),

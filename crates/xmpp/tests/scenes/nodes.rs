@@ -98,8 +98,15 @@ fn found(items: &[KeptItem], page: &ItemPage) -> Option<Items> {
         .filter(named)
         .cloned()
         .collect();
-    let most = all.len().min(page.limit as usize);
+    let wanted = all.len().min(page.limit as usize);
+    let order: Vec<&KeptItem> = if page.last { all.iter().rev().collect() } else { all.iter().collect() };
+    let mut octets = 0;
+    let fits = order.iter().take(wanted).take_while(|item| {
+        octets += (item.payload.len() + item.id.len()) as u64;
+        octets <= page.octets
+    });
+    let most = fits.count().max(1).min(wanted);
     let told = if page.last { &all[all.len() - most..] } else { &all[..most] };
     let index = told.first().map_or(0, |first| items.iter().filter(|item| item.place < first.place).count());
-    Some(Items { items: told.to_vec(), count: items.len() as u64, index: index as u64 })
+    Some(Items { items: told.to_vec(), count: items.len() as u64, index: index as u64, cut: most < wanted })
 }

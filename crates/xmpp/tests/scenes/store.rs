@@ -128,10 +128,8 @@ impl Store {
                 Ok(Answer::Done)
             }
             Query::AmendRoomArchive { room, id, message } => {
-                if let Some(entry) = self.rooms.get_mut(&room).and_then(|kept| kept.archive.get_mut(&id)) {
-                    entry.message = message;
-                }
-                Ok(Answer::Done)
+                let entry = self.rooms.get_mut(&room).and_then(|kept| kept.archive.get_mut(&id));
+                Ok(Answer::Count(u64::from(entry.map(|entry| entry.message = message).is_some())))
             }
             Query::ListRoomArchive { room, span, last, limit } => {
                 let found = within(self.rooms.get(&room).map(|kept| &kept.archive), &span);

@@ -73,6 +73,11 @@ impl Shown {
         Self { node: Box::default(), ..self.clone() }
     }
 
+    /// How long it is.
+    pub(super) fn octets(&self) -> usize {
+        size_of::<Self>() + self.algorithm.len() + self.hash.len() + self.node.len()
+    }
+
     /// Whether the hash is that of an answer.
     pub(super) fn stands_for(&self, info: &Element) -> bool {
         let text = match self.rule {

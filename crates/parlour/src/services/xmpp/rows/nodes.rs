@@ -31,8 +31,9 @@ fn given(item: KeptItem) -> store::NodeItem {
 pub(super) fn look_up(look_up: NodeLookUp) -> store::NodeLookUp {
     match look_up {
         NodeLookUp::Items { number, page } => {
-            let ItemPage { ids, after, before, last, limit } = page;
-            store::NodeLookUp::Items { number, page: store::ItemPage { ids, after, before, last, limit } }
+            let ItemPage { ids, after, before, last, limit, octets, names } = page;
+            let page = store::ItemPage { ids, after, before, last, limit, octets, names };
+            store::NodeLookUp::Items { number, page }
         }
         NodeLookUp::Last(numbers) => store::NodeLookUp::Last(numbers),
     }
@@ -53,7 +54,7 @@ pub(super) fn item(row: store::NodeItem) -> Option<KeptItem> {
 /// Items of a node.
 pub(super) fn items(found: store::Items) -> Items {
     let items = found.items.into_iter().filter_map(item).collect();
-    Items { items, count: found.count, index: found.index }
+    Items { items, count: found.count, index: found.index, cut: found.cut }
 }
 
 #[cfg(test)]

@@ -1,0 +1,51 @@
+//! Which rooms there are, as workers know that are not their home.
+
+use super::*;
+use crate::muc::RoomRow;
+use crate::muc::config::Config;
+use crate::router::{Input, Limits, Output, Setting};
+use wire::{Directory, Machine};
+
+/// What the store told was true when it was asked: a room that has ended since is no more.
+#[test]
+fn what_is_heard_while_rooms_are_read_is_newer_than_what_is_read() {
+    let now = testkit::start();
+    let mut router = Router::new(Setting {
+        me: WorkerId(0),
+        workers: 2,
+        limits: Limits::default(),
+        directory: Arc::new(Directory::new([])),
+        rooms: Vec::new(),
+        components: Vec::new(),
+        epoch: testkit::epoch(now),
+        entropy: Box::new(testkit::Seeded::new(0)),
+    });
+    let creator: Bare = "juliet@verona.example".parse().unwrap();
+    let room = |name: &str| {
+        let address: Address = format!("{name}@rooms.verona.example").parse().unwrap();
+        Room::new(address, creator.clone(), "salt".into(), Config::default())
+    };
+    let row = |room: &Room| RoomRow {
+        room: room.address.clone(),
+        document: room.document().into(),
+        ranks: Vec::new(),
+    };
+    // Both are at home elsewhere.
+    let elsewhere = |prefix: &str| {
+        let mut rooms = (0..).map(|n| room(&format!("{prefix}{n}")));
+        rooms.find(|room| room.address.home(2) == WorkerId(1)).unwrap()
+    };
+    let (ended, stays) = (elsewhere("ended"), elsewhere("stays"));
+    let question = "<iq from='a@verona.example/x' to='rooms.verona.example' id='1' type='get'/>";
+    router.for_rooms(Parcel::own(Stanza::parse(question).unwrap()));
+    router.run();
+    let Some(Output::Ask { token, query: Query::LoadRooms }) = router.poll() else { panic!("a question") };
+    let listed = Between::Listed { room: ended.address.clone(), listing: None };
+    router.handle(now, Input::HandedOver(listed));
+    let rows = Answer::Rooms(vec![row(&ended), row(&stays)]);
+    router.handle(now, Input::Answer { token, outcome: Ok(rows) });
+    assert_eq!(router.rooms.index.keys().collect::<Vec<_>>(), [&stays.address]);
+    let listed = Between::Listed { room: stays.address, listing: None };
+    router.handle(now, Input::HandedOver(listed));
+    assert!(router.rooms.index.is_empty() && router.rooms.made.is_empty());
+}

@@ -1,0 +1,122 @@
+//! Rooms that are large: what one request may cause, and what is kept, has bounds.
+
+use super::config::Config;
+use super::limits;
+use super::room::Room;
+use super::{Context, Effect, RoomLimits};
+use crate::ns;
+use crate::stanza::{Condition, Stanza};
+use std::time::Duration;
+
+const OWNER: &str = "juliet@verona.example/balcony";
+
+/// A room with its owner and so many others of a domain in it.
+fn room(others: usize, domain: &str) -> Room {
+    let creator = "juliet@verona.example".parse().unwrap();
+    let address = "ball@rooms.verona.example".parse().unwrap();
+    let mut room = Room::new(address, creator, "salt".into(), Config::default());
+    room.locked = false;
+    room.config.max_users = others + 1;
+    enter(&mut room, OWNER, "Juliet");
+    for number in 0..others {
+        enter(&mut room, &format!("{number}@{domain}/x"), &number.to_string());
+    }
+    room
+}
+
+fn enter(room: &mut Room, who: &str, nick: &str) {
+    let x = format!("<x xmlns='{}'/>", ns::MUC);
+    take(room, &format!("<presence from='{who}' to='ball@rooms.verona.example/{nick}'>{x}</presence>"));
+}
+
+/// Lets the room take something in.
+fn take(room: &mut Room, xml: &str) -> Vec<Effect> {
+    let limits = RoomLimits::default();
+    let mut context = Context {
+        now: Duration::from_secs(1),
+        id: 1,
+        limits: &limits,
+        archive: false,
+        from_component: true,
+        effects: Vec::new(),
+    };
+    room.take(&mut context, &Stanza::parse(xml).unwrap());
+    context.effects
+}
+
+/// How many stanzas come of it for those in the room.
+fn told(room: &Room, effects: &[Effect]) -> usize {
+    let count = |effect: &Effect| match effect {
+        Effect::To(stanzas, to) => stanzas.len() * to.len(),
+        Effect::All(_) => room.seats.len(),
+        _ => 0,
+    };
+    effects.iter().map(count).sum()
+}
+
+fn admin(room: &mut Room, items: impl Iterator<Item = String>) -> Vec<Effect> {
+    let items: String = items.collect();
+    let query = format!("<query xmlns='{}'>{items}</query>", ns::MUC_ADMIN);
+    take(room, &format!("<iq from='{OWNER}' to='ball@rooms.verona.example' id='1' type='set'>{query}</iq>"))
+}
+
+fn is_refused(effects: &[Effect], condition: Condition) -> bool {
+    match effects {
+        [Effect::Answer(answer)] => answer.is_error() && answer.as_str().contains(condition.name()),
+        _ => false,
+    }
+}
+
+#[test]
+fn one_request_does_not_tell_a_thousand_of_a_thousand() {
+    let mut room = room(99, "verona.example");
+    let most = limits::TOLD / 100;
+    let member = |n: usize| format!("<item jid='m{n}@verona.example' affiliation='member'/>");
+    assert!(is_refused(&admin(&mut room, (0..=most).map(member)), Condition::PolicyViolation));
+    assert!(room.ranks.len() == 1);
+    let effects = admin(&mut room, (0..most).map(member));
+    assert!(told(&room, &effects) <= limits::TOLD && room.ranks.len() == most + 1);
+}
+
+#[test]
+fn affiliations_have_a_bound_in_octets() {
+    let mut room = room(0, "verona.example");
+    let reason = "x".repeat(limits::REASON);
+    let item = |n: usize, affiliation: &str| {
+        let reason = format!("<reason>{reason}</reason>");
+        format!("<item jid='m{n}@verona.example' affiliation='{affiliation}'>{reason}</item>")
+    };
+    let full = (0..1_000).find(|n| {
+        is_refused(&admin(&mut room, [item(*n, "outcast")].into_iter()), Condition::ResourceConstraint)
+    });
+    let full = full.expect("a bound");
+    assert!(full > 400 && full * limits::REASON <= limits::RANKS_OCTETS, "{full}");
+    // What makes it no longer is possible, and makes room.
+    assert!(!admin(&mut room, [item(0, "member")].into_iter()).is_empty() && room.ranks.len() == full + 1);
+    admin(&mut room, [item(0, "none")].into_iter());
+    assert!(!is_refused(
+        &admin(&mut room, [item(full, "outcast")].into_iter()),
+        Condition::ResourceConstraint
+    ));
+}
+
+/// They were told of one another's end: half a million stanzas for a thousand who are not there.
+#[test]
+fn all_of_a_component_that_is_away_go_at_once() {
+    let mut room = room(200, "irc.verona.example");
+    let error =
+        "<error type='wait'><remote-server-timeout xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
+    let from = "from='7@irc.verona.example/x' to='ball@rooms.verona.example' type='error'";
+    let effects = take(&mut room, &format!("<message {from}><body>x</body>{error}</message>"));
+    assert_eq!((room.occupants.len(), room.seats.len()), (1, 1));
+    // Each to itself and to the one who stays.
+    assert_eq!(told(&room, &effects), 2 * 200);
+    assert!(take(&mut room, &format!("<message {from}><body>x</body>{error}</message>")).is_empty());
+}
+
+#[test]
+fn a_domain_is_banned_without_a_word_to_each_of_each() {
+    let mut room = room(200, "mantua.example");
+    let effects = admin(&mut room, ["<item jid='mantua.example' affiliation='outcast'/>".into()].into_iter());
+    assert_eq!(told(&room, &effects), 2 * 200);
+}
