@@ -122,6 +122,8 @@ pub struct Xmpp {
     entropy: net::entropy::System,
     /// What streams want done, in order.
     work: VecDeque<(ConnectionId, stream::Output)>,
+    /// Clients that have left too much unread.
+    cut: Vec<ConnectionId>,
     /// Lent to streams.
     outputs: Vec<stream::Output>,
     /// What a busy store has still to be asked.
@@ -166,6 +168,7 @@ impl Xmpp {
             timers: Timers::default(),
             entropy: net::entropy::System,
             work: VecDeque::new(),
+            cut: Vec::new(),
             outputs: Vec::new(),
             unasked: VecDeque::new(),
             deriving: Arc::new(Semaphore::new(DERIVING)),
@@ -316,6 +319,8 @@ impl Xmpp {
                 self.step(desk, conn, output);
             } else if let Some((conn, output)) = self.components.next() {
                 self.component_step(desk, conn, output);
+            } else if let Some(conn) = self.cut.pop() {
+                self.cut_off(desk, conn);
             } else if let Some(conn) = self.visits.next() {
                 self.bosh_turn(desk, conn);
             } else {
@@ -622,9 +627,8 @@ impl Service for Xmpp {
         if reason == CloseReason::Peer {
             self.confirm(desk, conn);
         }
-        // What it said before, though it was not its turn yet, is done first.
         if self.clients.get(&conn).is_some_and(|client| client.paused) {
-            self.unpause(conn);
+            self.hear_out(desk, conn);
             self.settle(desk);
         }
         if let Some(client) = self.clients.get_mut(&conn).filter(|client| !client.over) {

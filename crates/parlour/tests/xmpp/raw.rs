@@ -105,6 +105,14 @@ impl Raw {
         }
     }
 
+    /// Waits for `before`, and for what stands behind it in single quotes.
+    pub(crate) fn quoted(&mut self, before: &str) -> String {
+        self.expect(before);
+        let start = self.read;
+        self.expect("'");
+        String::from_utf8_lossy(&self.heard[start..self.read - 1]).into_owned()
+    }
+
     /// Waits until `text` was heard, before or after anything else.
     pub(crate) fn hears(&mut self, text: &str) {
         let end = Instant::now() + LIMIT;

@@ -1,8 +1,9 @@
 //! Sessions from the administrator's side, and clients that take more than their turn.
 
 use super::raw::{self, Raw};
-use super::{HEADER, house};
+use super::{HEADER, builder, house};
 use std::time::{Duration, Instant};
+use testkit::House;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -122,6 +123,64 @@ fn a_client_that_does_not_listen() {
         heard.split("id='m").skip(1).filter_map(|rest| rest.split_once('\'')?.0.parse::<usize>().ok());
     let numbers: Vec<usize> = numbers.collect();
     assert!(numbers.windows(2).all(|two| two[0] + 1 == two[1]), "{numbers:?}");
+}
+
+/// Who acknowledges what it does not read is cut off at last, in the midst of what it says: whatever counts as handled then is
+/// done, also what stood behind the word that was too much.
+#[test]
+fn what_was_read_of_a_client_that_is_cut_off_is_done() {
+    let house = builder().set("xmpp", "archive", "false").start();
+    let mut joe = Raw::session(&house, "joe", "desk");
+    joe.send("<presence/>");
+    joe.expect("<presence");
+    let mut deaf = Raw::session(&house, "roland", "deaf");
+    // What is known of the account is at hand then: messages to itself come at once.
+    deaf.send("<presence/>");
+    deaf.expect("<presence");
+    deaf.send("<iq type='get' id='p' to='roland@falcot.com'><ping xmlns='urn:xmpp:ping'/></iq>");
+    deaf.expect("id='p' type='result'/>");
+    deaf.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+    deaf.expect("<enabled");
+    let name = deaf.quoted("id='");
+    let much = message("roland", 0, &"x".repeat(30_000)).replace("@falcot.com", "@falcot.com/deaf");
+    let (end, mut units) = (Instant::now() + LIMIT, 0);
+    while !is_away(&house) {
+        assert!(Instant::now() < end, "a deaf client has said {units} times 30 kB");
+        for _ in 0..20 {
+            let words: String = (3 * units..3 * units + 3).map(|n| message("joe", n, "so much")).collect();
+            units += 1;
+            deaf.send(&format!("{much}{words}<a xmlns='urn:xmpp:sm:3' h='{units}'/>"));
+        }
+    }
+    // How much it was sent, it does not know.
+    let mut roland = resume(&house, "roland", &name, "4294967295");
+    let sent = roland.quoted("send-count='");
+    let mut roland = resume(&house, "roland", &name, &sent);
+    roland.expect("<resumed");
+    let handled: usize = roland.quoted("h='").parse().expect("a number");
+    let words = handled / 4 * 3 + (handled % 4).saturating_sub(1);
+    assert!(words > 0);
+    (0..words).for_each(|n| joe.expect(&format!("id='m{n}'>")));
+}
+
+/// Whether a session waits for its client.
+fn is_away(house: &House) -> bool {
+    let status = house.cli(&["status", "--json"], "").stdout;
+    let status = String::from_utf8_lossy(&status).replace(char::is_whitespace, "");
+    status.contains("\"xmpp.sessions.away\":1")
+}
+
+/// Signs in, and wants an earlier session back.
+fn resume(house: &House, user: &str, name: &str, handled: &str) -> Raw {
+    let mut raw = Raw::tls(house);
+    raw.send(HEADER);
+    raw.expect("</stream:features>");
+    raw.send(&raw::plain_auth(user, &format!("secret-{user}")));
+    raw.expect("<success");
+    raw.send(HEADER);
+    raw.expect("</stream:features>");
+    raw.send(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{name}' h='{handled}'/>"));
+    raw
 }
 
 /// Who leaves in the same instant as a kept message comes has had it: it does not come again.

@@ -30,9 +30,14 @@ impl World {
             29 => self.everybody_comes(tape),
             30 => self.somebody_returns(tape),
             _ => {
-                for _ in 0..1 + tape.below(6) {
-                    self.somebody_writes(tape);
-                }
+                let byte = tape.byte();
+                let mut many = |world: &mut Self| {
+                    for _ in 0..1 + byte % 6 {
+                        world.somebody_writes(tape);
+                    }
+                };
+                // One behind the other, or all in one packet.
+                if byte & 0x80 == 0 { many(self) } else { self.at_once(many) }
             }
         }
     }

@@ -41,12 +41,7 @@ impl World {
 
     /// Another connection takes a connection's session over.
     fn supersede(&mut self, old: ConnectionId) {
-        if let Some(client) = self.clients.get_mut(&old) {
-            client.paused = false;
-            for output in std::mem::take(&mut client.waiting) {
-                self.do_for(old, output);
-            }
-        }
+        self.hear_out(old);
         self.lost(old, true, Vec::new());
         self.end_stream(old, StreamError::from(StreamCondition::Conflict));
     }

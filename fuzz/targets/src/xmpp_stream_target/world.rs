@@ -33,6 +33,8 @@ pub(super) struct Client {
     pub(super) waiting: VecDeque<stream::Output>,
     pub(super) unsent: VecDeque<Piece>,
     receipts: VecDeque<Receipt>,
+    /// It has left too much unread, and is cut off once what it said is done.
+    cut: bool,
     pub(super) over: bool,
     /// What the client has written that nobody reads.
     unread: VecDeque<Vec<u8>>,
@@ -60,7 +62,10 @@ pub(super) struct World {
     pub(super) managed: Managed,
     pub(super) timers: Timers<Timer>,
     work: VecDeque<(ConnectionId, stream::Output)>,
+    cut: Vec<ConnectionId>,
     outputs: Vec<stream::Output>,
+    /// What arrives in one go.
+    bundle: Option<Vec<(ConnectionId, Vec<u8>)>>,
     pub(super) store: Store,
     tokens: BTreeMap<(Address, Box<str>), Tokens>,
     pub(super) mail: VecDeque<(WorkerId, Between)>,
@@ -115,7 +120,9 @@ impl World {
             managed,
             timers: Timers::default(),
             work: VecDeque::new(),
+            cut: Vec::new(),
             outputs: Vec::new(),
+            bundle: None,
             store: Store::default(),
             tokens: BTreeMap::new(),
             mail: VecDeque::new(),
@@ -220,6 +227,7 @@ impl World {
             waiting: VecDeque::new(),
             unsent: VecDeque::new(),
             receipts: VecDeque::new(),
+            cut: false,
             over: false,
             unread: VecDeque::new(),
             ear: Ear::default(),
@@ -230,6 +238,13 @@ impl World {
 
     /// A client writes.
     pub(super) fn write(&mut self, conn: ConnectionId, bytes: &[u8]) {
+        if let Some(bundle) = &mut self.bundle {
+            match bundle.iter_mut().find(|(its, _)| *its == conn) {
+                Some((_, before)) => before.extend_from_slice(bytes),
+                None => bundle.push((conn, bytes.to_vec())),
+            }
+            return;
+        }
         let Some(client) = self.clients.get_mut(&conn).filter(|client| !client.over) else { return };
         if client.paused || !client.unread.is_empty() {
             return client.unread.push_back(bytes.to_vec());
@@ -238,12 +253,19 @@ impl World {
         self.pump();
     }
 
+    /// What clients write meanwhile arrives in one go.
+    pub(super) fn at_once(&mut self, act: impl FnOnce(&mut Self)) {
+        self.bundle = Some(Vec::new());
+        act(self);
+        for (conn, bytes) in self.bundle.take().unwrap_or_default() {
+            self.write(conn, &bytes);
+        }
+    }
+
     /// A connection breaks.
     pub(super) fn break_off(&mut self, conn: ConnectionId) {
-        let Some(client) = self.clients.get_mut(&conn) else { return };
-        if std::mem::take(&mut client.paused) {
-            // What it said before, though it was not its turn yet, is done first.
-            self.unpause(conn);
+        if self.clients.get(&conn).is_some_and(|client| client.paused) {
+            self.hear_out(conn);
             self.pump();
         }
         if let Some(client) = self.clients.get_mut(&conn).filter(|client| !client.over) {
@@ -258,6 +280,24 @@ impl World {
     fn forget(&mut self, conn: ConnectionId) -> Option<Client> {
         self.timers.cancel(Timer::Stream(conn));
         self.clients.remove(&conn)
+    }
+
+    /// Does what a client said before, though it was not its turn yet.
+    pub(super) fn hear_out(&mut self, conn: ConnectionId) {
+        while let Some(client) = self.clients.get_mut(&conn) {
+            client.paused = false;
+            let Some(output) = client.waiting.pop_front() else { return };
+            self.step_for(conn, output);
+        }
+    }
+
+    /// A client leaves too much unread.
+    fn cut_off(&mut self, conn: ConnectionId) {
+        self.hear_out(conn);
+        let Some(client) = self.clients.get_mut(&conn).filter(|client| !client.over) else { return };
+        client.over = true;
+        let unsent = std::mem::take(&mut client.unsent).into();
+        self.lost(conn, true, unsent);
     }
 
     fn unpause(&mut self, conn: ConnectionId) {
@@ -279,6 +319,8 @@ impl World {
                 self.carry_out(worker, output);
             } else if let Some((conn, output)) = self.work.pop_front() {
                 self.step_for(conn, output);
+            } else if let Some(conn) = self.cut.pop() {
+                self.cut_off(conn);
             } else {
                 return;
             }
@@ -359,7 +401,7 @@ impl World {
     }
 
     /// Something that a stream wants done.
-    pub(super) fn do_for(&mut self, conn: ConnectionId, output: stream::Output) {
+    fn do_for(&mut self, conn: ConnectionId, output: stream::Output) {
         self.tell(&format!("{conn} wants"), &output);
         let session = self.managed.session(conn);
         match output {
@@ -517,12 +559,11 @@ impl World {
         if client.unsent.is_empty() && !client.ear.is_deaf {
             client.receipts.extend(piece.receipt());
             client.ear.take(piece.bytes());
-        } else if client.unsent.len() < house::UNREAD {
-            client.unsent.push_back(piece);
         } else {
-            client.over = true;
-            let unsent = std::mem::take(&mut client.unsent);
-            self.lost(conn, true, unsent.into_iter().chain([piece]).collect());
+            client.unsent.push_back(piece);
+            if client.unsent.len() > house::UNREAD && !std::mem::replace(&mut client.cut, true) {
+                self.cut.push(conn);
+            }
         }
     }
 

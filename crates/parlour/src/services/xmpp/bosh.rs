@@ -186,15 +186,12 @@ impl Xmpp {
     pub(super) fn bosh_send(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, piece: Piece) {
         let Some(client) = self.clients.get_mut(&conn) else { return };
         let Some(visit) = client.visit.as_mut() else { return };
-        let most = desk.shared.plan.xmpp.limits.unread;
+        let most = if client.cut { usize::MAX } else { desk.shared.plan.xmpp.limits.unread };
         self.visits.push(conn);
         let Some(piece) = visit.session.say(piece, most) else { return };
-        tracing::debug!(%conn, "a client does not fetch what there is for it");
-        client.over = true;
-        let mut rest = visit.session.rest();
-        rest.push(piece);
-        self.lost(desk, conn, true, rest);
-        self.depart(desk, conn);
+        visit.session.say(piece, usize::MAX);
+        client.cut = true;
+        self.cut.push(conn);
     }
 
     /// Lets a session do what it can do now: its stream reads, its requests are answered.
@@ -276,13 +273,8 @@ impl Xmpp {
     }
 
     /// A session is gone: its client has been away for too long, has broken the rules, or knows that it is over.
-    fn depart(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
-        let Some(client) = self.clients.get_mut(&conn) else { return };
-        client.paused = false;
-        // What it said before, though it was not its turn yet, is done first.
-        for output in std::mem::take(&mut client.waiting) {
-            self.step(desk, conn, output);
-        }
+    pub(super) fn depart(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
+        self.hear_out(desk, conn);
         let Some(client) = self.clients.get_mut(&conn) else { return };
         if let Some(visit) = client.visit.as_mut().filter(|_| !client.over) {
             client.over = true;

@@ -34,6 +34,8 @@ pub(super) struct Client {
     pub(super) unsent: Unsent,
     /// To be given back when the kernel has taken all that was written.
     pub(super) receipts: Vec<Receipt>,
+    /// Whether it has left too much unread: its connection ends once what it said is done.
+    pub(super) cut: bool,
     /// Whether the stream has ended: the connection has only to be flushed.
     pub(super) over: bool,
     /// Whether it is a WebSocket, where each element is a message of its own (RFC 7395).
@@ -55,6 +57,7 @@ impl Client {
             waiting: VecDeque::new(),
             unsent: Unsent::default(),
             receipts: Vec::new(),
+            cut: false,
             over: false,
             framed: false,
             visit: None,
@@ -94,9 +97,14 @@ impl Unsent {
         if self.octets + piece.bytes().len() > most {
             return Some(piece);
         }
+        self.push_anyway(piece);
+        None
+    }
+
+    /// Puts a piece behind the others, however long they are.
+    pub(super) fn push_anyway(&mut self, piece: Piece) {
         self.octets += piece.bytes().len();
         self.pieces.push_back(piece);
-        None
     }
 
     /// The piece that comes next; it is whole as long as pieces are written whole.

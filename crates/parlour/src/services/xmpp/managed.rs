@@ -61,12 +61,7 @@ impl Xmpp {
 
     /// Another connection takes a connection's session over.
     fn supersede(&mut self, desk: &mut Desk<'_, '_>, old: ConnectionId) {
-        if let Some(client) = self.clients.get_mut(&old) {
-            client.paused = false;
-            for output in std::mem::take(&mut client.waiting) {
-                self.step(desk, old, output);
-            }
-        }
+        self.hear_out(desk, old);
         self.lost(desk, old, true, Vec::new());
         let error = StreamError::from(StreamCondition::Conflict);
         self.end(desk, old, error.saying("resumed on another connection"));

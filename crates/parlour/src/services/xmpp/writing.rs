@@ -48,16 +48,38 @@ impl Xmpp {
             }
             return;
         }
-        let Some(piece) = client.unsent.push(piece, desk.shared.plan.xmpp.limits.unread) else {
+        let most = if client.cut { usize::MAX } else { desk.shared.plan.xmpp.limits.unread };
+        let Some(piece) = client.unsent.push(piece, most) else {
             return self.timers.set(Timer::Flush(conn), desk.net.now() + FLUSH);
         };
+        client.unsent.push_anyway(piece);
+        client.cut = true;
+        self.cut.push(conn);
+    }
+
+    /// A client leaves too much unread. All that was read of it is done by now, but for what was not its turn yet: that
+    /// counts as handled too.
+    pub(super) fn cut_off(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
         tracing::debug!(%conn, "a client does not read what it is sent");
+        if self.clients.get(&conn).is_some_and(|client| client.visit.is_some()) {
+            return self.depart(desk, conn);
+        }
+        self.hear_out(desk, conn);
+        let Some(client) = self.clients.get_mut(&conn).filter(|client| !client.over) else { return };
         client.over = true;
-        let mut unsent = std::mem::take(&mut client.unsent).into_pieces();
-        unsent.push(piece);
+        let unsent = std::mem::take(&mut client.unsent).into_pieces();
         // What it may still read of what was written is its own; the rest is given to another.
         desk.net.close(conn);
         self.lost(desk, conn, true, unsent);
+    }
+
+    /// Does what a client said before, though it was not its turn yet: nobody will be there to say it later.
+    pub(super) fn hear_out(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
+        while let Some(client) = self.clients.get_mut(&conn) {
+            client.paused = false;
+            let Some(output) = client.waiting.pop_front() else { return };
+            self.step(desk, conn, output);
+        }
     }
 
     /// Writes what there is room for, and confirms what is taken.
