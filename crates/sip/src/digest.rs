@@ -1,8 +1,8 @@
 //! Digest authentication, the server's side (RFC 3261 §22, RFC 7616, RFC 8760): MD5, SHA-256 and SHA-512-256, `qop="auth"`.
 //!
 //! Nonces hold their own time and proof, so nothing is kept between a challenge and its answer. Of an answer that was
-//! right its nonce-count is kept for as long as the nonce is good: the same answer is not taken twice. Nonces are answered
-//! at the worker that made them, so that one window sees all counts.
+//! right its nonce-count is kept for as long as the nonce is good: the same answer is not taken twice. A nonce names the
+//! worker that is to hear its answers, whichever made it, so that one window sees all counts.
 
 mod credentials;
 mod hash;
@@ -123,8 +123,9 @@ pub struct Digest {
     mint: Mint,
     lifetime: Duration,
     me: WorkerId,
-    /// How many nonces were made.
-    made: Cell<u32>,
+    workers: u16,
+    /// The number of the next nonce. Each worker has numbers of its own: two may make nonces for the same one.
+    next: Cell<u32>,
     /// The second in which this began: what earlier nonces were used for is not known.
     began: Option<u32>,
     replays: Replays,
@@ -134,10 +135,16 @@ pub struct Digest {
 const MAX_ANSWERED: usize = 100_000;
 
 impl Digest {
-    /// `secret` proves that a nonce is ours: random, the same on every worker. A nonce is good for `lifetime`.
-    pub fn new(me: WorkerId, secret: Secret, lifetime: Duration) -> Self {
-        let replays = Replays::new(MAX_ANSWERED);
-        Self { mint: Mint::new(&secret), lifetime, me, made: Cell::new(0), began: None, replays }
+    /// One for worker `me` of `workers`. `secret` proves that a nonce is ours: random, the same on every worker. A nonce is
+    /// good for `lifetime`.
+    pub fn new((me, workers): (WorkerId, u16), secret: Secret, lifetime: Duration) -> Self {
+        let (mint, next) = (Mint::new(&secret), Cell::new(me.0.into()));
+        Self { mint, lifetime, me, workers, next, began: None, replays: Replays::new(MAX_ANSWERED) }
+    }
+
+    /// It begins now, since 1970; else with the first credentials.
+    pub fn begin(&mut self, unix: Duration) {
+        self.began = Some(nonce::seconds(unix));
     }
 
     /// Nonces are good for so long from now on; what was seen stays seen.
@@ -145,21 +152,21 @@ impl Digest {
         self.lifetime = lifetime;
     }
 
-    /// Appends the challenges, one whole header line each. `unix` is now, since 1970. MD5 comes first: many clients
-    /// look at the first challenge alone, and those that choose do so by strength (RFC 8760 §2.4 lets the server
-    /// say what it prefers: what works).
+    /// Appends the challenges, one whole header line each. `at`: the worker that will hear the answer. `unix` is now,
+    /// since 1970. MD5 comes first: many clients look at the first challenge alone, and those that choose do so by strength
+    /// (RFC 8760 §2.4 lets the server say what it prefers: what works).
     pub fn challenge(
         &self,
         out: &mut Vec<u8>,
-        role: Role,
+        (role, at): (Role, WorkerId),
         realm: &Domain,
         algorithms: Algorithms,
         stale: bool,
         (source, unix): (IpAddr, Duration),
     ) {
-        let number = self.made.get();
-        self.made.set(number.wrapping_add(1));
-        let nonce = nonce::write(&self.mint, realm, source, Name::new(unix, self.me, number));
+        let number = self.next.get();
+        self.next.set(number.wrapping_add(self.workers.into()));
+        let nonce = nonce::write(&self.mint, realm, source, Name::new(unix, at, number));
         let stale = if stale { ", stale=true" } else { "" };
         let begin = out.len();
         for part in
@@ -247,11 +254,14 @@ impl Digest {
 }
 
 impl Digest {
-    /// Whether a nonce is of this worker, since it began, and still good.
+    /// Whether a nonce is for this worker, since it began, and still good. Another worker's clock may be ahead by a moment,
+    /// which may be that of a new second.
     fn is_fresh(&self, name: Name, unix: Duration) -> bool {
+        const NEXT_SECOND: u32 = u32::MAX;
         let now = nonce::seconds(unix);
         let running = now.wrapping_sub(self.began.unwrap_or(now));
-        name.worker() == self.me && name.age(unix) <= self.seconds().min(running)
+        let age = Some(name.age(unix)).filter(|age| *age != NEXT_SECOND).unwrap_or(0);
+        name.worker() == self.me && age <= self.seconds().min(running)
     }
 
     /// Whether right credentials have not come before. Without qop there is no nonce-count: such a client answers each

@@ -266,6 +266,13 @@ pub enum Parcel {
         /// Who its sender has proven to be by a certificate, where that is whom it is about.
         user: Option<Address>,
     },
+    /// A datagram that belongs to the other worker, as far as one can tell without reading it.
+    Unread {
+        /// How it came.
+        arrival: Arrival,
+        /// What it carries.
+        bytes: Vec<u8>,
+    },
     /// A CANCEL, or an ACK, that matched nothing so far.
     Stray {
         /// How it came.
@@ -345,9 +352,11 @@ impl Stack {
     /// A stack without bindings.
     pub fn new(config: Config, directory: Arc<Directory>, epoch: Epoch) -> Self {
         let limits = config.limits;
+        let mut digest = config.digest();
+        digest.begin(epoch.unix);
         Self {
             seal: Seal::new(&config.secret),
-            digest: config.digest(),
+            digest,
             keyring: Keyring::default(),
             timers: Timers::default(),
             table: Table::new(limits.transactions, limits.per_source),
@@ -562,6 +571,7 @@ impl Stack {
                 self.message(now, arrival, &bytes, Some(0));
                 self.handed_user = None;
             }
+            Parcel::Unread { arrival, bytes } => self.message(now, arrival, &bytes, None),
             Parcel::Stray { arrival, bytes, left } => self.message(now, arrival, &bytes, Some(left)),
             Parcel::Response { bytes } => self.response_bytes(now, &bytes),
             Parcel::Write { conn, peer, bytes, owner } => self.write_for(conn, peer, bytes, owner),
@@ -576,7 +586,7 @@ impl Stack {
     /// rest comes again, or ends by a timer, as what is lost on the network does.
     fn not_handed_over(&mut self, now: Instant, parcel: Parcel) {
         match parcel {
-            Parcel::Request { arrival, bytes, .. } => {
+            Parcel::Request { arrival, bytes, .. } | Parcel::Unread { arrival, bytes } => {
                 if let Ok(request) = Message::parse(&bytes) {
                     self.refuse(now, &arrival, &request, &Refusal::Overload);
                 }

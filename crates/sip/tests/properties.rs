@@ -68,7 +68,7 @@ fn views(message: &Message<'_>) {
 
 fn digest(message: &Message<'_>) {
     let realm = Domain::new("falcot.com").unwrap();
-    let mut digest = Digest::new(WorkerId(0), Secret::new("secret"), Duration::from_secs(300));
+    let mut digest = Digest::new((WorkerId(0), 1), Secret::new("secret"), Duration::from_secs(300));
     let directory = Directory::new([(&realm, &[][..])]);
     let _ = digest.verify(
         message,
@@ -174,12 +174,19 @@ fn every_beginning_and_end_of_the_seeds() {
 #[test]
 fn challenges_can_be_read() {
     let (realm, mut out) = (Domain::new("falcot.com").unwrap(), Vec::new());
-    let digest = Digest::new(WorkerId(0), Secret::new("secret"), Duration::from_secs(300));
+    let digest = Digest::new((WorkerId(0), 1), Secret::new("secret"), Duration::from_secs(300));
     let request = seeds().into_iter().find(|seed| seed.starts_with(b"REGISTER ")).expect("a REGISTER");
     let request = Message::parse(&request).unwrap();
     let mut reply = Reply::begin(&mut out, &request, None, Role::Server.code(), "t");
     reply.lines(|out| {
-        digest.challenge(out, Role::Server, &realm, Algorithms::ALL, true, (SOURCE, Duration::from_secs(1)))
+        digest.challenge(
+            out,
+            (Role::Server, WorkerId(0)),
+            &realm,
+            Algorithms::ALL,
+            true,
+            (SOURCE, Duration::from_secs(1)),
+        )
     });
     reply.end();
     assert_eq!(Message::parse(&out).unwrap().all(HeaderName::WwwAuthenticate).count(), 3);

@@ -138,7 +138,7 @@ fn verdict(request: &str, now: Duration) -> Verdict {
 
 /// It has run since before `NOW`.
 fn digest() -> Digest {
-    let mut digest = Digest::new(WorkerId(0), Secret::new("secret"), Duration::from_secs(300));
+    let mut digest = Digest::new((WorkerId(0), 1), Secret::new("secret"), Duration::from_secs(300));
     digest.began = Some(nonce::seconds(NOW) - 1000);
     digest
 }
@@ -233,7 +233,7 @@ fn credentials_that_came_before_are_stale() {
     assert_eq!(check(&mut digest(), &elsewhere), Verdict::Stale, "another worker knows what it was used for");
     let before = Client { nonce: nonce(0, NOW - Duration::from_secs(2)), ..Client::default() };
     assert_eq!(check(&mut digest(), &before), Verdict::Granted(roland()));
-    let mut new = Digest::new(WorkerId(0), Secret::new("secret"), Duration::from_secs(300));
+    let mut new = Digest::new((WorkerId(0), 1), Secret::new("secret"), Duration::from_secs(300));
     assert_eq!(check(&mut new, &before), Verdict::Stale, "from before this server was started");
 }
 
@@ -280,7 +280,7 @@ fn challenges() {
     let nonce =
         nonce::write(&Mint::new(&Secret::new("secret")), &domain(), SOURCE, Name::new(NOW, WorkerId(0), 0));
     let mut out = Vec::new();
-    digest.challenge(&mut out, Role::Proxy, &domain(), Algorithms::ALL, true, (SOURCE, NOW));
+    digest.challenge(&mut out, (Role::Proxy, WorkerId(0)), &domain(), Algorithms::ALL, true, (SOURCE, NOW));
     let line = |algorithm| {
         format!(
             "Proxy-Authenticate: Digest realm=\"falcot.com\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\", stale=true\r\n"
@@ -288,7 +288,7 @@ fn challenges() {
     };
     assert_eq!(String::from_utf8(out).unwrap(), line("MD5") + &line("SHA-256") + &line("SHA-512-256"));
     let mut out = Vec::new();
-    digest.challenge(&mut out, Role::Server, &domain(), Algorithms::MD5, false, (SOURCE, NOW));
+    digest.challenge(&mut out, (Role::Server, WorkerId(0)), &domain(), Algorithms::MD5, false, (SOURCE, NOW));
     let second =
         nonce::write(&Mint::new(&Secret::new("secret")), &domain(), SOURCE, Name::new(NOW, WorkerId(0), 1));
     let line = line("MD5").replace("Proxy-A", "WWW-A").replace(", stale=true", "");

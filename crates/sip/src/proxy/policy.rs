@@ -12,7 +12,7 @@ use crate::transport::{Arrival, Hop};
 use crate::uri::Uri;
 use std::net::IpAddr;
 use std::time::Instant;
-use wire::{Address, Flow};
+use wire::{Address, Domain, Flow, WorkerId};
 
 impl Stack {
     /// Whether a request may be forwarded.
@@ -100,26 +100,35 @@ impl Stack {
         }
         let verdict = self.digest.verify(request, role, &realm, &self.directory, (source, unix));
         self.note_verdict(now, arrival, request, (&verdict, claimed));
-        let mut shown = |account: Option<&Address>, right| {
-            self.out.push_back(Output::Proof { source, account: account.cloned(), right });
-        };
-        let keys = self.directory.get(claimed).map(|account| &account.keys);
-        let algorithms = Algorithms::offer(request, keys);
-        let ask = |stale| Err(Refusal::Challenge { role, realm, stale, algorithms });
+        let ask = |stale| Err(self.challenge(request, (role, self.config.me), (claimed, realm), stale));
         match verdict {
             // Whoever guesses hears the same as if it were wrong.
             Verdict::Granted(address) if self.locks.bar(now, &address, source) => ask(false),
             Verdict::Granted(address) => {
-                shown(Some(&address), true);
-                if address == *claimed { Ok(()) } else { Err(Refusal::NotYours) }
+                let is_it = address == *claimed;
+                self.out.push_back(Output::Proof { source, account: Some(address), right: true });
+                if is_it { Ok(()) } else { Err(Refusal::NotYours) }
             }
             Verdict::Refused(account) => {
-                shown(account.as_ref(), false);
-                ask(false)
+                let refusal = ask(false);
+                self.out.push_back(Output::Proof { source, account, right: false });
+                refusal
             }
             Verdict::Stale => ask(true),
             Verdict::Absent | Verdict::Missing(_) => ask(false),
         }
+    }
+
+    /// What whoever claims to be `claimed`, of the domain `realm`, is asked. `at`: the worker that will hear the answer.
+    pub(crate) fn challenge(
+        &self,
+        request: &Message<'_>,
+        (role, at): (Role, WorkerId),
+        (claimed, realm): (&Address, Domain),
+        stale: bool,
+    ) -> Refusal {
+        let keys = self.directory.get(claimed).map(|account| &account.keys);
+        Refusal::Challenge { role, at, realm, stale, algorithms: Algorithms::offer(request, keys) }
     }
 
     /// Whether whoever sends by a way has proven by a certificate to be this user, who has an account still.

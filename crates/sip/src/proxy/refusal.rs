@@ -2,7 +2,7 @@
 
 use crate::digest::{Algorithms, Role};
 use std::time::Duration;
-use wire::Domain;
+use wire::{Domain, WorkerId};
 
 /// A refusal by this server. Whose fault it is shows in its code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Refusal {
         realm: Domain,
         /// The credentials were good once.
         stale: bool,
+        /// The worker that will hear the answer.
+        at: WorkerId,
         /// What the account can be asked for.
         algorithms: Algorithms,
     },

@@ -72,6 +72,6 @@ impl Config {
     }
 
     pub(super) fn digest(&self) -> Digest {
-        Digest::new(self.me, self.secret.clone(), self.nonce)
+        Digest::new((self.me, self.workers), self.secret.clone(), self.nonce)
     }
 }

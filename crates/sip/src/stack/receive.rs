@@ -25,6 +25,10 @@ impl Stack {
         let flow = Flow::Datagram { socket, local, peer };
         let local = SocketAddr::new(local, listener.bound.port());
         let arrival = Arrival { flow, transport: Transport::Udp, local, peer };
+        if let Some(to) = self.registers_at(&arrival, bytes) {
+            let parcel = Parcel::Unread { arrival, bytes: bytes.to_vec() };
+            return self.out.push_back(Output::HandOver { to, parcel });
+        }
         self.message(now, arrival, bytes, None);
     }
 

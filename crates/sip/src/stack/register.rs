@@ -4,7 +4,7 @@ use super::outbound;
 use super::{Output, Parcel, Stack};
 use crate::digest::Role;
 use crate::message::reply::push_number;
-use crate::message::{HeaderName, Message, NameAddr, Reply};
+use crate::message::{HeaderName, Message, NameAddr, Reply, glance};
 use crate::proxy::{Refusal, validate};
 use crate::registrar::gruu;
 use crate::registrar::request::Change;
@@ -15,7 +15,10 @@ use crate::transaction::Timer;
 use crate::transport::{Arrival, return_address};
 use crate::uri::{Uri, is_sips};
 use std::time::Instant;
-use wire::{Address, Flow};
+use wire::{Address, Flow, WorkerId};
+
+/// What a REGISTER may require.
+const EXTENSIONS: &[&str] = &["path", "outbound", "gruu"];
 
 impl Stack {
     pub(super) fn register(&mut self, now: Instant, arrival: Arrival, (request, key): (&Message<'_>, Key)) {
@@ -23,22 +26,53 @@ impl Stack {
             Ok(address) => address,
             Err(refusal) => return self.refuse(now, &arrival, request, &refusal),
         };
-        let home = address.home(self.config.workers);
-        if home != self.config.me {
-            // Its bindings end with the connection: their home wants to know.
-            if let Flow::Stream(conn) = arrival.flow
-                && let Some(connection) = self.connections.get_mut(conn)
-            {
-                connection.used_by(home);
-            }
-            let user = self.has_shown(now, &arrival, &address).then(|| address.clone());
-            let parcel = Parcel::Request { arrival, bytes: request.bytes().to_vec(), user };
-            self.out.push_back(Output::HandOver { to: home, parcel });
-            return;
-        }
-        if let Err(refusal) = self.register_here(now, arrival, (request, key), &address) {
+        let registered = match address.home(self.config.workers) {
+            home if home == self.config.me => self.register_here(now, arrival, (request, key), &address),
+            home => self.register_at(now, arrival, request, (&address, home)),
+        };
+        if let Err(refusal) = registered {
             self.refuse(now, &arrival, request, &refusal);
         }
+    }
+
+    /// A REGISTER for the home of its address, another worker. One that brings no proof is asked for it here, in that one's
+    /// name: half of them never go there.
+    fn register_at(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        request: &Message<'_>,
+        (address, home): (&Address, WorkerId),
+    ) -> Result<(), Refusal> {
+        let user = self.has_shown(now, &arrival, address).then(|| address.clone());
+        let role = Role::Server;
+        if self.config.authenticate && user.is_none() && !request.has(role.credentials()) {
+            validate::unknown_extensions(request, HeaderName::Require, EXTENSIONS)?;
+            let realm = self.directory.domain(address.domain()).cloned().ok_or(Refusal::NotYours)?;
+            return Err(self.challenge(request, (role, home), (address, realm), false));
+        }
+        // Its bindings end with the connection: their home wants to know.
+        if let Flow::Stream(conn) = arrival.flow
+            && let Some(connection) = self.connections.get_mut(conn)
+        {
+            connection.used_by(home);
+        }
+        let parcel = Parcel::Request { arrival, bytes: request.bytes().to_vec(), user };
+        self.out.push_back(Output::HandOver { to: home, parcel });
+        Ok(())
+    }
+
+    /// Where a datagram is a REGISTER that only another worker can do anything about: which. It reads it, and counts it; here
+    /// no more is looked at than whose it is.
+    pub(super) fn registers_at(&self, arrival: &Arrival, bytes: &[u8]) -> Option<WorkerId> {
+        if self.config.workers == 1 {
+            return None;
+        }
+        let glance = glance(bytes).filter(|glance| glance.proves || !self.config.authenticate)?;
+        let to = NameAddr::parse(glance.to).ok()?;
+        let Ok(Uri::Sip(uri)) = to.uri() else { return None };
+        let home = self.place().account(&uri, arrival)?.home(self.config.workers);
+        (home != self.config.me).then_some(home)
     }
 
     /// Whose bindings a REGISTER is about, by the main name of its domain. Whether there is such an account shows
@@ -57,7 +91,7 @@ impl Stack {
         (request, key): (&Message<'_>, Key),
         address: &Address,
     ) -> Result<(), Refusal> {
-        validate::unknown_extensions(request, HeaderName::Require, &["path", "outbound", "gruu"])?;
+        validate::unknown_extensions(request, HeaderName::Require, EXTENSIONS)?;
         self.prove(now, &arrival, request, (Role::Server, address))?;
         // The directory's own name: what is kept of a registration shares it.
         let own = self.directory.get(address).map(|account| account.address.clone());

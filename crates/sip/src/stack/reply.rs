@@ -54,10 +54,10 @@ impl Stack {
         let status = (refusal.code(), refusal.reason());
         let mut reply = Reply::with_reason(&mut out, request, Some(arrival.peer), status, &self.tag(request));
         match refusal {
-            Refusal::Challenge { role, realm, stale, algorithms } => {
+            Refusal::Challenge { role, at, realm, stale, algorithms } => {
                 let (source, unix) = (arrival.peer.ip(), self.epoch.unix(now));
                 reply.lines(|out| {
-                    self.digest.challenge(out, *role, realm, *algorithms, *stale, (source, unix))
+                    self.digest.challenge(out, (*role, *at), realm, *algorithms, *stale, (source, unix))
                 });
             }
             Refusal::MethodNotAllowed => {

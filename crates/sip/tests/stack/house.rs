@@ -469,6 +469,7 @@ fn relayed(body: &[u8]) -> Vec<u8> {
 fn kind(parcel: &Parcel) -> &'static str {
     match parcel {
         Parcel::Request { .. } => "request",
+        Parcel::Unread { .. } => "unread",
         Parcel::Stray { .. } => "stray",
         Parcel::Response { .. } => "response",
         Parcel::Write { .. } => "write",

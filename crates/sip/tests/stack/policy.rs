@@ -20,7 +20,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// What a phone answers to a challenge, with a new nonce-count each time.
-fn credentials(challenge: &str, user: &str, password: &str, method: &str, uri: &str) -> String {
+pub(crate) fn credentials(challenge: &str, user: &str, password: &str, method: &str, uri: &str) -> String {
     let param = |name: &str| {
         let rest = challenge.split_once(&format!("{name}=")).unwrap().1;
         rest.split(',').next().unwrap().trim().trim_matches('"').to_owned()

@@ -1,6 +1,7 @@
 //! Several workers: what arrives at one and belongs to another is handed over, whole and once.
 
 use crate::house::{House, Sent};
+use crate::policy::credentials;
 use crate::{answer, request};
 use sip::stack::Input;
 use std::time::Duration;
@@ -38,12 +39,99 @@ fn a_registration_goes_to_its_home() {
     let home = home("bob", 2);
     let sent = house.datagram_at(1 - home, BOB, &register(BOB, ""));
     assert_eq!(lines(&sent), [(BOB, "SIP/2.0 200 OK")]);
-    assert_eq!(kinds(&house), ["request"]);
+    assert_eq!(kinds(&house), ["unread"]);
     let bob = Address::new("bob", "falcot.com").unwrap();
     assert_eq!(house.stacks[home].contacts(house.now, &bob).len(), 1);
     assert!(house.stacks[1 - home].registrar().is_empty());
     house.datagram_at(home, BOB, &register(BOB, ""));
     assert_eq!(house.hand_overs.len(), 1, "at home nothing is handed over");
+}
+
+/// `bob` registers at a worker that is not his home, each request with a CSeq and branch of its own.
+fn proves(house: &mut House, worker: usize, number: u32, more: &str) -> Sent {
+    let text = register(BOB, "").replace("bKr", &format!("bKr{number}"));
+    let text = text.replace("CSeq: 1 ", &format!("CSeq: {number} "));
+    let text = text.replace("Content-Length", &format!("{more}Content-Length"));
+    let [sent] = <[Sent; 1]>::try_from(house.datagram_at(worker, BOB, &text)).expect("one answer");
+    sent
+}
+
+fn proof(challenge: &Sent, password: &str) -> String {
+    let proof =
+        credentials(challenge.header("WWW-Authenticate")[0], "bob", password, "REGISTER", "sip:falcot.com");
+    format!("Authorization: {proof}\r\n")
+}
+
+#[test]
+fn who_registers_is_asked_where_it_is_and_answers_at_home() {
+    let mut house = House::with(2, |config| config.authenticate = true);
+    let home = home("bob", 2);
+    let away = 1 - home;
+    let mut nonces = Vec::new();
+    for (number, worker) in [(10, away), (20, home), (30, away), (40, home)] {
+        house.hand_overs.clear();
+        let challenge = proves(&mut house, worker, number, "");
+        assert_eq!(challenge.first_line(), "SIP/2.0 401 Unauthorized");
+        assert_eq!(kinds(&house), [""; 0], "asked where it came to");
+        nonces.push(challenge.header("WWW-Authenticate")[0].to_owned());
+        let before = format!("{:?}", house.stacks[away].tally());
+        for (more, worker) in [(1, worker), (2, home), (3, away)] {
+            house.hand_overs.clear();
+            let granted = proves(&mut house, worker, number + more, &proof(&challenge, "hunter2"));
+            assert_eq!(granted.first_line(), "SIP/2.0 200 OK", "a new count");
+            let expected: &[_] = if worker == away { &["unread"] } else { &[] };
+            assert_eq!(kinds(&house), expected, "unread");
+        }
+        assert_eq!(format!("{:?}", house.stacks[away].tally()), before, "it counts where it is read");
+    }
+    nonces.sort();
+    nonces.dedup();
+    assert_eq!(nonces.len(), 4, "no two are alike, whoever made them");
+}
+
+#[test]
+fn the_same_proof_is_taken_once_by_whichever_worker_it_comes() {
+    let mut house = House::with(2, |config| config.authenticate = true);
+    let home = home("bob", 2);
+    let challenge = proves(&mut house, 1 - home, 1, "");
+    let (right, wrong) = (proof(&challenge, "hunter2"), proof(&challenge, "hunter3"));
+    assert_eq!(proves(&mut house, 1 - home, 2, &wrong).first_line(), "SIP/2.0 401 Unauthorized");
+    assert_eq!(proves(&mut house, 1 - home, 3, &right).first_line(), "SIP/2.0 200 OK");
+    for (number, worker) in [(4, home), (5, 1 - home)] {
+        let sent = proves(&mut house, worker, number, &right);
+        assert_eq!(sent.first_line(), "SIP/2.0 401 Unauthorized");
+        assert!(sent.header("WWW-Authenticate")[0].contains("stale=true"), "{}", sent.text);
+    }
+    // What it must know is said before it is asked for anything, as at home.
+    let sent = proves(&mut house, 1 - home, 6, "Require: y\r\n");
+    assert_eq!(sent.first_line(), "SIP/2.0 420 Bad Extension");
+}
+
+#[test]
+fn a_nonce_is_good_at_a_home_that_nobody_has_registered_at_before() {
+    let mut house = House::with(2, |config| config.authenticate = true);
+    let home = home("bob", 2);
+    let challenge = proves(&mut house, 1 - home, 1, "");
+    house.wait(Duration::from_secs(5));
+    assert_eq!(proves(&mut house, 1 - home, 2, &proof(&challenge, "hunter2")).first_line(), "SIP/2.0 200 OK");
+}
+
+#[test]
+fn what_only_looks_like_a_registration_for_another_worker_is_answered_all_the_same() {
+    let mut house = House::with(2, |config| config.authenticate = true);
+    let away = 1 - home("bob", 2);
+    for (from, to, status) in [
+        ("CSeq: 1 ", "CSeq: x ", "SIP/2.0 400 Malformed CSeq"),
+        ("To: ", "To: <sip:bob@falcot.com>\r\nTo: ", "SIP/2.0 400 Repeated To"),
+        ("Expires: 0", "Expires: 0", "SIP/2.0 401 Unauthorized"),
+    ] {
+        let text =
+            register(BOB, "").replace("Content-Length", "Expires: 0\r\nAuthorization: x\r\nContent-Length");
+        let sent = house.datagram_at(away, BOB, &text.replace(from, to));
+        assert_eq!(sent[0].first_line(), status);
+        assert_eq!(sent.len(), 1);
+    }
+    assert_eq!(kinds(&house), ["unread"; 3]);
 }
 
 #[test]
