@@ -20,7 +20,7 @@ const BURST: Duration = Duration::from_secs(10);
 pub(crate) struct Pace {
     started: Instant,
     /// How long one request takes to be forgotten, in nanoseconds; zero: any number.
-    interval: u64,
+    interval: AtomicU64,
     cells: Box<[AtomicU64]>,
     key: RandomState,
 }
@@ -28,15 +28,22 @@ pub(crate) struct Pace {
 impl Pace {
     /// So many in a second from each source; zero: any number.
     pub(crate) fn new(started: Instant, per_second: u32) -> Self {
+        let cells = (0..ROWS * COLUMNS).map(|_| AtomicU64::new(0)).collect();
+        let pace = Self { started, interval: AtomicU64::new(0), cells, key: RandomState::new() };
+        pace.set(per_second);
+        pace
+    }
+
+    /// Another number from now on; what was granted before counts as it did then.
+    pub(crate) fn set(&self, per_second: u32) {
         let interval = 1_000_000_000_u64.checked_div(u64::from(per_second)).unwrap_or_default();
-        let size = if interval == 0 { 0 } else { ROWS * COLUMNS };
-        let cells = (0..size).map(|_| AtomicU64::new(0)).collect();
-        Self { started, interval, cells, key: RandomState::new() }
+        self.interval.store(interval, Relaxed);
     }
 
     /// Whether `source` may have one more now; if so, it is counted.
     pub(crate) fn may(&self, now: Instant, source: IpAddr) -> bool {
-        if self.interval == 0 {
+        let interval = self.interval.load(Relaxed);
+        if interval == 0 {
             return true;
         }
         let now = nanoseconds(now.saturating_duration_since(self.started));
@@ -44,7 +51,7 @@ impl Pace {
         let cells =
             || own.iter().enumerate().map(|(row, place)| &self.cells[row * COLUMNS + place % COLUMNS]);
         let spent = cells().map(|cell| cell.load(Relaxed)).min().unwrap_or_default().max(now);
-        let after = spent + self.interval;
+        let after = spent + interval;
         let may = after <= now + nanoseconds(BURST);
         if may {
             for cell in cells() {
@@ -89,6 +96,20 @@ mod tests {
         let bystanders = (0..200_u8).map(|n| IpAddr::from([192, 0, 2, n]));
         let served = bystanders.filter(|ip| pace.may(start, *ip)).count();
         assert!(served > 180, "{served}");
+    }
+
+    #[test]
+    fn another_number_counts_from_then_on() {
+        let (start, source) = (Instant::now(), IpAddr::from([192, 0, 2, 1]));
+        let pace = Pace::new(start, 0);
+        assert_eq!(granted(&pace, start, source, 1000), 1000);
+        pace.set(5);
+        assert_eq!(granted(&pace, start, source, 1000), 50);
+        pace.set(20);
+        let later = start + Duration::from_secs(1);
+        assert_eq!(granted(&pace, later, source, 1000), 20, "what was granted is spent");
+        pace.set(0);
+        assert_eq!(granted(&pace, later, source, 1000), 1000);
     }
 
     #[test]

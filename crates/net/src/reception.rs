@@ -98,6 +98,11 @@ impl Reception {
         self.registry.bound()
     }
 
+    /// How many handshakes each source may begin in a second from now on; see [`Limits`](crate::Limits).
+    pub fn set_handshakes_per_source(&self, per_second: u32) {
+        self.shared.pace.set(per_second);
+    }
+
     /// Puts exactly these listeners in force. Those that are already are not touched. New ones are bound for all workers
     /// first, all or none. Those that are not named accept nothing more: connections go on; a datagram socket goes on for
     /// the clients that [`Handler::holds`](crate::Handler::holds) speaks of, and for its DTLS sessions, and is closed when

@@ -403,7 +403,6 @@ fn after_restart(old: &Plan, new: &Plan) -> Vec<String> {
         ("storage.url", old.storage == new.storage),
         ("turn.gathering", old.turn.gathering == new.turn.gathering),
         ("network.workers", old.network.workers == new.network.workers),
-        ("network.limits", old.network.limits == new.network.limits),
         // Switched off it is at once; only another interface needs a program of its own.
         ("turn.xdp", new.turn.xdp.is_none() || old.turn.xdp == new.turn.xdp),
     ];

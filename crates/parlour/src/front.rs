@@ -41,6 +41,7 @@ impl Front {
         let identities = self.identities.load_full();
         let changed = reception.change(&listen::specs(plan), identities.as_ref()).await;
         changed.map_err(|error| Failure::failed(error.to_string()))?;
+        reception.set_handshakes_per_source(plan.network.limits.handshakes_per_source);
         let bound: Arc<[Bound]> = reception.bound().into();
         let before = std::mem::replace(
             &mut *self.bound.lock().unwrap_or_else(PoisonError::into_inner),

@@ -91,6 +91,8 @@ pub struct Sip {
     draining: bool,
     /// It was said that the database does not answer.
     stalled: bool,
+    /// Of certificates that are taken back.
+    tide: identity::Tide,
 }
 
 impl Sip {
@@ -108,6 +110,7 @@ impl Sip {
             open: FxHashSet::default(),
             draining: false,
             stalled: false,
+            tide: identity::Tide::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::agent::Agent;
 use crate::phones::{Place, config};
 use crate::{configured, house};
+use std::process::Command;
 use std::time::Duration;
 use testkit::House;
 use testkit::house::scratch;
@@ -54,6 +55,30 @@ fn a_certificate_registers_and_speaks_without_a_password_until_it_is_taken_back(
     }
     let mut renewed = Agent::tls_as(&house, "roland", &issued(&house, "roland"));
     assert_eq!(registers(&mut renewed, "roland"), "SIP/2.0 200 OK");
+}
+
+/// Whoever has shown one is asked for by each connection, while they are taken back: what was true when it was asked
+/// does not count when it is answered.
+#[test]
+fn a_certificate_that_is_taken_back_while_it_is_looked_at_proves_nobody() {
+    let house = configured(|house| house.set("network", "workers", "2"));
+    let mut revoke = Command::new(env!("CARGO_BIN_EXE_parlour"));
+    revoke.args(["cert", "revoke", "roland@falcot.com", "--config"]).arg(house.config());
+    for _ in 0..4 {
+        let pem = issued(&house, "roland");
+        let mut phones = std::thread::scope(|scope| {
+            let revoking = scope.spawn(|| revoke.status());
+            let mut phones = Vec::new();
+            while !revoking.is_finished() && phones.len() < 40 {
+                phones.push(Agent::tls_as(&house, "roland", &pem));
+            }
+            assert!(revoking.join().unwrap().unwrap().success());
+            phones
+        });
+        for phone in &mut phones {
+            assert_eq!(registers(phone, "roland"), "SIP/2.0 401 Unauthorized", "it was taken back");
+        }
+    }
 }
 
 /// Another house's authority issues certificates in our names as well as ours does.

@@ -63,6 +63,20 @@ fn messages_and_streams_keep_to_their_limits() {
 #[test]
 fn handshakes_keep_to_their_rate() {
     let house = crate::configured(|house| house.set("network", "limits", "{ handshakes-per-source = 1 }"));
+    begin_too_many_handshakes(&house);
+}
+
+#[test]
+fn a_reload_changes_the_rate_of_handshakes() {
+    let house = crate::configured(|house| house.set("network", "limits", "{ handshakes-per-source = 0 }"));
+    house.set("network", "limits", "{ handshakes-per-source = 1 }");
+    let reloaded = house.cli(&["reload"], "");
+    let said = String::from_utf8_lossy(&reloaded.stdout).into_owned();
+    assert!(reloaded.status.success() && !said.contains("restart"), "{said}");
+    begin_too_many_handshakes(&house);
+}
+
+fn begin_too_many_handshakes(house: &House) {
     let port = house.port("sip.tls");
     let mut kept = Vec::new();
     for _ in 0..200 {

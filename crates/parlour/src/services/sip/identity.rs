@@ -11,15 +11,34 @@ use std::time::Duration;
 use store::{Answer, Outcome, Query};
 use wire::{Address, ConnectionId};
 
+/// A certificate that somebody has shown.
+#[derive(Clone, Debug)]
+struct Shown {
+    conn: ConnectionId,
+    /// Whom it names.
+    user: Address,
+    serial: Box<str>,
+}
+
 /// What has become of the question for a certificate.
 #[derive(Debug)]
 pub struct Identified {
-    /// Who has shown it.
-    pub(super) conn: ConnectionId,
-    /// Whom it names.
-    pub(super) user: Address,
+    shown: Shown,
+    /// When it was asked.
+    asked: Tide,
     /// Until when it is good, as time since 1970; `None`: it is not.
-    pub(super) until: Option<Duration>,
+    until: Option<Duration>,
+}
+
+/// How often certificates were taken back. What was asked before that may have been answered from before, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tide(u64);
+
+impl Tide {
+    /// Certificates are being taken back.
+    pub(super) fn turn(&mut self) {
+        self.0 += 1;
+    }
 }
 
 impl Sip {
@@ -31,25 +50,36 @@ impl Sip {
         // Ours name one account each.
         let mut accounts = proven.addresses.iter().filter_map(|address| desk.shared.directory.get(address));
         let Some(user) = accounts.next().map(|account| account.address.clone()) else { return };
-        let query = Query::LoadDocument { account: user.clone(), kind: KIND, title: proven.serial.into() };
-        let (postbox, me) = (desk.shared.postbox.clone(), desk.shared.me);
+        if self.ask_for(desk, Shown { conn, user, serial: proven.serial }) {
+            desk.net.pause(conn);
+        }
+    }
+
+    /// Asks whether a certificate is good; `false` where the store takes no question.
+    fn ask_for(&self, desk: &Desk<'_, '_>, shown: Shown) -> bool {
+        let title = shown.serial.clone().into();
+        let query = Query::LoadDocument { account: shown.user.clone(), kind: KIND, title };
+        let (postbox, me, asked) = (desk.shared.postbox.clone(), desk.shared.me, self.tide);
         let runtime = tokio::runtime::Handle::current();
-        let asked = desk.shared.store.ask(query, move |outcome| {
-            let identified =
-                mail::Mail::Sip(Mail::Identified(Identified { conn, user, until: until(outcome) }));
+        let sent = desk.shared.store.ask(query, move |outcome| {
+            let identified = Identified { shown, asked, until: until(outcome) };
+            let identified = mail::Mail::Sip(Mail::Identified(identified));
             if let Err(mail) = postbox.post(me, identified) {
                 // A full queue must not lose an answer for which a client waits.
                 runtime.spawn(async move { drop(postbox.deliver(me, mail).await) });
             }
         });
-        if asked.is_ok() {
-            desk.net.pause(conn);
-        }
+        sent.is_ok()
     }
 
     /// It is known whether a certificate is good; what its client says is read from now on.
     pub(super) fn identified(&mut self, desk: &mut Desk<'_, '_>, identified: Identified) {
-        let Identified { conn, user, until } = identified;
+        let Identified { shown, asked, until } = identified;
+        if until.is_some() && asked != self.tide && self.ask_for(desk, shown.clone()) {
+            return;
+        }
+        let until = until.filter(|_| asked == self.tide);
+        let Shown { conn, user, .. } = shown;
         match until {
             Some(until) => self.handle(desk, Input::Identified { conn, users: [user].into(), until }),
             None => tracing::debug!(%conn, %user, "a certificate that is not good any more"),

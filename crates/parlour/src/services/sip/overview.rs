@@ -45,6 +45,7 @@ impl Sip {
             Order::Bindings(page, reply) => drop(reply.send(self.stack.bindings(now, page))),
             Order::BindingsOf(address, reply) => drop(reply.send(self.stack.bindings_of(now, &address))),
             Order::ForgetIdentity(user, reply) => {
+                self.tide.turn();
                 self.stack.forget_identity(&user);
                 // Whoever wanted that may have gone away.
                 let _ = reply.send(());
