@@ -306,18 +306,19 @@ impl<M> Core<M> {
     }
 
     /// A session in which we are the server, for a stream that this spec's listener accepted.
-    pub(crate) fn server_session(&self, spec: u16) -> Result<Box<Session>, String> {
+    pub(crate) fn server_session(&self, spec: u16, meant: Option<Arc<str>>) -> Result<Box<Session>, String> {
         let offer = self.shared.offer(spec);
         let accepts = offer.tls.as_ref().ok_or("there is no certificate")?;
-        Session::server(accepts).map(Box::new).map_err(|error| error.to_string())
+        Session::server(accepts, meant).map(Box::new).map_err(|error| error.to_string())
     }
 
-    /// Starts TLS on an open stream.
-    pub(crate) fn start_tls(&mut self, id: ConnectionId, towards: Option<Towards>) {
-        let session = match towards.map(client_session).transpose() {
-            Ok(session) => session,
-            Err(error) => return self.end(id, CloseReason::Tls(error.to_string()), Manner::Orderly),
-        };
+    /// Starts TLS on an open stream, as the client by this session, or as the server: for a name of ours, where the client meant one.
+    pub(crate) fn start_tls(
+        &mut self,
+        id: ConnectionId,
+        session: Option<Box<Session>>,
+        meant: Option<Arc<str>>,
+    ) {
         let Some(stream) = self.streams.get_mut(id) else { return };
         if stream.phase != Phase::Open || stream.sealing || stream.leaving {
             return;
@@ -325,6 +326,7 @@ impl<M> Core<M> {
         stream.phase = Phase::Securing;
         stream.sealing = true;
         stream.session = session;
+        stream.meant = meant;
         stream.paused = false;
         stream.fresh = false;
         stream.unread = Vec::new();
@@ -346,7 +348,7 @@ impl<M> Core<M> {
 }
 
 /// A session in which we are the client.
-fn client_session(towards: Towards) -> io::Result<Box<Session>> {
+pub(crate) fn client_session(towards: Towards) -> io::Result<Box<Session>> {
     Session::client(towards).map(Box::new).map_err(io::Error::other)
 }
 

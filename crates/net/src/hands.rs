@@ -2,13 +2,14 @@
 
 mod relay;
 
-use crate::core::{Core, Manner, Move, Out};
+use crate::core::{Core, Manner, Move, Out, client_session};
 use crate::dtls;
 use crate::stream::Phase;
 use crate::tls::{Identity, Towards};
 use crate::{CloseReason, ConnectionInfo, Full, PacketRef, Tag, web};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 use wire::{ConnectionId, Epoch, SocketId, WorkerId};
 
@@ -151,12 +152,20 @@ impl<M: Send + 'static> Net<'_, M> {
         }
     }
 
-    /// Starts TLS in mid-stream, as the side that accepted or, if this side is to act as the client, with how and
-    /// whom to trust. What was written before leaves in plain first; what the peer sent in plain behind the request is
-    /// dropped, as it could be anybody's (CVE-2011-0411). `secured` or `closed` follows; until then writes are kept, to
-    /// be sent inside TLS. Without effect on a stream that is not open, or inside TLS already.
-    pub fn start_tls(&mut self, conn: ConnectionId, towards: Option<Towards>) {
-        self.core.start_tls(conn, towards);
+    /// Starts TLS in mid-stream as the side that accepted. What was written before leaves in plain first; what the peer sent in plain
+    /// behind the request is dropped, as it could be anybody's (CVE-2011-0411). `secured` or `closed` follows; until then writes
+    /// are kept, to be sent inside TLS. Without effect on a stream that is not open, or inside TLS already. A client that asks for
+    /// no name of ours in the handshake is shown the certificate for the one that it has `meant` before.
+    pub fn accept_tls(&mut self, conn: ConnectionId, meant: Option<&str>) {
+        self.core.start_tls(conn, None, meant.map(Arc::from));
+    }
+
+    /// The same as the side that acts as the client, with how and whom to trust.
+    pub fn start_tls(&mut self, conn: ConnectionId, towards: Towards) {
+        match client_session(towards) {
+            Ok(session) => self.core.start_tls(conn, Some(session), None),
+            Err(error) => self.core.end(conn, CloseReason::Tls(error.to_string()), Manner::Orderly),
+        }
     }
 
     /// Opens a stream, inside TLS where that is asked for. `opened` or `refused` follows; writes are kept until then.
@@ -209,7 +218,7 @@ impl<M: Send + 'static> Net<'_, M> {
     pub fn shown(&self, conn: ConnectionId) -> Option<Identity> {
         let stream = self.core.streams.get(conn)?;
         let asked = stream.facts.as_ref()?.sni.as_deref();
-        self.core.shared.offer(stream.spec?).tls.as_ref()?.shown_for(asked)
+        self.core.shared.offer(stream.spec?).tls.as_ref()?.shown_for(asked, stream.meant.as_deref())
     }
 
     /// What is known of a connection, until its `closed` has returned.

@@ -8,6 +8,7 @@ use crate::web::{self, Prospects};
 use crate::{ConnectionInfo, Tag};
 use std::io::{self, IoSlice, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use wire::{ConnectionId, SocketId, Transport, WorkerId};
 
 /// How far a stream has come.
@@ -47,6 +48,8 @@ pub(crate) struct Stream {
     /// Whether what is written and read goes inside TLS.
     pub(crate) sealing: bool,
     pub(crate) facts: Option<Box<Facts>>,
+    /// The name of ours that the client has meant before TLS began.
+    pub(crate) meant: Option<Arc<str>>,
     /// What it is if it does not begin as TLS does; it has not begun yet.
     pub(crate) or_plain: Option<Row>,
     /// What may come of it, while that is not known.
@@ -144,6 +147,7 @@ impl Stream {
             session: None,
             sealing: false,
             facts: None,
+            meant: None,
             or_plain: None,
             prospects: Prospects::default(),
             proxied: None,

@@ -54,13 +54,35 @@ impl Accepts {
         self.asking.is_some() || self.shown.identities.are_challenged()
     }
 
-    /// What a client is shown that asks for this name; `None` where that depends on what keys it can check.
-    pub(crate) fn shown_for(&self, name: Option<&str>) -> Option<Identity> {
-        self.shown.identities.shown_for(name, self.shown.usual.as_deref())
+    /// What a client is shown that asks for this name, or meant that one before; `None` where that depends on what keys it can
+    /// check.
+    pub(crate) fn shown_for(&self, name: Option<&str>, meant: Option<&str>) -> Option<Identity> {
+        self.shown.identities.shown_for(&[name, meant, self.shown.usual.as_deref()])
     }
 
-    /// The configuration for a client that says this first.
-    fn choose(&self, hello: &ClientHello<'_>) -> &Arc<ServerConfig> {
+    /// The configuration for a client that says this first, and meant a name of ours before.
+    fn choose(&self, hello: &ClientHello<'_>, meant: Option<&Arc<str>>) -> Arc<ServerConfig> {
+        let config = self.config_for(hello);
+        match meant {
+            Some(meant) if self.shown.is_other(hello.server_name(), meant) => self.meaning(config, meant),
+            _ => Arc::clone(config),
+        }
+    }
+
+    /// The same for a name. Nothing is resumed: a ticket does not say which certificate its client has seen.
+    fn meaning(&self, config: &ServerConfig, meant: &Arc<str>) -> Arc<ServerConfig> {
+        let OnListener { identities, usual, .. } = &*self.shown;
+        let (identities, usual) = (Arc::clone(identities), usual.clone());
+        let shown = OnListener { identities, meant: Some(Arc::clone(meant)), usual };
+        let mut config = config.clone();
+        config.cert_resolver = Arc::new(shown);
+        let bare = builder().with_no_client_auth().with_cert_resolver(Arc::clone(&config.cert_resolver));
+        config.ticketer = bare.ticketer;
+        config.send_tls13_tickets = 0;
+        Arc::new(config)
+    }
+
+    fn config_for(&self, hello: &ClientHello<'_>) -> &Arc<ServerConfig> {
         let mut alpn = hello.alpn().into_iter().flatten();
         // An authority names this and nothing else (RFC 8737 §3).
         if alpn.next() == Some(CHALLENGE)
@@ -107,8 +129,8 @@ impl ServerSide {
     /// Offers these application protocols; `asks` clients for a certificate, which they need not have. A client that names
     /// nobody means `usual`.
     pub(crate) fn offering(&self, alpn: &[Vec<u8>], asks: bool, usual: Option<&str>) -> Accepts {
-        let usual = usual.map(str::to_owned);
-        let shown = Arc::new(OnListener { identities: Arc::clone(&self.identities), usual });
+        let usual = usual.map(Arc::from);
+        let shown = Arc::new(OnListener { identities: Arc::clone(&self.identities), meant: None, usual });
         let plain = builder().with_no_client_auth().with_cert_resolver(Arc::clone(&shown) as _);
         // Tickets of the other kind do not fit: they would leave out the question.
         let asking = asks.then(|| {

@@ -10,6 +10,8 @@ mod components;
 mod external;
 #[path = "xmpp/killed.rs"]
 mod killed;
+#[path = "xmpp/names.rs"]
+mod names;
 #[path = "xmpp/password.rs"]
 mod password;
 #[path = "xmpp/profanity.rs"]

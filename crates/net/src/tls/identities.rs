@@ -59,9 +59,9 @@ impl Shown {
         self.exact.get(&name).or_else(wild).map(Vec::as_slice)
     }
 
-    /// Those for the first of two names that there are any for.
-    fn for_either(&self, asked: Option<&str>, usual: Option<&str>) -> &[Identity] {
-        let mut names = [asked, usual].into_iter().flatten();
+    /// Those for the first of some names that there are any for.
+    fn for_first(&self, names: &[Option<&str>]) -> &[Identity] {
+        let mut names = names.iter().flatten();
         names.find_map(|name| self.named(name)).unwrap_or(std::slice::from_ref(&self.first))
     }
 }
@@ -104,10 +104,10 @@ impl Identities {
         self.shown.load().first.clone()
     }
 
-    /// What is shown to a client that asked for a name, or, where it asked for none, met a listener whose own is `usual`; `None`
+    /// What is shown to a client by names in their order: the one that it asked for, the one that its listener takes it to mean; `None`
     /// where that depends on what keys the client can check.
-    pub fn shown_for(&self, asked: Option<&str>, usual: Option<&str>) -> Option<Identity> {
-        match self.shown.load().for_either(asked, usual) {
+    pub fn shown_for(&self, names: &[Option<&str>]) -> Option<Identity> {
+        match self.shown.load().for_first(names) {
             [only] => Some(only.clone()),
             _ => None,
         }
@@ -148,15 +148,15 @@ impl Identities {
         Arc::new(SpeakingFor { identities: Arc::clone(self), name: name.to_owned() })
     }
 
-    fn choose(&self, asked: Option<&str>, usual: Option<&str>, schemes: &[SignatureScheme]) -> Identity {
+    fn choose(&self, names: &[Option<&str>], schemes: &[SignatureScheme]) -> Identity {
         let shown = self.shown.load();
-        let all = shown.for_either(asked, usual);
+        let all = shown.for_first(names);
         all.iter().find(|one| one.can_sign(schemes)).unwrap_or(&all[0]).clone()
     }
 
     /// For DTLS: the one for a name, whatever its key.
     pub(crate) fn first_for(&self, asked: Option<&str>, usual: Option<&str>) -> Identity {
-        self.shown.load().for_either(asked, usual)[0].clone()
+        self.shown.load().for_first(&[asked, usual])[0].clone()
     }
 
     /// Whether this one is still in force.
@@ -177,7 +177,7 @@ struct SpeakingFor {
 
 impl ResolvesClientCert for SpeakingFor {
     fn resolve(&self, _issuers: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        Some(self.identities.choose(Some(&self.name), None, schemes).certified())
+        Some(self.identities.choose(&[Some(&self.name)], schemes).certified())
     }
 
     fn has_certs(&self) -> bool {
@@ -189,14 +189,25 @@ impl ResolvesClientCert for SpeakingFor {
 #[derive(Debug)]
 pub(super) struct OnListener {
     pub(super) identities: Arc<Identities>,
+    /// The name that this client has meant before its handshake.
+    pub(super) meant: Option<Arc<str>>,
     /// The name that a client means which names none.
-    pub(super) usual: Option<String>,
+    pub(super) usual: Option<Arc<str>>,
+}
+
+impl OnListener {
+    /// Whether a client that has meant this name before is shown another than one that has meant none.
+    pub(super) fn is_other(&self, asked: Option<&str>, meant: &str) -> bool {
+        let (shown, usual) = (self.identities.shown.load(), self.usual.as_deref());
+        let first = |names: &[Option<&str>]| shown.for_first(names)[0].number();
+        first(&[asked, Some(meant), usual]) != first(&[asked, usual])
+    }
 }
 
 impl ResolvesServerCert for OnListener {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let chosen =
-            self.identities.choose(hello.server_name(), self.usual.as_deref(), hello.signature_schemes());
+        let names = [hello.server_name(), self.meant.as_deref(), self.usual.as_deref()];
+        let chosen = self.identities.choose(&names, hello.signature_schemes());
         Some(chosen.certified())
     }
 }
@@ -247,7 +258,7 @@ mod tests {
             (None, Some("unknown.example"), first),
             (None, None, first),
         ] {
-            let shown = identities.shown_for(asked, usual).unwrap();
+            let shown = identities.shown_for(&[asked, usual]).unwrap();
             assert_eq!(shown.number(), expected.number(), "{asked:?} at {usual:?}");
         }
         identities.set(Vec::new());

@@ -35,11 +35,19 @@ pub(crate) struct Session {
 #[expect(clippy::large_enum_variant, reason = "a session is boxed as a whole, and nearly all are running")]
 enum State {
     /// What the client says first decides how it is accepted.
-    Greeting(Box<(Acceptor, Accepts)>),
+    Greeting(Box<Greeting>),
     /// It could not be accepted; this is to be sent.
     Refused(Vec<u8>),
     /// It goes on by itself.
     Running(Connection),
+}
+
+/// Until the client has said its first word.
+struct Greeting {
+    acceptor: Acceptor,
+    accepts: Accepts,
+    /// The name of ours that the client has meant before.
+    meant: Option<Arc<str>>,
 }
 
 impl std::fmt::Debug for State {
@@ -53,9 +61,13 @@ impl std::fmt::Debug for State {
 }
 
 impl Session {
-    pub(crate) fn server(accepts: &Accepts) -> Result<Self, Error> {
-        let state = match accepts.is_choosy() {
-            true => State::Greeting(Box::new((Acceptor::default(), accepts.clone()))),
+    /// `meant`: the name of ours that the client has meant before, for whom it asks for none now.
+    pub(crate) fn server(accepts: &Accepts, meant: Option<Arc<str>>) -> Result<Self, Error> {
+        let state = match accepts.is_choosy() || meant.is_some() {
+            true => {
+                let (acceptor, accepts) = (Acceptor::default(), accepts.clone());
+                State::Greeting(Box::new(Greeting { acceptor, accepts, meant }))
+            }
             false => State::Running(ServerConnection::new(Arc::clone(&accepts.plain))?.into()),
         };
         Ok(Self::new(state))
@@ -107,7 +119,7 @@ impl Session {
         let read = match &mut self.state {
             State::Running(Connection::Server(c)) => c.read_tls(input),
             State::Running(Connection::Client(c)) => c.read_tls(input),
-            State::Greeting(greeting) => greeting.0.read_tls(input),
+            State::Greeting(greeting) => greeting.acceptor.read_tls(input),
             State::Refused(_) => Ok(0),
         };
         read.map_err(|error| Error::General(error.to_string()))?;
@@ -122,11 +134,11 @@ impl Session {
     /// Accepts the client once it has said its first word.
     fn greet(&mut self) -> Result<(), Error> {
         let State::Greeting(greeting) = &mut self.state else { return Ok(()) };
-        let (acceptor, accepts) = &mut **greeting;
+        let Greeting { acceptor, accepts, meant } = &mut **greeting;
         let accepted = match acceptor.accept() {
             Ok(None) => return Ok(()),
             Ok(Some(accepted)) => {
-                let config = Arc::clone(accepts.choose(&accepted.client_hello()));
+                let config = accepts.choose(&accepted.client_hello(), meant.as_ref());
                 accepted.into_connection(config)
             }
             Err(refused) => Err(refused),

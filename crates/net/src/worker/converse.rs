@@ -212,10 +212,10 @@ impl<H: Handler> Worker<H> {
             return Some(session);
         }
         let (first, spec) = (*sealed.first()?, stream.spec?);
-        let peer = stream.peer.ip();
+        let (peer, meant) = (stream.peer.ip(), stream.meant.clone());
         let made = match Session::may_begin_with(first) {
             true if !self.core.may_shake(peer) => Err("too many handshakes of its source".to_owned()),
-            true => self.core.server_session(spec),
+            true => self.core.server_session(spec, meant),
             false => Err("the peer does not speak TLS".to_owned()),
         };
         made.map_err(|error| self.core.end(id, CloseReason::Tls(error), Manner::AtOnce)).ok()

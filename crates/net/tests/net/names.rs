@@ -3,11 +3,13 @@
 use crate::dtls::{LOCAL, Wire};
 use crate::support::*;
 use net::tls::{CHALLENGE, Identities, Identity};
+use net::{Limits, Net};
 use openssl::ssl::{ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslStream, SslVerifyMode};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use wire::ConnectionId;
 
 /// One identity for a name.
 fn of(name: &str) -> (Vec<String>, Identity) {
@@ -94,6 +96,49 @@ fn each_client_is_shown_what_is_for_the_name_that_it_asks_for() {
     assert!(shown_by_dtls(house.address(2), None) == falcot);
 }
 
+/// What a client says in plain that it means, on a stream that goes on inside TLS.
+fn meaning(probe: &mut Probe, net: &mut Net<'_, Mail>, conn: ConnectionId, data: &[u8]) -> usize {
+    probe.tell(Seen::Received { conn, data: data.to_vec() });
+    if net.info(conn).is_some_and(|info| !info.transport.is_secure()) {
+        net.write(conn, b"go").unwrap();
+        net.accept_tls(conn, std::str::from_utf8(data).ok());
+    } else {
+        let shown = net.shown(conn).map(|identity| der(&identity)).unwrap_or_default();
+        net.write(conn, &shown).unwrap();
+    }
+    data.len()
+}
+
+#[test]
+fn who_asks_for_no_name_of_ours_in_mid_stream_is_shown_what_is_for_the_one_that_it_has_meant_before() {
+    let mut plain = spec(SCRIPT, tcp(), LOCAL);
+    plain.usual = Some("chat.example.org".into());
+    let house = House::with(1, &[plain], Limits::default(), meaning);
+    let all = [of("falcot.com"), of("chat.example.org"), of("example.net")];
+    let [falcot, chat, net] = all.each_ref().map(|(_, identity)| der(identity));
+    house.identities.set(all.into());
+    let context = context(SslMethod::tls_client(), |_| {});
+    for (meant, asked, expected) in [
+        ("falcot.com", None, &falcot),
+        ("example.net", None, &net),
+        ("chat.example.org", None, &chat),
+        ("unknown.example", None, &chat),
+        ("falcot.com", Some("example.net"), &net),
+        ("falcot.com", Some("unknown.example"), &falcot),
+    ] {
+        let mut stream = house.dial(0);
+        stream.write_all(meant.as_bytes()).unwrap();
+        stream.read_exact(&mut [0; 2]).unwrap();
+        let mut stream = ssl(&context, asked).connect(stream).unwrap();
+        let shown = stream.ssl().peer_certificate().unwrap().to_der().unwrap();
+        assert!(shown == *expected, "{meant}, {asked:?}");
+        stream.write_all(b"who?").unwrap();
+        let mut said = vec![0; expected.len()];
+        stream.read_exact(&mut said).unwrap();
+        assert!(said == *expected, "we know what was shown: {meant}, {asked:?}");
+    }
+}
+
 #[test]
 fn of_two_keys_for_a_name_each_client_is_shown_the_one_that_it_can_check() {
     let house = House::new(1, &[spec(ECHO, tls(&[]), LOCAL)]);
@@ -105,7 +150,7 @@ fn of_two_keys_for_a_name_each_client_is_shown_the_one_that_it_can_check() {
     assert!(shown(&house, 0, Some("falcot.com"), |_| {}) == der(&ecdsa));
     assert!(shown(&house, 0, Some("falcot.com"), only("RSA-PSS+SHA256:RSA+SHA256")) == der(&rsa));
     assert!(shown(&house, 0, Some("falcot.com"), only("ECDSA+SHA256")) == der(&ecdsa));
-    assert!(house.identities.shown_for(Some("falcot.com"), None).is_none(), "that depends on the client");
+    assert!(house.identities.shown_for(&[Some("falcot.com")]).is_none(), "that depends on the client");
 }
 
 #[test]

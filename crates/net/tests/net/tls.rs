@@ -166,7 +166,7 @@ fn starting(probe: &mut Probe, net: &mut Net<'_, Mail>, conn: ConnectionId, data
     probe.tell(Seen::Received { conn, data: data.to_vec() });
     if data.starts_with(b"starttls") {
         net.write(conn, b"go").unwrap();
-        net.start_tls(conn, None);
+        net.accept_tls(conn, None);
         net.write(conn, b"welcome inside").unwrap();
         return b"starttls".len();
     }
@@ -374,7 +374,7 @@ fn we_connect_inside_tls_and_start_it_in_mid_stream_too() {
         Seen::Received { data, conn: from } => (from == conn && data == b"go").then_some(()),
         _ => None,
     });
-    let towards = house.towards();
+    let towards = house.towards().unwrap();
     house.act(0, move |_, net| net.start_tls(conn, towards));
     house.find(|seen| match seen {
         Seen::Received { data, conn: from } => (from == conn && data == b"welcome inside").then_some(()),

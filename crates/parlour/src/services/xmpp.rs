@@ -337,7 +337,10 @@ impl Xmpp {
         }
         match output {
             stream::Output::Write(bytes) => self.send(desk, conn, Piece::Bytes(bytes)),
-            stream::Output::StartTls => desk.net.start_tls(conn, None),
+            stream::Output::StartTls => {
+                let meant = client.stream.domain().map(wire::Domain::as_str);
+                desk.net.accept_tls(conn, meant);
+            }
             stream::Output::Derive(derive) => self.derive(desk, conn, derive),
             stream::Output::Prove(pending) => self.prove(desk, conn, pending),
             stream::Output::LoadTokens(holder) => self.load_tokens(desk, conn, holder),
