@@ -43,6 +43,7 @@ fn main() {
     many(&store, "messages looked for, 64 waiting", 10_000, 64, |i| Query::ListOffline {
         account: address(2000 + i),
         limit: 100,
+        octets: u64::MAX,
         after: 0,
     });
     many(&store, "all bindings", ROWS, 4096, |i| Query::ReplaceBindings {

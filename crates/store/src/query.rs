@@ -85,6 +85,8 @@ pub enum Query {
         account: Address,
         /// How many at most; those after the last `id` come by a further look-up with `after`.
         limit: u32,
+        /// Octets of them: behind the message that has one too many there are no more.
+        octets: u64,
         /// Only those with a greater `id`; 0 = from the first.
         after: i64,
     },
@@ -143,6 +145,8 @@ pub enum Query {
         last: bool,
         /// How many at most.
         limit: u32,
+        /// Octets of them: behind the message that has one too many there are no more.
+        octets: u64,
     },
     /// How many messages there are in a span: [`Answer::Count`].
     CountArchived {
@@ -206,6 +210,8 @@ pub enum Query {
         last: bool,
         /// How many at most.
         limit: u32,
+        /// Octets of them: behind the message that has one too many there are no more.
+        octets: u64,
     },
     /// How many messages of a room there are in a span: [`Answer::Count`].
     CountRoomArchived {

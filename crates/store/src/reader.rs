@@ -77,8 +77,8 @@ async fn answer(connection: &mut Connection, query: &Query) -> sqlx::Result<Answ
             settings: documents::load(connection, account, SETTINGS, "").await?,
             nodes: nodes::load(connection, account).await?,
         },
-        Query::ListOffline { account, limit, after } => {
-            Answer::Offline(offline::list(connection, account, *after, *limit).await?)
+        Query::ListOffline { account, limit, octets, after } => {
+            Answer::Offline(offline::list(connection, account, *after, (*limit, *octets)).await?)
         }
         Query::CountOffline(account) => Answer::Count(offline::count(connection, account).await?),
         Query::LoadDocument { account, kind, title } => {
@@ -87,15 +87,17 @@ async fn answer(connection: &mut Connection, query: &Query) -> sqlx::Result<Answ
         Query::ListDocuments { account, kind } => {
             Answer::Documents(documents::list(connection, account.as_ref(), *kind).await?)
         }
-        Query::ListArchived { account, span, last, limit } => {
-            Answer::Archived(archive::list(connection, Of::Accounts, account, span, *last, *limit).await?)
+        Query::ListArchived { account, span, last, limit, octets } => {
+            let most = (*limit, *octets);
+            Answer::Archived(archive::list(connection, Of::Accounts, account, span, *last, most).await?)
         }
         Query::CountArchived { account, span } => {
             Answer::Count(archive::count(connection, Of::Accounts, account, span).await?)
         }
         Query::LoadRooms => Answer::Rooms(rooms::load(connection).await?),
-        Query::ListRoomArchived { room, span, last, limit } => {
-            Answer::Archived(archive::list(connection, Of::Rooms, room, span, *last, *limit).await?)
+        Query::ListRoomArchived { room, span, last, limit, octets } => {
+            let most = (*limit, *octets);
+            Answer::Archived(archive::list(connection, Of::Rooms, room, span, *last, most).await?)
         }
         Query::CountRoomArchived { room, span } => {
             Answer::Count(archive::count(connection, Of::Rooms, room, span).await?)

@@ -9,7 +9,7 @@ pub(crate) mod offline;
 pub(crate) mod rooms;
 pub(crate) mod roster;
 
-use crate::dialect::Statement;
+use crate::dialect::{Connection, Statement};
 use wire::Address;
 
 /// How many rows are read at a time where there may be many.
@@ -36,4 +36,20 @@ fn push_names<'a>(statement: &mut Statement, names: impl Iterator<Item = &'a str
     for name in names {
         list.push_bind(name);
     }
+}
+
+/// How many rows of a page there are up to the first that makes it longer than it may be: `sizes` selects the octets of each.
+pub(crate) async fn within_octets(
+    connection: &mut Connection,
+    mut sizes: Statement,
+    most: u64,
+) -> sqlx::Result<u32> {
+    let sizes: Vec<i64> = sizes.build_query_scalar().fetch_all(connection).await?;
+    let mut sum = 0;
+    let fit = sizes.iter().take_while(|size| {
+        let fits = sum <= most;
+        sum += u64::try_from(**size).unwrap_or_default();
+        fits
+    });
+    Ok(u32::try_from(fit.count()).unwrap_or(u32::MAX))
 }

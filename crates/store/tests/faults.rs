@@ -26,7 +26,12 @@ fn message(number: usize) -> Query {
 }
 
 fn kept(store: &Store) -> Vec<usize> {
-    match store.handle().ask_wait(Query::ListOffline { account: joe(), limit: u32::MAX, after: 0 }) {
+    match store.handle().ask_wait(Query::ListOffline {
+        account: joe(),
+        limit: u32::MAX,
+        octets: u64::MAX,
+        after: 0,
+    }) {
         Ok(Answer::Offline(messages)) => {
             messages.iter().map(|m| String::from_utf8_lossy(&m.payload).parse().expect("a number")).collect()
         }

@@ -72,7 +72,10 @@ fn message(account: &str, text: &str, limit: u32) -> Query {
 }
 
 fn list(store: &Store, account: &str) -> Vec<OfflineMessage> {
-    match ask(store, Query::ListOffline { account: address(account), limit: 1000, after: 0 }) {
+    match ask(
+        store,
+        Query::ListOffline { account: address(account), limit: 1000, octets: u64::MAX, after: 0 },
+    ) {
         Ok(Answer::Offline(messages)) => messages,
         other => panic!("{other:?}"),
     }
@@ -252,7 +255,8 @@ fn messages_are_kept_in_order_up_to_the_limit() {
     let messages = list(&store, "joe@falcot.com");
     assert_eq!(texts(&messages), ["0", "1", "2"]);
     assert!(messages.iter().all(|message| message.stored == 77));
-    let after = Query::ListOffline { account: joe.clone(), limit: 1, after: messages[0].id };
+    let after =
+        Query::ListOffline { account: joe.clone(), limit: 1, octets: u64::MAX, after: messages[0].id };
     assert_eq!(ask(&store, after), Ok(Answer::Offline(vec![messages[1].clone()])));
     ask(&store, Query::RemoveOffline { account: joe.clone(), up_to: messages[1].id }).unwrap();
     assert_eq!(texts(&list(&store, "joe@falcot.com")), ["2"]);
@@ -437,7 +441,8 @@ fn archived(id: i64, peer: &str) -> ArchivedMessage {
 
 fn list_archived(store: &Store, peer: Option<&str>, after: i64, before: i64, last: bool) -> Vec<i64> {
     let span = Span { peer: peer.map(str::to_owned), resource: None, after, before, only: None };
-    let query = Query::ListArchived { account: address("roland@falcot.com"), span, last, limit: 3 };
+    let query =
+        Query::ListArchived { account: address("roland@falcot.com"), span, last, limit: 3, octets: u64::MAX };
     match ask(store, query) {
         Ok(Answer::Archived(messages)) => messages.iter().map(|message| message.id).collect(),
         other => panic!("{other:?}"),
@@ -502,4 +507,37 @@ fn the_oldest_go_from_an_archive_that_is_too_large() {
     assert_eq!(ask(&store, nobody), Ok(Answer::Excess(None)));
     ask(&store, Query::TrimArchive { account: roland(), up_to: 1 }).expect("stored");
     assert_eq!(list_archived(&store, None, 0, i64::MAX, false), [2, 3, 4]);
+}
+
+/// What is read at a time fits into memory, however long each message is: what is wanted and one more, so that it is known
+/// that there is more.
+#[test]
+fn a_page_of_messages_has_no_more_octets_than_it_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = house(folder.path());
+    let account = address("roland@falcot.com");
+    for id in 1..=4 {
+        ask(&store, Query::AddArchived { account: account.clone(), message: archived(id, "a@b") }).unwrap();
+        ask(&store, message("roland@falcot.com", "m#", 9)).unwrap();
+    }
+    let check = |octets: u64, expected: usize| {
+        let kept = Query::ListOffline { account: account.clone(), limit: 9, octets, after: 0 };
+        match ask(&store, kept) {
+            Ok(Answer::Offline(messages)) => assert_eq!(messages.len(), expected),
+            other => panic!("{other:?}"),
+        }
+        for last in [false, true] {
+            let span = Span { peer: None, resource: None, after: 0, before: i64::MAX, only: None };
+            let query = Query::ListArchived { account: account.clone(), span, last, limit: 9, octets };
+            let Ok(Answer::Archived(messages)) = ask(&store, query) else { panic!("messages") };
+            let ids: Vec<i64> = messages.iter().map(|message| message.id).collect();
+            let all: Vec<i64> = (1..=4).collect();
+            assert_eq!(ids, if last { &all[4 - expected..] } else { &all[..expected] });
+        }
+    };
+    // Each has two octets.
+    check(0, 1);
+    check(3, 2);
+    check(4, 3);
+    check(100, 4);
 }

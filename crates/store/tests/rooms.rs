@@ -37,7 +37,8 @@ fn rooms_their_ranks_and_their_archives() {
     let amend = Query::AmendRoomArchived { room: room.clone(), id: 2, payload: b"gone".to_vec() };
     ask(&store, amend).expect("stored");
     let span = || Span { peer: None, resource: None, after: 0, before: i64::MAX, only: None };
-    let last = Query::ListRoomArchived { room: room.clone(), span: span(), last: true, limit: 3 };
+    let last =
+        Query::ListRoomArchived { room: room.clone(), span: span(), last: true, limit: 3, octets: u64::MAX };
     let buried = ArchivedMessage { payload: b"gone".to_vec(), ..message(2) };
     assert_eq!(ask(&store, last), Ok(Answer::Archived(vec![buried, message(3), message(4)])));
     let excess = Query::RoomExcess { room: room.clone(), messages: 3, octets: 1_000 };

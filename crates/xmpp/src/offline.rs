@@ -187,7 +187,8 @@ impl Router {
 
     fn list(&mut self, account: &Address, after: i64) -> Token {
         self.accounts.entry(account).asks += 1;
-        let query = Query::ListKept { account: account.clone(), after, limit: PAGE };
+        let octets = self.limits.page as u64;
+        let query = Query::ListKept { account: account.clone(), after, limit: PAGE, octets };
         self.ask(query, Then::Listed(account.clone()))
     }
 

@@ -2,6 +2,7 @@
 
 use crate::dialect::{Connection, Statement, pieces};
 use crate::query::{ArchivedMessage, Span};
+use crate::tables::within_octets;
 use sqlx::Row as _;
 use wire::Address;
 
@@ -75,20 +76,27 @@ fn within(statement: &mut Statement, of: Of, account: &Address, span: &Span) {
     }
 }
 
-/// An account's messages of a span, the oldest first; where `last`, the newest of them.
+/// An account's messages of a span, the oldest first; where `last`, the newest of them. `most`: how many, and how many octets.
 pub(crate) async fn list(
     connection: &mut Connection,
     of: Of,
     account: &Address,
     span: &Span,
     last: bool,
-    limit: u32,
+    (most, octets): (u32, u64),
 ) -> sqlx::Result<Vec<ArchivedMessage>> {
-    let mut statement = Statement::new("SELECT id, peer, resource, payload");
-    within(&mut statement, of, account, span);
-    statement.push(if last { " ORDER BY id DESC LIMIT " } else { " ORDER BY id LIMIT " });
-    statement.push_bind(i64::from(limit));
-    let rows = statement.build().fetch_all(connection).await?;
+    let page = |columns: &str, limit: u32| {
+        let mut statement = Statement::new(format!("SELECT {columns}"));
+        within(&mut statement, of, account, span);
+        statement.push(if last { " ORDER BY id DESC LIMIT " } else { " ORDER BY id LIMIT " });
+        statement.push_bind(i64::from(limit));
+        statement
+    };
+    let mut limit = most;
+    if most > 1 {
+        limit = within_octets(connection, page("LENGTH(payload)", most), octets).await?;
+    }
+    let rows = page("id, peer, resource, payload", limit).build().fetch_all(connection).await?;
     let message = |row: &crate::dialect::Row| {
         Ok(ArchivedMessage {
             id: row.try_get_unchecked(0)?,

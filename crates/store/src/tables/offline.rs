@@ -2,7 +2,7 @@
 
 use crate::dialect::{Connection, Statement, pieces};
 use crate::query::OfflineMessage;
-use crate::tables::push_names;
+use crate::tables::{push_names, within_octets};
 use rustc_hash::FxHashMap;
 use sqlx::Row as _;
 use wire::Address;
@@ -62,17 +62,25 @@ async fn counts<'a>(
     Ok(counts)
 }
 
-/// An account's messages after one `id`, oldest first.
+/// An account's messages after one `id`, oldest first. `most`: how many, and how many octets.
 pub(crate) async fn list(
     connection: &mut Connection,
     account: &Address,
     after: i64,
-    limit: u32,
+    (most, octets): (u32, u64),
 ) -> sqlx::Result<Vec<OfflineMessage>> {
-    let mut statement = Statement::new("SELECT id, stored, payload FROM offline_messages WHERE account = ");
-    statement.push_bind(account.as_str()).push(" AND id > ").push_bind(after);
-    statement.push(" ORDER BY id LIMIT ").push_bind(i64::from(limit));
-    let rows = statement.build().fetch_all(connection).await?;
+    let page = |columns: &str, limit: u32| {
+        let mut statement =
+            Statement::new(format!("SELECT {columns} FROM offline_messages WHERE account = "));
+        statement.push_bind(account.as_str().to_owned()).push(" AND id > ").push_bind(after);
+        statement.push(" ORDER BY id LIMIT ").push_bind(i64::from(limit));
+        statement
+    };
+    let limit = within_octets(connection, page("LENGTH(payload)", most), octets).await?;
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    let rows = page("id, stored, payload", limit).build().fetch_all(connection).await?;
     let message = |row: &crate::dialect::Row| {
         Ok(OfflineMessage {
             id: row.try_get_unchecked(0)?,

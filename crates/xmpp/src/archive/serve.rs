@@ -35,10 +35,10 @@ pub(crate) enum Whose {
 }
 
 impl Whose {
-    fn list(&self, span: Span, last: bool, limit: u32) -> Query {
+    fn list(&self, span: Span, last: bool, limit: u32, octets: u64) -> Query {
         match self.clone() {
-            Self::Account(account) => Query::ListArchive { account, span, last, limit },
-            Self::Room(room) => Query::ListRoomArchive { room, span, last, limit },
+            Self::Account(account) => Query::ListArchive { account, span, last, limit, octets },
+            Self::Room(room) => Query::ListRoomArchive { room, span, last, limit, octets },
         }
     }
 
@@ -106,16 +106,16 @@ impl Router {
     /// Asks the store the next of what somebody wants to know of an archive.
     pub(crate) fn search(&mut self, fetch: Fetch) {
         let all = || Span { peer: None, resource: None, after: 0, before: i64::MAX, only: None };
-        let whose = &fetch.whose;
+        let (whose, octets) = (&fetch.whose, self.limits.page as u64 * 2);
         let query = match &fetch.stage {
             Stage::Check(asked) => whose.count(Span { only: Some(asked.named.clone()), ..all() }),
             // One more than is told, to know whether that is all.
             Stage::List(asked) if asked.max > 0 => {
-                whose.list(asked.span.clone(), asked.last, asked.max.saturating_add(1))
+                whose.list(asked.span.clone(), asked.last, asked.max.saturating_add(1), octets)
             }
             Stage::List(asked) => whose.count(asked.span.clone()),
-            Stage::First => whose.list(all(), false, 1),
-            Stage::Last(_) => whose.list(all(), true, 1),
+            Stage::First => whose.list(all(), false, 1, octets),
+            Stage::Last(_) => whose.list(all(), true, 1, octets),
         };
         let debt = self.owe(fetch.origin);
         self.ask(query, Then::Fetched(Box::new(fetch), debt));

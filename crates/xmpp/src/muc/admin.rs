@@ -9,6 +9,7 @@ use crate::ns;
 use crate::stanza::{Condition, Draft, Kind, StanzaError};
 use crate::xml::Element;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What one item of a request wants.
 #[derive(Debug)]
@@ -240,7 +241,7 @@ impl Room {
                 self.throw_out(context, vec![(nick.as_str().into(), Note { statuses: vec![307], ..note })]);
             }
             Wish::Role { nick, role } => {
-                if let Some(occupant) = self.occupants.get_mut(nick.as_str()) {
+                if let Some(occupant) = Arc::make_mut(&mut self.occupants).get_mut(nick.as_str()) {
                     occupant.role = role;
                 }
                 if let Some(occupant) = self.occupants.get(nick.as_str()) {
@@ -302,7 +303,7 @@ impl Room {
         let Some(role) = self.occupants.get(nick).map(|occupant| self.default_role(&occupant.who)) else {
             return;
         };
-        if let Some(occupant) = self.occupants.get_mut(nick) {
+        if let Some(occupant) = Arc::make_mut(&mut self.occupants).get_mut(nick) {
             occupant.role = role;
         }
         if let Some(occupant) = self.occupants.get(nick) {

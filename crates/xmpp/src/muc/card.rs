@@ -49,7 +49,7 @@ impl Room {
             return Err(Condition::NotAcceptable.into());
         }
         let empty = card.children().next().is_none();
-        self.card = (!empty).then_some(text);
+        self.card = (!empty).then(|| text.into());
         self.changes.document = true;
         let update = self.picture();
         self.tell_statuses(context, &[104]);

@@ -114,16 +114,12 @@ impl Room {
         let role = self.usual_role(self.affiliation_of(from));
         let id = self.occupant_id(from.bare());
         let who = from.bare().clone();
-        let occupant = self.occupants.entry(Arc::clone(&nick)).or_insert_with(|| Occupant {
-            who,
-            clients: Vec::new(),
-            role,
-            shown: String::new(),
-            id,
-        });
+        let occupant = Arc::make_mut(&mut self.occupants)
+            .entry(Arc::clone(&nick))
+            .or_insert_with(|| Occupant { who, clients: Vec::new(), role, shown: String::new(), id });
         occupant.clients.push(from.clone());
         occupant.shown = shown;
-        self.seats.insert(from.clone(), Arc::clone(&nick));
+        Arc::make_mut(&mut self.seats).insert(from.clone(), Arc::clone(&nick));
         self.version += 1;
         self.welcome(context, from, &nick, x, new);
         Ok(())
@@ -160,7 +156,9 @@ impl Room {
         presence: &Element,
         x: &Element,
     ) {
-        if let (Some(occupant), Ok(shown)) = (self.occupants.get_mut(nick), shown(presence)) {
+        if let (Some(occupant), Ok(shown)) =
+            (Arc::make_mut(&mut self.occupants).get_mut(nick), shown(presence))
+        {
             occupant.shows(from, shown);
         }
         self.welcome(context, from, nick, x, false);
@@ -175,7 +173,7 @@ impl Room {
         presence: &Element,
     ) -> Result<(), StanzaError> {
         let shown = shown(presence)?;
-        if let Some(occupant) = self.occupants.get_mut(nick) {
+        if let Some(occupant) = Arc::make_mut(&mut self.occupants).get_mut(nick) {
             occupant.shows(from, shown);
         }
         if let Some(occupant) = self.occupants.get(nick) {

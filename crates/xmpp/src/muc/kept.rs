@@ -48,7 +48,7 @@ impl Room {
             root.push(subject.attr("at", self.subject.at.to_string()).text(self.subject.xml.as_str()));
         }
         if let Some(card) = &self.card {
-            root.push(Element::new("card", KEPT).text(card.as_str()));
+            root.push(Element::new("card", KEPT).text(&**card));
         }
         root.to_xml("")
     }
@@ -74,9 +74,9 @@ impl Room {
             let nick = subject.get("nick").map(str::to_owned);
             room.subject = Subject { xml: subject.content(), nick, at };
         }
-        room.card = root.find("card", KEPT).map(Element::content);
+        room.card = root.find("card", KEPT).map(|card| card.content().into());
         let rank = |(who, rank): (String, String)| Some((who.parse().ok()?, Rank::read(&rank)?));
-        room.ranks = row.ranks.into_iter().filter_map(rank).collect();
+        room.ranks = Arc::new(row.ranks.into_iter().filter_map(rank).collect());
         Some(room)
     }
 }

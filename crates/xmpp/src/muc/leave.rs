@@ -6,6 +6,7 @@ use super::show::Note;
 use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::{Condition, Stanza};
+use std::sync::Arc;
 
 impl Room {
     /// Presence of type `unavailable`: the last client of an occupant takes them out.
@@ -29,9 +30,9 @@ impl Room {
     }
 
     fn goes(&mut self, context: &mut Context<'_>, from: &Jid, note: Note) {
-        let Some(nick) = self.seats.remove(from) else { return };
+        let Some(nick) = Arc::make_mut(&mut self.seats).remove(from) else { return };
         self.version += 1;
-        let Some(occupant) = self.occupants.get_mut(&nick) else { return };
+        let Some(occupant) = Arc::make_mut(&mut self.occupants).get_mut(&nick) else { return };
         if occupant.clients.len() > 1 {
             occupant.clients.retain(|client| client != from);
             // The others stay; this one is told that it has left.

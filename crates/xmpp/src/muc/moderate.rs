@@ -7,6 +7,7 @@ use crate::ns;
 use crate::stanza::{Condition, Draft, Kind, Stanza};
 use crate::xep::delay;
 use crate::xml::Element;
+use std::sync::Arc;
 
 impl Room {
     pub(super) fn moderate(&mut self, context: &mut Context<'_>, from: &Jid, request: &Element) -> Answer {
@@ -53,7 +54,7 @@ impl Room {
         if let Some(at) = self.history.iter().position(|said| said.id == id) {
             let buried = stanza(self.history[at].stanza.from());
             self.remembered += buried.as_str().len();
-            let old = std::mem::replace(&mut self.history[at].stanza, buried);
+            let old = std::mem::replace(&mut Arc::make_mut(&mut self.history)[at].stanza, buried);
             self.remembered -= old.as_str().len();
         }
     }

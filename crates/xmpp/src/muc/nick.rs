@@ -25,16 +25,16 @@ impl Room {
             return Err(Condition::Conflict.into());
         }
         let shown = shown(presence)?;
-        let Some(mut occupant) = self.occupants.remove(old) else { return Ok(()) };
+        let Some(mut occupant) = Arc::make_mut(&mut self.occupants).remove(old) else { return Ok(()) };
         let nick: Arc<str> = nick.into();
         let note = Note { new_nick: Some(nick.to_string()), gone: Some(String::new()), ..Note::status(303) };
         self.show(context, old, &occupant, &note);
         occupant.shown = shown;
         for client in &occupant.clients {
-            self.seats.insert(client.clone(), Arc::clone(&nick));
+            Arc::make_mut(&mut self.seats).insert(client.clone(), Arc::clone(&nick));
         }
         self.version += 1;
-        self.occupants.insert(Arc::clone(&nick), occupant.clone());
+        Arc::make_mut(&mut self.occupants).insert(Arc::clone(&nick), occupant.clone());
         self.show(context, &nick, &occupant, &Note::default());
         Ok(())
     }

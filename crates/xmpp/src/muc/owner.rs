@@ -121,7 +121,7 @@ impl Room {
             let Some(occupant) = self.occupants.get(&nick) else { continue };
             let affiliation = self.affiliation(&occupant.who);
             let role = self.usual_role(affiliation);
-            let Some(occupant) = self.occupants.get_mut(&nick) else { continue };
+            let Some(occupant) = Arc::make_mut(&mut self.occupants).get_mut(&nick) else { continue };
             let moderation = old.moderated != self.config.moderated;
             if moderation && affiliation == Affiliation::None && occupant.role < Role::Moderator {
                 occupant.role = role;
@@ -158,9 +158,9 @@ impl Room {
         };
         // Nobody hears of the others any more.
         let occupants = std::mem::take(&mut self.occupants);
-        self.seats.clear();
+        Arc::make_mut(&mut self.seats).clear();
         self.version += 1;
-        for (nick, occupant) in &occupants {
+        for (nick, occupant) in occupants.iter() {
             self.show_self(context, nick, occupant, &note.clone().gone());
         }
     }

@@ -222,7 +222,8 @@ impl Router {
         hall.recalling = true;
         let limit = u32::try_from(config.history).unwrap_or(u32::MAX);
         let span = Span { peer: None, resource: None, after: 0, before: i64::MAX, only: None };
-        let query = Query::ListRoomArchive { room: address.clone(), span, last: true, limit };
+        let octets = super::limits::HISTORY_OCTETS as u64;
+        let query = Query::ListRoomArchive { room: address.clone(), span, last: true, limit, octets };
         self.ask(query, Then::RoomRecalled(address.clone()));
         true
     }

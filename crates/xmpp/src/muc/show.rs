@@ -115,8 +115,8 @@ impl Room {
     /// that the others go.
     pub(crate) fn throw_out(&mut self, context: &mut Context<'_>, those: Vec<(Arc<str>, Note)>) {
         let gone = those.into_iter().filter_map(|(nick, note)| {
-            let occupant = self.occupants.remove(&nick)?;
-            occupant.clients.iter().for_each(|client| drop(self.seats.remove(client)));
+            let occupant = Arc::make_mut(&mut self.occupants).remove(&nick)?;
+            occupant.clients.iter().for_each(|client| drop(Arc::make_mut(&mut self.seats).remove(client)));
             self.version += 1;
             Some((nick, occupant, note))
         });

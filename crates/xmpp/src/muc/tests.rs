@@ -6,6 +6,7 @@ use super::room::Room;
 use super::{Context, Effect, RoomLimits};
 use crate::ns;
 use crate::stanza::{Condition, Stanza};
+use std::sync::Arc;
 use std::time::Duration;
 
 const OWNER: &str = "juliet@verona.example/balcony";
@@ -119,4 +120,31 @@ fn a_domain_is_banned_without_a_word_to_each_of_each() {
     let mut room = room(200, "mantua.example");
     let effects = admin(&mut room, ["<item jid='mantua.example' affiliation='outcast'/>".into()].into_iter());
     assert_eq!(told(&room, &effects), 2 * 200);
+}
+
+/// Whoever asks for what they may not have, again and again, makes no copy of all who are there.
+#[test]
+fn what_changes_nothing_copies_nothing() {
+    let mut room = room(50, "verona.example");
+    let before = room.clone();
+    let to = "to='ball@rooms.verona.example' id='1' type='set'";
+    let query = "<query xmlns='http://jabber.org/protocol/muc#admin'><item nick='7' role='none'/></query>";
+    let effects = take(&mut room, &format!("<iq from='tybalt@verona.example/street' {to}>{query}</iq>"));
+    assert!(is_refused(&effects, Condition::Forbidden));
+    assert!(Arc::ptr_eq(&before.occupants, &room.occupants) && Arc::ptr_eq(&before.seats, &room.seats));
+    assert!(Arc::ptr_eq(&before.ranks, &room.ranks) && Arc::ptr_eq(&before.history, &room.history));
+    admin(&mut room, ["<item jid='tybalt@verona.example' affiliation='outcast'/>".into()].into_iter());
+    assert!(Arc::ptr_eq(&before.occupants, &room.occupants) && before.ranks.len() + 1 == room.ranks.len());
+}
+
+#[test]
+fn what_is_for_many_is_written_once_for_all_who_see_the_same() {
+    let mut room = room(100, "verona.example");
+    let said = "<message from='7@verona.example/x' to='ball@rooms.verona.example' type='groupchat'><body>x</body></message>";
+    let effects = take(&mut room, said);
+    assert!(matches!(&effects[..], [Effect::All(_)]), "{effects:?}");
+    // Moderators see who it is, others do not, and it is told of itself: three forms.
+    let effects = take(&mut room, "<presence from='7@verona.example/x' to='ball@rooms.verona.example/7'/>");
+    let written: usize = effects.iter().map(|e| if let Effect::To(all, _) = e { all.len() } else { 0 }).sum();
+    assert_eq!((written, told(&room, &effects)), (3, 101));
 }

@@ -7,6 +7,7 @@ use super::{Context, Effect};
 use crate::jid::Jid;
 use crate::stanza::{Condition, Draft, Kind, StanzaError};
 use crate::xml::Element;
+use std::sync::Arc;
 
 const FORM: &str = "http://jabber.org/protocol/muc#request";
 
@@ -57,7 +58,8 @@ impl Room {
             return Ok(());
         }
         let nick = filled.get("muc#roomnick").ok_or(Condition::BadRequest)?;
-        let occupant = self.occupants.get_mut(nick.as_str()).ok_or(Condition::ItemNotFound)?;
+        let occupant =
+            Arc::make_mut(&mut self.occupants).get_mut(nick.as_str()).ok_or(Condition::ItemNotFound)?;
         if occupant.role == Role::Visitor {
             occupant.role = Role::Participant;
             let occupant = occupant.clone();

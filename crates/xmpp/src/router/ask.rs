@@ -52,6 +52,8 @@ pub enum Query {
         after: i64,
         /// How many at most.
         limit: u32,
+        /// Octets of them: behind the message that has one too many there are no more.
+        octets: u64,
     },
     /// Forget an account's messages up to a number, and that one.
     Forget {
@@ -90,6 +92,8 @@ pub enum Query {
         last: bool,
         /// How many at most.
         limit: u32,
+        /// Octets of them: behind the message that has one too many there are no more.
+        octets: u64,
     },
     /// What goes from an account's archive where it may have no more than so much, the oldest first: [`Answer::Excess`].
     ArchiveExcess {
@@ -183,6 +187,8 @@ pub enum Query {
         last: bool,
         /// How many at most.
         limit: u32,
+        /// Octets of them: behind the message that has one too many there are no more.
+        octets: u64,
     },
     /// How many messages of a room there are in a span: [`Answer::Count`].
     CountRoomArchive {

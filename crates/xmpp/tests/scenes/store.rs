@@ -131,9 +131,9 @@ impl Store {
                 let entry = self.rooms.get_mut(&room).and_then(|kept| kept.archive.get_mut(&id));
                 Ok(Answer::Count(u64::from(entry.map(|entry| entry.message = message).is_some())))
             }
-            Query::ListRoomArchive { room, span, last, limit } => {
+            Query::ListRoomArchive { room, span, last, limit, octets } => {
                 let found = within(self.rooms.get(&room).map(|kept| &kept.archive), &span);
-                Ok(Answer::Archived(cut(found, last, limit)))
+                Ok(Answer::Archived(cut(found, last, (limit, octets))))
             }
             Query::CountRoomArchive { room, span } => {
                 let found = within(self.rooms.get(&room).map(|kept| &kept.archive), &span);
@@ -185,9 +185,9 @@ impl Store {
                 kept.push((self.last, message));
                 Ok(Answer::Done)
             }
-            Query::ListKept { account, after, limit } => {
+            Query::ListKept { account, after, limit, octets } => {
                 let kept = self.kept.entry(account).or_default().iter().filter(|(id, _)| *id > after);
-                Ok(Answer::Kept(kept.take(limit as usize).cloned().collect()))
+                Ok(Answer::Kept(cut(kept.cloned().collect(), false, (limit, octets))))
             }
             Query::PutDocument { account, kind, title, payload, limit } => {
                 let documents = self.documents.entry((account, kind)).or_default();
@@ -213,8 +213,8 @@ impl Store {
                 self.archives.entry(account).or_default().insert(entry.id, entry);
                 Ok(Answer::Done)
             }
-            Query::ListArchive { account, span, last, limit } => {
-                Ok(Answer::Archived(cut(self.archived(&account, &span), last, limit)))
+            Query::ListArchive { account, span, last, limit, octets } => {
+                Ok(Answer::Archived(cut(self.archived(&account, &span), last, (limit, octets))))
             }
             Query::ArchiveExcess { account, messages, octets } => {
                 let (mut count, mut sum) = (0, 0);
@@ -254,8 +254,19 @@ fn within(archive: Option<&BTreeMap<i64, Entry>>, span: &Span) -> Vec<(i64, Arc<
     entries.map(|entry| (entry.id, Arc::clone(&entry.message))).collect()
 }
 
-fn cut(mut found: Vec<(i64, Arc<str>)>, last: bool, limit: u32) -> Vec<(i64, Arc<str>)> {
-    let most = found.len().min(limit as usize);
-    let rest = found.len() - most;
-    if last { found.split_off(rest) } else { found.into_iter().take(most).collect() }
+fn cut(mut found: Vec<(i64, Arc<str>)>, last: bool, (limit, octets): (u32, u64)) -> Vec<(i64, Arc<str>)> {
+    if last {
+        found.reverse();
+    }
+    let mut sum = 0;
+    let fit = found.iter().take(limit as usize).take_while(|(_, text)| {
+        let fits = sum <= octets;
+        sum += text.len() as u64;
+        fits
+    });
+    found.truncate(fit.count());
+    if last {
+        found.reverse();
+    }
+    found
 }

@@ -27,7 +27,9 @@ pub(super) fn query(query: Query, now: Duration) -> store::Query {
             payload: message.as_bytes().to_vec(),
             limit,
         },
-        Query::ListKept { account, after, limit } => store::Query::ListOffline { account, limit, after },
+        Query::ListKept { account, after, limit, octets } => {
+            store::Query::ListOffline { account, limit, octets, after }
+        }
         Query::Forget { account, up_to } => store::Query::RemoveOffline { account, up_to },
         Query::PutDocument { account, kind, title, payload, limit } => {
             let payload = payload.map(|payload| payload.as_bytes().to_vec());
@@ -35,8 +37,8 @@ pub(super) fn query(query: Query, now: Duration) -> store::Query {
             store::Query::PutDocument { account, document, limit }
         }
         Query::Archive { account, entry } => store::Query::AddArchived { account, message: message(entry) },
-        Query::ListArchive { account, span, last, limit } => {
-            store::Query::ListArchived { account, span: part(span), last, limit }
+        Query::ListArchive { account, span, last, limit, octets } => {
+            store::Query::ListArchived { account, span: part(span), last, limit, octets }
         }
         Query::ArchiveExcess { account, messages, octets } => {
             store::Query::ArchiveExcess { account, messages, octets }

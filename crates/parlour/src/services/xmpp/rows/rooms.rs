@@ -22,8 +22,8 @@ pub(super) fn query(query: Query) -> store::Query {
         Query::AmendRoomArchive { room, id, message } => {
             store::Query::AmendRoomArchived { room, id, payload: message.as_bytes().to_vec() }
         }
-        Query::ListRoomArchive { room, span, last, limit } => {
-            store::Query::ListRoomArchived { room, span: part(span), last, limit }
+        Query::ListRoomArchive { room, span, last, limit, octets } => {
+            store::Query::ListRoomArchived { room, span: part(span), last, limit, octets }
         }
         Query::CountRoomArchive { room, span } => store::Query::CountRoomArchived { room, span: part(span) },
         Query::RoomExcess { room, messages, octets } => store::Query::RoomExcess { room, messages, octets },
