@@ -18,7 +18,7 @@ use crate::router::{self, Given, Receipt};
 use crate::stanza::Stanza;
 use crate::stream::inactive::Held;
 use crate::stream::unacknowledged::Most;
-use crate::stream::{Agent, StreamError, Unacknowledged};
+use crate::stream::{Agent, Sent, StreamError, Unacknowledged};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -251,8 +251,8 @@ struct Session {
     /// By which name it may be resumed, if it may.
     name: Option<Box<str>>,
     queue: Unacknowledged,
-    /// What it was given before that and may not have had; whoever comes back by its name has.
-    before: Vec<Given>,
+    /// What it was given before that and may not have had, since its connection was lost; whoever comes back by its name has.
+    before: Vec<Sent>,
     /// The connection that carries it.
     carrier: Option<ConnectionId>,
     /// A connection that will, once it is known how much was handled.

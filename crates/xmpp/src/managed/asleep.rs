@@ -24,6 +24,8 @@ pub struct Asleep {
     pub handled: u32,
     /// For how long it still waits.
     pub wait: Duration,
+    /// What it was given before it acknowledged anything, and may not have had: whoever comes back has.
+    pub before: Vec<Unheard>,
     /// What its client has not acknowledged.
     pub queue: Vec<Unheard>,
 }
@@ -57,9 +59,10 @@ struct Book {
 }
 
 impl Book {
-    fn of<'a>(queues: impl Iterator<Item = &'a Unacknowledged>, first: u64) -> Self {
+    fn of<'a>(sessions: impl Iterator<Item = &'a Session>, first: u64) -> Self {
         let mut shares: FxHashMap<usize, (usize, u64)> = FxHashMap::default();
-        for share in queues.flat_map(Unacknowledged::iter).filter_map(|sent| sent.given.share.as_ref()) {
+        let held = sessions.flat_map(|managed| managed.before.iter().chain(managed.queue.iter()));
+        for share in held.filter_map(|sent| sent.given.share.as_ref()) {
             let number = first.wrapping_add(shares.len() as u64);
             shares.entry(share.place()).or_insert((0, number)).0 += 1;
         }
@@ -75,7 +78,7 @@ impl Book {
 impl Managed {
     /// Every session that nobody carries and that may be resumed. `first`: numbers from there on are new to whoever keeps them.
     pub fn asleep(&self, now: Instant, first: u64) -> Vec<(ConnectionId, Asleep)> {
-        let book = Book::of(self.sessions.values().map(|managed| &managed.queue), first);
+        let book = Book::of(self.sessions.values(), first);
         let away = self.sessions.iter().filter(|(_, managed)| managed.carrier.is_none());
         away.filter_map(|(session, managed)| {
             Some((*session, self.one_asleep(*session, managed, now, &book)?))
@@ -91,18 +94,15 @@ impl Managed {
             up_to: given.receipt.map(|receipt| receipt.up_to()),
             shared: given.share.as_ref().and_then(|share| book.name(share)),
         };
-        // What was given before rather comes twice than not at all.
-        let before: Vec<Sent> =
-            managed.before.iter().map(|given| Sent { given: given.clone(), since: now }).collect();
-        let more = u32::try_from(before.len()).unwrap_or_default();
         Some(Asleep {
             account: managed.account.clone(),
             jid: managed.jid.clone(),
             name: managed.name.clone()?,
-            sent: managed.queue.sent().wrapping_add(more),
+            sent: managed.queue.sent(),
             handled: managed.handled,
             wait: due.map_or(Duration::ZERO, |due| due.saturating_duration_since(now)),
-            queue: managed.queue.iter().chain(&before).map(unheard).collect(),
+            before: managed.before.iter().map(unheard).collect(),
+            queue: managed.queue.iter().map(unheard).collect(),
         })
     }
 
@@ -110,13 +110,14 @@ impl Managed {
     pub(super) fn restore(&mut self, all: Vec<(ConnectionId, Asleep)>) {
         let mut shares = shares(&all);
         for (session, asleep) in all {
-            let sent = |unheard: Unheard| {
+            let mut sent = |unheard: Unheard| {
                 let share = unheard.shared.and_then(|shared| {
                     shares.get_mut(&(asleep.account.clone(), shared.number)).and_then(|share| share.clone())
                 });
                 let receipt = unheard.up_to.map(|up_to| Receipt::of(session, up_to));
                 Sent { given: Given { stanza: unheard.stanza, receipt, share }, since: unheard.since }
             };
+            let before = asleep.before.into_iter().map(&mut sent).collect();
             let queue: Vec<Sent> = asleep.queue.into_iter().map(sent).collect();
             self.names.insert(asleep.name.clone(), session);
             self.timers.set(Timer::Expire(session), self.now + asleep.wait);
@@ -126,7 +127,7 @@ impl Managed {
                 agent: None,
                 name: Some(asleep.name),
                 queue: Unacknowledged::restore(asleep.sent, queue),
-                before: Vec::new(),
+                before,
                 carrier: None,
                 next: None,
                 handled: asleep.handled,
@@ -143,7 +144,7 @@ impl Managed {
 fn shares(all: &[(ConnectionId, Asleep)]) -> FxHashMap<(Address, u64), Option<Share>> {
     let mut holders: FxHashMap<(Address, u64), usize> = FxHashMap::default();
     for (_, asleep) in all {
-        for shared in asleep.queue.iter().filter_map(|unheard| unheard.shared) {
+        for shared in asleep.before.iter().chain(&asleep.queue).filter_map(|unheard| unheard.shared) {
             let key = (asleep.account.clone(), shared.number);
             *holders.entry(key).or_insert(usize::from(shared.taken)) += 1;
         }

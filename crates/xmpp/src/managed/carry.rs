@@ -106,10 +106,7 @@ impl Managed {
         if let Some(connection) = managed.next {
             self.output(Output::NotResumed(connection));
         }
-        for given in managed.before {
-            self.route(router::Input::Undelivered { connection: session, given, since: None });
-        }
-        for Sent { given, since } in managed.queue.into_sent() {
+        for Sent { given, since } in managed.before.into_iter().chain(managed.queue.into_sent()) {
             let since = Some(since);
             self.route(router::Input::Undelivered { connection: session, given, since });
         }
@@ -136,7 +133,7 @@ impl Managed {
             return self.give_back(session, unsent.chain(held).collect());
         };
         (managed.carrier, managed.handled, managed.asked) = (None, handled, false);
-        managed.before.extend(unsent);
+        managed.before.extend(unsent.map(|given| Sent { given, since: self.now }));
         let waits = resumable && managed.name.is_some();
         held.into_iter().for_each(|given| self.pass(session, given));
         if !self.sessions.contains_key(&session) {

@@ -33,7 +33,7 @@ impl Managed {
             }
         };
         // Its name came behind whatever was given before.
-        let had = std::mem::take(&mut managed.before).into_iter().filter_map(|given| given.receipt);
+        let had = std::mem::take(&mut managed.before).into_iter().filter_map(|sent| sent.given.receipt);
         let receipts = had.chain(receipts);
         let (old, rival) = (managed.carrier, managed.next.replace(connection));
         self.links.insert(connection, Link { wants: Some(session), ..Link::default() });

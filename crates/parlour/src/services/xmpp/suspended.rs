@@ -43,6 +43,9 @@ struct Kept {
     carbons: bool,
     blocklist: bool,
     directed: Vec<String>,
+    /// What it was given before it acknowledged anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    before: Vec<KeptStanza>,
     queue: Vec<KeptStanza>,
 }
 
@@ -188,6 +191,7 @@ fn keep(asleep: &Asleep, known: Suspended, now: Instant, epoch: Epoch) -> Kept {
         carbons: known.carbons,
         blocklist: known.blocklist,
         directed: known.directed.iter().map(Jid::to_string).collect(),
+        before: asleep.before.iter().map(stanza).collect(),
         queue: asleep.queue.iter().map(stanza).collect(),
     }
 }
@@ -208,7 +212,8 @@ fn read(
         })
     };
     let jid: Jid = kept.jid.parse().ok()?;
-    let queue: Option<Vec<Unheard>> = kept.queue.iter().map(unheard).collect();
+    let [before, queue] =
+        [&kept.before, &kept.queue].map(|all| all.iter().map(unheard).collect::<Option<Vec<_>>>());
     let suspended = Suspended {
         jid: jid.clone(),
         presence: kept.presence.as_deref().and_then(|presence| Stanza::parse(presence).ok()),
@@ -217,7 +222,7 @@ fn read(
         carbons: kept.carbons,
         blocklist: kept.blocklist,
         directed: kept.directed.iter().filter_map(|jid| jid.parse().ok()).collect(),
-        given: kept.queue.iter().filter_map(|kept| kept.up_to).max(),
+        given: kept.before.iter().chain(&kept.queue).filter_map(|kept| kept.up_to).max(),
     };
     let asleep = Asleep {
         account,
@@ -226,7 +231,50 @@ fn read(
         sent: kept.sent,
         handled: kept.handled,
         wait: Duration::from_secs(kept.until).saturating_sub(epoch.unix(now)),
+        before: before?,
         queue: queue?,
     };
     Some((suspended, asleep))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_read_as_it_was_written() {
+        let now = testkit::start();
+        let epoch = testkit::epoch(now);
+        let account: Address = "romeo@verona.example".parse().unwrap();
+        let jid: Jid = "romeo@verona.example/orchard".parse().unwrap();
+        let unheard = |id: u32, up_to, shared| Unheard {
+            stanza: Stanza::parse(&format!("<message id='{id}'><body>x</body></message>")).unwrap(),
+            since: now,
+            up_to,
+            shared,
+        };
+        let asleep = Asleep {
+            account: account.clone(),
+            jid: jid.clone(),
+            name: "name".into(),
+            sent: 7,
+            handled: 5,
+            wait: Duration::from_secs(60),
+            before: vec![unheard(1, Some(4), None)],
+            queue: vec![unheard(2, Some(3), Some(Shared { number: 9, taken: true })), unheard(3, None, None)],
+        };
+        let known = Suspended {
+            jid,
+            presence: None,
+            interested: true,
+            versions: false,
+            carbons: true,
+            blocklist: false,
+            directed: vec!["juliet@verona.example".parse().unwrap()],
+            given: Some(4),
+        };
+        let kept = serde_json::to_string(&keep(&asleep, known.clone(), now, epoch)).unwrap();
+        let kept: Kept = serde_json::from_str(&kept).unwrap();
+        assert_eq!(read(&kept, account, "name", (now, epoch)), Some((known, asleep)));
+    }
 }
