@@ -9,6 +9,7 @@ mod jws;
 mod order;
 mod proof;
 mod renewal_info;
+pub mod standing;
 mod words;
 
 use crate::back_office::BackOffice;
@@ -16,8 +17,8 @@ use crate::challenges::Challenges;
 use crate::clock::now;
 use crate::config::Plan;
 use crate::config::plan::{AcmePlan, CertificatePlan, DomainPlan, TlsSource, acme_file};
-use crate::dns::site;
 use crate::replace::replace;
+use crate::site;
 use crate::trust;
 use arc_swap::ArcSwap;
 use client::{Account, Client};
@@ -27,6 +28,7 @@ use files::{Files, Kept};
 use http::Http;
 use order::{Issued, Job};
 use proof::Prover;
+use standing::Standing;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -37,19 +39,6 @@ const OFTEN: Duration = Duration::from_secs(1);
 
 /// The most questions that wait.
 const WISHES: usize = 16;
-
-/// How a domain stands with its authority.
-#[derive(Clone, Debug, Default)]
-pub struct Standing {
-    /// The domain.
-    pub domain: String,
-    /// Names that are wanted, and that its certificate does not have.
-    pub missing: Vec<String>,
-    /// When the next certificate is ordered, since 1970.
-    pub next: Duration,
-    /// What failed last; empty where nothing did.
-    pub fault: String,
-}
 
 /// The way to whoever orders certificates.
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 //! administrator. It has a thread of its own and reaches the workers by mail alone.
 
 use crate::accounts::{Accounts, Publish};
-use crate::acme::{Acme, Standing};
+use crate::acme::Acme;
+use crate::acme::standing::Standing;
 use crate::admin::answers::doctor::DoctorFinding;
 use crate::admin::answers::{Listening, Reloaded, Status};
 use crate::admin::backend::gone;
@@ -15,17 +16,18 @@ use crate::certificates;
 use crate::clock;
 use crate::config::plan::TlsPlan;
 use crate::config::{self, Plan};
-use crate::doctor::vitals::Vitals;
+use crate::doctor::watch::Watch;
 use crate::doorman::{Letter, Listed};
 use crate::front::Front;
-use crate::listen;
 use crate::mail::Mail;
+use crate::marks;
 use crate::renewal;
 use crate::report::Report;
 use crate::services;
 use crate::services::sip::overview;
 use crate::services::turn::sessions::{Look, Order, Seen};
 use crate::trust::Trust;
+use crate::vitals::Vitals;
 use arc_swap::ArcSwap;
 use net::counters::Counting;
 use net::tls::Identities;
@@ -55,7 +57,7 @@ pub struct BackOffice {
     counting: Counting,
     doors: Doors,
     acme: Arc<Acme>,
-    vitals: Arc<Vitals>,
+    watch: Watch,
 }
 
 /// What the workers' start left for the back office.
@@ -94,7 +96,7 @@ impl BackOffice {
             counting: parts.counting,
             doors: Doors::default(),
             acme: parts.acme,
-            vitals: parts.vitals,
+            watch: Watch::new(parts.vitals),
         }
     }
 
@@ -170,7 +172,7 @@ impl BackOffice {
 
     /// Looks how the server finds itself.
     pub fn look_at_itself(&self) -> Vec<DoctorFinding> {
-        self.vitals.look(&self.plan(), self.accounts.store().health(), &self.acme.standing())
+        self.watch.look(&self.plan(), self.accounts.store().health(), &self.acme.standing())
     }
 
     /// How many TURN sessions there are. Where workers do not answer there are none that are worth waiting for: the end
@@ -186,7 +188,7 @@ impl BackOffice {
     async fn read_again(&self) -> Result<Reloaded, Failure> {
         let _one_at_a_time = self.reloading.lock().await;
         let old = self.plan();
-        let read = milliseconds();
+        let read = clock::milliseconds();
         let new = certificates::issued_for(Arc::new(config::load(&old.file)?));
         let bound = self.front.change(&new).await?;
         self.front.show_certificates(&new);
@@ -305,7 +307,7 @@ impl Backend for BackOffice {
 
     fn ailments(&self) -> Vec<String> {
         let findings = self.look_at_itself();
-        if self.vitals.is_ill() { findings.into_iter().map(|finding| finding.what).collect() } else { vec![] }
+        if self.watch.is_ill() { findings.into_iter().map(|finding| finding.what).collect() } else { vec![] }
     }
 
     fn is_draining(&self) -> bool {
@@ -379,15 +381,15 @@ impl Backend for BackOffice {
     }
 }
 
-/// Since 1970.
-pub fn milliseconds() -> u64 {
-    let now = clock::now();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+impl AsRef<Accounts> for BackOffice {
+    fn as_ref(&self) -> &Accounts {
+        &self.accounts
+    }
 }
 
 fn listening(bound: &Bound) -> Listening {
     Listening {
-        service: listen::owner(bound.tag).to_string(),
+        service: marks::owner(bound.tag).to_string(),
         transport: bound.transport.to_string(),
         address: bound.address.to_string(),
     }

@@ -4,23 +4,18 @@
 pub mod init;
 pub mod pages;
 mod parser;
-pub mod relay_test;
-pub(crate) mod secret;
 pub mod start;
+pub mod table;
 
 use crate::admin::arguments::Arguments;
 use crate::admin::backend::{carry_out, no_server};
 use crate::admin::command::{Command, Invocation, Run};
-use crate::admin::failure::Kind;
+use crate::admin::here::{block_on, plan};
 use crate::admin::{Failure, Offline, client};
-use crate::config::{self, Plan};
+use crate::config::Plan;
 use serde_json::Value;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Where a configuration is looked for, without `--config`.
-const USUAL: [&str; 2] = ["parlour.toml", "/etc/parlour/parlour.toml"];
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
@@ -42,12 +37,6 @@ fn run(command: &Command, invocation: &Invocation, matches: &clap::ArgMatches) -
     }
 }
 
-/// Carries out in this process what waits for others.
-pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    Ok(runtime.map_err(|error| Failure::failed(error.to_string()))?.block_on(work))
-}
-
 /// By the server if one answers, else on the database.
 async fn on_house(command: &Command, plan: Plan, arguments: Arguments) -> Result<Value, Failure> {
     match client::reach(&plan.admin.socket).await? {
@@ -55,20 +44,6 @@ async fn on_house(command: &Command, plan: Plan, arguments: Arguments) -> Result
         None if matches!(command.run, Run::Server(_)) => Err(no_server(&plan)),
         None => carry_out(&Offline::open(plan).await?, command, &arguments).await,
     }
-}
-
-/// The configuration that was named, or the one where it usually is.
-pub(crate) fn plan(invocation: &Invocation) -> Result<Plan, Failure> {
-    let usual = || USUAL.iter().map(PathBuf::from).find(|path| path.exists());
-    let path = invocation.config.clone().or_else(usual).ok_or_else(|| {
-        let message = format!(
-            "there is no configuration: neither {} exists; `--config FILE` names one, \
-             `parlour init DOMAIN --dir DIR` makes one",
-            USUAL.map(|path| format!("./{path}").replace(".//", "/")).join(" nor ")
-        );
-        Failure::new(Kind::Configuration, message)
-    })?;
-    Ok(config::load(&path)?)
 }
 
 fn show(command: &Command, invocation: &Invocation, value: Value) -> ExitCode {

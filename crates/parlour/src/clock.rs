@@ -6,3 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
+
+/// The same in whole milliseconds.
+pub fn milliseconds() -> u64 {
+    u64::try_from(now().as_millis()).unwrap_or(u64::MAX)
+}

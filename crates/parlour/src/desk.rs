@@ -3,7 +3,6 @@
 use crate::accounts::wishes::Wishes;
 use crate::challenges::Challenges;
 use crate::config::Plan;
-use crate::doctor::vitals::Vitals;
 use crate::doorman::Doorman;
 use crate::mail::Mail;
 use crate::resolver::Resolver;
@@ -12,6 +11,7 @@ use crate::services::turn::FastPath;
 use crate::services::turn::ledger::Book;
 use crate::switchboard::Switchboard;
 use crate::trust::Trust;
+use crate::vitals::Vitals;
 use net::{Bound, Net, Postbox};
 use std::sync::Arc;
 use store::StoreHandle;

@@ -4,7 +4,6 @@
 pub(crate) mod ask;
 pub mod check;
 pub mod push;
-pub mod site;
 pub(crate) mod text;
 
 use crate::admin::Failure;
@@ -13,6 +12,7 @@ use crate::admin::arguments::Arguments;
 use crate::admin::command::reply;
 use crate::config::Plan;
 use crate::config::plan::DomainPlan;
+use crate::site;
 use domains::{Authority, Site};
 use serde_json::Value;
 use std::fmt::Write;

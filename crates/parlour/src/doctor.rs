@@ -18,18 +18,18 @@ mod sip;
 mod sockets;
 mod turn;
 mod visitors;
-pub mod vitals;
+pub mod watch;
 mod way;
 mod web;
 mod xmpp;
 
-use crate::acme::Standing;
+use crate::acme::standing::Standing;
 use crate::admin::Failure;
 use crate::admin::answers::Status;
 use crate::admin::answers::doctor::{Doctor, DoctorFinding};
 use crate::admin::arguments::Arguments;
 use crate::admin::command::{Invocation, reply};
-use crate::cli;
+use crate::admin::here;
 use crate::config::Plan;
 use crate::config::fault::nearest;
 use crate::dns::check;
@@ -123,7 +123,7 @@ pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Fail
     if let Some(name) = arguments.text("outside") {
         return from_outside(name, arguments, notes);
     }
-    match cli::plan(invocation) {
+    match here::plan(invocation) {
         Ok(plan) => {
             let (asked, places) = (Asked::of(arguments), places::all(&plan));
             let visitors = named_visitor(arguments)?;
@@ -166,8 +166,8 @@ fn named_visitor(arguments: &Arguments) -> Result<Vec<Visitor>, Failure> {
     let Some(name) = arguments.text("account") else { return Ok(vec![]) };
     let address: Address = name.parse().map_err(|error| Failure::usage(format!("`{name}`: {error}")))?;
     let password = match arguments.text("password-file") {
-        Some(file) => cli::secret::read(file)?,
-        None => cli::secret::ask_once(name)?,
+        Some(file) => here::password::read(file)?,
+        None => here::password::ask_once(name)?,
     };
     Ok(vec![Visitor::named(address, password)])
 }

@@ -4,6 +4,7 @@ use crate::admin::Failure;
 use crate::certificates;
 use crate::config::Plan;
 use crate::listen;
+use crate::marks;
 use crate::trust::Trust;
 use arc_swap::ArcSwapOption;
 use net::tls::Identities;
@@ -77,7 +78,7 @@ impl Front {
 fn tell(what: &str, these: &[Bound], those: &[Bound]) {
     let key = |bound: &Bound| (bound.tag, bound.transport, bound.address);
     for bound in these.iter().filter(|bound| !those.iter().any(|other| key(other) == key(bound))) {
-        let service = listen::owner(bound.tag);
+        let service = marks::owner(bound.tag);
         tracing::info!("{service} {what} {} {}", bound.transport, bound.address);
     }
 }

@@ -5,9 +5,10 @@ use crate::desk::{Desk, Shared};
 use crate::doorman::{Doorman, Output};
 use crate::listen;
 use crate::mail::Mail;
+use crate::marks;
 use crate::report::Report;
 use crate::resolver::{Answer, Resolver};
-use crate::services::{Service, media::Media, sip::Sip, turn::Turn, web::Web, xmpp::Xmpp};
+use crate::services::{Service, media::Media, sip, sip::Sip, turn::Turn, web::Web, xmpp::Xmpp};
 use crate::switchboard::{Errand, Mediated, Reach, Switchboard, Wanted};
 use net::{
     Batch, CloseReason, ConnectionInfo, Handler, IcmpError, Net, Start, Subprotocol, Tag, Unwanted,
@@ -17,11 +18,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
-use store::{BindingRow, Document};
+use store::Document;
 use wire::{Address, ConnectionId, SocketId};
-
-/// What was kept for the addresses at home on one worker.
-pub type Kept = Vec<(Address, Vec<BindingRow>)>;
 
 /// XMPP sessions of addresses at home on one worker, from before the server's last end.
 pub type Suspended = Vec<(Address, Document)>;
@@ -42,7 +40,7 @@ pub struct Office {
 
 impl Office {
     /// An office with what was kept for its addresses.
-    pub fn new(shared: Shared, start: &Start<'_, Mail>, kept: Kept, suspended: Suspended) -> Self {
+    pub fn new(shared: Shared, start: &Start<'_, Mail>, kept: sip::Kept, suspended: Suspended) -> Self {
         Self {
             switchboard: Switchboard::default(),
             resolver: Resolver::default(),
@@ -70,7 +68,7 @@ impl Office {
             resolver: &mut self.resolver,
             doorman: &mut self.doorman,
         };
-        let service: &mut dyn Service = match listen::owner(tag) {
+        let service: &mut dyn Service = match marks::owner(tag) {
             plan::Service::Turn => &mut self.turn,
             plan::Service::Sip => &mut self.sip,
             plan::Service::Xmpp => &mut self.xmpp,
@@ -154,7 +152,7 @@ impl Office {
     fn resolved(&mut self, net: &mut Net<'_, Mail>, answer: Answer) {
         let (askers, found) = self.resolver.answered(net.now(), answer);
         for asker in askers {
-            let tag = listen::tag(asker.service, listen::LISTENER);
+            let tag = marks::tag(asker.service, marks::LISTENER);
             self.serve(net, tag, |service, desk| service.resolved(desk, asker.token, &found));
         }
     }
@@ -234,7 +232,7 @@ impl Handler for Office {
     }
 
     fn welcomes(&self, now: Instant, tag: Tag, peer: SocketAddr) -> bool {
-        match listen::owner(tag) {
+        match marks::owner(tag) {
             plan::Service::Turn => true,
             plan::Service::Sip => self.sip.has_room(&self.shared) && !self.doorman.bans(now, peer.ip()),
             plan::Service::Xmpp | plan::Service::Media | plan::Service::Web => {
@@ -245,7 +243,7 @@ impl Handler for Office {
 
     fn upgrades(&mut self, tag: Tag, request: &WebRequest<'_>) -> Result<(Tag, Subprotocol), Unwanted> {
         if !listen::is_shared(tag) {
-            return self.upgrades_for(listen::owner(tag), request).map(|subprotocol| (tag, subprotocol));
+            return self.upgrades_for(marks::owner(tag), request).map(|subprotocol| (tag, subprotocol));
         }
         if !self.web.is_ours(request.host) {
             return Err(Unwanted::Path);
@@ -256,7 +254,7 @@ impl Handler for Office {
         let may = |service: &plan::Service| *service != plan::Service::Sip || request.offers("sip");
         for service in listen::web_services(tag).filter(may) {
             match self.upgrades_for(service, request) {
-                Ok(subprotocol) => return Ok((listen::tag(service, listen::LISTENER), subprotocol)),
+                Ok(subprotocol) => return Ok((marks::tag(service, marks::LISTENER), subprotocol)),
                 Err(Unwanted::Path) => {}
                 Err(other) => why = other,
             }

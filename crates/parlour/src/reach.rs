@@ -3,7 +3,7 @@
 
 use crate::config::covers;
 use crate::config::plan::{Listener, Plan};
-use crate::dns::site::reached_at;
+use crate::site::reached_at;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use wire::{Address, Secret};
 use xmpp::router::{Credential, External, Externals, Issuer};
 
 /// What a TURN secret of the house's own is a key for, where none is configured.
-pub(crate) use crate::services::turn::HOUSE_SECRET;
+pub(crate) const HOUSE_SECRET: &str = "turn credentials";
 
 /// For how long a credential is good that an XMPP client is given; what is relayed by then goes on.
 const GOOD_FOR: Duration = Duration::from_secs(12 * 3600);

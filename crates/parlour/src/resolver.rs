@@ -61,7 +61,7 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// What is known, at once, or by [`Service::resolved`](crate::services::Service::resolved) later. Nothing is known at once
+    /// What is known, at once, or by the service's `resolved` later. Nothing is known at once
     /// where too much is asked already.
     pub fn look_up(
         &mut self,

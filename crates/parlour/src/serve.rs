@@ -4,6 +4,7 @@
 use crate::accounts::wishes::{self, Wished, Wishes};
 use crate::accounts::{self, Accounts};
 use crate::acme;
+use crate::admin::command::Command;
 use crate::admin::{Backend, guests, socket};
 use crate::back_office::{BackOffice, Parts, publisher};
 use crate::certificates;
@@ -11,10 +12,11 @@ use crate::challenges::Challenges;
 use crate::clock;
 use crate::config::Plan;
 use crate::desk::Shared;
-use crate::doctor::vitals::{self, Vitals};
+use crate::doctor::watch;
 use crate::front::Front;
 use crate::listen;
 use crate::mail::Mail;
+use crate::marks;
 use crate::office::{Office, Suspended};
 use crate::renewal;
 use crate::secret;
@@ -23,6 +25,7 @@ use crate::services::turn::FastPath;
 use crate::services::turn::ledger::Book;
 use crate::sweep;
 use crate::trust::Trust;
+use crate::vitals::Vitals;
 use anyhow::{Context, Result, anyhow, bail};
 use net::tls::Identities;
 use net::{Bound, Limits, Running, Setup};
@@ -42,20 +45,21 @@ const EXTEND: u32 = 30_000_000;
 /// How long ago a binding must have ended to be forgotten at the start: a clock that is not set yet does no harm.
 const LONG_ENDED: Duration = Duration::from_secs(7 * 86_400);
 
-/// Serves what `plan` means, which was read so many milliseconds after 1970, until SIGTERM or SIGINT.
-pub fn run(plan: Plan, read: u64) -> Result<()> {
+/// Serves what `plan` means, which was read so many milliseconds after 1970, until SIGTERM or SIGINT; administrators have
+/// these commands.
+pub fn run(plan: Plan, read: u64, commands: &'static [Command]) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("back office")
         .enable_all()
         .build()
         .context("the back office's runtime")?;
-    let result = runtime.block_on(serve(Arc::new(plan), read));
+    let result = runtime.block_on(serve(Arc::new(plan), read, commands));
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-async fn serve(plan: Arc<Plan>, read: u64) -> Result<()> {
+async fn serve(plan: Arc<Plan>, read: u64, commands: &'static [Command]) -> Result<()> {
     // Before anything else: until they are listened to, a signal ends the process, a reload's too.
     let signals = Signals::listen().context("the signals")?;
     let lock = secret::lock(&plan)?;
@@ -63,7 +67,7 @@ async fn serve(plan: Arc<Plan>, read: u64) -> Result<()> {
     let plan = certificates::issued_for(plan);
     let store = accounts::open_store(&plan, store::Settings::default()).context("the database")?;
     let (running, office) = start(&plan, &store, secret)?;
-    let running = serve_open(running, office, read, signals).await?;
+    let running = serve_open(running, office, read, commands, signals).await?;
     stop(running, &plan).await;
     store.close();
     drop(lock);
@@ -213,6 +217,7 @@ async fn serve_open(
     mut running: Running<Mail>,
     opening: Opening,
     read: u64,
+    commands: &'static [Command],
     mut signals: Signals,
 ) -> Result<Running<Mail>> {
     let Opening { plan, store, front, challenges, vitals, wished } = opening;
@@ -227,14 +232,14 @@ async fn serve_open(
     let door = socket::bind(&plan.admin.socket).with_context(|| plan.admin.socket.display().to_string())?;
     let house: Arc<dyn Backend> = office.clone();
     open_doors(&office, &house, &plan).await?;
-    tokio::spawn(socket::serve(door, house, plan.admin.limits.clone()));
+    tokio::spawn(socket::serve(door, house, commands, plan.admin.limits.clone()));
     announce(&office);
     tokio::spawn(orderer.run(Arc::clone(&office)));
     tokio::spawn(wished.run(Arc::clone(&office)));
     let mut look = tokio::time::interval(LOOK);
     let mut sweep = tokio::time::interval(sweep::OFTEN);
     let mut renewal = tokio::time::interval(renewal::OFTEN);
-    let mut vitals = tokio::time::interval(vitals::OFTEN);
+    let mut eye = tokio::time::interval(watch::OFTEN);
     // At the first look all are read once more: they may have changed since the plan was made.
     let mut written = Vec::new();
     let mut last = None;
@@ -247,7 +252,7 @@ async fn serve_open(
             _ = signals.hangup.recv() => reload(&office).await,
             ended = running.ended() => bail!("worker {} has failed", ended.worker.0),
             _ = renewal.tick() => office.renew_certificates().await,
-            _ = vitals.tick() => drop(office.look_at_itself()),
+            _ = eye.tick() => drop(office.look_at_itself()),
             _ = sweep.tick() => {
                 sweep::archives(&archives, &office.plan()).await;
                 guests::farewell(&*office).await;
@@ -328,7 +333,7 @@ async fn reload(office: &BackOffice) {
 
 /// Says in the log, and to systemd, that everything is up.
 fn announce(office: &BackOffice) {
-    for (bound, service) in office.bound().iter().map(|bound| (bound, listen::owner(bound.tag))) {
+    for (bound, service) in office.bound().iter().map(|bound| (bound, marks::owner(bound.tag))) {
         tracing::info!("{service} listens on {} {}", bound.transport, bound.address);
     }
     for address in office.doors().bound() {

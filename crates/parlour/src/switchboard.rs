@@ -6,9 +6,9 @@
 pub mod pages;
 
 use crate::mail;
-use crate::services::sip::Contact;
 use ::sip::dialog;
 use ::sip::proxy::media::{Over, Passage};
+use ::sip::registrar::Contact;
 use net::Net;
 use pages::{Page, Reply, Ticket};
 use std::collections::VecDeque;

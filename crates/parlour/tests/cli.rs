@@ -407,7 +407,7 @@ fn completions_and_man_pages_name_every_command() {
     std::fs::write(dir.path().join("c"), run(dir.path(), &["completions", "bash"], "").done()).expect("ours");
     assert!(Command::new("bash").arg("-n").arg(dir.path().join("c")).status().expect("bash").success());
     let pages = run(dir.path(), &["man", "man"], "").done();
-    for command in parlour::admin::table::COMMANDS {
+    for command in parlour::cli::table::COMMANDS {
         let page = dir.path().join(format!("man/parlour-{}.1", command.id()));
         assert_eq!(page.exists(), !command.hidden, "{pages}");
         if !command.hidden {
@@ -425,8 +425,7 @@ fn openapi_lists_every_command() {
         [run(dir.path(), &["openapi"], "").json(), run(dir.path(), &["openapi", "--json"], "").json()]
     {
         assert_eq!(document["openapi"], "3.1.0");
-        for route in
-            parlour::admin::table::COMMANDS.iter().filter_map(parlour::admin::command::Command::route)
+        for route in parlour::cli::table::COMMANDS.iter().filter_map(parlour::admin::command::Command::route)
         {
             assert!(document["paths"][&route]["post"]["responses"]["200"].is_object(), "{route}");
         }

@@ -1,8 +1,6 @@
 //! Other passwords, as clients want them for their own accounts (XEP-0077 §3.3): the workers wish, the back office carries it out.
 
 use super::{Accounts, derive};
-use crate::admin::Backend;
-use crate::back_office::BackOffice;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use wire::{Account, Address, Keys, Secret};
@@ -43,11 +41,11 @@ impl Wishes {
 }
 
 impl Wished {
-    /// Works until nobody is left who could wish for anything.
-    pub async fn run(mut self, office: Arc<BackOffice>) {
+    /// Works on the accounts that `office` has, until nobody is left who could wish for anything.
+    pub async fn run(mut self, office: Arc<impl AsRef<Accounts>>) {
         while let Some(Wish { known, password, done }) = self.0.recv().await {
             // Who wished it may be gone by now; it counts all the same.
-            let _ = done.send(set(office.accounts(), &known, password).await);
+            let _ = done.send(set((*office).as_ref(), &known, password).await);
         }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-pub(super) fn show(plan: &Plan, _: &Arguments) -> Result<Value, Failure> {
+pub(crate) fn show(plan: &Plan, _: &Arguments) -> Result<Value, Failure> {
     let file = plan.data.join("certs/authority.pem");
     let text = std::fs::read_to_string(&file).map_err(|error| {
         Failure::new(

@@ -5,7 +5,7 @@ use super::arguments::Arguments;
 use super::command::{Command, Reply, Run};
 use super::failure::{Failure, Kind};
 use crate::accounts::{self, Accounts};
-use crate::acme::Standing;
+use crate::acme::standing::Standing;
 use crate::config::Plan;
 use crate::doorman::{Letter, Listed};
 use crate::services::sip::overview;

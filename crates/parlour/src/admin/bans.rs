@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 const USUAL: &str = "1h";
 
 /// `parlour sip bans`
-pub(super) fn list<'a>(house: &'a dyn Backend, _: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn list<'a>(house: &'a dyn Backend, _: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let listed = house.bans().await?;
         let now = Instant::now();
@@ -38,7 +38,7 @@ pub(super) fn list<'a>(house: &'a dyn Backend, _: &'a Arguments) -> Reply<'a, Va
 }
 
 /// `parlour sip ban`
-pub(super) fn ban<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn ban<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let address = address(arguments.required("address"))?;
         let text = arguments.text("for").unwrap_or(USUAL);
@@ -55,7 +55,7 @@ pub(super) fn ban<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply
 }
 
 /// `parlour sip unban`
-pub(super) fn unban<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn unban<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let text = arguments.required("address");
         let listed = house.bans().await?;

@@ -7,7 +7,7 @@ use super::arguments::Arguments;
 use super::backend::Backend;
 use super::command::{Reply, reply};
 use super::failure::{Failure, Kind};
-use crate::acme::Standing;
+use crate::acme::standing::Standing;
 use crate::authority::{self, Issued};
 use crate::clock;
 use crate::config::Plan;
@@ -28,7 +28,7 @@ const MOST_DAYS: u64 = 3_650;
 const DAY: u64 = 86_400;
 
 /// `parlour cert user`
-pub(super) fn user<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn user<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let address = account(house, arguments)?;
         let days = arguments.number("days").unwrap_or(USUAL).clamp(1, MOST_DAYS);
@@ -55,7 +55,7 @@ pub(super) fn user<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Repl
 }
 
 /// `parlour cert list`
-pub(super) fn list<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn list<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         if arguments.text("address").is_none() {
             return reply(&of_the_house(house));
@@ -108,7 +108,7 @@ fn order(standing: &Standing) -> DomainOrder {
 }
 
 /// `parlour cert renew`
-pub(super) fn renew<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn renew<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let domain = arguments.domain("domain", &house.accounts().directory())?;
         let plan = house.plan();
@@ -122,7 +122,7 @@ pub(super) fn renew<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Rep
 }
 
 /// `parlour cert revoke`
-pub(super) fn revoke<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn revoke<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let address = account(house, arguments)?;
         let wanted = arguments.text("serial").map(|text| text.replace(':', "").to_ascii_lowercase());

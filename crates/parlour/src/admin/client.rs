@@ -27,6 +27,11 @@ pub async fn reach(path: &Path) -> Result<Option<UnixStream>, Failure> {
 /// Lets the server carry out a command.
 pub async fn ask(stream: UnixStream, command: &Command, arguments: Arguments) -> Result<Value, Failure> {
     let route = command.route().ok_or_else(|| Failure::usage("a command of the command line alone"))?;
+    post(stream, &route, &arguments.into_json()).await
+}
+
+/// Lets the server carry out what stands at `route`.
+pub async fn post(stream: UnixStream, route: &str, arguments: &Value) -> Result<Value, Failure> {
     let lost = |error: hyper::Error| Failure::failed(format!("the server did not answer: {error}"));
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
@@ -34,7 +39,7 @@ pub async fn ask(stream: UnixStream, command: &Command, arguments: Arguments) ->
     let request = Request::post(route)
         .header("host", "localhost")
         .header("content-type", "application/json")
-        .body(Full::<Bytes>::from(arguments.into_json().to_string()))
+        .body(Full::<Bytes>::from(arguments.to_string()))
         .map_err(|error| Failure::failed(error.to_string()))?;
     let response = sender.send_request(request).await.map_err(lost)?;
     let body = response.into_body().collect().await.map_err(lost)?.to_bytes();

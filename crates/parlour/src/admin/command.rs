@@ -56,6 +56,14 @@ impl Command {
     }
 }
 
+/// The command of this name, if it is one of these.
+pub fn find<'a>(
+    commands: &'static [Command],
+    path: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<&'static Command> {
+    commands.iter().find(|command| command.path.iter().copied().eq(path.clone()))
+}
+
 /// Something that a command takes.
 #[derive(Debug)]
 pub struct Argument {

@@ -20,7 +20,7 @@ const VISIT: Duration = Duration::from_secs(600);
 const MOST: u64 = 64;
 
 /// `parlour user guest`
-pub(in crate::admin) fn make<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn make<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let directory = house.accounts().directory();
         let domain = arguments.domain("domain", &directory)?.or_else(|| directory.first_domain().cloned());

@@ -11,7 +11,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use wire::Domain;
 
-pub(super) fn check(plan: &Plan, _: &Arguments) -> Result<Value, Failure> {
+pub(crate) fn check(plan: &Plan, _: &Arguments) -> Result<Value, Failure> {
     let listeners = plan.listeners().map(|(service, transport, listener)| Listening {
         service: service.to_string(),
         transport: transport.to_string(),
@@ -61,10 +61,10 @@ fn strings<T: ToString>(list: &[T]) -> Vec<String> {
     list.iter().map(T::to_string).collect()
 }
 
-pub(super) fn status<'a>(house: &'a dyn Backend, _: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn status<'a>(house: &'a dyn Backend, _: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move { reply(&house.status().await?) })
 }
 
-pub(super) fn reload<'a>(house: &'a dyn Backend, _: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn reload<'a>(house: &'a dyn Backend, _: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move { reply(&house.reload().await?) })
 }

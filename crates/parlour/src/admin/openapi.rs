@@ -1,14 +1,13 @@
 //! The OpenAPI text of the admin socket's interface, from the table of commands.
 
 use super::command::{Argument, Caller, Command, Kind};
-use super::table::COMMANDS;
 use serde_json::{Map, Value, json};
 
-/// The whole document.
-pub fn document() -> Value {
+/// The whole document on these commands.
+pub fn document(commands: &[Command]) -> Value {
     let mut schemas = vec![];
     let mut paths = Map::new();
-    for command in COMMANDS {
+    for command in commands {
         if let Some(route) = command.route() {
             (command.returns.schemas)(&mut schemas);
             paths.insert(route, path(command));
@@ -124,10 +123,11 @@ fn error_schema() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::table::COMMANDS;
 
     #[test]
     fn every_command_of_the_socket_is_there_and_every_reference_leads_somewhere() {
-        let document = document();
+        let document = document(COMMANDS);
         let text = document.to_string();
         for command in COMMANDS {
             let Some(route) = command.route() else { continue };

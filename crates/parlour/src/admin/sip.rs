@@ -37,7 +37,7 @@ const USUALLY_RECENT: u64 = 20;
 const MOST_RECENT: u64 = 500;
 
 /// `parlour sip bindings`
-pub(super) fn bindings<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn bindings<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let now = Instant::now();
         let shown = |found: Vec<Registered>| found.iter().map(|one| binding(now, one)).collect();
@@ -73,7 +73,7 @@ fn binding(now: Instant, binding: &Registered) -> SipBinding {
 const RINGING: u32 = 1 << 31;
 
 /// `parlour sip calls`
-pub(super) fn calls<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn calls<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let (from, limit) = part(arguments)?;
         tell_homes(house).await?;
@@ -145,7 +145,7 @@ fn is_of(uri: &str, user: &str) -> bool {
 }
 
 /// `parlour sip hangup`
-pub(super) fn hangup<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn hangup<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let call_id = arguments.required("call-id");
         let mut ended = 0;
@@ -165,7 +165,7 @@ pub(super) fn hangup<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Re
 }
 
 /// `parlour sip why`
-pub(super) fn why<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn why<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let call_id = arguments.required("call-id");
         let story = stories(house, vec![call_id.as_bytes().into()]).await?.pop().flatten();
@@ -191,7 +191,7 @@ async fn stories(house: &dyn Backend, calls: Vec<CallId>) -> Result<Vec<Option<S
 }
 
 /// `parlour sip recent`
-pub(super) fn recent<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn recent<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let limit = arguments.number("limit").unwrap_or(USUALLY_RECENT);
         if !(1..=MOST_RECENT).contains(&limit) {

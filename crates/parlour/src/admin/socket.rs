@@ -3,8 +3,9 @@
 use super::arguments::Arguments;
 use super::backend::{Backend, carry_out};
 use super::command::Command;
+use super::command::find;
 use super::failure::{Failure, Kind};
-use super::{exposition, openapi, table};
+use super::{exposition, openapi};
 use crate::config::plan::AdminLimits;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -83,8 +84,8 @@ fn shorten(path: &Path) -> std::io::Result<(PathBuf, Option<File>)> {
     Ok((short.join(path.file_name().unwrap_or_default()), Some(folder)))
 }
 
-/// Answers callers until it is dropped.
-pub async fn serve(door: Door, house: Arc<dyn Backend>, limits: AdminLimits) {
+/// Answers callers of these commands until it is dropped.
+pub async fn serve(door: Door, house: Arc<dyn Backend>, commands: &'static [Command], limits: AdminLimits) {
     let places = Arc::new(Semaphore::new(limits.connections));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -99,7 +100,7 @@ pub async fn serve(door: Door, house: Arc<dyn Backend>, limits: AdminLimits) {
         let house = Arc::clone(&house);
         let body = limits.body;
         tokio::spawn(async move {
-            let service = service_fn(|request| answer(request, Arc::clone(&house), body));
+            let service = service_fn(|request| answer(request, Arc::clone(&house), commands, body));
             let mut http = hyper::server::conn::http1::Builder::new();
             http.timer(TokioTimer::new()).header_read_timeout(HEAD);
             if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
@@ -113,12 +114,13 @@ pub async fn serve(door: Door, house: Arc<dyn Backend>, limits: AdminLimits) {
 async fn answer(
     request: Request<Incoming>,
     house: Arc<dyn Backend>,
+    commands: &'static [Command],
     longest: usize,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     if request.uri().path() == "/metrics" {
         return Ok(metrics(&*house).await);
     }
-    let (status, value) = match act(request, house, longest).await {
+    let (status, value) = match act(request, house, commands, longest).await {
         Ok(value) => (200, value),
         Err(failure) => (failure.kind.status(), failure.to_json()),
     };
@@ -141,12 +143,17 @@ async fn metrics(house: &dyn Backend) -> Response<Full<Bytes>> {
     response
 }
 
-async fn act(request: Request<Incoming>, house: Arc<dyn Backend>, longest: usize) -> Result<Value, Failure> {
+async fn act(
+    request: Request<Incoming>,
+    house: Arc<dyn Backend>,
+    commands: &'static [Command],
+    longest: usize,
+) -> Result<Value, Failure> {
     let path = request.uri().path();
     if path == "/openapi.json" {
-        return Ok(openapi::document());
+        return Ok(openapi::document(commands));
     }
-    let command = path.strip_prefix("/v1/").and_then(|path| table::find(path.split('/')));
+    let command = path.strip_prefix("/v1/").and_then(|path| find(commands, path.split('/')));
     let command = command.filter(|command| command.route().is_some());
     let command = command.ok_or_else(|| {
         Failure::new(Kind::NotFound, format!("there is no {path}; /openapi.json says what there is"))

@@ -29,7 +29,7 @@ const MOST: u64 = 10_000;
 const MEASURE: Duration = Duration::from_secs(1);
 
 /// `parlour turn sessions`
-pub(super) fn sessions<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn sessions<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let pick = match arguments.text("user") {
             Some(user) => Pick::User(address(house, user)?),
@@ -57,7 +57,7 @@ pub(super) fn sessions<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> 
 }
 
 /// `parlour turn show`
-pub(super) fn show<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn show<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let text = arguments.required("id");
         let pick = Pick::One(id(text)?);
@@ -84,7 +84,7 @@ pub(super) fn show<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Repl
 }
 
 /// `parlour turn disconnect`
-pub(super) fn disconnect<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn disconnect<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let text = arguments.required("who");
         let pick = if text.contains('@') { Pick::User(address(house, text)?) } else { Pick::One(id(text)?) };
@@ -98,7 +98,7 @@ pub(super) fn disconnect<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -
 }
 
 /// `parlour turn drain`
-pub(super) fn drain<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn drain<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let draining = !arguments.flag("off");
         house.drain_turn(draining).await?;
@@ -247,7 +247,7 @@ fn remaining(now: Instant, until: Instant) -> u64 {
 }
 
 /// An account by its address; an alias of one of our domains stands for the domain.
-pub(super) fn address(house: &dyn Backend, text: &str) -> Result<Address, Failure> {
+pub(crate) fn address(house: &dyn Backend, text: &str) -> Result<Address, Failure> {
     let address: Address = text.parse().map_err(|error| Failure::usage(format!("{text}: {error}")))?;
     let directory = house.accounts().directory();
     Ok(directory.domain(address.domain()).map_or(address.clone(), |main| address.at(main)))

@@ -13,11 +13,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use wire::{Account, Address, Directory, Keys, Secret};
 
-pub(super) fn add<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn add<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(set(house, arguments, Put::New, "added"))
 }
 
-pub(super) fn passwd<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn passwd<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(set(house, arguments, Put::Known, "changed"))
 }
 
@@ -57,7 +57,7 @@ async fn derive_aside(address: Address, password: Secret) -> Result<Account, Fai
     tokio::task::spawn_blocking(work).await.map_err(|error| Failure::failed(error.to_string()))
 }
 
-pub(super) fn remove<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn remove<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let address = arguments.address("address", &house.accounts().directory())?;
         house.accounts().remove(&address).await?;
@@ -65,7 +65,7 @@ pub(super) fn remove<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Re
     })
 }
 
-pub(super) fn list<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn list<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let directory = house.accounts().directory();
         let domain = arguments.domain("domain", &directory)?;
@@ -81,7 +81,7 @@ pub(super) fn list<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Repl
     })
 }
 
-pub(super) fn show<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn show<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let address = arguments.address("address", &house.accounts().directory())?;
         let record = house.accounts().record(&address).await?;
@@ -160,7 +160,7 @@ fn limits(keys: &Keys) -> Vec<String> {
     limits
 }
 
-pub(super) fn import<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn import<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let text = arguments.required("file").to_owned();
         let directory = house.accounts().directory();

@@ -18,7 +18,7 @@ const USUAL: u64 = 1_000;
 const MOST: u64 = 10_000;
 
 /// `parlour xmpp sessions`
-pub(super) fn sessions<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn sessions<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let limit = arguments.number("limit").unwrap_or(USUAL).clamp(1, MOST);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -51,7 +51,7 @@ fn session(seen: Seen) -> XmppSession {
 }
 
 /// `parlour xmpp disconnect`
-pub(super) fn disconnect<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn disconnect<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let who = arguments.required("who");
         let (account, resource) = match who.split_once('/') {
@@ -73,7 +73,7 @@ pub(super) fn disconnect<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -
 }
 
 /// Takes away the tokens of an account: of all its installations, or of these.
-pub(super) async fn forget_tokens(
+pub(crate) async fn forget_tokens(
     house: &dyn Backend,
     account: &Address,
     all: bool,

@@ -1,12 +1,12 @@
 //! What is written from the table of commands and the table of keys: completions, man pages, OpenAPI, reference.
 
 use super::parser;
+use super::table::COMMANDS;
 use crate::admin::answers::{Document, Text, Written};
 use crate::admin::arguments::Arguments;
 use crate::admin::command::{Argument, Command, Invocation, Kind, reply};
 use crate::admin::failure::Failure;
 use crate::admin::openapi as openapi_document;
-use crate::admin::table::COMMANDS;
 use crate::config::keys::{self, Key, SECTIONS, Section};
 use crate::config::plan::limits::{
     AdminLimits, MediaLimits, NetworkLimits, Row, SipLimits, TurnLimits, WebLimits, XmppLimits,
@@ -27,7 +27,7 @@ pub fn completions(_: &Invocation, arguments: &Arguments) -> Result<Value, Failu
 
 /// `parlour openapi`
 pub fn openapi(_: &Invocation, _: &Arguments) -> Result<Value, Failure> {
-    reply(&Document(openapi_document::document()))
+    reply(&Document(openapi_document::document(COMMANDS)))
 }
 
 /// `parlour man`

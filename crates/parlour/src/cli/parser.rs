@@ -1,9 +1,9 @@
 //! The command line's grammar, from the table of commands.
 
-use super::secret;
-use crate::admin::command::{Argument, Command, Invocation, Kind};
+use super::table::{COMMANDS, GROUPS};
+use crate::admin::command::{Argument, Command, Invocation, Kind, find};
 use crate::admin::failure::{self, Failure};
-use crate::admin::table::{self, COMMANDS, GROUPS};
+use crate::admin::here::password;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, ValueHint};
 use serde_json::{Map, Value};
@@ -104,7 +104,7 @@ pub(super) fn command(matches: &ArgMatches) -> (&'static Command, &ArgMatches) {
         inner = next;
     }
     let command =
-        table::find(path.iter().copied()).expect("the grammar has no other commands than the table");
+        find(COMMANDS, path.iter().copied()).expect("the grammar has no other commands than the table");
     (command, inner)
 }
 
@@ -119,7 +119,7 @@ pub(super) fn arguments(command: &Command, matches: &ArgMatches) -> Result<Map<S
     let wants = command.arguments.iter().any(|argument| argument.kind == Kind::Password);
     if wants && !given.contains_key("password") && !given.contains_key("generate") {
         let whose = given.get("address").and_then(Value::as_str).unwrap_or("");
-        given.insert("password".into(), secret::ask(whose)?.into());
+        given.insert("password".into(), password::ask(whose)?.into());
     }
     Ok(given)
 }
@@ -132,7 +132,7 @@ fn value(declared: &Argument, matches: &ArgMatches) -> Result<Option<Value>, Fai
             .get_many::<String>(declared.name)
             .map(|texts| texts.cloned().map(Value::String).collect::<Vec<_>>().into()),
         Kind::Number => matches.get_one::<u64>(declared.name).copied().map(Value::from),
-        Kind::Password => text().map(|file| secret::read(file)).transpose()?.map(Value::String),
+        Kind::Password => text().map(|file| password::read(file)).transpose()?.map(Value::String),
         Kind::Document => text().map(|file| document(file)).transpose()?.map(Value::String),
         _ => text().cloned().map(Value::String),
     })

@@ -1,10 +1,12 @@
 //! `parlour serve`: logs, then the server.
 
+use super::table::COMMANDS;
 use crate::admin::answers::Done;
 use crate::admin::arguments::Arguments;
 use crate::admin::command::{Invocation, reply};
 use crate::admin::failure::Failure;
-use crate::back_office::milliseconds;
+use crate::admin::here::plan;
+use crate::clock::milliseconds;
 use serde_json::Value;
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
@@ -12,9 +14,9 @@ use tracing_subscriber::EnvFilter;
 /// Serves until it is told to end.
 pub fn run(invocation: &Invocation, _: &Arguments) -> Result<Value, Failure> {
     let read = milliseconds();
-    let plan = super::plan(invocation)?;
+    let plan = plan(invocation)?;
     logs()?;
-    crate::serve::run(plan, read).map_err(|error| Failure::failed(format!("{error:#}")))?;
+    crate::serve::run(plan, read, COMMANDS).map_err(|error| Failure::failed(format!("{error:#}")))?;
     reply(&Done { done: String::new() })
 }
 

@@ -1,14 +1,15 @@
 //! `parlour dns check`: what the domain's own servers, a resolver and this host say, beside what they should say.
 
 use super::ask::{ask, ask_all};
-use super::{site, wanted};
+use super::wanted;
 use crate::admin::Failure;
 use crate::admin::answers::dns::{DnsCheck, DnsFinding, DnsFound, DnsRecord, DnsZone};
 use crate::admin::arguments::Arguments;
 use crate::admin::command::{Invocation, reply};
-use crate::cli;
+use crate::admin::here;
 use crate::config::Plan;
 use crate::config::plan::DomainPlan;
+use crate::site;
 use domain::base::iana::Rtype;
 use domain::resolv::stub::conf::ResolvConf;
 use domains::check::{Finding, Question, Severity, Signatures, View, differences, questions};
@@ -32,7 +33,7 @@ const UNCHECKED: Manner = Manner { recursive: true, secure: true, unchecked: tru
 
 /// `parlour dns check`
 pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Failure> {
-    let plan = cli::plan(invocation)?;
+    let plan = here::plan(invocation)?;
     let domains = wanted(&plan, arguments)?;
     reply(&examine(&plan, &domains, arguments.text("server"), &arguments.texts("authority"))?)
 }
@@ -47,7 +48,7 @@ pub(crate) fn examine(
     let sites: Vec<Site> = domains.iter().map(|domain| site::of(plan, domain)).collect();
     let own = authorities.iter().map(|text| address(text)).collect::<Result<Vec<_>, _>>()?;
     let looker = Looker { resolver: resolver(plan, server)?, own };
-    let checked = cli::block_on(async {
+    let checked = here::block_on(async {
         let mut checked = Checked::default();
         for site in &sites {
             looker.site(site, &mut checked).await;

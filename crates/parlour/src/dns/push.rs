@@ -2,15 +2,16 @@
 //! takes out nothing but what it has put in.
 
 use super::ask::{ask, ask_all, by_tcp, random};
-use super::{site, wanted};
+use super::wanted;
 use crate::admin::Failure;
 use crate::admin::answers::dns::{DnsChange, DnsPush};
 use crate::admin::arguments::Arguments;
 use crate::admin::command::{Invocation, reply};
 use crate::admin::failure::Kind;
-use crate::cli;
+use crate::admin::here;
 use crate::clock;
 use crate::config::plan::PushPlan;
+use crate::site;
 use domains::changes::{Changes, Seen, changes, marks_of, to_look_up};
 use domains::check::Question;
 use domains::message::{Answer, Manner, Update, word};
@@ -24,7 +25,7 @@ pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Fail
         (apply, dry) if apply != dry => apply,
         _ => return Err(Failure::usage("say --dry-run to see what would change, or --apply to change it")),
     };
-    let plan = cli::plan(invocation)?;
+    let plan = here::plan(invocation)?;
     let push = plan.dns.push.as_ref().ok_or_else(|| {
         let message =
             "dns.push is not set, or its secret is a credential of the service: see docs/domains.md";
@@ -32,7 +33,7 @@ pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Fail
     })?;
     let sites = wanted(&plan, arguments)?.into_iter().map(|domain| site::of(&plan, domain));
     let zones: Vec<Zone> = sites.flat_map(|site| zones(&site)).collect();
-    let done = cli::block_on(async {
+    let done = here::block_on(async {
         let mut done = DnsPush { applied: apply, good: true, server: push.server.to_string(), zones: vec![] };
         for zone in &zones {
             let change = carry_out(push, zone, apply).await;

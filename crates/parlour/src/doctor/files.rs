@@ -3,7 +3,7 @@
 use super::disk::{Room, Want, owner_and_mode, user};
 use super::notes::{Finding, Notes};
 use super::{Patient, Skipped};
-use crate::cli;
+use crate::admin::here;
 use crate::config::Plan;
 use std::fs::Metadata;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -153,7 +153,7 @@ fn database(plan: &Plan, running: bool, notes: &mut Notes) {
     let restore = format!(
         "stop the server, then: sqlite3 {name} .recover | sqlite3 {name}.new   # or put back your last copy"
     );
-    match cli::block_on(work) {
+    match here::block_on(work) {
         Ok(Ok(Ok(damage))) if damage.is_empty() => notes.fine(format!("{name} is whole")),
         Ok(Ok(Ok(damage))) => {
             let finding = Finding::error("database", format!("the database {name} is damaged"));

@@ -10,7 +10,7 @@ use super::way::Way;
 use super::{Patient, Skipped};
 use crate::config::Plan;
 use crate::config::{certificate_facts, covers, days_left};
-use crate::dns::site::is_public;
+use crate::site::is_public;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};

@@ -10,10 +10,11 @@ use super::visitors::Visitor;
 use super::way::Way;
 use super::xmpp;
 use crate::admin::Failure;
-use crate::cli::{self, relay_test};
+use crate::admin::here;
 use crate::config::plan::Service;
 use crate::config::{certificate_facts, covers, days_left};
 use crate::dns::ask::ask;
+use crate::relay_test;
 use domain::base::iana::Rtype;
 use domains::message::{Answer, Manner};
 use domains::record::Data;
@@ -49,7 +50,7 @@ struct Offer {
 
 /// Looks at a domain.
 pub(super) fn look(domain: &Domain, resolver: SocketAddr, notes: &mut Notes) -> Result<(), Failure> {
-    let found = cli::block_on(offers(domain, resolver, notes))?;
+    let found = here::block_on(offers(domain, resolver, notes))?;
     match found {
         Ok(offers) if offers.is_empty() => {
             let message = format!("the DNS leads to nothing of {domain}");

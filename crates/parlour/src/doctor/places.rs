@@ -2,7 +2,7 @@
 
 use crate::config::Plan;
 use crate::config::plan::{Host, Listener, Service};
-use crate::dns::site::reached_at;
+use crate::site::reached_at;
 use std::net::{IpAddr, SocketAddr};
 use wire::Transport;
 

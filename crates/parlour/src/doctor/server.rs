@@ -4,10 +4,8 @@ use super::notes::{Finding, Notes};
 use super::sockets::{self, Socket};
 use super::{Patient, Skipped};
 use crate::admin::answers::Status;
-use crate::admin::arguments::Arguments;
-use crate::admin::command::Command;
-use crate::admin::{client, table};
-use crate::cli;
+use crate::admin::client;
+use crate::admin::here;
 use crate::config::Plan;
 use crate::config::plan::{Host, Listener};
 use serde_json::{Map, Value};
@@ -46,7 +44,7 @@ pub(super) fn look(patient: &mut Patient, notes: &mut Notes) -> Result<(), Skipp
 
 /// The process behind the door, whether it answers or not.
 fn process(plan: &Plan) -> Option<u32> {
-    let reached = cli::block_on(async {
+    let reached = here::block_on(async {
         let stream = client::reach(&plan.admin.socket).await.ok()??;
         stream.peer_cred().ok()?.pid()
     });
@@ -55,13 +53,12 @@ fn process(plan: &Plan) -> Option<u32> {
 
 /// What the running server says to a command; `None` where none runs.
 pub(super) fn ask(plan: &Plan, words: &[&str], given: Map<String, Value>) -> Result<Option<Value>, String> {
-    let command: &Command = table::find(words.iter().copied()).expect("a command of the table");
-    let arguments = Arguments::new(command, given).map_err(|failure| failure.to_string())?;
+    let route = format!("/v1/{}", words.join("/"));
     let work = async {
         let Some(stream) = client::reach(&plan.admin.socket).await? else { return Ok(None) };
-        client::ask(stream, command, arguments).await.map(Some)
+        client::post(stream, &route, &Value::Object(given)).await.map(Some)
     };
-    let within = cli::block_on(async { tokio::time::timeout(PATIENCE, work).await });
+    let within = here::block_on(async { tokio::time::timeout(PATIENCE, work).await });
     match within.map_err(|failure| failure.to_string())? {
         Ok(answer) => answer.map_err(|failure| failure.to_string()),
         Err(_) => Err(format!("no answer in {} s", PATIENCE.as_secs())),

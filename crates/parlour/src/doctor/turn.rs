@@ -4,9 +4,9 @@ use super::notes::{Finding, Notes};
 use super::places::{self, Place};
 use super::{Patient, Skipped};
 use crate::admin::Failure;
-use crate::cli::relay_test;
 use crate::config::Plan;
 use crate::config::plan::Service;
+use crate::relay_test;
 use serde_json::Value;
 use wire::Transport;
 

@@ -1,8 +1,9 @@
 //! Several services at one listener: rows of the plan for streams that are written alike become one listener that they share,
 //! told apart by what each declares. Nothing is known here of what they speak.
 
-use super::{HTTP, tag};
+use super::HTTP;
 use crate::config::plan::{Plan, Service};
+use crate::marks::{self, tag};
 use crate::services::{sip, turn, xmpp};
 use net::{Begins, Choice, Endpoint, Kind, Spec, Tag};
 use wire::Transport;
@@ -19,14 +20,14 @@ const SHARED: u32 = 1 << 23;
 
 /// The services whose WebSockets come in by a shared listener; none if it is not shared.
 pub fn web_services(tag: Tag) -> impl Iterator<Item = Service> {
-    let role = super::role(tag);
+    let role = marks::role(tag);
     let has = move |service: &Service| role & SHARED != 0 && role & bit(*service) != 0;
     [Service::Sip, Service::Xmpp].into_iter().filter(has)
 }
 
 /// Whether several services share this listener.
 pub fn is_shared(tag: Tag) -> bool {
-    super::role(tag) & SHARED != 0
+    marks::role(tag) & SHARED != 0
 }
 
 const fn bit(service: Service) -> u32 {

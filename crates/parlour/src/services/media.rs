@@ -7,8 +7,8 @@ mod setup;
 
 use crate::config::plan;
 use crate::desk::{Desk, Shared};
-use crate::listen;
 use crate::mail;
+use crate::marks;
 use crate::report::Report;
 use crate::seldom::Seldom;
 use crate::services::Service;
@@ -23,7 +23,7 @@ use std::time::Instant;
 use wire::{ConnectionId, SocketId};
 
 /// The mark of the sockets that relay.
-const RELAY: Tag = listen::tag(plan::Service::Media, 1);
+const RELAY: Tag = marks::tag(plan::Service::Media, 1);
 
 /// The relay of the calls at home on one worker.
 #[derive(Debug)]

@@ -10,8 +10,7 @@ mod setup;
 
 use crate::config::plan;
 use crate::desk::{Desk, Shared};
-use crate::listen;
-use crate::office::Kept;
+use crate::marks;
 use crate::report::Report;
 use crate::services::{self, Service};
 use crate::switchboard::Answer;
@@ -32,7 +31,7 @@ pub use ::sip::registrar::Contact;
 pub use setup::begins;
 
 /// The mark of connections that we open.
-const DIALLED: Tag = listen::tag(plan::Service::Sip, 1);
+const DIALLED: Tag = marks::tag(plan::Service::Sip, 1);
 
 /// Between the SIP services of two workers, or an answer to one.
 #[derive(Debug)]
@@ -46,6 +45,9 @@ pub enum Mail {
     /// From the back office.
     Order(overview::Order),
 }
+
+/// What was kept for the addresses at home on one worker.
+pub type Kept = Vec<(Address, Vec<BindingRow>)>;
 
 /// A connection that we are opening.
 #[derive(Debug)]

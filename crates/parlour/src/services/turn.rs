@@ -13,7 +13,7 @@ mod tcp;
 
 use crate::config::plan;
 use crate::desk::{Desk, Shared};
-use crate::listen;
+use crate::marks;
 use crate::report::Report;
 use crate::services::Service;
 use net::{Batch, CloseReason, ConnectionInfo, HEADROOM, IcmpError, Loose, Tag};
@@ -33,11 +33,10 @@ use turn::tcp::Event;
 use turn::{Ask, Client, Granted, Input, Offload, Output, Server, Verdict, Way};
 use wire::{Address, ConnectionId, Epoch, Flow, Machine, SocketId, Transport, WorkerId};
 
-pub use setup::HOUSE_SECRET;
 pub use streams::begins;
 
 /// The mark of the sockets that relay: one per allocation.
-const RELAY: Tag = listen::tag(plan::Service::Turn, 1);
+const RELAY: Tag = marks::tag(plan::Service::Turn, 1);
 
 /// How many octets of relayed datagrams may wait for a client's stream. What comes on top is dropped, as a full queue on
 /// the way of a datagram would drop it; answers to requests still find room.

@@ -12,7 +12,7 @@ mod site;
 
 use crate::config::plan::WebLimits;
 use crate::desk::{Desk, Shared};
-use crate::listen;
+use crate::marks;
 use crate::report::Report;
 use crate::seldom::Seldom;
 use crate::services::Service;
@@ -110,7 +110,7 @@ enum Verdict {
 impl Client {
     fn new(hub: &Hub, conn: ConnectionId, info: &ConnectionInfo, now: Instant) -> Self {
         let door = Door {
-            is_plain: listen::role(info.tag) == PLAIN,
+            is_plain: marks::role(info.tag) == PLAIN,
             sealed: info.transport.is_secure(),
             local: info.nearest().ip().to_canonical().is_loopback(),
         };

@@ -19,8 +19,8 @@ pub mod tokens;
 mod writing;
 
 use crate::desk::{Desk, Shared};
-use crate::listen;
 use crate::mail;
+use crate::marks;
 use crate::report::Report;
 use crate::services::{self, Service};
 use binding::EndPoint;
@@ -557,7 +557,7 @@ impl Service for Xmpp {
         if self.draining {
             return desk.net.abort(conn);
         }
-        if listen::role(info.tag) == components::ROLE {
+        if marks::role(info.tag) == components::ROLE {
             return self.component_came(desk, conn, info.peer.ip());
         }
         // A WebSocket has no STARTTLS: what is not inside TLS comes from this host, by whoever ended TLS there. Scripts cannot

@@ -10,7 +10,6 @@ use crate::config::length_of_time;
 use crate::config::plan::Plan;
 use crate::reach::{self, Office, Reached};
 use crate::secret;
-use crate::services::turn::HOUSE_SECRET;
 use serde_json::Value;
 use std::time::Duration;
 use turn::credentials::temporary::Issued;
@@ -21,7 +20,7 @@ const USUAL: &str = "1h";
 /// The longest; it cannot be taken back before.
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
-pub(in crate::admin) fn run<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
+pub(crate) fn run<'a>(house: &'a dyn Backend, arguments: &'a Arguments) -> Reply<'a, Value> {
     Box::pin(async move {
         let user = arguments.address("address", &house.accounts().directory())?;
         let text = arguments.text("ttl").unwrap_or(USUAL);
@@ -43,7 +42,7 @@ pub(in crate::admin) fn run<'a>(house: &'a dyn Backend, arguments: &'a Arguments
 pub(crate) fn for_user(plan: &Plan, user: &Address, ttl: Duration) -> Result<Issued, Failure> {
     let own = || -> Result<Secret, Failure> {
         let secret = secret::load(plan).map_err(|error| Failure::failed(format!("{error:#}")))?;
-        Ok(Secret::new(secret::key(&secret, HOUSE_SECRET)))
+        Ok(Secret::new(secret::key(&secret, reach::HOUSE_SECRET)))
     };
     let secret = plan.turn.secrets.first().cloned().map_or_else(own, Ok)?;
     let now = clock::now();

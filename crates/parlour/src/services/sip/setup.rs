@@ -2,7 +2,7 @@
 
 use crate::config::plan::{NetworkPlan, Service};
 use crate::desk::Shared;
-use crate::listen;
+use crate::marks;
 use ::sip::registrar::Rules;
 use ::sip::stack::{Config, Limits};
 use ::sip::transaction::Timing;
@@ -84,7 +84,7 @@ pub(super) fn config(shared: &Shared) -> Config {
 
 fn listeners(network: &NetworkPlan, bound: &[Bound]) -> Listeners {
     // What SIP has for itself comes first: that is what we call ourselves, and where DNS leads to.
-    let is_ours = |bound: &&Bound| listen::owner(bound.tag) == Service::Sip;
+    let is_ours = |bound: &&Bound| marks::owner(bound.tag) == Service::Sip;
     let is_shared = |one: &&Bound| {
         let mut others = bound.iter().filter(|bound| !is_ours(bound));
         others.any(|other| (other.address, other.transport) == (one.address, one.transport))

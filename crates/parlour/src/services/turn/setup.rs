@@ -4,13 +4,11 @@ use super::discovery;
 use crate::config::Plan;
 use crate::config::plan::Network;
 use crate::desk::Shared;
+use crate::reach::HOUSE_SECRET;
 use turn::credentials::token::Tokens;
 use turn::server::NonceRule;
 use turn::{Bandwidth, Config, Credentials, Limits, Policy, Quota, Range, Relays};
 use wire::Secret;
-
-/// What the house's own secret of time-limited credentials is made for.
-pub const HOUSE_SECRET: &str = "turn credentials";
 
 /// The plan's part, for one of the workers.
 pub(super) fn config(shared: &Shared, draining: bool) -> Config {

@@ -5,7 +5,7 @@
 use super::{Mail, Turn};
 use crate::config::plan;
 use crate::desk::Desk;
-use crate::listen;
+use crate::marks;
 use net::{ConnectionInfo, Tag};
 use rustc_hash::FxHashMap;
 use std::io;
@@ -18,7 +18,7 @@ use turn::{Ask, Input};
 use wire::{ConnectionId, Machine, Timers, WorkerId};
 
 /// The mark of what listens for peers and of connections to them.
-const PEER: Tag = listen::tag(plan::Service::Turn, 2);
+const PEER: Tag = marks::tag(plan::Service::Turn, 2);
 
 /// How many octets may wait for one side to take them before the other is no longer read.
 const QUEUE: usize = 64 * 1024;

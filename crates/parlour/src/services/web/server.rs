@@ -8,7 +8,7 @@ use super::share::Way;
 use super::{BACKLOG, Client, Timer, Web};
 use crate::config::plan;
 use crate::desk::Desk;
-use crate::listen;
+use crate::marks;
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use net::Tag;
@@ -19,7 +19,7 @@ use std::task::{Context, Poll, Waker};
 use wire::ConnectionId;
 
 /// The mark of such connections.
-pub(super) const TAG: Tag = listen::tag(plan::Service::Web, 2);
+pub(super) const TAG: Tag = marks::tag(plan::Service::Web, 2);
 
 /// Octets of the head of an answer.
 const HEAD: usize = 64 << 10;

@@ -3,8 +3,8 @@
 use crate::challenges::Challenges;
 use crate::config::plan::{Plan, Service, WebLimits};
 use crate::desk::Shared;
-use crate::doctor::vitals::Vitals;
-use crate::listen;
+use crate::marks;
+use crate::vitals::Vitals;
 use net::Bound;
 use rustc_hash::FxHashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -119,7 +119,7 @@ fn has_chat(plan: &Plan) -> bool {
 }
 
 fn ports(bound: &[Bound], service: Service, transport: Transport) -> impl Iterator<Item = u16> {
-    let is_it = move |one: &&Bound| listen::owner(one.tag) == service && one.transport == transport;
+    let is_it = move |one: &&Bound| marks::owner(one.tag) == service && one.transport == transport;
     bound.iter().filter(is_it).map(|one| one.address.port())
 }
 

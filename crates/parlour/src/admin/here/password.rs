@@ -8,7 +8,7 @@ use std::io::{BufRead, IsTerminal, Read};
 const LONGEST: u64 = 16 * 1024;
 
 /// Asks at the terminal, twice and without showing it; without a terminal reads a line of the standard input.
-pub(super) fn ask(whose: &str) -> Result<String, Failure> {
+pub(crate) fn ask(whose: &str) -> Result<String, Failure> {
     if !std::io::stdin().is_terminal() {
         return line(&mut std::io::stdin().lock(), "the standard input");
     }

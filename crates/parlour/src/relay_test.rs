@@ -9,9 +9,10 @@ use crate::admin::answers::turn::{TurnTest, TurnTestRoundTrip};
 use crate::admin::arguments::Arguments;
 use crate::admin::command::{Invocation, reply};
 use crate::admin::failure::Kind;
+use crate::admin::here;
 use crate::admin::turn::credentials::for_user;
 use crate::config::plan::{Listener, Plan};
-use crate::dns::site::reached_at;
+use crate::site::reached_at;
 use client::{Client, Trouble, Who, is_near};
 use line::{Line, knock};
 use serde_json::{Value, json};
@@ -35,7 +36,7 @@ const PAYLOAD: usize = 160;
 const TTL: Duration = Duration::from_secs(3600);
 
 /// `parlour turn test`
-pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Failure> {
+pub(crate) fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Failure> {
     let transport = match arguments.text("via") {
         Some("tcp") => Transport::Tcp,
         Some("tls") => Transport::Tls,
@@ -49,7 +50,7 @@ pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Fail
     let who = who(arguments)?;
     let plan = match (arguments.text("server"), &who) {
         (Some(_), Some(_)) => None,
-        _ => Some(super::plan(invocation)?),
+        _ => Some(here::plan(invocation)?),
     };
     let (name, server) = server(arguments.text("server"), plan.as_ref(), transport)?;
     let who = match (who, &plan) {
@@ -91,8 +92,8 @@ pub(crate) fn greet(
 fn who(arguments: &Arguments) -> Result<Option<Who>, Failure> {
     let Some(name) = arguments.text("user") else { return Ok(None) };
     let password = match arguments.text("password-file") {
-        Some(file) => super::secret::read(file)?,
-        None => super::secret::ask_once(name)?,
+        Some(file) => here::password::read(file)?,
+        None => here::password::ask_once(name)?,
     };
     Ok(Some(Who { name: name.to_owned(), password }))
 }

@@ -3,19 +3,20 @@
 mod dns;
 mod doctor;
 
-use super::answers::certificates::{CaShown, CertIssued, CertRenewed, CertRevoked, Certificates};
-use super::answers::sip::{SipBindings, SipCalls, SipRecent, SipStory};
-use super::answers::turn::{
+use super::{init, pages, start};
+use crate::admin::answers::certificates::{CaShown, CertIssued, CertRenewed, CertRevoked, Certificates};
+use crate::admin::answers::sip::{SipBindings, SipCalls, SipRecent, SipStory};
+use crate::admin::answers::turn::{
     TurnCredentials, TurnDisconnected, TurnDrain, TurnSessionDetails, TurnSessions, TurnTest,
 };
-use super::answers::xmpp::{XmppDisconnected, XmppSessions};
-use super::answers::{
+use crate::admin::answers::xmpp::{XmppDisconnected, XmppSessions};
+use crate::admin::answers::{
     Bans, Checked, Document, Done, Imported, Made, PasswordSet, Reloaded, Removed, Status, Text, UserDetails,
     Users, Written,
 };
-use super::command::{Argument, Caller, Command, Kind, Returned, Run};
-use super::{authority, bans, certificates, house, sip, turn, users, xmpp};
-use crate::cli::{init, pages, relay_test, start};
+use crate::admin::command::{Argument, Caller, Command, Kind, Returned, Run};
+use crate::admin::{authority, bans, certificates, house, sip, turn, users, xmpp};
+use crate::relay_test;
 
 /// The first words of commands with two, and what they have in common.
 pub const GROUPS: &[(&str, &str)] = &[
@@ -665,14 +666,10 @@ const DIRECTORY: Argument = Argument {
     help: "The folder; it is made if it is not there",
 };
 
-/// The command of this name.
-pub fn find<'a>(path: impl IntoIterator<Item = &'a str> + Clone) -> Option<&'static Command> {
-    COMMANDS.iter().find(|command| command.path.iter().copied().eq(path.clone()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::command::find;
 
     #[test]
     fn every_command_is_in_order() {
@@ -696,7 +693,7 @@ mod tests {
 
     #[test]
     fn commands_are_found_by_their_words() {
-        assert_eq!(find(["user", "add"]).map(Command::words).as_deref(), Some("user add"));
-        assert!(find(["user"]).is_none());
+        assert_eq!(find(COMMANDS, ["user", "add"]).map(Command::words).as_deref(), Some("user add"));
+        assert!(find(COMMANDS, ["user"]).is_none());
     }
 }
