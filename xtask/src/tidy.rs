@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the house's rules that a compiler does not hold. Each finding names file and line.
 
 mod edges;
+mod floors;
 mod licences;
 mod words;
 
@@ -14,6 +15,7 @@ pub(crate) fn tidy() -> Result<()> {
     found.extend(licences::check()?);
     for path in files.lines().filter(|path| std::path::Path::new(path).is_file()) {
         found.extend(words::check(path)?);
+        found.extend(floors::check(path)?);
     }
     if found.is_empty() {
         println!("tidy: the house is in order");

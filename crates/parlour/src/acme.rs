@@ -9,16 +9,15 @@ mod jws;
 mod order;
 mod proof;
 mod renewal_info;
-pub mod standing;
 mod words;
 
-use crate::back_office::BackOffice;
 use crate::challenges::Challenges;
 use crate::clock::now;
 use crate::config::Plan;
 use crate::config::plan::{AcmePlan, CertificatePlan, DomainPlan, TlsSource, acme_file};
 use crate::replace::replace;
 use crate::site;
+use crate::standing::Standing;
 use crate::trust;
 use arc_swap::ArcSwap;
 use client::{Account, Client};
@@ -28,7 +27,9 @@ use files::{Files, Kept};
 use http::Http;
 use order::{Issued, Job};
 use proof::Prover;
-use standing::Standing;
+
+use net::tls::Identities;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -39,6 +40,16 @@ const OFTEN: Duration = Duration::from_secs(1);
 
 /// The most questions that wait.
 const WISHES: usize = 16;
+
+/// For whom certificates are ordered.
+pub trait House: Send + Sync {
+    /// The plan in force.
+    fn plan(&self) -> Arc<Plan>;
+    /// What listeners show; `None` where nobody has spoken TLS yet.
+    fn identities(&self) -> Option<Arc<Identities>>;
+    /// Shows what stands in the files by now.
+    fn reload_certificates(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
 
 /// The way to whoever orders certificates.
 #[derive(Debug)]
@@ -97,7 +108,7 @@ pub fn open(challenges: Arc<Challenges>) -> (Arc<Acme>, Orderer) {
 
 impl Orderer {
     /// Works until nobody is left who could wish for anything.
-    pub async fn run(mut self, office: Arc<BackOffice>) {
+    pub async fn run(mut self, office: Arc<dyn House>) {
         let mut look = tokio::time::interval(OFTEN);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -106,14 +117,14 @@ impl Orderer {
                 wish = self.wishes.recv() => Some(wish),
             };
             match wish {
-                None => self.look(&office).await,
+                None => self.look(&*office).await,
                 Some(None) => return,
-                Some(Some(wish)) => self.fulfil(&office, wish).await,
+                Some(Some(wish)) => self.fulfil(&*office, wish).await,
             }
         }
     }
 
-    async fn fulfil(&mut self, office: &BackOffice, wish: Wish) {
+    async fn fulfil(&mut self, office: &dyn House, wish: Wish) {
         self.follow(office).await;
         let is_meant = |domain: &Domain| wish.domain.as_ref().is_none_or(|only| only == domain);
         self.cases.iter_mut().filter(|case| is_meant(&case.domain)).for_each(|case| case.course.force());
@@ -125,7 +136,7 @@ impl Orderer {
     }
 
     /// Does what is due, for each domain.
-    async fn look(&mut self, office: &BackOffice) {
+    async fn look(&mut self, office: &dyn House) {
         self.follow(office).await;
         let Some(plan) = self.plan.clone() else { return };
         let Some(acme) = authority(&plan) else { return };
@@ -143,8 +154,8 @@ impl Orderer {
     }
 
     /// Takes up a new plan.
-    async fn follow(&mut self, office: &BackOffice) {
-        let plan = crate::admin::Backend::plan(office);
+    async fn follow(&mut self, office: &dyn House) {
+        let plan = office.plan();
         if self.plan.as_ref().is_some_and(|followed| Arc::ptr_eq(followed, &plan)) {
             return;
         }
@@ -236,7 +247,7 @@ fn begun(plan: &Plan, acme: &AcmePlan, domain: &DomainPlan, changed: bool) -> Ca
 
 /// What it takes to carry out a step.
 struct Work<'a> {
-    office: &'a BackOffice,
+    office: &'a dyn House,
     plan: &'a Plan,
     acme: &'a AcmePlan,
     challenges: &'a Arc<Challenges>,

@@ -2,8 +2,7 @@
 //! administrator. It has a thread of its own and reaches the workers by mail alone.
 
 use crate::accounts::{Accounts, Publish};
-use crate::acme::Acme;
-use crate::acme::standing::Standing;
+use crate::acme::{self, Acme};
 use crate::admin::answers::doctor::DoctorFinding;
 use crate::admin::answers::{Listening, Reloaded, Status};
 use crate::admin::backend::gone;
@@ -26,6 +25,7 @@ use crate::report::Report;
 use crate::services;
 use crate::services::sip::overview;
 use crate::services::turn::sessions::{Look, Order, Seen};
+use crate::standing::Standing;
 use crate::trust::Trust;
 use crate::vitals::Vitals;
 use arc_swap::ArcSwap;
@@ -33,6 +33,7 @@ use net::counters::Counting;
 use net::tls::Identities;
 use net::{Bound, Postbox};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -378,6 +379,20 @@ impl Backend for BackOffice {
             }
             Ok(())
         })
+    }
+}
+
+impl acme::House for BackOffice {
+    fn plan(&self) -> Arc<Plan> {
+        Backend::plan(self)
+    }
+
+    fn identities(&self) -> Option<Arc<Identities>> {
+        Self::identities(self)
+    }
+
+    fn reload_certificates(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(Self::reload_certificates(self))
     }
 }
 

@@ -23,7 +23,6 @@ mod way;
 mod web;
 mod xmpp;
 
-use crate::acme::standing::Standing;
 use crate::admin::Failure;
 use crate::admin::answers::Status;
 use crate::admin::answers::doctor::{Doctor, DoctorFinding};
@@ -33,6 +32,7 @@ use crate::admin::here;
 use crate::config::Plan;
 use crate::config::fault::nearest;
 use crate::dns::check;
+use crate::standing::Standing;
 use notes::Notes;
 use places::Place;
 use serde_json::Value;

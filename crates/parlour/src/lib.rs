@@ -32,6 +32,7 @@ pub mod seldom;
 pub mod serve;
 pub mod services;
 pub mod site;
+pub mod standing;
 mod sweep;
 pub mod switchboard;
 pub mod trust;

@@ -234,7 +234,7 @@ async fn serve_open(
     open_doors(&office, &house, &plan).await?;
     tokio::spawn(socket::serve(door, house, commands, plan.admin.limits.clone()));
     announce(&office);
-    tokio::spawn(orderer.run(Arc::clone(&office)));
+    tokio::spawn(orderer.run(office.clone()));
     tokio::spawn(wished.run(Arc::clone(&office)));
     let mut look = tokio::time::interval(LOOK);
     let mut sweep = tokio::time::interval(sweep::OFTEN);

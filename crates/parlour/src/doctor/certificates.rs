@@ -2,10 +2,10 @@
 
 use super::notes::{Finding, Notes};
 use super::{Patient, Skipped};
-use crate::acme::standing::Standing;
 use crate::config::plan::TlsSource;
 use crate::config::{Plan, certificate_facts, covers};
 use crate::site;
+use crate::standing::Standing;
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::error::ErrorStack;
 use openssl::stack::Stack;

@@ -1,9 +1,9 @@
 //! The server's own eye on itself: what the doctor can tell at once, looked at now and then, logged when it comes.
 
 use super::quick;
-use crate::acme::standing::Standing;
 use crate::admin::answers::doctor::DoctorFinding;
 use crate::config::Plan;
+use crate::standing::Standing;
 use crate::vitals::Vitals;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
