@@ -81,6 +81,8 @@ pub(crate) struct Chores<M> {
     pub(crate) moves: VecDeque<Move<M>>,
     pub(crate) revisits: VecDeque<ConnectionId>,
     pub(crate) dirty: Vec<ConnectionId>,
+    /// Whether so much waits on one of these that it is to go out before anything else happens.
+    pub(crate) hurry: bool,
     pub(crate) unbinding: Vec<SocketId>,
     /// Streams that have the room that was waited for.
     pub(crate) rooms: VecDeque<ConnectionId>,
@@ -94,6 +96,7 @@ impl<M> Default for Chores<M> {
             moves: VecDeque::new(),
             revisits: VecDeque::new(),
             dirty: Vec::new(),
+            hurry: false,
             unbinding: Vec::new(),
             rooms: VecDeque::new(),
         }

@@ -13,6 +13,9 @@ use std::sync::Arc;
 use std::time::Instant;
 use wire::{ConnectionId, Epoch, SocketId, WorkerId};
 
+/// A stream with so many octets to send is not left to gather more.
+const PLENTY: usize = 16 << 10;
+
 /// The hands of a worker. Effects are queued and carried out right after the callback.
 #[derive(Debug)]
 pub struct Net<'a, M> {
@@ -95,6 +98,7 @@ impl<M: Send + 'static> Net<'_, M> {
             true => web::Session::write(bytes, queue),
             false => queue.extend_from_slice(bytes),
         }
+        core.chores.hurry |= queue.len() >= PLENTY;
         core.touch(conn);
         Ok(())
     }

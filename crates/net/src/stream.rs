@@ -329,25 +329,34 @@ impl Write for Spill<'_> {
 
 /// Buffers that streams have emptied, kept for others: an idle stream holds none.
 #[derive(Debug, Default)]
-pub(crate) struct Spare(Vec<Vec<u8>>);
+pub(crate) struct Spare {
+    buffers: Vec<Vec<u8>>,
+    octets: usize,
+}
 
 impl Spare {
-    const BUFFERS: usize = 64;
-    const OCTETS: usize = 64 << 10;
+    /// The largest that is kept, and how much room all have together: what one message for many takes on its way out.
+    const LARGEST: usize = 64 << 10;
+    const OCTETS: usize = 4 << 20;
 
     /// Takes an empty buffer out of the store if `buffer` has no room of its own.
     pub(crate) fn lend(&mut self, buffer: &mut Vec<u8>) {
-        if buffer.capacity() == 0 {
-            *buffer = self.0.pop().unwrap_or_default();
+        if buffer.capacity() == 0
+            && let Some(spare) = self.buffers.pop()
+        {
+            self.octets -= spare.capacity();
+            *buffer = spare;
         }
     }
 
     /// Empties `buffer` and keeps its room for others.
     pub(crate) fn put(&mut self, buffer: &mut Vec<u8>) {
         let mut buffer = std::mem::take(buffer);
-        if (1..=Self::OCTETS).contains(&buffer.capacity()) && self.0.len() < Self::BUFFERS {
+        let room = buffer.capacity();
+        if (1..=Self::LARGEST).contains(&room) && self.octets + room <= Self::OCTETS {
             buffer.clear();
-            self.0.push(buffer);
+            self.octets += room;
+            self.buffers.push(buffer);
         }
     }
 }

@@ -12,6 +12,16 @@ use wire::ConnectionId;
 impl<H: Handler> Worker<H> {
     /// Sends, tells, moves and flushes. Callbacks on the way may ask for more.
     pub(super) fn settle(&mut self) {
+        self.attend();
+        while let Some(id) = self.core.chores.dirty.pop() {
+            self.flush(id);
+            self.attend();
+        }
+        self.core.chores.hurry = false;
+    }
+
+    /// The same, but what waits on streams may wait a little longer.
+    pub(super) fn attend(&mut self) {
         loop {
             self.send_datagrams();
             if let Some((id, reason)) = self.core.chores.endings.pop_front() {
@@ -25,8 +35,6 @@ impl<H: Handler> Worker<H> {
                 self.revisit(id);
             } else if let Some(id) = self.core.chores.rooms.pop_front() {
                 self.handler.room(&mut Net::new(&mut self.core), id);
-            } else if let Some(id) = self.core.chores.dirty.pop() {
-                self.flush(id);
             } else if !self.depart() {
                 return;
             }
@@ -73,6 +81,8 @@ impl<H: Handler> Worker<H> {
     /// Sends one stream off to its new owner, if any wants to go.
     fn depart(&mut self) -> bool {
         let Some(departure) = self.core.chores.moves.pop_front() else { return false };
+        // Its new owner is told of nothing that was only written.
+        self.flush(departure.conn);
         let Some(mut stream) = self.core.unregister(departure.conn) else { return true };
         stream.leaving = false;
         departure.place.send(Envelope::Stream(stream, departure.baggage));

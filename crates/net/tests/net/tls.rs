@@ -14,6 +14,7 @@ use rustls::{ClientConnection, HandshakeKind, StreamOwned};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 use wire::{ConnectionId, Transport};
 
@@ -85,8 +86,13 @@ fn records(client: &mut Client, count: usize) -> Vec<usize> {
         client.sock.read_exact(&mut head).unwrap();
         body.resize(usize::from(u16::from_be_bytes([head[3], head[4]])), 0);
         client.sock.read_exact(&mut body).unwrap();
-        client.conn.read_tls(&mut &[&head[..], &body].concat()[..]).unwrap();
-        match client.conn.process_new_packets().unwrap().plaintext_bytes_to_read() {
+        let record = [&head[..], &body].concat();
+        let (mut rest, mut state) = (&record[..], None);
+        while !rest.is_empty() {
+            client.conn.read_tls(&mut rest).unwrap();
+            state = Some(client.conn.process_new_packets().unwrap());
+        }
+        match state.expect("a record has a head").plaintext_bytes_to_read() {
             // A session ticket.
             0 => {}
             length => {
@@ -115,6 +121,46 @@ fn what_is_written_apart_gets_records_of_its_own() {
     assert_eq!(records(&mut client, 5), [3, 10, 20, 3, 30]);
     house.act(0, move |_, net| net.write(conn, &[b'x'; 7]).expect("there is room"));
     assert_eq!(records(&mut client, 1), [7]);
+}
+
+/// Writes what comes to whomever the test has chosen.
+fn passing(probe: &mut Probe, net: &mut Net<'_, Mail>, _: ConnectionId, data: &[u8]) -> usize {
+    for to in probe.positions.keys() {
+        net.write(*to, data).expect("there is room");
+    }
+    data.len()
+}
+
+/// The records in which a client hears what others have said while the worker was busy.
+fn heard(said: &[usize], count: usize) -> Vec<usize> {
+    let specs = [spec(SHOW, tls(&[]), "127.0.0.1:0"), spec(SCRIPT, tcp(), "127.0.0.1:0")];
+    let house = House::with(1, &specs, Limits::default(), passing);
+    let mut hearer = begin(&house.client, house.dial(0)).unwrap();
+    let (conn, _) = house.opened();
+    let mut speakers: Vec<TcpStream> = said.iter().map(|_| house.dial(1)).collect();
+    speakers.iter().for_each(|_| drop(house.opened()));
+    let ((begin, begun), (end, ended)) = (channel(), channel());
+    house.act(0, move |probe, _| {
+        probe.positions.insert(conn, 0);
+        begin.send(()).unwrap();
+        ended.recv_timeout(Duration::from_secs(60)).unwrap();
+    });
+    begun.recv_timeout(Duration::from_secs(60)).unwrap();
+    for (speaker, octets) in speakers.iter_mut().zip(said) {
+        speaker.write_all(&vec![b'x'; *octets]).unwrap();
+    }
+    end.send(()).unwrap();
+    records(&mut hearer, count)
+}
+
+#[test]
+fn what_several_say_to_one_at_once_leaves_together() {
+    assert_eq!(heard(&[3, 4, 5], 1), [12]);
+}
+
+#[test]
+fn what_is_plenty_does_not_wait_for_more() {
+    assert_eq!(heard(&[16_384, 4], 2), [16_384, 4]);
 }
 
 #[test]
