@@ -89,7 +89,7 @@ impl Router {
             id,
             peer: peer.bare().as_str().to_owned(),
             resource: peer.resource().unwrap_or_default().to_owned(),
-            message: stanza.shared(),
+            message: stanza.to_shared(),
         };
         let octets = entry.message.len() as u64;
         let debt = self.owe(origin);

@@ -142,14 +142,18 @@ enum Payload {
     Of(Span, Span),
 }
 
-/// A stanza. Cheap to clone: its text is shared.
+/// A stanza. Cheap to clone and to pass on: it is shared as a whole.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Stanza {
+pub struct Stanza(Arc<Parts>);
+
+/// All of a stanza.
+#[derive(Clone, PartialEq, Eq)]
+struct Parts {
     kind: Kind,
     from: Option<Jid>,
     to: Option<Jid>,
     /// Opening tag with `from` and `to` first, then all else as it came.
-    text: Arc<str>,
+    text: String,
     /// Behind `from` and `to`.
     tail: u32,
     /// Behind the opening tag.
@@ -166,32 +170,32 @@ pub struct Stanza {
 impl Stanza {
     /// Message, presence or IQ.
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.0.kind
     }
 
     /// Who sent it, as stamped by us.
     pub fn from(&self) -> Option<&Jid> {
-        self.from.as_ref()
+        self.0.from.as_ref()
     }
 
     /// Whom it is for.
     pub fn to(&self) -> Option<&Jid> {
-        self.to.as_ref()
+        self.0.to.as_ref()
     }
 
     /// The `id` attribute.
     pub fn id(&self) -> Option<Cow<'_, str>> {
-        self.id.somewhere().map(|span| unescape_attribute(span.str(&self.text)))
+        self.0.id.somewhere().map(|span| unescape_attribute(span.str(&self.0.text)))
     }
 
     /// The `xml:lang` attribute.
     pub fn lang(&self) -> Option<Cow<'_, str>> {
-        self.lang.somewhere().map(|span| unescape_attribute(span.str(&self.text)))
+        self.0.lang.somewhere().map(|span| unescape_attribute(span.str(&self.0.text)))
     }
 
     /// The `type` attribute, as it stands.
     pub fn type_attr(&self) -> Option<&str> {
-        self.type_.somewhere().map(|span| span.str(&self.text))
+        self.0.type_.somewhere().map(|span| span.str(&self.0.text))
     }
 
     /// The type of a message.
@@ -238,11 +242,11 @@ impl Stanza {
 
     /// Name and namespace of the first child.
     pub fn payload(&self) -> Option<(&str, Cow<'_, str>)> {
-        match self.payload {
+        match self.0.payload {
             Payload::None => None,
-            Payload::Content(name) => Some((name.str(&self.text), ns::CLIENT.into())),
+            Payload::Content(name) => Some((name.str(&self.0.text), ns::CLIENT.into())),
             Payload::Of(name, namespace) => {
-                Some((name.str(&self.text), unescape_attribute(namespace.str(&self.text))))
+                Some((name.str(&self.0.text), unescape_attribute(namespace.str(&self.0.text))))
             }
         }
     }
@@ -254,17 +258,17 @@ impl Stanza {
 
     /// How many elements stand directly in it.
     pub fn children(&self) -> u32 {
-        self.children
+        self.0.children
     }
 
     /// The whole stanza as text, `from` and `to` as they are, for a stream of `jabber:client`.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
-    /// The same text, shared.
-    pub fn shared(&self) -> Arc<str> {
-        self.text.clone()
+    /// The same text, to be kept.
+    pub fn to_shared(&self) -> Arc<str> {
+        self.as_str().into()
     }
 
     /// What stands between opening and closing tag, as it came.
@@ -272,64 +276,64 @@ impl Stanza {
         if self.is_empty() {
             return "";
         }
-        &self.text[self.inner as usize..self.end()]
+        &self.0.text[self.0.inner as usize..self.end()]
     }
 
     /// Whether the opening tag is all there is: `<message/>`.
     fn is_empty(&self) -> bool {
-        self.inner as usize == self.text.len()
+        self.0.inner as usize == self.0.text.len()
     }
 
     /// Where the closing tag begins; ask only where there is one.
     fn end(&self) -> usize {
-        memchr::memrchr(b'<', self.text.as_bytes()).expect("a stanza has a tag")
+        memchr::memrchr(b'<', self.0.text.as_bytes()).expect("a stanza has a tag")
     }
 
     /// Appends the stanza under other addresses.
     pub fn write_with(&self, from: Option<&Jid>, to: Option<&Jid>, out: &mut String) {
-        open_tag(self.kind, from, to, out);
-        out.push_str(&self.text[self.tail as usize..]);
+        open_tag(self.0.kind, from, to, out);
+        out.push_str(&self.0.text[self.0.tail as usize..]);
     }
 
     /// The same stanza under other addresses.
     #[must_use]
     pub fn readdressed(&self, from: Option<Jid>, to: Option<Jid>) -> Self {
-        let mut text = String::with_capacity(self.text.len() + 64);
-        open_tag(self.kind, from.as_ref(), to.as_ref(), &mut text);
+        let mut text = String::with_capacity(self.0.text.len() + 64);
+        open_tag(self.0.kind, from.as_ref(), to.as_ref(), &mut text);
         let tail = Span::new(0, text.len()).end;
-        text.push_str(&self.text[self.tail as usize..]);
+        text.push_str(&self.0.text[self.0.tail as usize..]);
         let moved = |span: Span| match span.somewhere() {
             Some(Span { start, end }) => {
-                Span { start: start - self.tail + tail, end: end - self.tail + tail }
+                Span { start: start - self.0.tail + tail, end: end - self.0.tail + tail }
             }
             None => span,
         };
-        Self {
-            kind: self.kind,
+        Self(Arc::new(Parts {
+            kind: self.0.kind,
             from,
             to,
-            text: text.into(),
+            text,
             tail,
-            inner: self.inner - self.tail + tail,
-            id: moved(self.id),
-            type_: moved(self.type_),
-            lang: moved(self.lang),
-            payload: match self.payload {
+            inner: self.0.inner - self.0.tail + tail,
+            id: moved(self.0.id),
+            type_: moved(self.0.type_),
+            lang: moved(self.0.lang),
+            payload: match self.0.payload {
                 Payload::None => Payload::None,
                 Payload::Content(name) => Payload::Content(moved(name)),
                 Payload::Of(name, namespace) => Payload::Of(moved(name), moved(namespace)),
             },
-            children: self.children,
-            marks: self.marks,
-        }
+            children: self.0.children,
+            marks: self.0.marks,
+        }))
     }
 
     /// The stanza as another one carries it (XEP-0297), behind `note`: ready XML, a delay say.
     pub fn forwarded(&self, note: &str) -> String {
-        let name = self.kind.name();
-        let rest = &self.text[1 + name.len()..];
-        let own = if declares_namespace(&self.text[..self.inner as usize]) { "" } else { ns::CLIENT };
-        let mut text = String::with_capacity(self.text.len() + note.len() + 128);
+        let name = self.0.kind.name();
+        let rest = &self.0.text[1 + name.len()..];
+        let own = if declares_namespace(&self.0.text[..self.0.inner as usize]) { "" } else { ns::CLIENT };
+        let mut text = String::with_capacity(self.0.text.len() + note.len() + 128);
         text.extend(["<forwarded xmlns='", ns::FORWARD, "'>", note, "<", name]);
         if !own.is_empty() {
             text.extend([" xmlns='", own, "'"]);
@@ -340,7 +344,7 @@ impl Stanza {
 
     /// The whole stanza as a tree, for what the server itself answers.
     pub fn element(&self) -> Result<Element, Fault> {
-        Element::parse(&self.text, ns::CLIENT)
+        Element::parse(&self.0.text, ns::CLIENT)
     }
 
     /// The first child as a tree.
@@ -359,7 +363,7 @@ impl Stanza {
 
     /// The error that answers this stanza, `None` where none may: errors and results are never answered.
     pub fn error(&self, error: impl Into<StanzaError>) -> Option<Self> {
-        if self.is_error() || (self.kind == Kind::Iq && self.type_attr() == Some("result")) {
+        if self.is_error() || (self.0.kind == Kind::Iq && self.type_attr() == Some("result")) {
             return None;
         }
         Some(self.answer("error").child(&error.into().element()).build())
@@ -368,15 +372,26 @@ impl Stanza {
     /// A stanza that goes back to the sender.
     pub fn answer(&self, type_: &str) -> Draft {
         let id = self.id();
-        Draft::new(self.kind).from(self.to.as_ref()).to(self.from.as_ref()).id(id.as_deref()).type_(type_)
+        Draft::new(self.0.kind)
+            .from(self.0.to.as_ref())
+            .to(self.0.from.as_ref())
+            .id(id.as_deref())
+            .type_(type_)
     }
 }
 
 impl fmt::Debug for Stanza {
     /// Nothing of what people say to one another.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<{} from={:?} to={:?} type={:?}", self.kind.name(), self.from, self.to, self.type_attr())?;
-        write!(f, " payload={:?}> ({} octets)", self.payload().map(|(name, _)| name), self.text.len())
+        write!(
+            f,
+            "<{} from={:?} to={:?} type={:?}",
+            self.0.kind.name(),
+            self.0.from,
+            self.0.to,
+            self.type_attr()
+        )?;
+        write!(f, " payload={:?}> ({} octets)", self.payload().map(|(name, _)| name), self.0.text.len())
     }
 }
 

@@ -338,12 +338,12 @@ impl Stream {
 
     /// Takes in one input; effects are appended to `out`.
     pub fn handle(&mut self, input: Input<'_>, context: &mut Context<'_>, out: &mut Vec<Output>) {
+        match input {
+            _ if self.is_over() => return,
+            Input::Bytes(bytes) => return self.bytes(bytes, context, out),
+            _ => {}
+        }
         let next = match (std::mem::replace(&mut self.stage, Stage::Over), input) {
-            (Stage::Over, _) => return,
-            (stage, Input::Bytes(bytes)) => {
-                self.stage = stage;
-                return self.bytes(bytes, context, out);
-            }
             (stage, Input::End(error)) => {
                 self.stage = stage;
                 Err(error)

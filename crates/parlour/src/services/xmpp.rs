@@ -37,7 +37,7 @@ use std::time::Instant;
 use store::Document;
 use tokio::sync::Semaphore;
 use wire::{Address, ConnectionId, Epoch, Locks, Machine, SocketId, Timers, WorkerId};
-use xmpp::component::{self, Link};
+use xmpp::component::Link;
 use xmpp::managed::{self as keeper, Managed, Piece};
 use xmpp::router::{self, Answer, Between, Eviction, Fault, Query, Router, Token};
 use xmpp::sasl::plain::Derived;
@@ -120,6 +120,8 @@ pub struct Xmpp {
     end_point: EndPoint,
     timers: Timers<Timer>,
     entropy: net::entropy::System,
+    /// What the router knows of the calendar.
+    epoch: Epoch,
     /// What streams want done, in order.
     work: VecDeque<(ConnectionId, stream::Output)>,
     /// Clients that have left too much unread.
@@ -167,6 +169,7 @@ impl Xmpp {
             end_point: EndPoint::default(),
             timers: Timers::default(),
             entropy: net::entropy::System,
+            epoch,
             work: VecDeque::new(),
             cut: Vec::new(),
             outputs: Vec::new(),
@@ -590,24 +593,25 @@ impl Service for Xmpp {
     }
 
     fn received(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId, data: &[u8]) -> usize {
-        if self.clients.get(&conn).is_some_and(|client| client.paused) || self.components.is_paused(conn) {
+        let Some(client) = self.clients.get(&conn) else { return self.component_received(desk, conn, data) };
+        let (framed, pending) = (client.framed, client.is_pending());
+        if client.paused {
             return 0;
         }
         // Whoever has signed in may stay: others behind the same address are no reason to throw it out.
-        if self.clients.get(&conn).is_some_and(|client| client.account.is_none()) && desk.drops(conn) {
+        if client.account.is_none() && desk.drops(conn) {
             desk.net.abort(conn);
             return data.len();
         }
-        if self.components.has(conn) {
-            self.component_feed(desk, conn, component::Input::Bytes(data));
-            self.settle(desk);
-            return data.len();
-        }
         // It may say good-bye now: first what it has had.
-        self.flush(desk, conn);
+        if pending {
+            self.flush(desk, conn);
+        }
         // The calendar may have been set since.
-        self.route(desk, router::Input::Epoch(desk.net.epoch()));
-        let framed = self.clients.get(&conn).is_some_and(|client| client.framed);
+        if self.epoch.instant != desk.net.epoch().instant {
+            self.epoch = desk.net.epoch();
+            self.route(desk, router::Input::Epoch(self.epoch));
+        }
         let said = if framed { framed::inbound(data) } else { data.into() };
         self.feed(desk, conn, stream::Input::Bytes(&said));
         if framed && self.clients.get(&conn).is_some_and(|client| client.stream.is_amid()) {

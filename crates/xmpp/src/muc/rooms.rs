@@ -397,7 +397,7 @@ impl Router {
                 self.route(Parcel { quiet: false, origin: parcel.origin, ..Parcel::own(stanza) });
             }
             Effect::Keep { id, who, nick, stanza } => {
-                let (peer, message) = (who.as_str().to_owned(), stanza.shared());
+                let (peer, message) = (who.as_str().to_owned(), stanza.to_shared());
                 let octets = message.len() as u64;
                 let entry = Entry { id, peer, resource: nick, message };
                 let debt = self.owe(parcel.origin);
@@ -531,7 +531,7 @@ fn listing(room: &Room) -> Listing {
 fn amended(room: &Address, effects: &[Effect]) -> Option<(Query, bool)> {
     effects.iter().find_map(|effect| match effect {
         Effect::Amend { id, stanza, known } => {
-            let message = stanza.shared();
+            let message = stanza.to_shared();
             Some((Query::AmendRoomArchive { room: room.clone(), id: *id, message }, !known))
         }
         _ => None,

@@ -3,13 +3,14 @@
 //!
 //! Where a bit is not enough (`by` of a made-up id), `places` looks again, and only at stanzas that have it.
 
-use super::Stanza;
+use super::{Parts, Stanza};
 use crate::ns;
 use crate::xml::scope::Scope;
 use crate::xml::text::unescape_attribute;
 use crate::xml::walk::{Opened, Visitor, Walk};
 use crate::xml::{Limits, Span};
 use std::ops::BitOr;
+use std::sync::Arc;
 
 /// A set of elements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -164,41 +165,41 @@ impl Visitor for Places {
 impl Stanza {
     /// What stands directly in it.
     pub(crate) fn marks(&self) -> Marks {
-        self.marks
+        self.0.marks
     }
 
     /// The same without those elements of a kind that are `gone`; `None`: there are none.
     pub(crate) fn without(&self, what: Marks, gone: impl Fn(&Place) -> bool) -> Option<Self> {
-        if !self.marks.any(what) {
+        if !self.0.marks.any(what) {
             return None;
         }
         let mut places = Places { what, found: Vec::new(), open: false };
         let mut walk = Walk::new(Scope::with_default(ns::CLIENT), Limits::OWN);
-        walk.go(self.text.as_bytes(), &mut places).ok()?;
+        walk.go(self.0.text.as_bytes(), &mut places).ok()?;
         places.found.retain(gone);
         if places.found.is_empty() {
             return None;
         }
-        let mut text = String::with_capacity(self.text.len());
+        let mut text = String::with_capacity(self.0.text.len());
         let mut at = 0;
         for place in places.found {
-            text.push_str(&self.text[at..place.whole.start as usize]);
+            text.push_str(&self.0.text[at..place.whole.start as usize]);
             at = place.whole.end as usize;
         }
-        text.push_str(&self.text[at..]);
+        text.push_str(&self.0.text[at..]);
         Self::parse(&text).ok()
     }
 
     /// Its text with one more element at its end: ready XML, for surroundings of `jabber:client`.
     pub(crate) fn text_with(&self, element: &str) -> String {
-        let name = self.kind.name();
-        let mut text = String::with_capacity(self.text.len() + element.len() + name.len() + 3);
+        let name = self.0.kind.name();
+        let mut text = String::with_capacity(self.0.text.len() + element.len() + name.len() + 3);
         if self.is_empty() {
-            text.push_str(&self.text[..self.inner as usize - "/>".len()]);
+            text.push_str(&self.0.text[..self.0.inner as usize - "/>".len()]);
             text.extend([">", element, "</", name, ">"]);
         } else {
             let end = self.end();
-            text.extend([&self.text[..end], element, &self.text[end..]]);
+            text.extend([&self.0.text[..end], element, &self.0.text[end..]]);
         }
         text
     }
@@ -207,18 +208,18 @@ impl Stanza {
     #[must_use]
     pub(crate) fn with(&self, element: &str, mark: Marks) -> Self {
         let text = self.text_with(element);
-        if self.children == 0 {
+        if self.0.children == 0 {
             // It has a first child now.
             return Self::parse(&text).unwrap_or_else(|_| self.clone());
         }
-        let stanza = Self {
-            text: text.into(),
-            children: self.children + 1,
-            marks: self.marks | mark,
-            from: self.from.clone(),
-            to: self.to.clone(),
-            ..*self
-        };
+        let stanza = Self(Arc::new(Parts {
+            text,
+            children: self.0.children + 1,
+            marks: self.0.marks | mark,
+            from: self.0.from.clone(),
+            to: self.0.to.clone(),
+            ..*self.0
+        }));
         debug_assert_eq!(Self::parse(stanza.as_str()).as_ref(), Ok(&stanza), "as if it were read");
         stanza
     }

@@ -1,7 +1,7 @@
 //! Stanzas out of bytes: from a session, where `from` is checked and stamped, or from our own keeping.
 
 use super::{Condition, StanzaError};
-use super::{Kind, Payload, Stanza, open_tag};
+use super::{Kind, Parts, Payload, Stanza, open_tag};
 use crate::jid::Jid;
 use crate::ns;
 use crate::xml::head::{Head, Part};
@@ -10,6 +10,7 @@ use crate::xml::text::unescape_attribute;
 use crate::xml::walk::Walk;
 use crate::xml::writer::escape_attribute;
 use crate::xml::{Fault, Fragment, Limits, Span};
+use std::sync::Arc;
 
 /// Why a stanza goes no further.
 #[derive(Debug)]
@@ -147,7 +148,7 @@ impl Stanza {
             (Some(name), _) => Payload::Of(name, Span::default()),
         };
         let place = |part: Option<Part>| part.map(|part| moves.anywhere(part.value));
-        Self {
+        Self(Arc::new(Parts {
             kind,
             from,
             to,
@@ -159,19 +160,19 @@ impl Stanza {
             payload,
             children: head.children,
             marks: head.marks,
-            text: text.into(),
-        }
+            text,
+        }))
     }
 
     /// What RFC 6120 §8.1.3, §8.2.3 demand of every IQ, and RFC 6121 §4.7.1 of presence.
     fn check(&self) -> Result<(), StanzaError> {
-        let right = match self.kind {
+        let right = match self.0.kind {
             Kind::Message => true,
             Kind::Presence => self.presence_type().is_some(),
             Kind::Iq => match self.iq_type() {
                 None => false,
-                Some(_) if self.id.somewhere().is_none() => false,
-                Some(type_) => !type_.is_request() || self.children == 1,
+                Some(_) if self.0.id.somewhere().is_none() => false,
+                Some(type_) => !type_.is_request() || self.0.children == 1,
             },
         };
         if right { Ok(()) } else { Err(Condition::BadRequest.into()) }

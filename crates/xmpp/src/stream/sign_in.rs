@@ -112,7 +112,7 @@ pub(super) fn element(
         ns::SASL2 => Profile::OneGo,
         _ => return Err(StreamError::from(StreamCondition::NotAuthorized).saying("sign in first")),
     };
-    match (element.name(), stage.exchange) {
+    match (element.name(), stage.exchange.map(|exchange| *exchange)) {
         ("auth", None) if profile == Profile::Rfc => auth(element, common, context, out),
         ("authenticate", None) if profile == Profile::OneGo => authenticate(element, common, context, out),
         ("response", Some((exchange, way))) if way.profile() == profile => {
@@ -241,7 +241,7 @@ fn begin(
         Ok(None) => {
             let challenge = Element::new("challenge", way.profile().namespace());
             out.push(Output::write(&challenge.to_xml(ns::CLIENT)));
-            Ok(Stage::SignIn(SignIn { exchange: Some((exchange, way)) }))
+            Ok(Stage::SignIn(SignIn { exchange: Some(Box::new((exchange, way))) }))
         }
     }
 }
@@ -262,7 +262,7 @@ fn step(
     match exchange.step(data, &mut house) {
         Step::Challenge(exchange, said) => {
             out.push(Output::Write(way.profile().challenge(&said)));
-            Ok(Stage::SignIn(SignIn { exchange: Some((exchange, way)) }))
+            Ok(Stage::SignIn(SignIn { exchange: Some(Box::new((exchange, way))) }))
         }
         Step::Derive(pending) => {
             out.push(Output::Derive(pending.derive.clone()));

@@ -58,7 +58,8 @@ pub(super) struct Tls;
 /// Waits for a mechanism, or amid an exchange.
 #[derive(Debug, Default)]
 pub(super) struct SignIn {
-    pub(super) exchange: Option<(Exchange, Way)>,
+    /// Apart, so that a stream that is long signed in has no room for it.
+    pub(super) exchange: Option<Box<(Exchange, Way)>>,
 }
 
 /// Waits for keys that are derived elsewhere.

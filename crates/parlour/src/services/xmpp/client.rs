@@ -63,6 +63,11 @@ impl Client {
             visit: None,
         }
     }
+
+    /// Whether something is still to be written, or to be confirmed once it is.
+    pub(super) fn is_pending(&self) -> bool {
+        !self.receipts.is_empty() || !self.unsent.is_empty()
+    }
 }
 
 /// A piece as it goes out.

@@ -94,6 +94,23 @@ impl Xmpp {
         self.components.here.insert(conn, Component::new(link, source));
     }
 
+    /// Something came on a connection that is no client's.
+    pub(super) fn component_received(
+        &mut self,
+        desk: &mut Desk<'_, '_>,
+        conn: ConnectionId,
+        data: &[u8],
+    ) -> usize {
+        if self.components.is_paused(conn) {
+            return 0;
+        }
+        if self.components.has(conn) {
+            self.component_feed(desk, conn, Input::Bytes(data));
+            self.settle(desk);
+        }
+        data.len()
+    }
+
     /// A component has moved here, where it is at home.
     pub(super) fn component_adopted(
         &mut self,

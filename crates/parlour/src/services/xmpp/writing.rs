@@ -84,8 +84,7 @@ impl Xmpp {
 
     /// Writes what there is room for, and confirms what is taken.
     pub(super) fn flush(&mut self, desk: &mut Desk<'_, '_>, conn: ConnectionId) {
-        let pending = |client: &&mut Box<Client>| !client.receipts.is_empty() || !client.unsent.is_empty();
-        let Some(client) = self.clients.get_mut(&conn).filter(pending) else { return };
+        let Some(client) = self.clients.get_mut(&conn).filter(|client| client.is_pending()) else { return };
         let most = desk.shared.plan.network.limits.write_buffer;
         while let Some(octets) = write_next(desk, conn, client, most) {
             client.receipts.extend(client.unsent.advance(octets));
