@@ -6,9 +6,11 @@
 mod backoff;
 #[cfg(test)]
 mod tests;
+mod ways;
 mod window;
 
 pub use backoff::{Failure, Fault};
+pub use ways::Ways;
 pub use window::Window;
 
 use backoff::Backoff;

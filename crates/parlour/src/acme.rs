@@ -1,15 +1,12 @@
 //! Certificates from an authority that speaks ACME (RFC 8555): `domains::certificate` decides when, for which names, and what follows
 //! a failure; what it decides is carried out here, in the back office, one order after another.
 
-mod client;
+mod authority;
 mod fault;
 mod files;
 mod http;
-mod jws;
 mod order;
 mod proof;
-mod renewal_info;
-mod words;
 
 use crate::challenges::Challenges;
 use crate::clock::now;
@@ -20,10 +17,10 @@ use crate::site;
 use crate::standing::Standing;
 use crate::trust;
 use arc_swap::ArcSwap;
-use client::{Account, Client};
-use domains::certificate::{Course, Held, MOST_NAMES, Order, Step};
+use authority::Authority;
+use domains::certificate::{Course, Held, MOST_NAMES, Order, Step, Ways, Window};
 use fault::Error;
-use files::{Files, Kept};
+use files::{Account, Files, Kept};
 use http::Http;
 use order::{Issued, Job};
 use proof::Prover;
@@ -95,6 +92,7 @@ pub struct Orderer {
 struct Case {
     domain: Domain,
     course: Course,
+    ways: Ways,
     kept: Kept,
 }
 
@@ -242,7 +240,7 @@ fn begun(plan: &Plan, acme: &AcmePlan, domain: &DomainPlan, changed: bool) -> Ca
     if changed {
         course.forgive();
     }
-    Case { domain: name, course, kept }
+    Case { domain: name, course, ways: kept.ways(&acme.challenges), kept }
 }
 
 /// What it takes to carry out a step.
@@ -269,31 +267,26 @@ impl Work<'_> {
     }
 
     fn http(&self) -> Http {
-        Http::new(trust::of_authority(&self.acme.roots))
+        Http::new(trust::of_authority(&self.acme.roots), &self.acme.directory)
     }
 
-    /// Our account, made where there is none.
-    async fn client(&self) -> Result<Client, Error> {
+    /// The authority, and our account there, made where there is none.
+    async fn authority(&self) -> Result<Authority, Error> {
         let (files, acme) = (self.files(), self.acme);
-        let (account, contact) = files.load_account(&acme.directory)?;
-        let known = !account.url.is_empty();
-        let client = if known {
-            let mut client = Client::resume(self.http(), acme, account).await?;
-            if contact == acme.contact {
-                return Ok(client);
-            }
-            client.change_contact(&acme.contact).await?;
-            client
-        } else {
-            Client::register(self.http(), acme, account.key).await?
-        };
-        let account = Account { url: client.account().to_owned(), key: client.key().again() };
-        files.save_account(&acme.directory, &account, &acme.contact)?;
-        if !known {
-            let terms = client.directory().meta.terms_of_service.as_deref().unwrap_or_default();
+        let Some(mut account) = files.load_account(&acme.directory)? else {
+            let (authority, account) = Authority::register(self.http(), acme).await?;
+            files.save_account(&acme.directory, &account)?;
+            let terms = authority.http.terms();
             tracing::info!(account = account.url, terms, "the authority has made us an account");
+            return Ok(authority);
+        };
+        let authority = Authority::resume(self.http(), acme, &account).await?;
+        if account.contact != acme.contact {
+            authority.change_contact(&acme.contact).await?;
+            account.contact.clone_from(&acme.contact);
+            files.save_account(&acme.directory, &account)?;
         }
-        Ok(client)
+        Ok(authority)
     }
 
     /// Takes away what an earlier end has left in the DNS.
@@ -307,7 +300,7 @@ impl Work<'_> {
     async fn ask(&mut self, case: &mut Case) {
         let shown = shown(self.plan, &case.domain).and_then(|shown| shown.leaf());
         let answer = match shown {
-            Some(leaf) => renewal_info::ask(self.http(), self.acme, &leaf).await,
+            Some(leaf) => self.renewal(&leaf).await,
             None => Err(Error::Own("the certificate is not there".into())),
         };
         match answer {
@@ -318,6 +311,10 @@ impl Work<'_> {
                 case.course.not_suggested(now(), false);
             }
         }
+    }
+
+    async fn renewal(&self, leaf: &[u8]) -> Result<Option<(Window, Option<Duration>)>, Error> {
+        self.authority().await?.renewal(leaf).await
     }
 
     async fn order(&mut self, case: &mut Case, order: &Order) {
@@ -339,27 +336,27 @@ impl Work<'_> {
             }
         }
         case.kept.remember(case.course.memory());
+        case.kept.remember_ways(&case.ways);
         self.save(case);
     }
 
     /// Has it issued, and shows it: for how many days it is good.
     async fn obtain(&self, case: &mut Case, order: &Order) -> Result<u64, Error> {
-        let mut client = self.client().await?;
+        let authority = self.authority().await?;
         let (prover, files) = (self.prover(&case.domain), self.files());
         let old = shown(self.plan, &case.domain);
         let job = Job {
             domain: &case.domain,
             names: &order.names,
-            challenge: self.acme.challenge,
             replaces: old
-                .filter(|_| case.course.held().is_some() && client.directory().renewal_info.is_some())
-                .and_then(|old| renewal_info::name_of(&old.leaf()?)),
+                .filter(|_| case.course.held().is_some())
+                .and_then(|old| authority::name_of(&old.leaf()?)),
             // What is published of the key stays true.
             key: old.filter(|_| self.plan.dns.tlsa).and_then(key_of),
             prover: &prover,
             files: &files,
         };
-        let issued = order::obtain(&mut client, &job, &mut case.kept).await?;
+        let issued = order::obtain(&authority, &job, &mut case.ways, &mut case.kept).await?;
         let held = self.show(case, &issued).await?;
         files.forget_key(&case.domain);
         let days = held.ends.saturating_sub(now()).as_secs() / 86_400;
@@ -381,8 +378,9 @@ impl Work<'_> {
 
     fn forget_account(&self) {
         let (files, directory) = (self.files(), &self.acme.directory);
-        let forgotten = files.load_account(directory).and_then(|(account, _)| {
-            files.save_account(directory, &Account { url: String::new(), ..account }, &[])
+        let forgotten = files.load_account(directory).and_then(|account| match account {
+            Some(account) => files.save_account(directory, &Account { url: String::new(), ..account }),
+            None => Ok(()),
         });
         if let Err(error) = forgotten {
             tracing::error!(%error, "the account stays as it was");

@@ -1,13 +1,11 @@
 //! What is kept of accounts and orders, in a folder of the data folder that only its owner reads.
 
-use super::client::Account;
 use super::fault::Error;
-use super::jws::{AccountKey, text};
 use crate::dns::text::Text;
 use crate::replace::replace;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use domains::certificate::Memory;
+use domains::certificate::{Challenge, Memory, Ways};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::DirBuilder;
@@ -20,6 +18,16 @@ use wire::{Domain, Secret};
 /// The folder of what is kept.
 #[derive(Clone, Debug)]
 pub(super) struct Files(PathBuf);
+
+/// An account with an authority.
+#[derive(Clone, Debug)]
+pub(super) struct Account {
+    pub(super) url: String,
+    /// Its key (PKCS #8).
+    pub(super) key: Secret,
+    /// Whom the authority writes to.
+    pub(super) contact: Vec<String>,
+}
 
 /// An account as its file has it.
 #[derive(Default, Serialize, Deserialize)]
@@ -43,6 +51,8 @@ pub(super) struct Kept {
     pub(super) order: Option<String>,
     /// The records under way, for a start after a sudden end to take away: owner, zone, value.
     texts: Vec<(String, String, String)>,
+    /// By which challenge names were proven.
+    ways: Vec<(String, String)>,
     /// The certificate that it has issued last (its digest).
     issued: String,
     /// What failed last, and when; empty where the last one went well.
@@ -66,6 +76,18 @@ impl Kept {
         self.failures = memory.failures;
         self.retry = memory.retry.as_secs();
         self.aside = memory.aside.into_iter().map(|(name, n, retry)| (name, n, retry.as_secs())).collect();
+    }
+
+    /// By which challenges names are proven, where these are wanted.
+    pub(super) fn ways(&self, wanted: &[Challenge]) -> Ways {
+        let known = |name: &String| Challenge::ALL.into_iter().find(|one| one.name() == name);
+        let rows = self.ways.iter().filter_map(|(name, way)| Some((name.clone(), known(way)?)));
+        Ways::new(wanted, rows)
+    }
+
+    /// What came of them.
+    pub(super) fn remember_ways(&mut self, ways: &Ways) {
+        self.ways = ways.memory().map(|(name, way)| (name.to_owned(), way.name().to_owned())).collect();
     }
 
     /// This certificate (DER) was issued.
@@ -106,34 +128,25 @@ impl Files {
         self.0.join(format!("account-{digest}.json"))
     }
 
-    /// The account that we have with an authority, and whom it writes to; its URL is empty before it was made. One is begun where
-    /// there is none, so that it is the same after a sudden end.
-    pub(super) fn load_account(&self, directory: &str) -> Result<(Account, Vec<String>), Error> {
+    /// The account that we have with an authority.
+    pub(super) fn load_account(&self, directory: &str) -> Result<Option<Account>, Error> {
         let path = self.account(directory);
-        let Some(octets) = read(&path)? else {
-            let account = Account { url: String::new(), key: AccountKey::generate().map_err(Error::Own)? };
-            self.save_account(directory, &account, &[])?;
-            return Ok((account, vec![]));
-        };
+        let Some(octets) = read(&path)? else { return Ok(None) };
         let damaged = || Error::Own(format!("{} is damaged: remove it for a new account", path.display()));
         let kept: KeptAccount = serde_json::from_slice(&octets).map_err(|_| damaged())?;
-        let pkcs8 = BASE64_URL_SAFE_NO_PAD.decode(&kept.key).map_err(|_| damaged())?;
-        let key = AccountKey::read(Secret::new(pkcs8)).map_err(|_| damaged())?;
-        Ok((Account { url: kept.url, key }, kept.contact))
+        let key = BASE64_URL_SAFE_NO_PAD.decode(&kept.key).map_err(|_| damaged())?;
+        let account = Account { url: kept.url, key: Secret::new(key), contact: kept.contact };
+        // One that the authority does not know (any more) has no URL.
+        Ok(Some(account).filter(|account| !account.url.is_empty()))
     }
 
     /// Keeps an account.
-    pub(super) fn save_account(
-        &self,
-        directory: &str,
-        account: &Account,
-        contact: &[String],
-    ) -> Result<(), Error> {
+    pub(super) fn save_account(&self, directory: &str, account: &Account) -> Result<(), Error> {
         let kept = KeptAccount {
             directory: directory.to_owned(),
             url: account.url.clone(),
-            key: text(account.key.pkcs8().expose()),
-            contact: contact.to_vec(),
+            key: text(account.key.expose()),
+            contact: account.contact.clone(),
         };
         self.put(&self.account(directory), &serde_json::to_vec_pretty(&kept).expect("texts are JSON"))
     }
@@ -184,6 +197,11 @@ impl Files {
     }
 }
 
+/// Base64 for URLs, without padding.
+fn text(octets: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(octets)
+}
+
 fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     match std::fs::read(path) {
         Ok(octets) => Ok(Some(octets)),
@@ -202,19 +220,16 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn an_account_is_the_same_after_a_sudden_end_and_nobody_elses_to_read() {
+    fn an_account_is_kept_for_each_authority_and_nobody_elses_to_read() {
         let folder = tempfile::tempdir().unwrap();
         let files = Files::of(folder.path());
-        let (first, contact) = files.load_account("https://ca/dir").unwrap();
-        assert!(first.url.is_empty() && contact.is_empty());
-        let (again, _) = files.load_account("https://ca/dir").unwrap();
-        assert_eq!(again.key.thumbprint(), first.key.thumbprint());
-        let made = Account { url: "https://ca/acct/1".into(), key: again.key };
-        files.save_account("https://ca/dir", &made, &["mailto:a@b.example".into()]).unwrap();
-        let (kept, contact) = files.load_account("https://ca/dir").unwrap();
-        assert_eq!((kept.url.as_str(), contact.len()), ("https://ca/acct/1", 1));
-        let (other, _) = files.load_account("https://other/dir").unwrap();
-        assert_ne!(other.key.thumbprint(), kept.key.thumbprint(), "each authority has its own");
+        assert!(files.load_account("https://ca/dir").unwrap().is_none());
+        let contact = vec!["mailto:a@b.example".to_owned()];
+        let made = Account { url: "https://ca/acct/1".into(), key: Secret::new("key"), contact };
+        files.save_account("https://ca/dir", &made).unwrap();
+        let kept = files.load_account("https://ca/dir").unwrap().unwrap();
+        assert_eq!((kept.url, kept.key.expose(), kept.contact), (made.url, made.key.expose(), made.contact));
+        assert!(files.load_account("https://other/dir").unwrap().is_none(), "each authority has its own");
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&files.0), 0o700);
         for file in std::fs::read_dir(&files.0).unwrap() {
@@ -222,6 +237,25 @@ mod tests {
         }
         std::fs::write(files.account("https://ca/dir"), "{").unwrap();
         assert!(files.load_account("https://ca/dir").is_err(), "a new one would be a surprise");
+    }
+
+    /// Folders of servers of before go on: their files, as they were written.
+    #[test]
+    fn an_account_of_before_is_the_same_account() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::of(folder.path());
+        let key = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQghYwLjCNkzc0t3QTRVWvFF06lfd1ePINO69hJ8BKv20uhRANCAAQijClg1pw-vu3lY-oPArpYBXanQsIjpg-zUnp2T2znG4lSiYSvHC3WECGVjLYankHw_EDiC1Y5tjflHOyM2NpU";
+        let text = |url: &str| {
+            format!(r#"{{"directory": "https://ca/dir", "url": "{url}", "key": "{key}", "contact": []}}"#)
+        };
+        files.save(&Domain::new("falcot.com").unwrap(), &Kept::default()).unwrap();
+        std::fs::write(files.account("https://ca/dir"), text("https://ca/acct/7")).unwrap();
+        let kept = files.load_account("https://ca/dir").unwrap().unwrap();
+        assert_eq!(kept.url, "https://ca/acct/7");
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(kept.key.expose());
+        assert!(instant_acme::Key::from_pkcs8_der(key).is_ok());
+        std::fs::write(files.account("https://ca/dir"), text("")).unwrap();
+        assert!(files.load_account("https://ca/dir").unwrap().is_none(), "it was begun, and never made");
     }
 
     #[test]
@@ -237,9 +271,12 @@ mod tests {
         kept.set_texts(std::slice::from_ref(&text));
         kept.order = Some("https://ca/order/1".into());
         kept.issued(b"leaf");
+        kept.remember_ways(&Ways::new(&[], [("a".to_owned(), Challenge::Dns)]));
         files.save(&domain, &kept).unwrap();
         let again = files.load(&domain, "https://ca/dir");
         assert_eq!((again.memory(), again.texts()), (memory, vec![text]));
+        let way = again.ways(&Challenge::ALL).choose("a", &Challenge::ALL);
+        assert_eq!(way, Some(Challenge::Dns), "what has worked comes first");
         assert!(again.is_of(b"leaf") && !again.is_of(b"another") && !Kept::default().is_of(b"leaf"));
         let other = files.load(&domain, "https://other/dir");
         assert_eq!((other.memory(), other.order.clone(), other.texts().len()), (Memory::default(), None, 1));

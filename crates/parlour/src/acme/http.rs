@@ -1,14 +1,21 @@
-//! HTTPS to an authority: one connection that is kept between requests, nothing without TLS (RFC 8555 §6.1), bounds on time and size.
+//! HTTPS to an authority, for the library that speaks ACME: one connection that is kept between requests, nothing without TLS
+//! (RFC 8555 §6.1), bounds on time and size; and what the library does not pass on: how long the authority wants us to wait.
 
+use super::fault::{Error, is_nonce};
 use crate::clock;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
-use hyper::{HeaderMap, Method, Request, Uri};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::http::request::Parts;
+use hyper::http::response;
+use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use instant_acme::{BodyWrapper, BytesResponse, HttpClient, Problem};
 use net::tls::{ClientConfig, ServerName};
-use std::sync::Arc;
+use serde::Deserialize;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use time::PrimitiveDateTime;
 use time::macros::format_description;
@@ -22,50 +29,53 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// The most that is read of an answer: a chain of certificates has a few thousand octets.
 const MOST: usize = 1 << 20;
 
-/// What we call ourselves (RFC 8555 §6.1).
+/// What we call ourselves; the library's own name follows (RFC 8555 §6.1).
 const NAME: &str = concat!("parlour/", env!("CARGO_PKG_VERSION"));
 
+/// When to ask again about a renewal where the authority does not say (RFC 9773 §4.3.3), in seconds: the library wants it said.
+const USUAL: HeaderValue = HeaderValue::from_static("21600");
+
 /// What came back.
-#[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-}
-
-impl Reply {
-    pub(super) fn is_good(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// For how long we are to wait (RFC 9110 §10.2.3).
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        let text = self.header(RETRY_AFTER.as_str())?.trim();
-        let now = clock::now();
-        text.parse().ok().map(Duration::from_secs).or_else(|| date(text).map(|at| at.saturating_sub(now)))
-    }
-}
-
-/// A date as HTTP has it (RFC 9110 §5.6.7), since 1970.
-fn date(text: &str) -> Option<Duration> {
-    let format = format_description!(
-        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-    );
-    let date = PrimitiveDateTime::parse(text, format).ok()?.assume_utc();
-    u64::try_from(date.unix_timestamp()).ok().map(Duration::from_secs)
-}
+type Reply = (response::Parts, Bytes);
 
 /// The way to an authority.
-pub(super) struct Http {
+#[derive(Clone)]
+pub(super) struct Http(Arc<Way>);
+
+struct Way {
     tls: Arc<ClientConfig>,
-    /// The connection that is open, and to whom.
-    open: Option<(String, SendRequest<Full<Bytes>>)>,
-    /// Whether the last request went by a connection of before.
-    kept: bool,
+    directory: Uri,
+    open: tokio::sync::Mutex<Open>,
+    heard: Mutex<Heard>,
+}
+
+/// The connection that is open, and to whom.
+#[derive(Default)]
+struct Open {
+    sender: Option<(String, SendRequest<Full<Bytes>>)>,
+    /// Whether there was one for the last request: it may have arrived.
+    reached: bool,
+}
+
+/// What an authority has said beside what was asked.
+#[derive(Debug, Default)]
+struct Heard {
+    retry_after: Option<Duration>,
+    terms: String,
+}
+
+/// What is read of a directory here (RFC 8555 §7.1.1).
+#[derive(Default, Deserialize)]
+struct Directory {
+    #[serde(default)]
+    meta: Meta,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Meta {
+    #[serde(default)]
+    terms_of_service: String,
 }
 
 impl std::fmt::Debug for Http {
@@ -74,71 +84,121 @@ impl std::fmt::Debug for Http {
     }
 }
 
+impl HttpClient for Http {
+    fn request(
+        &self,
+        request: Request<BodyWrapper<Bytes>>,
+    ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, instant_acme::Error>> + Send>> {
+        let own = self.clone();
+        Box::pin(async move {
+            let asked = own.ask(request).await;
+            asked.map_err(|error| instant_acme::Error::Other(Box::new(error)))
+        })
+    }
+}
+
 impl Http {
     /// Believes whom `tls` believes.
-    pub(super) fn new(tls: Arc<ClientConfig>) -> Self {
-        Self { tls, open: None, kept: false }
+    pub(super) fn new(tls: Arc<ClientConfig>, directory: &str) -> Self {
+        let directory = directory.parse().unwrap_or_default();
+        Self(Arc::new(Way { tls, directory, open: tokio::sync::Mutex::default(), heard: Mutex::default() }))
     }
 
-    /// Asks; the body is JSON that is signed.
-    pub(super) async fn ask(
-        &mut self,
-        method: Method,
-        url: &str,
-        body: Option<String>,
-    ) -> Result<Reply, String> {
-        let uri: Uri = url.parse().map_err(|_| format!("`{url}` is not a URL"))?;
-        let mut reply = self.attempt(&method, &uri, body.as_ref()).await;
-        // A connection that was kept may have been closed just then; a nonce is good for one request alone, so that nothing is done
-        // twice (RFC 8555 §6.5).
-        if reply.is_err() && self.kept {
-            reply = self.attempt(&method, &uri, body.as_ref()).await;
+    /// For how long we are to wait, as the last answer has it.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        self.heard(|heard| heard.retry_after)
+    }
+
+    /// Where the authority's terms of service are; empty where it has none.
+    pub(super) fn terms(&self) -> String {
+        self.heard(|heard| heard.terms.clone())
+    }
+
+    fn heard<T>(&self, with: impl FnOnce(&mut Heard) -> T) -> T {
+        with(&mut self.0.heard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks. A refusal is an error that knows how long to wait; only one for the nonce goes back to the library, which has another.
+    async fn ask(&self, request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, Error> {
+        let (head, body) = request.into_parts();
+        let body = match body.collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(never) => match never {},
+        };
+        let (mut parts, body) = self.exchange(&head, &body).await?;
+        let retry_after = wait(&parts.headers);
+        self.heard(|heard| heard.retry_after = retry_after);
+        if !parts.status.is_success() {
+            refused(&parts, &body, retry_after)?;
+        } else if head.uri == self.0.directory {
+            let said: Directory = serde_json::from_slice(&body).unwrap_or_default();
+            self.heard(|heard| heard.terms = said.meta.terms_of_service);
+        } else if head.method == Method::GET {
+            parts.headers.entry(RETRY_AFTER).or_insert(USUAL);
         }
-        reply.map_err(|error| format!("{}: {error}", uri.host().unwrap_or(url)))
+        Ok(BytesResponse { parts, body: Box::new(body) })
     }
 
-    async fn attempt(&mut self, method: &Method, uri: &Uri, body: Option<&String>) -> Result<Reply, String> {
-        let asked = tokio::time::timeout(PATIENCE, self.exchange(method.clone(), uri, body.cloned())).await;
+    /// A request that may have arrived is made once more: a connection that was kept may have been closed just then, and nothing is done
+    /// twice, for a nonce is good for one request alone (RFC 8555 §6.5).
+    async fn exchange(&self, head: &Parts, body: &Bytes) -> Result<Reply, Error> {
+        let mut open = self.0.open.lock().await;
+        let mut reply = self.attempt(&mut open, head, body).await;
+        if reply.is_err() && open.reached {
+            reply = self.attempt(&mut open, head, body).await;
+        }
+        let host = head.uri.host().unwrap_or_default();
+        reply.map_err(|error| Error::Unreachable { text: format!("{host}: {error}"), retry_after: None })
+    }
+
+    async fn attempt(&self, open: &mut Open, head: &Parts, body: &Bytes) -> Result<Reply, String> {
+        open.reached = false;
+        let asked = tokio::time::timeout(PATIENCE, send(&self.0.tls, open, head, body)).await;
         let reply = asked.unwrap_or_else(|_| Err(format!("nothing came in {} s", PATIENCE.as_secs())));
         if reply.is_err() {
-            self.open = None;
+            open.sender = None;
         }
         reply
     }
+}
 
-    async fn exchange(&mut self, method: Method, uri: &Uri, body: Option<String>) -> Result<Reply, String> {
-        let (host, port) = place(uri)?;
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, uri.authority().map_or(host, |authority| authority.as_str()))
-            .header(USER_AGENT, NAME);
-        if body.is_some() {
-            request = request.header(CONTENT_TYPE, "application/jose+json");
-        }
-        let request =
-            request.body(Full::from(body.unwrap_or_default())).map_err(|error| error.to_string())?;
-        let sender = self.connection(host, port).await?;
-        let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
-        let (parts, body) = answer.into_parts();
-        let body = Limited::new(body, MOST).collect().await.map_err(|error| error.to_string())?;
-        Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, body: body.to_bytes() })
+async fn send(tls: &Arc<ClientConfig>, open: &mut Open, head: &Parts, body: &Bytes) -> Result<Reply, String> {
+    let (host, port) = place(&head.uri)?;
+    let authority = head.uri.authority().map_or(host, |authority| authority.as_str());
+    let library = head.headers.get(USER_AGENT).and_then(|name| name.to_str().ok()).unwrap_or_default();
+    let mut request = Request::builder()
+        .method(head.method.clone())
+        .uri(head.uri.path_and_query().map_or("/", |path| path.as_str()))
+        .header(HOST, authority)
+        .header(USER_AGENT, format!("{NAME} {library}"));
+    if let Some(kind) = head.headers.get(CONTENT_TYPE) {
+        request = request.header(CONTENT_TYPE, kind);
     }
+    let request = request.body(Full::from(body.clone())).map_err(|error| error.to_string())?;
+    let sender = connection(tls, open, host, port).await?;
+    let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
+    let (parts, body) = answer.into_parts();
+    let body = Limited::new(body, MOST).collect().await.map_err(|error| error.to_string())?;
+    Ok((parts, body.to_bytes()))
+}
 
-    /// The connection that is there, if it still is, or a new one.
-    async fn connection(&mut self, host: &str, port: u16) -> Result<&mut SendRequest<Full<Bytes>>, String> {
-        let place = format!("{host}:{port}");
-        let mut usable = false;
-        if let Some((to, sender)) = &mut self.open {
-            usable = *to == place && sender.ready().await.is_ok();
-        }
-        self.kept = usable;
-        if !usable {
-            self.open = Some((place, connect(&self.tls, host, port).await?));
-        }
-        Ok(&mut self.open.as_mut().expect("it was usable, or was opened").1)
+/// The connection that is there, if it still is, or a new one.
+async fn connection<'a>(
+    tls: &Arc<ClientConfig>,
+    open: &'a mut Open,
+    host: &str,
+    port: u16,
+) -> Result<&'a mut SendRequest<Full<Bytes>>, String> {
+    let place = format!("{host}:{port}");
+    let mut usable = false;
+    if let Some((to, sender)) = &mut open.sender {
+        usable = *to == place && sender.ready().await.is_ok();
     }
+    if !usable {
+        open.sender = Some((place, connect(tls, host, port).await?));
+    }
+    open.reached = true;
+    Ok(&mut open.sender.as_mut().expect("it was usable, or was opened").1)
 }
 
 async fn connect(tls: &Arc<ClientConfig>, host: &str, port: u16) -> Result<SendRequest<Full<Bytes>>, String> {
@@ -179,6 +239,37 @@ async fn reach(host: &str, port: u16) -> Result<TcpStream, String> {
     Err(last)
 }
 
+/// What a refusal is, but for one that the library makes another request of.
+fn refused(parts: &response::Parts, body: &[u8], retry_after: Option<Duration>) -> Result<(), Error> {
+    let status = parts.status;
+    match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) if status == StatusCode::BAD_REQUEST && is_nonce(&problem) => Ok(()),
+        Ok(problem) if problem.r#type.as_ref().is_some_and(|kind| !kind.is_empty()) => {
+            Err(Error::Refused { status: status.as_u16(), problem: Box::new(problem), retry_after })
+        }
+        _ => Err(Error::Unreachable {
+            text: format!("the authority answers {}", status.as_u16()),
+            retry_after,
+        }),
+    }
+}
+
+/// For how long an answer has us wait (RFC 9110 §10.2.3).
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let now = clock::now();
+    text.parse().ok().map(Duration::from_secs).or_else(|| date(text).map(|at| at.saturating_sub(now)))
+}
+
+/// A date as HTTP has it (RFC 9110 §5.6.7), since 1970.
+fn date(text: &str) -> Option<Duration> {
+    let format = format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    let date = PrimitiveDateTime::parse(text, format).ok()?.assume_utc();
+    u64::try_from(date.unix_timestamp()).ok().map(Duration::from_secs)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,15 +284,27 @@ mod tests {
 
     #[test]
     fn dates_and_numbers_say_how_long() {
-        let of = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, text.parse().unwrap());
-            Reply { status: 429, headers, body: Bytes::new() }.retry_after()
-        };
+        let of = |text: &str| wait(&HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]));
         assert_eq!(of("120"), Some(Duration::from_secs(120)));
         assert_eq!(of("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO), "it is over");
         assert_eq!(date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(784_111_777)));
         assert_eq!((of("soon"), of("-1")), (None, None));
         assert!(of("Fri, 31 Dec 2060 23:59:59 GMT").unwrap() > Duration::from_secs(86_400));
+    }
+
+    #[test]
+    fn a_refusal_knows_how_long_to_wait_and_one_for_the_nonce_is_the_librarys() {
+        let of = |status: u16, body: &str| {
+            let (parts, ()) = hyper::Response::builder().status(status).body(()).unwrap().into_parts();
+            refused(&parts, body.as_bytes(), Some(Duration::from_secs(7)))
+        };
+        let nonce = r#"{"type":"urn:ietf:params:acme:error:badNonce","detail":"no"}"#;
+        assert!(of(400, nonce).is_ok());
+        let limited = of(429, r#"{"type":"urn:ietf:params:acme:error:rateLimited"}"#).unwrap_err();
+        assert_eq!(limited.kind(), "rateLimited");
+        assert_eq!(limited.failure(&[]).retry_after, Some(Duration::from_secs(7)));
+        for nothing in [of(502, "<html>"), of(403, "{}")] {
+            assert!(matches!(nothing, Err(Error::Unreachable { retry_after: Some(_), .. })), "{nothing:?}");
+        }
     }
 }

@@ -23,7 +23,7 @@ impl<'a> Judge<'a> {
         let table = self.file.section("acme");
         let directory = self.note(table.text("directory").map_or(Ok(USUAL.to_owned()), directory));
         let contact = self.each(table.texts("contact"), contact);
-        let challenge = self.challenge(table, pushes);
+        let challenges = self.challenges(table, pushes);
         let external = self.external(table.fields("external-account"));
         let roots = self.authorities(table);
         if !table.flag("terms-accepted", false) {
@@ -31,32 +31,29 @@ impl<'a> Judge<'a> {
             let fault = Fault::missing("acme.terms-accepted", message);
             self.faults.push(fault.help("read them, then write `terms-accepted = true` under `[acme]`"));
         }
-        Some(AcmePlan {
-            directory: directory?,
-            contact,
-            challenge: challenge?,
-            external: external.ok()?,
-            roots,
-        })
+        Some(AcmePlan { directory: directory?, contact, challenges, external: external.ok()?, roots })
     }
 
-    fn challenge(&mut self, table: &'a Table, pushes: bool) -> Option<Challenge> {
-        let Some(typed) = table.text("challenge") else { return Some(Challenge::TlsAlpn) };
-        match typed.value.trim() {
-            "tls-alpn-01" => Some(Challenge::TlsAlpn),
-            "http-01" => Some(Challenge::Http),
-            "dns-01" if pushes => Some(Challenge::Dns),
-            "dns-01" => {
-                let fault = typed.fault("dns-01 needs a name server that takes our records");
-                self.faults.push(fault.help("set `push` under `[dns]`"));
-                None
-            }
-            other => {
-                let fault = typed.fault(format!("`{other}` is no challenge that parlour answers"));
-                self.faults.push(fault.help("write \"tls-alpn-01\", \"http-01\" or \"dns-01\""));
-                None
+    /// Those that may be used, in their order.
+    fn challenges(&mut self, table: &'a Table, pushes: bool) -> Vec<Challenge> {
+        let Some(typed) = table.list("challenge") else { return vec![Challenge::TlsAlpn] };
+        let mut all = vec![];
+        for one in typed {
+            match challenge(one, pushes) {
+                Ok(found) if all.contains(&found) => {
+                    let fault = one.fault(format!("{found} stands here twice"));
+                    self.faults.push(fault.help("take one of them out"));
+                }
+                Ok(found) => all.push(found),
+                Err(fault) => self.faults.push(fault),
             }
         }
+        if typed.is_empty() {
+            let fault =
+                Fault::new(table.span.clone(), "acme.challenge".to_owned(), "there is no challenge in it");
+            self.faults.push(fault.help("write \"tls-alpn-01\", \"http-01\" or \"dns-01\""));
+        }
+        all
     }
 
     /// Absent where nothing of it stands; an error where it is not whole, or its secret is for the service alone.
@@ -79,6 +76,23 @@ impl<'a> Judge<'a> {
         let fault = || key.fault("the key is not base64url").help("as the authority gives it");
         let decoded = self.note(decoded.ok_or_else(fault)).ok_or(())?;
         Ok(Some(ExternalAccount { kid: kid.value.clone(), key: Secret::new(decoded) }))
+    }
+}
+
+/// One of them, if it can be answered.
+fn challenge(typed: &Typed<String>, pushes: bool) -> Result<Challenge, Fault> {
+    match typed.value.trim() {
+        "tls-alpn-01" => Ok(Challenge::TlsAlpn),
+        "http-01" => Ok(Challenge::Http),
+        "dns-01" if pushes => Ok(Challenge::Dns),
+        "dns-01" => {
+            let fault = typed.fault("dns-01 needs a name server that takes our records");
+            Err(fault.help("set `push` under `[dns]`"))
+        }
+        other => {
+            let fault = typed.fault(format!("`{other}` is no challenge that parlour answers"));
+            Err(fault.help("write \"tls-alpn-01\", \"http-01\" or \"dns-01\""))
+        }
     }
 }
 

@@ -106,6 +106,11 @@ impl Table {
         }
     }
 
+    /// The texts of a key, if it is there at all.
+    pub fn list(&self, key: &str) -> Option<&[Typed<String>]> {
+        self.values.contains_key(key).then(|| self.texts(key))
+    }
+
     /// The number of a key.
     pub fn number(&self, key: &str) -> Option<&Typed<i64>> {
         match self.values.get(key) {
@@ -269,7 +274,10 @@ impl Reader {
             }
             (Kind::Number, DeValue::Integer(_)) => Some(Value::Number(self.number(key, &path, value)?)),
             (Kind::Flag, DeValue::Boolean(flag)) => Some(Value::Flag(typed(*flag, value, &path))),
-            (Kind::Texts, DeValue::Array(list)) => {
+            (Kind::OneOrMore, DeValue::String(_)) => {
+                Some(Value::Texts(self.item(key, &path, value).into_iter().collect()))
+            }
+            (Kind::Texts | Kind::OneOrMore, DeValue::Array(list)) => {
                 Some(Value::Texts(list.iter().filter_map(|item| self.item(key, &path, item)).collect()))
             }
             (Kind::Secret, _) => Some(Value::Secret(self.secret(key, &path, value)?)),
@@ -335,6 +343,7 @@ fn wrong_kind(key: &Key, path: &str, span: Range<usize>) -> Fault {
     let wanted = match key.kind {
         Kind::Text => "a text in quotes",
         Kind::Texts => "a list of texts",
+        Kind::OneOrMore => "a text in quotes, or a list of texts",
         Kind::Number => "a whole number",
         Kind::Flag => "true or false",
         Kind::Rate => "a whole number, or a text with a unit",

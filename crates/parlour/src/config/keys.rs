@@ -45,6 +45,8 @@ pub enum Kind {
     Text,
     /// `["text", "text"]`
     Texts,
+    /// `"text"` or `["text", "text"]`
+    OneOrMore,
     /// `4`
     Number,
     /// `true` or `false`

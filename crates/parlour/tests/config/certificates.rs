@@ -57,19 +57,23 @@ fn several_may_be_named_and_each_name_has_its_own() {
 fn what_an_acme_authority_needs_to_know() {
     let usual = acme("");
     assert_eq!(usual.directory, "https://acme-v02.api.letsencrypt.org/directory");
-    assert_eq!((usual.challenge, usual.external, usual.roots.len()), (Challenge::TlsAlpn, None, 0));
+    assert_eq!(
+        (&usual.challenges[..], usual.external, usual.roots.len()),
+        (&[Challenge::TlsAlpn][..], None, 0)
+    );
     let all = acme(
         "directory = \"https://ca.example:14000/dir\"\ncontact = [\"joe@falcot.com\", \"mailto:ops@falcot.com\"]\n\
          challenge = \"http-01\"\nexternal-account = { kid = \"k1\", key = \"c2VjcmV0_w\" }\nroots = [\"c.pem\"]\n",
     );
     assert_eq!(all.contact, ["mailto:joe@falcot.com", "mailto:ops@falcot.com"]);
-    assert_eq!((all.directory.as_str(), all.challenge), ("https://ca.example:14000/dir", Challenge::Http));
+    assert_eq!(all.directory.as_str(), "https://ca.example:14000/dir");
+    assert_eq!(all.challenges, [Challenge::Http]);
     let external = all.external.expect("it is there");
     assert_eq!((external.kid.as_str(), external.key.expose()), ("k1", &b"secret\xff"[..]));
     assert!(!format!("{external:?}").contains("secret"), "secrets are not shown");
     assert_eq!(all.roots.len(), 1);
-    let push = "challenge = \"dns-01\"\n[dns]\npush = { server = \"127.0.0.1\", key = \"k\", secret = \"c2VjcmV0\" }\n";
-    assert_eq!(acme(push).challenge, Challenge::Dns);
+    let push = "challenge = [\"tls-alpn-01\", \"dns-01\"]\n[dns]\npush = { server = \"127.0.0.1\", key = \"k\", secret = \"c2VjcmV0\" }\n";
+    assert_eq!(acme(push).challenges, [Challenge::TlsAlpn, Challenge::Dns], "in their order");
 }
 
 #[test]
@@ -116,6 +120,24 @@ fn what_is_refused() {
             "7:13 acme.challenge: `email` is no challenge that parlour answers | write \"tls-alpn-01\", \"http-01\" or \
              \"dns-01\"",
             "8:40 acme.external-account.key: the key is not base64url | as the authority gives it",
+        ],
+    );
+    check(
+        &format!("{DOMAIN}{ACME}challenge = [\"http-01\", \"dns-01\", \"http-01\"]\n"),
+        &[
+            "7:25 acme.challenge: dns-01 needs a name server that takes our records | set `push` under `[dns]`",
+            "7:35 acme.challenge: http-01 stands here twice | take one of them out",
+        ],
+    );
+    check(
+        &format!("{DOMAIN}{ACME}challenge = 1\n"),
+        &["7:13 acme.challenge: `challenge` takes a text in quotes, or a list of texts | as in \
+             `challenge = \"tls-alpn-01\"`"],
+    );
+    check(
+        &format!("{DOMAIN}{ACME}challenge = []\n"),
+        &[
+            "5:2 acme.challenge: there is no challenge in it | write \"tls-alpn-01\", \"http-01\" or \"dns-01\"",
         ],
     );
 }

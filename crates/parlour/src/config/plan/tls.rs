@@ -37,8 +37,8 @@ pub struct AcmePlan {
     pub directory: String,
     /// Whom it may write to: `mailto:` URLs.
     pub contact: Vec<String>,
-    /// How it finds out that a name is ours.
-    pub challenge: Challenge,
+    /// How it finds out that a name is ours: the first of these, and where that fails, the next.
+    pub challenges: Vec<Challenge>,
     /// The account that we have with it otherwise, where it wants one.
     pub external: Option<ExternalAccount>,
     /// Whose certificate its directory may show beside those of the system's authorities (DER).

@@ -57,6 +57,53 @@ fn a_name_that_is_refused_does_not_hold_up_the_others() {
     assert!(listed.contains("is not for turn.falcot.com"), "{listed}");
 }
 
+fn orders(pebble: &Pebble) -> usize {
+    pebble.output().matches("Added order").count()
+}
+
+#[test]
+fn where_one_challenge_fails_the_next_one_is_tried_for_that_name() {
+    // Somebody else has this name's ports.
+    let dns = dns("turn.falcot.com. IN A 127.0.0.2");
+    let (mut house, settings) = house(&dns);
+    let pebble = Pebble::start(&Settings { rejects: 10, ..settings });
+    follow(&house, &pebble);
+    house.set("acme", "challenge", "[\"tls-alpn-01\", \"dns-01\"]");
+    house.start();
+    wait_for(&mut house, &pebble, is_pebbles);
+    let now = shown(&house, "falcot.com");
+    assert!(now.contains("DNS:turn.falcot.com") && now.contains("DNS:xmpp.falcot.com"), "{now}");
+    assert_eq!(orders(&pebble), 2, "{}", pebble.output());
+    assert_eq!(standing(&house)["fault"], "", "{}", standing(&house));
+    // What has worked is known the next time, also to a server that was started again.
+    wait_for(&mut house, &pebble, |house| {
+        let kept = std::fs::read_to_string(house.dir().join("data/acme/falcot.com.json"));
+        kept.is_ok_and(|kept| kept.contains("dns-01") && kept.contains("\"order\": null"))
+    });
+    house.kill_and_restart();
+    let renewed = house.cli(&["cert", "renew"], "");
+    assert!(renewed.status.success(), "{}\n{}", text(&renewed), pebble.output());
+    assert_eq!(orders(&pebble), 3, "{}", pebble.output());
+    assert!(!is_in_dns(&dns), "what was put into the DNS is gone again");
+}
+
+#[test]
+fn where_all_challenges_fail_each_of_them_is_named() {
+    let dns = dns("");
+    let (mut house, settings) = house(&dns);
+    // It looks where nobody is.
+    let pebble = Pebble::start(&Settings { tls_port: free_port(), http_port: free_port(), ..settings });
+    follow(&house, &pebble);
+    house.set("acme", "challenge", "[\"http-01\", \"tls-alpn-01\"]");
+    house.start();
+    wait_for_fault(&mut house, &pebble, "(tls-alpn-01)");
+    let standing = standing(&house);
+    let fault = standing["fault"].as_str().expect("a text");
+    let (http, tls) = (fault.find("(http-01)"), fault.find("(tls-alpn-01)"));
+    assert!(http.is_some() && http < tls, "{fault}");
+    assert_eq!(orders(&pebble), 2, "{}", pebble.output());
+}
+
 #[test]
 fn a_name_that_is_not_ours_is_named_with_the_reason() {
     let dns = dns("");
@@ -77,7 +124,6 @@ fn a_name_that_is_not_ours_is_named_with_the_reason() {
         assert!(Instant::now() < end, "{} instead of {next}", self::standing(&house));
         std::thread::sleep(Duration::from_millis(100));
     }
-    let orders = |pebble: &Pebble| pebble.output().matches("Added order").count();
     assert_eq!(orders(&pebble), 1, "{}", pebble.output());
     let renewed = house.cli(&["cert", "renew"], "");
     assert_eq!(renewed.status.code(), Some(1), "{}", text(&renewed));

@@ -12,57 +12,130 @@ use testkit::pebble::{Pebble, Settings};
 /// Renewals while clients talk.
 const RENEWALS: usize = 5;
 
-/// Clients that stay, and those that come again and again.
-const STAYING: usize = 12;
-const COMING: usize = 2;
+/// Clients of each protocol that stay; one more comes again and again.
+const STAYING: usize = 4;
 
 /// Nothing may take longer, on the slowest machine.
 const LONGEST: Duration = Duration::from_secs(60);
 
-fn connect(port: u16) -> Result<SslStream<TcpStream>, String> {
+/// What is said, and how to see that the answer to it is whole.
+type Said = (&'static str, fn(&[u8]) -> bool);
+
+/// A service that is spoken with by TLS.
+struct Service {
+    listener: &'static str,
+    host: &'static str,
+    /// What comes before the first question of a client that stays.
+    begins: &'static [Said],
+    /// What it asks again and again.
+    asks: Said,
+    /// What one asks that comes and goes.
+    visits: Said,
+}
+
+const STREAM: Said = (
+    "<stream:stream to='falcot.com' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>",
+    |heard| heard.ends_with(b"</stream:features>"),
+);
+const SIGN_IN: Said = (
+    // roland, secret-roland.
+    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AHJvbGFuZABzZWNyZXQtcm9sYW5k</auth>",
+    |heard| heard.starts_with(b"<success") && heard.ends_with(b">"),
+);
+const BIND: Said = ("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>", |heard| {
+    heard.ends_with(b"</iq>")
+});
+const PING: Said = ("<iq type='get' id='p' to='falcot.com'><ping xmlns='urn:xmpp:ping'/></iq>", |heard| {
+    heard.windows(13).any(|part| part == b"type='result'") && heard.ends_with(b">")
+});
+/// A telephone's keep-alive (RFC 5626 §4.4.1).
+const KEEP_ALIVE: Said = ("\r\n\r\n", |heard| heard == b"\r\n");
+/// A Binding request, with its magic cookie in ASCII and beyond (RFC 8489 §5).
+const BINDING: Said = ("\0\u{1}\0\0", |heard| {
+    heard.len() >= 20
+        && heard.starts_with(b"\x01\x01")
+        && heard.len() == 20 + usize::from(u16::from_be_bytes([heard[2], heard[3]]))
+});
+const PAGE: Said = ("GET /health HTTP/1.1\r\nHost: falcot.com\r\n\r\n", |heard| {
+    heard.starts_with(b"HTTP/1.1 200 ") && heard.ends_with(b"\r\n\r\nok\n")
+});
+
+static SERVICES: [Service; 4] = [
+    Service {
+        listener: "sip.tls",
+        host: "sip.falcot.com",
+        begins: &[],
+        asks: KEEP_ALIVE,
+        visits: KEEP_ALIVE,
+    },
+    Service { listener: "turn.tls", host: "turn.falcot.com", begins: &[], asks: BINDING, visits: BINDING },
+    Service {
+        listener: "xmpp.client-tls",
+        host: "falcot.com",
+        begins: &[STREAM, SIGN_IN, STREAM, BIND],
+        asks: PING,
+        visits: STREAM,
+    },
+    Service { listener: "web.https", host: "falcot.com", begins: &[], asks: PAGE, visits: PAGE },
+];
+
+type Stream = SslStream<TcpStream>;
+
+fn connect(port: u16, service: &Service) -> Result<Stream, String> {
     let mut connector = SslConnector::builder(SslMethod::tls_client()).map_err(|e| e.to_string())?;
     // Pebble makes its root anew each time; what is shown is looked at here.
     connector.set_verify(SslVerifyMode::NONE);
     let stream = TcpStream::connect(("127.0.0.1", port)).map_err(|e| format!("connect: {e}"))?;
     stream.set_read_timeout(Some(LONGEST)).map_err(|e| e.to_string())?;
     stream.set_write_timeout(Some(LONGEST)).map_err(|e| e.to_string())?;
-    connector.build().connect("sip.falcot.com", stream).map_err(|e| format!("handshake: {e}"))
+    connector.build().connect(service.host, stream).map_err(|e| format!("handshake: {e}"))
 }
 
-/// A telephone's keep-alive and its answer (RFC 5626 §4.4.1).
-fn ping(stream: &mut SslStream<TcpStream>) -> Result<(), String> {
-    stream.write_all(b"\r\n\r\n").map_err(|e| format!("write: {e}"))?;
-    let mut answer = [0; 2];
-    stream.read_exact(&mut answer).map_err(|e| format!("read: {e}"))?;
-    if &answer == b"\r\n" { Ok(()) } else { Err(format!("{answer:?}")) }
+/// Says something and waits for the whole answer.
+fn ask(stream: &mut Stream, (says, is_whole): Said) -> Result<(), String> {
+    let cookie: &[u8] = if says == BINDING.0 { b"\x21\x12\xa4\x42twelve octet" } else { b"" };
+    stream.write_all(&[says.as_bytes(), cookie].concat()).map_err(|e| format!("write: {e}"))?;
+    let (mut heard, mut room) = (vec![], [0; 4096]);
+    while !is_whole(&heard) {
+        let so_far = |heard: &[u8]| String::from_utf8_lossy(heard).into_owned();
+        match stream.read(&mut room) {
+            Ok(0) => return Err(format!("it has ended after {}", so_far(&heard))),
+            Ok(length) => heard.extend_from_slice(&room[..length]),
+            Err(error) => return Err(format!("read: {error} after {}", so_far(&heard))),
+        }
+    }
+    Ok(())
 }
 
 /// The serial number of what is shown, which has to be Pebble's.
-fn serial(stream: &SslStream<TcpStream>) -> Result<String, String> {
+fn serial(stream: &Stream) -> Result<String, String> {
     let shown = stream.ssl().peer_certificate().ok_or("nothing is shown")?;
     let issuer = format!("{:?}", shown.issuer_name());
     let serial = shown.serial_number().to_bn().and_then(|n| n.to_hex_str()).map_err(|e| e.to_string())?;
     if issuer.contains("Pebble") { Ok(serial.to_string()) } else { Err(issuer) }
 }
 
-fn stay(port: u16, done: &AtomicBool) -> Result<usize, String> {
-    let mut stream = connect(port)?;
-    let mut pings = 0;
-    while !done.load(Ordering::Relaxed) {
-        ping(&mut stream)?;
-        pings += 1;
-        std::thread::sleep(Duration::from_millis(5));
+fn stay(port: u16, service: &Service, done: &AtomicBool) -> Result<usize, String> {
+    let mut stream = connect(port, service)?;
+    service.begins.iter().try_for_each(|said| ask(&mut stream, *said))?;
+    let mut answers = 0;
+    loop {
+        let last = done.load(Ordering::Relaxed);
+        ask(&mut stream, service.asks)?;
+        answers += 1;
+        if last {
+            return Ok(answers);
+        }
+        std::thread::sleep(Duration::from_millis(15));
     }
-    ping(&mut stream)?;
-    Ok(pings)
 }
 
-fn come(port: u16, done: &AtomicBool) -> Result<(usize, BTreeSet<String>), String> {
+fn come(port: u16, service: &Service, done: &AtomicBool) -> Result<(usize, BTreeSet<String>), String> {
     let (mut visits, mut seen) = (0, BTreeSet::new());
     loop {
         let last = done.load(Ordering::Relaxed);
-        let mut stream = connect(port)?;
-        ping(&mut stream)?;
+        let mut stream = connect(port, service)?;
+        ask(&mut stream, service.visits)?;
         seen.insert(serial(&stream)?);
         visits += 1;
         if last {
@@ -80,23 +153,38 @@ fn a_renewal_under_load_drops_nothing() {
     follow(&house, &pebble);
     house.start();
     wait_for(&mut house, &pebble, is_pebbles);
-    let (port, done) = (house.port("sip.tls"), AtomicBool::new(false));
-    let (stayed, came) = std::thread::scope(|scope| {
-        let stayers: Vec<_> = (0..STAYING).map(|_| scope.spawn(|| stay(port, &done))).collect();
-        let comers: Vec<_> = (0..COMING).map(|_| scope.spawn(|| come(port, &done))).collect();
+    house.add("roland@falcot.com", "secret-roland");
+    let done = AtomicBool::new(false);
+    let services: Vec<_> = SERVICES.iter().map(|one| (one, house.port(one.listener))).collect();
+    let (stayed, came): (Vec<_>, Vec<_>) = std::thread::scope(|scope| {
+        let done = &done;
+        let stay = |(one, port): &(&'static Service, u16)| {
+            let (one, port) = (*one, *port);
+            (one.listener, scope.spawn(move || stay(port, one, done)))
+        };
+        let come = |(one, port): &(&'static Service, u16)| {
+            let (one, port) = (*one, *port);
+            (one.listener, scope.spawn(move || come(port, one, done)))
+        };
+        let stayers: Vec<_> = (0..STAYING).flat_map(|_| services.iter().map(stay)).collect();
+        let comers: Vec<_> = services.iter().map(come).collect();
         let renewed: Vec<_> = (0..RENEWALS).map(|_| house.cli(&["cert", "renew"], "")).collect();
         done.store(true, Ordering::Relaxed);
         for one in &renewed {
             assert!(one.status.success(), "{}\n{}", text(one), pebble.output());
         }
-        let stayed: Result<Vec<_>, _> =
-            stayers.into_iter().map(|one| one.join().expect("no panic")).collect();
-        let came: Result<Vec<_>, _> = comers.into_iter().map(|one| one.join().expect("no panic")).collect();
-        (stayed, came)
+        let stayed = stayers.into_iter().map(|(name, one)| (name, one.join().expect("no panic")));
+        let stayed = stayed.collect();
+        (stayed, comers.into_iter().map(|(name, one)| (name, one.join().expect("no panic"))).collect())
     });
-    let stayed = stayed.expect("nobody who stayed was dropped");
-    assert!(stayed.iter().all(|pings| *pings > 0), "{stayed:?}");
-    for (visits, seen) in came.expect("nobody who came was turned away") {
-        assert!(visits > RENEWALS && seen.len() >= 2, "{visits} visits saw {seen:?}");
+    for (listener, stayed) in stayed {
+        let answers =
+            stayed.unwrap_or_else(|error| panic!("{listener}: one who stayed was dropped: {error}"));
+        assert!(answers > 1, "{listener}: {answers}");
+    }
+    for (listener, came) in came {
+        let (visits, seen) =
+            came.unwrap_or_else(|error| panic!("{listener}: one who came was turned away: {error}"));
+        assert!(visits > RENEWALS && seen.len() >= 2, "{listener}: {visits} visits saw {seen:?}");
     }
 }
