@@ -30,12 +30,20 @@ pub struct Issued {
 impl Authority {
     /// Makes one for the house of this domain.
     pub fn new(domain: &str) -> Result<Self, rcgen::Error> {
+        Self::of(domain, KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?)
+    }
+
+    /// The same by a key that is there already (PEM): whoever trusts a certificate of before trusts what this one issues.
+    pub fn with_key(domain: &str, key: &Secret) -> Result<Self, rcgen::Error> {
+        Self::of(domain, read_key(key)?)
+    }
+
+    fn of(domain: &str, key: KeyPair) -> Result<Self, rcgen::Error> {
         let mut params = CertificateParams::new([])?;
         params.distinguished_name.push(DnType::CommonName, format!("Parlour of {domain}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         valid_for(&mut params, AUTHORITY);
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         Ok(Self(CertifiedIssuer::self_signed(params, key)?))
     }
 

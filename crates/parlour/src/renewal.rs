@@ -115,7 +115,8 @@ fn renew_as(authority: &Issued, old: &CertificatePlan, wanted: Vec<String>) -> R
     Ok(old.certificate.clone())
 }
 
-/// Our own authority; where there is nothing of one, a new one.
+/// Our own authority; where there is nothing of one, a new one; where there is a key alone, as after a sudden end of that, one for
+/// this key.
 fn authority_or_new(plan: &Plan) -> Result<Issued, String> {
     let folder = plan.data.join("certs");
     let missing = match authority(plan) {
@@ -123,14 +124,21 @@ fn authority_or_new(plan: &Plan) -> Result<Issued, String> {
         Err(error) => format!("our own authority is needed, in {}: {error}", folder.display()),
     };
     let [certificate, key] = ["pem", "key"].map(|ending| folder.join(format!("authority.{ending}")));
-    if certificate.exists() || key.exists() {
+    if certificate.exists() {
         return Err(missing);
     }
     let made = DirBuilder::new().mode(0o700).recursive(true).create(&folder);
     made.map_err(|error| format!("{}: {error}", folder.display()))?;
     let name = plan.domains.first().map_or("", |domain| domain.name.as_str());
-    let new = Authority::new(name).map_err(|error| error.to_string())?.own();
-    put(&key, 0o600, new.key.expose())?;
+    let new = match std::fs::read(&key) {
+        Ok(pem) => Authority::with_key(name, &Secret::new(pem)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Authority::new(name),
+        Err(error) => return Err(format!("{}: {error}", key.display())),
+    };
+    let new = new.map_err(|error| format!("{}: {error}", key.display()))?.own();
+    if !key.exists() {
+        put(&key, 0o600, new.key.expose())?;
+    }
     put(&certificate, 0o644, new.certificate.as_bytes())?;
     tracing::info!(file = %certificate.display(), "this house has an authority of its own from now on");
     Ok(new)

@@ -14,6 +14,8 @@ pub(super) fn spread(
 ) {
     let is_on = |lists: &[&Vec<Listener>]| lists.iter().any(|list| !list.is_empty());
     let shared: Vec<Listener> = web.https.iter().filter(|one| web.share && one.port != 0).copied().collect();
+    // Who has TURN by streams alone wants no port for datagrams.
+    let by_datagrams = is_on(&[&turn.udp, &turn.dtls]);
     let (for_turn, for_sip, for_xmpp) = (
         is_on(&[&turn.udp, &turn.tcp, &turn.tls, &turn.dtls]),
         is_on(&[&sip.udp, &sip.tcp, &sip.tls, &sip.ws, &sip.wss]),
@@ -23,7 +25,7 @@ pub(super) fn spread(
         if for_turn {
             add(&mut turn.tls, listener);
             let range = &turn.relay_ports;
-            if !has_datagrams(places, listener) && !range.contains(&listener.port) {
+            if by_datagrams && !has_datagrams(places, listener) && !range.contains(&listener.port) {
                 add(&mut turn.udp, listener);
                 add(&mut turn.dtls, listener);
             }

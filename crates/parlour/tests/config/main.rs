@@ -477,6 +477,11 @@ fn what_listens_for_https_is_everybody_s_who_is_on() {
         ["turn udp :3478", "turn udp :443", "turn tls :443", "turn dtls :443", "web tls :443"]
     );
     assert_eq!(
+        rows("[turn]\ntcp = [\":3478\"]\n"),
+        ["turn tcp :3478", "turn tls :443", "web tls :443"],
+        "no datagrams where there are none elsewhere"
+    );
+    assert_eq!(
         rows("[sip]\nudp = [\":443\"]\n[turn]\ntls = [\":443\"]\n"),
         ["turn tls :443", "sip udp :443", "sip tls :443", "sip wss :443", "web tls :443"],
         "SIP's datagrams are not told apart from channels"

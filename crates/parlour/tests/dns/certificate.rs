@@ -55,6 +55,40 @@ fn the_root_is_shown_with_its_fingerprint() {
     house.run(&["ca", "show"]).refused(1, "this house has no authority of its own");
 }
 
+/// A sudden end while the authority was made leaves its key; a lost certificate of it is made again for the same key, so that
+/// those who trust the one of before go on.
+#[test]
+fn an_authority_of_which_there_is_a_key_alone_is_made_whole() {
+    let house = House::init("falcot.com");
+    let (folder, certs) = (house.path(), house.path().join("data/certs"));
+    let (key, issued) = (read(folder, "authority.key"), read(folder, "falcot.com.pem"));
+    let before = read(folder, "authority.pem");
+    std::fs::remove_file(certs.join("falcot.com.pem")).expect("ours");
+    std::fs::remove_file(certs.join("falcot.com.key")).expect("ours");
+    std::fs::remove_file(certs.join("authority.pem")).expect("ours");
+    assert!(renew(folder).is_some());
+    assert_eq!(read(folder, "authority.key"), key, "it stays");
+    assert_ne!(read(folder, "authority.pem"), before);
+    let verified = |root: &str, chain: &str| {
+        for (name, text) in [("root", root), ("chain", chain)] {
+            std::fs::write(folder.join(name), text).expect("ours");
+        }
+        let done =
+            Command::new("openssl").args(["verify", "-CAfile", "root", "chain"]).current_dir(folder).output();
+        done.expect("openssl").status.success()
+    };
+    let (root, new) = (read(folder, "authority.pem"), read(folder, "falcot.com.pem"));
+    for (root, chain) in [(&root, &new), (&root, &issued), (&before, &new)] {
+        assert!(verified(root, chain));
+    }
+    std::fs::remove_file(certs.join("authority.pem")).expect("ours");
+    std::fs::remove_file(certs.join("falcot.com.pem")).expect("ours");
+    std::fs::write(certs.join("authority.key"), "?").expect("ours");
+    let plan = config::load(&folder.join("parlour.toml"));
+    let faults = plan.map(|plan| renewal::renew(&plan).1.concat()).unwrap_or_else(|fault| fault.to_string());
+    assert!(faults.contains("authority.key"), "{faults}");
+}
+
 #[test]
 fn what_our_authority_has_issued_is_renewed_when_a_third_is_left() {
     let house = House::init("falcot.com");
