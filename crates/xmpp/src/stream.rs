@@ -25,7 +25,7 @@ use crate::sasl::external;
 use crate::sasl::plain::{Derive, Derived};
 use crate::sasl::token::{Holder, Tokens};
 use crate::sasl::{Channel, Failure, Mechanism, Offer};
-use crate::stanza::{Condition, Stanza, StanzaError};
+use crate::stanza::{Condition, Kind, Stanza, StanzaError};
 use crate::xml::{Limits, Reader};
 use stage::{Active, Binding, Layer, Opening, Settling, Stage};
 use std::net::IpAddr;
@@ -213,9 +213,18 @@ struct Common {
     attempts: u8,
     /// How many stanzas of the session were taken, modulo 2^32, once the client wants to know (XEP-0198).
     handled: Option<u32>,
+    /// Whom the client wrote to last.
+    lately: Option<Jid>,
 }
 
 impl Common {
+    /// Notes whom the client writes to.
+    fn remember(&mut self, said: &Stanza) {
+        if said.kind() == Kind::Message && said.to().is_some() && said.to() != self.lately.as_ref() {
+            self.lately = said.to().cloned();
+        }
+    }
+
     /// Takes over what a header said; our own follows.
     fn greet(&mut self, greeting: &header::Greeting, context: &mut Context<'_>) {
         self.domain = Some(greeting.domain.clone());
@@ -274,6 +283,7 @@ impl Stream {
             offer: Box::new(offer),
             attempts: policy.attempts.max(1),
             handled: None,
+            lately: None,
         };
         Self {
             reader: Reader::new(policy.stranger),

@@ -71,16 +71,19 @@ impl Router {
         if let Some(heading) = &parcel.heading {
             return self.deliver_event(account, &parcel.stanza, heading);
         }
-        let connected = self.connected(account, parcel.to());
+        let entry = self.accounts.get(account);
+        let seat = entry.and_then(|entry| entry.seat(parcel.to().resource()?));
+        let connected = seat.map(|seat| seat.connection);
+        let best = entry.and_then(|entry| entry.best());
+        let copies = entry.is_some_and(|entry| entry.seats.iter().any(|seat| seat.carbons));
         let addressed = match connected {
             _ if parcel.to().is_bare() => Addressed::Bare,
             Some(_) => Addressed::Connected,
             None => Addressed::Gone,
         };
-        let best = self.accounts.get(account).and_then(|account| account.best());
         let verdict = verdict(parcel.stanza.message_type(), addressed, best.is_some());
         let parcel = if parcel.again { parcel } else { self.filed(account, parcel, verdict) };
-        if !parcel.again {
+        if copies && !parcel.again {
             self.copy_received(account, &parcel.stanza, verdict, connected, best);
         }
         match verdict {

@@ -23,48 +23,28 @@ impl Router {
         }
     }
 
-    /// Whose work it is, and whether the roster must be at hand for it.
-    fn needs(&self, work: &Work) -> (Option<Address>, bool) {
-        match work {
-            Work::Sent { stanza, .. } => {
-                let sender = stanza.from().and_then(Jid::address).cloned();
-                let needs = sender.as_ref().is_some_and(|sender| sent_needs_state(stanza, sender));
-                (sender, needs)
-            }
-            Work::Arrived { parcel, .. } => {
-                let account = parcel.to().address().cloned();
-                // Nobody hears what comes for one that has no session, but for what is kept for it.
-                let entry = account.as_ref().and_then(|account| self.accounts.get(account));
-                let seated = entry.is_some_and(|entry| !entry.seats.is_empty());
-                (account, arrived_needs_state(parcel, seated))
-            }
-            Work::Gone(session) => (session.jid.address().cloned(), session.presence.is_some()),
-            Work::Room { .. } => (None, false),
-            Work::Unchanged { account, .. } => (Some(account.clone()), true),
-            Work::Wished(wish) => (Some(wish.account.clone()), true),
-        }
-    }
-
     /// Does some work, or lets it wait until the account's roster is at hand.
     pub(super) fn begin(&mut self, work: Work) {
         let work = match work {
             Work::Room { parcel, debt } => return self.perform_room(parcel, debt),
             work => work,
         };
-        let (Some(address), needs) = self.needs(&work) else { return };
-        let account = self.accounts.get(&address);
+        let Some(address) = whose(&work) else { return };
+        let account = self.accounts.get(address);
         let waits = account.is_some_and(|account| !account.waiting.is_empty());
         let read = account.is_some_and(|account| matches!(account.contacts, Contacts::Read(_)));
+        let seated = account.is_some_and(|account| !account.seats.is_empty());
         // What the server itself answers has its place by `hold`, not here.
         let answer = matches!(&work, Work::Arrived { parcel, .. } if parcel.answer);
-        if (waits && !answer) || (needs && !read) {
+        if (waits && !answer) || (!read && needs_state(&work, seated)) {
+            let address = address.clone();
             self.wait(&address, work);
-        } else {
-            let seated = account.is_some_and(|account| !account.seats.is_empty());
+        } else if seated {
             self.perform(work);
-            if !seated {
-                self.accounts.rest(&address, self.limits.cached);
-            }
+        } else {
+            let address = address.clone();
+            self.perform(work);
+            self.accounts.rest(&address, self.limits.cached);
         }
     }
 
@@ -201,7 +181,9 @@ impl Router {
 
     /// Gives up on what needs the roster, which cannot be read.
     pub(super) fn give_up(&mut self, work: Work) {
-        if self.needs(&work).1 {
+        let account = whose(&work).and_then(|address| self.accounts.get(address));
+        let seated = account.is_some_and(|account| !account.seats.is_empty());
+        if needs_state(&work, seated) {
             let condition = match &work {
                 // It may be said again.
                 Work::Sent { stanza, .. } if stanza.kind() == Kind::Message => Condition::ResourceConstraint,
@@ -215,6 +197,32 @@ impl Router {
             self.later(work);
             self.run();
         }
+    }
+}
+
+/// Whose work it is.
+fn whose(work: &Work) -> Option<&Address> {
+    match work {
+        Work::Sent { stanza, .. } => stanza.from()?.address(),
+        Work::Arrived { parcel, .. } => parcel.to().address(),
+        Work::Gone(session) => session.jid.address(),
+        Work::Room { .. } => None,
+        Work::Unchanged { account, .. } => Some(account),
+        Work::Wished(wish) => Some(&wish.account),
+    }
+}
+
+/// Whether the roster must be at hand for it. `seated`: the account has sessions; nobody hears what comes for one that has
+/// none, but for what is kept for it.
+fn needs_state(work: &Work, seated: bool) -> bool {
+    match work {
+        Work::Sent { stanza, .. } => {
+            stanza.from().and_then(Jid::address).is_some_and(|sender| sent_needs_state(stanza, sender))
+        }
+        Work::Arrived { parcel, .. } => arrived_needs_state(parcel, seated),
+        Work::Gone(session) => session.presence.is_some(),
+        Work::Room { .. } => false,
+        Work::Unchanged { .. } | Work::Wished(_) => true,
     }
 }
 

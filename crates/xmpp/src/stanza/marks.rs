@@ -5,7 +5,7 @@
 
 use super::{Parts, Stanza};
 use crate::ns;
-use crate::xml::scope::Scope;
+use crate::xml::scope::{NsRef, Scope};
 use crate::xml::text::unescape_attribute;
 use crate::xml::walk::{Opened, Visitor, Walk};
 use crate::xml::{Limits, Span};
@@ -65,11 +65,17 @@ impl Marks {
 
     /// What an element is, seen by itself.
     fn of(name: &[u8], namespace: &[u8]) -> Self {
+        // Nearly all that people say stands in it.
+        if namespace == ns::CLIENT.as_bytes() {
+            return match name {
+                b"body" => Self::BODY,
+                b"thread" => Self::THREAD,
+                b"subject" => Self::SUBJECT,
+                _ => Self::OTHER,
+            };
+        }
         let Ok(namespace) = std::str::from_utf8(namespace) else { return Self::OTHER };
         match (namespace, name) {
-            (ns::CLIENT, b"body") => Self::BODY,
-            (ns::CLIENT, b"thread") => Self::THREAD,
-            (ns::CLIENT, b"subject") => Self::SUBJECT,
             (ns::OCCUPANT_ID, b"occupant-id") => Self::OCCUPANT_ID,
             (ns::RECEIPTS, _) => Self::RECEIPT,
             (ns::MARKERS, _) => Self::MARKER,
@@ -90,8 +96,8 @@ impl Marks {
     }
 
     /// What an element is that stands directly in a stanza.
-    pub(crate) fn of_child(opened: &Opened<'_>) -> Self {
-        let namespace = opened.scope.uri_bytes(opened.bytes, opened.namespace());
+    pub(crate) fn of_child(opened: &Opened<'_>, namespace: NsRef) -> Self {
+        let namespace = opened.scope.uri_bytes(opened.bytes, namespace);
         Self::of(opened.tag.name.local(opened.bytes), &namespace)
     }
 
@@ -139,7 +145,7 @@ struct Places {
 
 impl Visitor for Places {
     fn open(&mut self, opened: &Opened<'_>) {
-        if opened.depth != 1 || !Marks::of_child(opened).any(self.what) {
+        if opened.depth != 1 || !Marks::of_child(opened, opened.namespace()).any(self.what) {
             return;
         }
         let start = opened.tag.name.span().start - 1;

@@ -29,6 +29,16 @@ impl Stanza {
     /// Takes what the session of `sender` (a full JID) sent, and stamps it with its name. `lang` is the language
     /// of the stream: it is written on a stanza that names none (RFC 6120 §8.1.5).
     pub fn receive(fragment: &Fragment<'_>, sender: &Jid, lang: Option<&str>) -> Result<Self, Refused> {
+        Self::receive_again(fragment, sender, lang, None)
+    }
+
+    /// The same of somebody who wrote to `lately` before: most write there again, and that name need not be read.
+    pub(crate) fn receive_again(
+        fragment: &Fragment<'_>,
+        sender: &Jid,
+        lang: Option<&str>,
+        lately: Option<&Jid>,
+    ) -> Result<Self, Refused> {
         let head = fragment.head();
         let kind = match Kind::from_name(fragment.name()) {
             Some(kind) if fragment.namespace() == ns::CLIENT => kind,
@@ -44,7 +54,13 @@ impl Stanza {
                 _ => return Err(Refused::From),
             }
         }
-        let to = head.to.map(|to| value(to).parse::<Jid>()).transpose();
+        let read = |to: Part| {
+            let to = value(to);
+            lately
+                .filter(|lately| lately.is_text(&to))
+                .map_or_else(|| to.parse::<Jid>(), |lately| Ok(lately.clone()))
+        };
+        let to = head.to.map(read).transpose();
         let malformed = to.is_err();
         let content = |namespace| fragment.uri(namespace) == ns::CLIENT;
         let stanza =

@@ -6,11 +6,22 @@ use crate::xml::{Event, Limits, Reader};
 const ROMEO: &str = "romeo@example.net/orchard";
 
 fn received(header: &str, xml: &str, lang: Option<&str>) -> Result<Stanza, Refused> {
+    received_again(header, xml, lang, None)
+}
+
+fn received_again(
+    header: &str,
+    xml: &str,
+    lang: Option<&str>,
+    lately: Option<&Jid>,
+) -> Result<Stanza, Refused> {
     let mut reader = Reader::new(Limits::MEMBER);
     let input = format!("{header}{xml}");
     let (used, _) = reader.next(input.as_bytes()).unwrap();
     match reader.next(&input.as_bytes()[used..]).unwrap().1 {
-        Some(Event::Element(fragment)) => Stanza::receive(&fragment, &ROMEO.parse().unwrap(), lang),
+        Some(Event::Element(fragment)) => {
+            Stanza::receive_again(&fragment, &ROMEO.parse().unwrap(), lang, lately)
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -36,6 +47,25 @@ fn is_stamped_and_keeps_its_bytes() {
     assert_eq!(stanza.payload(), Some(("body", ns::CLIENT.into())));
     assert_eq!(stanza.children(), 2);
     assert_eq!(stanza.inner(), "<body>Art &lt;thou&gt; <![CDATA[<not>]]></body><x xmlns='urn:y'/>");
+}
+
+#[test]
+fn whom_somebody_wrote_to_before_is_taken_for_nobody_else() {
+    let lately: Jid = "juliet@example.net/it's".parse().unwrap();
+    for to in ["juliet@example.net/it's", "juliet@example.net/it&apos;s", "Juliet@example.net/it's"] {
+        let stanza = received_again(HEADER, &format!("<message to=\"{to}\"/>"), None, Some(&lately)).unwrap();
+        assert_eq!(stanza.to(), Some(&lately), "{to}");
+        assert_eq!(stanza, receive(&format!("<message to=\"{to}\"/>")));
+    }
+    for to in ["juliet@example.net", "juliet@example.net/it", "juliet@example.ne", "tybalt@example.net/it's"]
+    {
+        let stanza = received_again(HEADER, &format!("<message to=\"{to}\"/>"), None, Some(&lately)).unwrap();
+        assert_eq!(stanza.to(), Some(&to.parse().unwrap()));
+    }
+    let refused = received_again(HEADER, "<message to='juliet@'/>", None, Some(&lately));
+    assert!(matches!(refused, Err(Refused::Error(..))), "{refused:?}");
+    let nobody = received_again(HEADER, "<message/>", None, Some(&lately)).unwrap();
+    assert_eq!(nobody.to(), None);
 }
 
 #[test]

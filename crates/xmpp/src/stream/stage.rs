@@ -242,8 +242,11 @@ impl Active {
         context: &mut Context<'_>,
         out: &mut Vec<Output>,
     ) -> Result<(), StreamError> {
-        match Stanza::receive(element, &self.0, common.lang.as_deref()) {
-            Ok(stanza) => out.push(Output::Stanza(stanza)),
+        match Stanza::receive_again(element, &self.0, common.lang.as_deref(), common.lately.as_ref()) {
+            Ok(stanza) => {
+                common.remember(&stanza);
+                out.push(Output::Stanza(stanza));
+            }
             Err(Refused::Error(stanza, error)) => out.push(Output::Refused(stanza, error)),
             Err(Refused::NoStanza) => return nonza(element, common, context, out),
             Err(Refused::Prefix) => return Err(StreamCondition::BadNamespacePrefix.into()),

@@ -104,9 +104,9 @@ impl Visitor for Head {
             0 => self.begin(opened),
             1 => {
                 self.children += 1;
-                let name = opened.tag.name.local_span();
-                self.child.get_or_insert_with(|| Child { name, namespace: opened.namespace() });
-                self.last = Marks::of_child(opened);
+                let (name, namespace) = (opened.tag.name.local_span(), opened.namespace());
+                self.child.get_or_insert(Child { name, namespace });
+                self.last = Marks::of_child(opened, namespace);
                 self.marks = self.marks | self.last;
             }
             2 => self.marks = self.marks | Marks::of_grandchild(self.last, opened),

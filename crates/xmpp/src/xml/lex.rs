@@ -123,7 +123,14 @@ fn attribute(bytes: &[u8], white: usize, start: usize, limits: Limits) -> Lexed<
 
 /// Where the quote that closes a value stands.
 fn value_end(bytes: &[u8], start: usize, quote: u8) -> Lexed<usize> {
-    let mut at = start;
+    // Most are short: a search for many octets at once costs more than it saves.
+    const SHORT: usize = 24;
+    let rest = bytes.get(start..).unwrap_or_default();
+    let short = rest[..rest.len().min(SHORT)].iter().position(|b| *b == quote || matches!(b, b'&' | b'<'));
+    let mut at = start + short.unwrap_or(0);
+    if short.is_some() && bytes[at] == quote {
+        return Ok(Some(at));
+    }
     while let Some(found) = memchr::memchr3(quote, b'&', b'<', &bytes[at..]) {
         at += found;
         match bytes[at] {
