@@ -169,11 +169,11 @@ impl Digest {
         let nonce = nonce::write(&self.mint, realm, source, Name::new(unix, at, number));
         let stale = if stale { ", stale=true" } else { "" };
         let begin = out.len();
-        for part in
-            [role.challenge(), ": Digest realm=\"", realm.as_str(), "\", nonce=\"", &nonce, "\", algorithm="]
-        {
+        for part in [role.challenge(), ": Digest realm=\"", realm.as_str(), "\", nonce=\""] {
             out.extend_from_slice(part.as_bytes());
         }
+        out.extend_from_slice(&nonce);
+        out.extend_from_slice(b"\", algorithm=");
         let (alike, mut first) = (begin..out.len(), true);
         let mut line = |algorithm: Algorithm| {
             if !std::mem::take(&mut first) {

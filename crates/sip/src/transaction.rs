@@ -100,6 +100,8 @@ pub enum Timer {
     Bindings,
     /// A question was not answered.
     Asked(Id),
+    /// The disk has not answered a registration in time.
+    Patience,
     /// The disk did not take something: it is tried again.
     Storage,
     /// Other workers are to be told what has become of calls at home there.

@@ -17,6 +17,9 @@ const NAME: usize = 4 + 2 + 4;
 /// A name and half of an HMAC.
 const LENGTH: usize = NAME + 16;
 
+/// The same in Base64, without what would fill it up.
+const TEXT: usize = (LENGTH * 4).div_ceil(3);
+
 /// What tells one nonce from all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Name([u8; NAME]);
@@ -82,12 +85,14 @@ fn proof(mint: &Mint, realm: &Domain, source: IpAddr, name: Name) -> [u8; 16] {
     full[..16].try_into().expect("16 of 32 octets")
 }
 
-/// The nonce of this name, for whoever asks from `source`.
-pub(super) fn write(mint: &Mint, realm: &Domain, source: IpAddr, name: Name) -> String {
+/// The nonce of this name, for whoever asks from `source`: ASCII.
+pub(super) fn write(mint: &Mint, realm: &Domain, source: IpAddr, name: Name) -> [u8; TEXT] {
     let mut raw = [0; LENGTH];
     raw[..NAME].copy_from_slice(&name.0);
     raw[NAME..].copy_from_slice(&proof(mint, realm, source, name));
-    URL_SAFE_NO_PAD.encode(raw)
+    let mut text = [0; TEXT];
+    URL_SAFE_NO_PAD.encode_slice(raw, &mut text).expect("four letters for three octets");
+    text
 }
 
 /// The name of a nonce that this server made for `realm` and `source`.
@@ -109,7 +114,7 @@ mod tests {
         let (mint, realm) = (Mint::new(&Secret::new("s")), Domain::new("falcot.com").unwrap());
         let name = Name::new(Duration::from_secs(1_800_000_000), WorkerId(3), 9);
         let source = |text: &str| text.parse::<IpAddr>().unwrap();
-        let nonce = write(&mint, &realm, source("192.0.2.1"), name);
+        let nonce = String::from_utf8(write(&mint, &realm, source("192.0.2.1"), name).to_vec()).unwrap();
         let read = |mint: &Mint, realm: &Domain, nonce: &str| {
             read(mint, realm, source("::ffff:192.0.2.1"), nonce.as_bytes())
         };

@@ -60,15 +60,15 @@ struct Client<'a> {
 
 impl Default for Client<'_> {
     fn default() -> Self {
-        let nonce = nonce::write(
-            &Mint::new(&Secret::new("secret")),
-            &domain(),
-            SOURCE,
-            Name::new(NOW, WorkerId(0), 0),
-        );
+        let nonce =
+            written(&Mint::new(&Secret::new("secret")), &domain(), SOURCE, Name::new(NOW, WorkerId(0), 0));
         let (qop, uri) = (Some("auth"), "sip:falcot.com");
         Self { username: "roland", password: "hunter2", algorithm: Some("MD5"), qop, uri, nonce }
     }
+}
+
+fn written(mint: &Mint, realm: &Domain, source: IpAddr, name: Name) -> String {
+    String::from_utf8(nonce::write(mint, realm, source, name).to_vec()).unwrap()
 }
 
 fn domain() -> Domain {
@@ -217,16 +217,10 @@ fn credentials_that_came_before_are_stale() {
         assert_eq!(check(&mut digest, &Client { password: "x", ..client }), Verdict::Refused(Some(roland())));
     }
     let nonce = |worker, unix| {
-        nonce::write(
-            &Mint::new(&Secret::new("secret")),
-            &domain(),
-            SOURCE,
-            Name::new(unix, WorkerId(worker), 7),
-        )
+        written(&Mint::new(&Secret::new("secret")), &domain(), SOURCE, Name::new(unix, WorkerId(worker), 7))
     };
     let theirs = Name::new(NOW, WorkerId(0), 7);
-    let theirs =
-        nonce::write(&Mint::new(&Secret::new("secret")), &domain(), Ipv4Addr::LOCALHOST.into(), theirs);
+    let theirs = written(&Mint::new(&Secret::new("secret")), &domain(), Ipv4Addr::LOCALHOST.into(), theirs);
     let theirs = Client { nonce: theirs, ..Client::default() };
     assert_eq!(check(&mut digest(), &theirs), Verdict::Stale, "a nonce is for one source");
     let elsewhere = Client { nonce: nonce(1, NOW), ..Client::default() };
@@ -278,7 +272,7 @@ fn the_best_of_several_counts_up_to_a_bound() {
 fn challenges() {
     let digest = digest();
     let nonce =
-        nonce::write(&Mint::new(&Secret::new("secret")), &domain(), SOURCE, Name::new(NOW, WorkerId(0), 0));
+        written(&Mint::new(&Secret::new("secret")), &domain(), SOURCE, Name::new(NOW, WorkerId(0), 0));
     let mut out = Vec::new();
     digest.challenge(&mut out, (Role::Proxy, WorkerId(0)), &domain(), Algorithms::ALL, true, (SOURCE, NOW));
     let line = |algorithm| {
@@ -290,7 +284,7 @@ fn challenges() {
     let mut out = Vec::new();
     digest.challenge(&mut out, (Role::Server, WorkerId(0)), &domain(), Algorithms::MD5, false, (SOURCE, NOW));
     let second =
-        nonce::write(&Mint::new(&Secret::new("secret")), &domain(), SOURCE, Name::new(NOW, WorkerId(0), 1));
+        written(&Mint::new(&Secret::new("secret")), &domain(), SOURCE, Name::new(NOW, WorkerId(0), 1));
     let line = line("MD5").replace("Proxy-A", "WWW-A").replace(", stale=true", "");
     assert_eq!(String::from_utf8(out).unwrap(), line.replace(&nonce, &second), "no two nonces are alike");
 }

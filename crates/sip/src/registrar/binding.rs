@@ -44,6 +44,9 @@ const VERSION: u8 = 2;
 /// The same of rows that do not say since when their phones have been registered.
 const VERSION_1: u8 = 1;
 
+/// How many octets stand before the texts of a row.
+const ROW_HEAD: usize = 25;
+
 /// Where the depth begins in what has the preference below it.
 const DEPTH: u32 = 14;
 
@@ -127,7 +130,8 @@ impl Binding {
 
     /// The binding as it is kept on disk.
     pub fn row(&self, epoch: &Epoch) -> Row {
-        let mut data = vec![VERSION];
+        let mut data = Vec::with_capacity(ROW_HEAD + self.text.len());
+        data.push(VERSION);
         data.extend_from_slice(&self.cseq.to_be_bytes());
         data.extend_from_slice(&(self.depth.bits() << DEPTH | self.q).to_be_bytes());
         for end in &self.ends[..3] {

@@ -9,13 +9,8 @@ use wire::names::Found;
 impl Stack {
     /// Keeps what goes on after the answer; `None` where too much is asked already.
     pub(crate) fn ask(&mut self, now: Instant, asked: Asked) -> Option<Token> {
-        self.ask_until(now + self.config.limits.answer, asked)
-    }
-
-    /// The same with a time limit of its own.
-    pub(super) fn ask_until(&mut self, end: Instant, asked: Asked) -> Option<Token> {
         let id = self.asked.insert(asked)?;
-        self.timers.set(Timer::Asked(id), end);
+        self.timers.set(Timer::Asked(id), now + self.config.limits.answer);
         Some(token_of(id))
     }
 

@@ -7,31 +7,21 @@ const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Writes a moment, given as time since 1970-01-01 00:00 UTC.
-pub(super) fn write(unix: Duration) -> String {
+pub(super) fn write(unix: Duration) -> [u8; 29] {
     let seconds = unix.as_secs();
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let weekday = DAYS[usize::try_from(days % 7).expect("below seven")];
     let (year, month, day) = civil(days);
     let month = MONTHS[usize::try_from(month - 1).expect("below twelve")];
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    let mut text = String::with_capacity(29);
-    text.extend([weekday, ", "]);
-    push_two(&mut text, day);
-    text.extend([" ", month, " "]);
-    push_two(&mut text, year / 100);
-    push_two(&mut text, year % 100);
-    for (before, number) in [(' ', hour), (':', minute), (':', second)] {
-        text.push(before);
-        push_two(&mut text, number);
+    let mut text = *b"Thu, 01 Jan 1970 00:00:00 GMT";
+    text[..3].copy_from_slice(weekday.as_bytes());
+    text[8..11].copy_from_slice(month.as_bytes());
+    let numbers = [day, year / 100, year % 100, second / 3600, second / 60 % 60, second % 60];
+    for (at, number) in [5, 12, 14, 17, 20, 23].into_iter().zip(numbers) {
+        let digit = |number: u64| b'0' + u8::try_from(number % 10).expect("one digit");
+        (text[at], text[at + 1]) = (digit(number / 10), digit(number));
     }
-    text + " GMT"
-}
-
-/// Appends the last two decimal digits of a number.
-fn push_two(text: &mut String, number: u64) {
-    for digit in [number / 10 % 10, number % 10] {
-        text.push(char::from(b'0' + u8::try_from(digit).expect("one digit")));
-    }
+    text
 }
 
 /// Year, month and day of a day counted from 1970-01-01, by eras of 400 years that begin in March.
@@ -57,7 +47,7 @@ mod tests {
             (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
             (1_767_225_599, "Wed, 31 Dec 2025 23:59:59 GMT"),
         ] {
-            assert_eq!(write(Duration::from_secs(seconds)), text);
+            assert_eq!(std::str::from_utf8(&write(Duration::from_secs(seconds))), Ok(text));
         }
     }
 }

@@ -149,6 +149,8 @@ impl Stack {
             Method::Invite => ServerKind::Invite(ServerInvite::new(reliable)),
             _ => ServerKind::Request(ServerRequest::new(reliable)),
         };
+        // What waits for the disk alone is answered long before a 100 would be due (`storage`).
+        let may_last = context.is_some();
         let server = Server {
             kind,
             key,
@@ -166,7 +168,7 @@ impl Stack {
             self.refuse(now, &arrival, request, &Refusal::Overload);
             return None;
         };
-        if let ServerKind::Request(machine) = &mut self.table.server_mut(id)?.kind {
+        if may_last && let ServerKind::Request(machine) = &mut self.table.server_mut(id)?.kind {
             machine.start(&mut Self::alarm(&mut self.timers, &self.config, id, now));
         }
         Some(id)

@@ -2,10 +2,11 @@
 //! are answered from memory and nothing waits. What the disk lacks is an address alone: written are the rows of the
 //! moment at which they leave.
 
-use super::{Asked, Output, Stack, Token};
+use super::{Asked, Output, Stack, Token, token_of};
 use crate::slab::Id;
 use crate::transaction::Timer;
 use rustc_hash::FxHashSet;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use wire::Address;
 
@@ -29,6 +30,9 @@ pub struct Storage {
     longer: FxHashSet<Address>,
     /// Questions that the disk has not answered.
     asked: usize,
+    /// Those of them that a registration waits for, and until when: all are as patient, so that the first comes first. Some
+    /// are answered already.
+    waiting: VecDeque<(Instant, Id)>,
     stalled: bool,
     from_memory: u64,
 }
@@ -76,12 +80,13 @@ impl Stack {
 
     /// Asks the disk to write; `false` where too much is asked already.
     fn write_bindings(&mut self, now: Instant, address: &Address, server: Option<Id>) -> bool {
-        let patience = if server.is_some() { PATIENCE } else { self.config.limits.answer };
         let fewer = self.storage.longer.contains(address);
         let question = Asked::Store { server, address: address.clone(), fewer };
-        let Some(token) = self.ask_until(now + patience, question) else {
-            return false;
+        let asked = match server {
+            Some(_) => self.ask_for_registration(now, question),
+            None => self.ask(now, question),
         };
+        let Some(token) = asked else { return false };
         self.storage.asked += 1;
         self.storage.behind.remove(address);
         self.storage.longer.remove(address);
@@ -90,11 +95,42 @@ impl Stack {
         true
     }
 
+    /// Asks for as long as a registration waits, with one clock for all of them.
+    fn ask_for_registration(&mut self, now: Instant, question: Asked) -> Option<Token> {
+        let id = self.asked.insert(question)?;
+        let end = now + PATIENCE;
+        if self.timers.get(Timer::Patience).is_none() {
+            self.timers.set(Timer::Patience, end);
+        }
+        let Self { asked, storage: Storage { waiting, .. }, .. } = self;
+        if waiting.len() > 2 * asked.len() + 64 {
+            waiting.retain(|(_, id)| asked.get(*id).is_some());
+        }
+        waiting.push_back((end, id));
+        Some(token_of(id))
+    }
+
+    /// Registrations have waited for long enough.
+    pub(super) fn lose_patience(&mut self, now: Instant) {
+        while let Some(&(end, id)) = self.storage.waiting.front() {
+            let waits = self.asked.get(id).is_some();
+            if waits && end > now {
+                return self.timers.set(Timer::Patience, end);
+            }
+            self.storage.waiting.pop_front();
+            if waits {
+                self.not_stored(now, id);
+            }
+        }
+    }
+
     /// The disk has answered.
     pub(super) fn stored(&mut self, now: Instant, token: Token, durable: bool) {
         let Some(Asked::Store { server, address, fewer }) = self.answered(super::id_of(token)) else {
             return;
         };
+        let Self { asked, storage, .. } = self;
+        while storage.waiting.pop_front_if(|(_, id)| asked.get(*id).is_none()).is_some() {}
         self.storage.asked -= 1;
         self.storage.stalled = !durable;
         if durable {

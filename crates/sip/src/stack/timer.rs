@@ -16,6 +16,7 @@ impl Stack {
             Timer::Bindings => self.bindings_end(now),
             Timer::Dialling(id) => self.refused(now, id, "no answer"),
             Timer::Asked(id) => self.not_answered(now, id),
+            Timer::Patience => self.lose_patience(now),
             Timer::Calls => self.tell_homes(),
             Timer::Storage => self.try_to_save(now),
             Timer::Idle(conn) => self.perhaps_idle(now, conn),

@@ -56,6 +56,25 @@ fn a_silent_disk_is_waited_for_once() {
 }
 
 #[test]
+fn each_registration_waits_for_as_long_whichever_the_disk_answers_first() {
+    let mut house = House::new(1);
+    house.disk_stalls = true;
+    for user in ["alice", "bob", "carol", "dave"] {
+        assert!(register(&mut house, user, 1, 600).is_empty());
+        assert!(house.wait(Duration::from_millis(40)).is_empty());
+    }
+    // 160 ms after the first.
+    assert_eq!(lines(&house.disk_answers(0, true)), [OK]);
+    assert_eq!(lines(&house.disk_answers(2, true)), [OK], "of carol");
+    assert!(house.wait(Duration::from_millis(75)).is_empty() && !house.stacks[0].storage().is_stalled());
+    let to = |sent: Vec<Sent>| sent.iter().map(|sent| sent.to.clone()).collect::<Vec<_>>();
+    assert_eq!(to(house.wait(Duration::from_millis(10))), [phone("bob")], "200 ms after it came");
+    assert!(house.wait(Duration::from_millis(70)).is_empty());
+    assert_eq!(to(house.wait(Duration::from_millis(10))), [phone("dave")]);
+    assert_eq!(house.stacks[0].storage().from_memory(), 2);
+}
+
+#[test]
 fn a_disk_that_never_answers_is_asked_anew() {
     let mut house = House::new(1);
     house.disk_stalls = true;
