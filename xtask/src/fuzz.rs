@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 /// Fuzzes `TARGET` for `SECONDS` (60 when not said).
 pub(crate) fn fuzz(arguments: &[String]) -> Result<()> {
     let [target, rest @ ..] = arguments else {
-        bail!("which target? stun, turn, sip, sip-stack, sdp, xml or xmpp-stream")
+        bail!("which target? stun, turn, sip, sip-stack, sdp, xml, bosh or xmpp-stream")
     };
     if !has("cargo-fuzz") {
         bail!("cargo-fuzz is not installed: cargo install cargo-fuzz (and rustup toolchain install nightly)");

@@ -3,6 +3,7 @@
 //! `cargo xtask fuzz TARGET` explores; the tests here replay the committed corpora, so that what was once
 //! found stays mended.
 
+mod bosh_target;
 mod sdp_target;
 mod sip_stack_target;
 mod sip_target;
@@ -12,6 +13,7 @@ mod turn_target;
 mod xml_target;
 mod xmpp_stream_target;
 
+pub use bosh_target::bosh;
 pub use sdp_target::sdp;
 pub use sip_stack_target::sip_stack;
 pub use sip_target::sip;
@@ -71,6 +73,11 @@ mod tests {
     #[test]
     fn xmpp_stream_corpus() {
         replay("xmpp-stream", super::xmpp_stream);
+    }
+
+    #[test]
+    fn bosh_corpus() {
+        replay("bosh", super::bosh);
     }
 
     #[test]

@@ -314,6 +314,16 @@ fn who_is_away_for_too_long_is_gone() {
     assert!(talk.session.is_over(), "the connection was lost, and nobody has come since");
 }
 
+/// A pause comes beside as many others as there may be, and may overtake all of them.
+#[test]
+fn a_pause_comes_before_the_others() {
+    let mut talk = Talk::usual();
+    assert_eq!(talk.ask("rid='103' pause='10'", ""), "");
+    assert_eq!(talk.ask("rid='101'", "<a/>"), format!("3:{EMPTY}"));
+    assert_eq!(talk.ask("rid='102'", "<b/>"), format!("4:{EMPTY}2:{EMPTY}"));
+    assert!(talk.read().ends_with("<a/><b/>"));
+}
+
 #[test]
 fn a_pause_ends_all_that_waits() {
     let mut talk = Talk::usual();

@@ -67,11 +67,14 @@ impl<T: Copy + Eq, P: Payload> Session<T, P> {
 
     /// Whether a new request may come now.
     fn admit(&self, body: &Body) -> Result<(), Condition> {
-        let (requests, others) = (self.terms.requests, self.waiting.len() + self.early.len());
-        if body.rid - self.received > requests as u64 {
+        // One that comes beside all others may have overtaken them.
+        let extra = body.is_extra() || self.early.values().any(|early| early.body.is_extra());
+        let most = self.terms.requests + usize::from(extra);
+        let others = self.waiting.len() + self.early.len();
+        if body.rid - self.received > most as u64 {
             return Err(Condition::ItemNotFound);
         }
-        match others + 1 > requests + usize::from(body.is_extra()) {
+        match others + 1 > most {
             true => Err(Condition::PolicyViolation),
             false => Ok(()),
         }
