@@ -6,6 +6,8 @@
 mod bosh;
 #[path = "xmpp/components.rs"]
 mod components;
+#[path = "xmpp/conformance.rs"]
+mod conformance;
 #[path = "xmpp/external.rs"]
 mod external;
 #[path = "xmpp/killed.rs"]

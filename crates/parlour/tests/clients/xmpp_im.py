@@ -54,11 +54,12 @@ async def contacts(house):
 
 
 async def conversation(house):
-    """States of typing, receipts, markers, corrections and reactions reach the other's plugins."""
-    plugins = ("xep_0085", "xep_0184", "xep_0308", "xep_0333", "xep_0444")
+    """States of typing, receipts, markers, corrections, reactions and more reach the other's plugins."""
+    plugins = ("xep_0085", "xep_0184", "xep_0308", "xep_0333", "xep_0334", "xep_0380", "xep_0424", "xep_0444", "xep_0461")
+    news = ("chatstate_composing", "message_correction", "reactions", "message_reply", "message_encryption", "message_retract")
     roland, joe = client(house, "roland", *plugins), client(house, "joe", *plugins)
     for one, names in ((roland, ("receipt_received", "marker_displayed")),
-                       (joe, ("chatstate_composing", "message_correction", "reactions"))):
+                       (joe, news)):
         for name in names:
             one.add_event_handler(name, lambda _, one=one, name=name: one.remember(one.events_seen, name))
         await one.log_in()
@@ -71,7 +72,13 @@ async def conversation(house):
     message.send()
     roland.plugin["xep_0308"].correct_message(message, "the")
     roland.plugin["xep_0444"].send_reactions(joe.boundjid.bare, "first", ["😀"])
-    for name in ("chatstate_composing", "message_correction", "reactions"):
+    roland.plugin["xep_0461"].send_reply(joe.boundjid.bare, "first", mto=joe.boundjid.bare, mbody="indeed", mtype="chat")
+    secret = roland.make_message(mto=joe.boundjid.bare, mbody="locked", mtype="chat")
+    roland.plugin["xep_0380"].add_eme(secret, "eu.siacs.conversations.axolotl")
+    secret.enable("no-permanent-store")
+    secret.send()
+    roland.plugin["xep_0424"].send_retraction(joe.boundjid.bare, "first", include_fallback=False)
+    for name in news:
         await joe.until(lambda name=name: name in joe.events_seen, f"hears of no {name}")
     joe.plugin["xep_0333"].send_marker(roland.boundjid.bare, "first", "displayed", mtype="chat")
     for name in ("receipt_received", "marker_displayed"):
