@@ -3,6 +3,7 @@
 //! Each command is declared once, in the table of the command line (`cli/table`). From there come the command line, the admin socket's HTTP
 //! interface with its OpenAPI text, completions, man pages and the administrator's reference.
 
+pub mod answer;
 pub mod answers;
 pub mod arguments;
 pub(crate) mod authority;

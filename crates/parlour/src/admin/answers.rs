@@ -12,7 +12,7 @@ pub mod xmpp;
 
 pub use bans::{Banned, Bans, LockedOut};
 
-use super::command::Answer;
+use super::answer::Answer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -1,16 +1,14 @@
 //! What a command is: its name, its arguments, who may call it, what it returns, and what carries it out.
 
+use super::answer::Answer;
 use super::arguments::Arguments;
 use super::backend::Backend;
 use super::failure::Failure;
 use crate::config::Plan;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
-use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 /// A command.
@@ -121,17 +119,6 @@ impl Caller {
             Self::LocalAdministrator => "the local administrator",
             Self::DomainAdministrator => "the local administrator, and a domain's admins for that domain",
         }
-    }
-}
-
-/// What a command returns, as its caller reads it.
-pub trait Answer: Serialize + DeserializeOwned + ToSchema {
-    /// In words, for people.
-    fn human(&self) -> String;
-
-    /// Whether the command ends well; if not, it ends with 1, though it has answered.
-    fn is_good(&self) -> bool {
-        true
     }
 }
 

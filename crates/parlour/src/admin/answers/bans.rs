@@ -1,6 +1,6 @@
 //! What the commands on bans return.
 
-use crate::admin::command::Answer;
+use crate::admin::answer::Answer;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -1,7 +1,7 @@
 //! What the commands on certificates return.
 
 use super::words::table;
-use crate::admin::command::Answer;
+use crate::admin::answer::Answer;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;

@@ -1,6 +1,6 @@
 //! What `parlour dns check` and `parlour dns push` found and did.
 
-use crate::admin::command::Answer;
+use crate::admin::answer::Answer;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use utoipa::ToSchema;

@@ -2,7 +2,7 @@
 
 use super::ladder::draw;
 use super::words::{table, time};
-use crate::admin::command::Answer;
+use crate::admin::answer::Answer;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use utoipa::ToSchema;

@@ -1,7 +1,7 @@
 //! What the commands on STUN and TURN return.
 
 use super::words::{rate, size, table, time};
-use crate::admin::command::Answer;
+use crate::admin::answer::Answer;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use utoipa::ToSchema;

@@ -1,7 +1,7 @@
 //! What the commands on XMPP return.
 
 use super::words::{table, time};
-use crate::admin::command::Answer;
+use crate::admin::answer::Answer;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use utoipa::ToSchema;
