@@ -24,7 +24,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 use std::hash::BuildHasher;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
-use wire::{Address, ConnectionId};
+use wire::{Address, ConnectionId, Epoch};
 
 /// What a registration may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +50,8 @@ pub struct Origin<'a> {
     pub path: &'a [u8],
     /// The way it came by.
     pub arrival: Arrival,
-    /// When, as time since 1970-01-01 00:00 UTC.
-    pub unix: Duration,
+    /// When, by [`Registrar::stamp`].
+    pub stamp: Stamp,
 }
 
 /// Where a phone is reached: what the proxy needs of a binding, also on another worker.
@@ -106,6 +106,12 @@ impl Bindings {
     }
 }
 
+/// A moment in microseconds since 1970, by a clock that is never set back.
+pub type Stamp = u64;
+
+/// How far stamps may have run ahead of the clock in an earlier run: an hour, or as many registrations as there are microseconds in it.
+const AHEAD: Stamp = 3_600_000_000;
+
 /// A moment in nanoseconds since the first that a registrar saw, counted from 1: half as long as an [`Instant`].
 type Moment = NonZeroU64;
 
@@ -117,6 +123,8 @@ pub struct Registrar {
     by_address: HashTable<Id>,
     /// When time began here.
     start: Option<Instant>,
+    /// The last stamp that was given, or is known of an earlier run.
+    stamp: Stamp,
     /// The rows with flows of each connection, which end with it (RFC 5626).
     by_stream: BTreeSet<(ConnectionId, Id)>,
     /// When which row is looked at, the earliest first. A refresh leaves that as it was: the row is found alive then, and
@@ -134,6 +142,7 @@ impl Default for Registrar {
             rows: Slab::new(usize::MAX),
             by_address: HashTable::new(),
             start: None,
+            stamp: 0,
             by_stream: BTreeSet::new(),
             ends: BinaryHeap::new(),
         }
@@ -156,6 +165,13 @@ impl Registrar {
         let is = |id: &Id| self.rows.get(*id).is_some_and(|row| row.address == *address);
         let found = self.by_address.find_entry(hash(address.as_str()), is).ok()?;
         Some(found.remove().0)
+    }
+
+    /// The present as registrations are dated by it: later than any other that was given, wherever the host's clock was set
+    /// meanwhile.
+    pub fn stamp(&mut self, unix: Duration) -> Stamp {
+        self.stamp = binding::micros(unix).max(self.stamp.saturating_add(1));
+        self.stamp
     }
 
     fn moment(&self, at: Instant) -> Moment {
@@ -199,8 +215,12 @@ impl Registrar {
     }
 
     /// Puts in the bindings of an address as they were kept.
-    pub fn load(&mut self, now: Instant, address: Address, bindings: Vec<Binding>) {
+    pub fn load(&mut self, (now, epoch): (Instant, &Epoch), address: Address, bindings: Vec<Binding>) {
         self.start.get_or_insert(now);
+        // Stamps of an earlier run were of its time, or, where the clock had been set back, of soon after the first.
+        let last = |binding: &Binding| binding.since().max(binding::micros(epoch.unix(binding.expires)));
+        self.stamp =
+            bindings.iter().map(|binding| last(binding).saturating_add(AHEAD)).fold(self.stamp, Stamp::max);
         self.replace(&address, bindings);
     }
 

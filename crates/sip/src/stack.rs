@@ -385,7 +385,7 @@ impl Stack {
         let read = |row| Binding::from_row(row, &self.epoch, &self.config.listeners);
         let bindings = rows.iter().filter_map(read).filter(|binding| binding.expires > now).collect();
         self.storage.note_fewer(&address);
-        self.registrar.load(now, address, bindings);
+        self.registrar.load((now, &self.epoch), address, bindings);
         self.watch_bindings();
     }
 

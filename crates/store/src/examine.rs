@@ -3,8 +3,8 @@
 use crate::dialect::Connection;
 use crate::location::{Location, OpenError};
 use crate::schema;
-use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,12 +16,19 @@ const MOST: usize = 5;
 pub async fn examine(url: &str, base: &Path, patience: Duration) -> Result<Vec<String>, OpenError> {
     let location = Location::parse(url, base, patience)?;
     location.must_exist()?;
-    let explain = |error: sqlx::Error| location.explain(&error);
     let options = SqliteConnectOptions::new().filename(&location.path).read_only(true).busy_timeout(patience);
-    let mut connection: Connection = options.disable_statement_logging().connect().await.map_err(explain)?;
-    schema::must_be_known(&mut connection, &location).await?;
-    let said: Vec<String> =
-        sqlx::query_scalar("PRAGMA quick_check(5)").fetch_all(&mut connection).await.map_err(explain)?;
+    let connected = options.disable_statement_logging().connect().await;
+    let mut connection = connected.map_err(|error| location.explain(&error))?;
+    let said = look(&mut connection, &location).await;
+    // As long as it is open, whoever works on the database does not clear its log away. It has only read.
+    drop(connection.close().await);
+    said
+}
+
+async fn look(connection: &mut Connection, location: &Location) -> Result<Vec<String>, OpenError> {
+    schema::must_be_known(connection, location).await?;
+    let said = sqlx::query_scalar("PRAGMA quick_check(5)").fetch_all(connection).await;
+    let said: Vec<String> = said.map_err(|error| location.explain(&error))?;
     Ok(said.into_iter().filter(|line| line != "ok").take(MOST).collect())
 }
 

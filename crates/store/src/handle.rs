@@ -73,6 +73,8 @@ pub(crate) struct Counters {
     pub(crate) commits: AtomicU64,
     pub(crate) writes: AtomicU64,
     pub(crate) failing: AtomicBool,
+    /// How often the pages of changes were given back.
+    pub(crate) rests: AtomicU64,
 }
 
 /// How the store is.
@@ -184,6 +186,24 @@ mod tests {
         fn answered(&self, outcomes: Vec<(u64, Outcome)>) {
             let marks = outcomes.into_iter().map(|(mark, outcome)| outcome.map_or(0, |_| mark));
             self.0.send(marks.collect()).expect("the test listens");
+        }
+    }
+
+    /// Whoever runs this asks every second whether accounts have changed.
+    #[test]
+    fn pages_are_given_back_though_questions_go_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = crate::Settings { rest: std::time::Duration::from_millis(50), ..Default::default() };
+        let store = crate::Store::create("sqlite:a.db", folder.path(), settings).expect("a database");
+        let handle = store.handle();
+        let joe = "joe@falcot.com".parse().expect("an address");
+        handle
+            .ask_wait(Query::PutAccounts(vec![wire::Account { address: joe, keys: wire::Keys::default() }]))
+            .expect("written");
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while handle.counters.rests.load(Ordering::Relaxed) == 0 {
+            assert!(std::time::Instant::now() < end, "they are kept");
+            handle.ask_wait(Query::AccountsVersion).expect("answered");
         }
     }
 

@@ -24,12 +24,14 @@ pub struct Settings {
     pub readers: usize,
     /// How long a transaction waits for another process that holds the database.
     pub patience: Duration,
+    /// After how long without a change the pages that the database keeps for changes are given back.
+    pub rest: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let (window, patience) = (Duration::from_millis(2), Duration::from_secs(5));
-        Self { queue: 16_384, window, rows: 2048, readers: 2, patience }
+        Self { queue: 16_384, window, rows: 2048, readers: 2, patience, rest: Duration::from_secs(10) }
     }
 }
 
@@ -168,6 +170,7 @@ async fn open(location: Location, settings: Settings) -> Result<(StoreHandle, Wr
     let readers = Readers::new(location.clone(), idle);
     let counters = Arc::new(Counters::default());
     let (handle, orders) = StoreHandle::new(settings.queue, Arc::clone(&counters));
-    let writer = Writer { location, settings, connection: Some(connection), readers, orders, counters };
+    let (connection, rests) = (Some(connection), None);
+    let writer = Writer { location, settings, connection, readers, orders, rests, counters };
     Ok((handle, writer))
 }

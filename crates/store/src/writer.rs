@@ -11,13 +11,9 @@ use sqlx::Connection as _;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
-use tokio::time::{sleep, timeout};
-
-/// After how long without a question the database's pages are given back.
-const IDLE: Duration = Duration::from_secs(10);
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// Owns the connection that writes.
 pub(crate) struct Writer {
@@ -27,6 +23,8 @@ pub(crate) struct Writer {
     pub(crate) connection: Option<Connection>,
     pub(crate) readers: Rc<Readers>,
     pub(crate) orders: UnboundedReceiver<Order>,
+    /// When the pages that the last commit needed are given back; `None` where they were.
+    pub(crate) rests: Option<Instant>,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -60,12 +58,16 @@ impl Writer {
     async fn gather(&mut self) -> Batch {
         let mut batch = Batch::default();
         while batch.writes.is_empty() {
-            let order = match timeout(IDLE, self.orders.recv()).await {
-                Ok(order) => order,
-                Err(_) => {
-                    self.rest().await;
-                    self.orders.recv().await
-                }
+            let order = match self.rests {
+                None => self.orders.recv().await,
+                // Questions come all the time; they need not the pages of whoever writes.
+                Some(at) => match timeout_at(at, self.orders.recv()).await {
+                    Ok(order) => order,
+                    Err(_) => {
+                        self.rest().await;
+                        continue;
+                    }
+                },
             };
             self.take(order, &mut batch);
             if batch.last {
@@ -87,6 +89,8 @@ impl Writer {
 
     /// Gives back the pages that the database keeps in memory: they are in the system's cache, too.
     async fn rest(&mut self) {
+        self.rests = None;
+        self.counters.rests.fetch_add(1, Ordering::Relaxed);
         if let (Dialect::Sqlite, Some(connection)) = (self.location.dialect, &mut self.connection) {
             // It is a courtesy: the next commit shows whether the database is well.
             let _ = sqlx::raw_sql("PRAGMA shrink_memory").execute(connection).await;
@@ -118,6 +122,7 @@ impl Writer {
         if jobs.is_empty() {
             return;
         }
+        self.rests = Some(Instant::now() + self.settings.rest);
         let queries: Vec<&Query> = jobs.iter().map(|job| &job.query).collect();
         let outcomes = match self.transact(&queries).await {
             Ok(outcomes) => outcomes,

@@ -56,7 +56,7 @@ impl Binding {
         let parts = [change.uri, change.params, origin.path, origin.call_id];
         let (text, ends) = join(parts, change.by_flow.then_some(&origin.arrival));
         let depth = Depth::of(origin.arrival.peer.ip());
-        let since = since.unwrap_or_else(|| micros(origin.unix));
+        let since = since.unwrap_or(origin.stamp);
         Self { text, ends, cseq: origin.cseq, q: change.q, depth, since, expires: now + change.expires }
     }
 

@@ -2,12 +2,11 @@
 //! user and phone. What a temporary one stands for is sealed into itself, and when it was made: nothing is kept of it. All of
 //! a phone end with its registration, and when that goes on under another Call-ID.
 
-use super::Contact;
+use super::{Contact, Stamp};
 use crate::message::lex;
 use crate::transport::Seal;
 use crate::uri::{SipUri, unescape};
 use std::fmt::Write as _;
-use std::time::Duration;
 use wire::{Address, Domain};
 
 /// What the user part of a temporary one begins with.
@@ -49,7 +48,7 @@ fn hash_of(seal: &Seal, instance: &[u8]) -> u64 {
 
 /// `pub-gruu` and `temp-gruu` for a Contact of the answer, each with its semicolon; `instance` as the phone wrote it. Those of a
 /// sips Contact are sips (RFC 5630 §5.2.1).
-pub fn params(seal: &Seal, address: &Address, (instance, sips): (&[u8], bool), unix: Duration) -> String {
+pub fn params(seal: &Seal, address: &Address, (instance, sips): (&[u8], bool), made: Stamp) -> String {
     let scheme = if sips { "sips" } else { "sip" };
     let (name, domain) = (bare(instance), address.domain());
     let mut text = String::new();
@@ -59,7 +58,7 @@ pub fn params(seal: &Seal, address: &Address, (instance, sips): (&[u8], bool), u
         let _ = write!(text, ";pub-gruu=\"{scheme}:{}@{domain};gr={name}\"", escaped(address.user()));
     }
     if address.user().len() <= MAX_USER {
-        let _ = write!(text, ";temp-gruu=\"{scheme}:{}@{domain};gr\"", temporary(seal, address, name, unix));
+        let _ = write!(text, ";temp-gruu=\"{scheme}:{}@{domain};gr\"", temporary(seal, address, name, made));
     }
     text
 }
@@ -76,9 +75,9 @@ fn escaped(user: &str) -> String {
 }
 
 /// The user part of a new temporary one.
-fn temporary(seal: &Seal, address: &Address, instance: &[u8], unix: Duration) -> String {
+fn temporary(seal: &Seal, address: &Address, instance: &[u8], made: Stamp) -> String {
     let mut bytes = hash_of(seal, instance).to_be_bytes().to_vec();
-    bytes.extend(super::binding::micros(unix).to_be_bytes());
+    bytes.extend(made.to_be_bytes());
     bytes.extend(address.user().bytes());
     let mac = seal.hash("gruu", [address.domain().as_bytes(), &bytes]);
     veil(seal, mac, &mut bytes);

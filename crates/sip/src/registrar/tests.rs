@@ -51,7 +51,7 @@ impl Book {
         let arrival = arrival("192.0.2.9:5060");
         let scratch = scratch(&request);
         let changes = read(&request, &scratch, &RULES, &arrival)?;
-        let origin = Origin { call_id: call.as_bytes(), cseq, path: b"", arrival, unix: Duration::ZERO };
+        let origin = Origin { call_id: call.as_bytes(), cseq, path: b"", arrival, stamp: 0 };
         self.registrar.apply(&self.address, &changes, &origin, &RULES, self.now)?;
         Ok(self.registrar.bindings(&self.address).len())
     }
@@ -181,7 +181,7 @@ fn bindings_survive_a_restart() {
         expires: Duration::from_secs(9),
         by_flow: true,
     }];
-    let origin = Origin { call_id: b"c", cseq: 1, path: b"", arrival, unix: Duration::ZERO };
+    let origin = Origin { call_id: b"c", cseq: 1, path: b"", arrival, stamp: 0 };
     let streamed = Binding::new(&changes[0], &origin, None, book.now);
     assert_eq!(streamed.arrival(), Some(arrival));
     let row = streamed.row(&epoch);

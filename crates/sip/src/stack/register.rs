@@ -111,9 +111,9 @@ impl Stack {
             return Err(Refusal::NoOutbound);
         }
         let path = request.list(HeaderName::Path).collect::<Vec<_>>().join(&b", "[..]);
-        let unix = self.epoch.unix(now);
+        let stamp = self.registrar.stamp(self.epoch.unix(now));
         let cseq = request.cseq().number;
-        let origin = Origin { call_id: request.call_id(), cseq, path: &path, arrival, unix };
+        let origin = Origin { call_id: request.call_id(), cseq, path: &path, arrival, stamp };
         if !self.table.takes(arrival.peer.ip(), request.bytes().len()) {
             return Err(Refusal::Overload);
         }
@@ -156,7 +156,7 @@ impl Stack {
 
     /// 200 with every binding (RFC 3261 §10.3 step 8).
     fn registered(
-        &self,
+        &mut self,
         now: Instant,
         arrival: &Arrival,
         request: &Message<'_>,
@@ -165,14 +165,14 @@ impl Stack {
         let mut out = Vec::new();
         let tag = self.tag(request);
         let gruu = outbound::supports(request, "gruu");
+        let stamp = self.registrar.stamp(self.epoch.unix(now));
         let mut reply = Reply::begin(&mut out, request, Some(arrival.peer), 200, &tag);
         for binding in self.registrar.bindings(address) {
             if binding.expires > now {
                 let mut text = contact(binding, now);
                 if let Some(instance) = binding.phone().filter(|_| gruu) {
-                    let unix = self.epoch.unix(now);
                     text.extend(
-                        gruu::params(&self.seal, address, (instance, is_sips(binding.uri())), unix)
+                        gruu::params(&self.seal, address, (instance, is_sips(binding.uri())), stamp)
                             .into_bytes(),
                     );
                 }

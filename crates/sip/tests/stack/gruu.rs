@@ -1,7 +1,8 @@
 //! URIs of one phone among those of its user (RFC 5627).
 
-use crate::house::House;
+use crate::house::{House, config};
 use crate::request;
+use std::time::Duration;
 
 const ALICE: &str = "198.51.100.1:5060";
 
@@ -62,6 +63,34 @@ fn a_phone_has_uris_of_its_own() {
     house.restart();
     assert_eq!(reached(&mut house, &temporary, "d"), only);
     assert_eq!(reached(&mut house, &other, "e"), only);
+}
+
+/// The host's clock is set back: what is new is good all the same, and a registration that begins ends what was before it.
+#[test]
+fn temporary_uris_need_no_clock_that_is_right() {
+    let gruu = "Supported: gruu\r\n";
+    let good = ["MESSAGE sip:bob@198.51.100.7:5060 SIP/2.0"];
+    let gone = ["SIP/2.0 480 Temporarily Unavailable"];
+    let mut house = House::new(1);
+    let (_, first) = register(&mut house, 7, "1", gruu).unwrap();
+    let early = |house: &House, hours| wire::Epoch {
+        instant: house.now,
+        unix: testkit::epoch(house.now).unix - Duration::from_secs(3600_u64 * hours),
+    };
+    let (config, epoch) = (config(0, 1), early(&house, 1));
+    house.stacks[0].set_config(config, epoch);
+    let (_, second) = register_as(&mut house, 7, "2", gruu, |text| of_call(&text, "1", 2)).unwrap();
+    assert_eq!(reached(&mut house, &second, "a"), good);
+    assert_eq!(reached(&mut house, &first, "b"), good, "of the same registration");
+    let epoch = early(&house, 2);
+    house.restart_at(epoch);
+    let (_, third) = register_as(&mut house, 7, "3", gruu, |text| of_call(&text, "1", 3)).unwrap();
+    assert_eq!(reached(&mut house, &third, "c"), good);
+    let (_, other) = register(&mut house, 7, "4", gruu).unwrap();
+    assert_eq!(reached(&mut house, &other, "d"), good);
+    for (branch, uri) in [("e", &first), ("f", &second), ("g", &third)] {
+        assert_eq!(reached(&mut house, uri, branch), gone, "{branch}");
+    }
 }
 
 #[test]

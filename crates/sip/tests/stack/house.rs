@@ -197,9 +197,13 @@ impl House {
 
     /// Ends every worker and starts anew with what is on the disk.
     pub(crate) fn restart(&mut self) {
+        self.restart_at(testkit::epoch(self.began));
+    }
+
+    /// The same by another calendar.
+    pub(crate) fn restart_at(&mut self, epoch: wire::Epoch) {
         let workers = u16::try_from(self.stacks.len()).unwrap();
         let authenticate = false;
-        let epoch = testkit::epoch(self.began);
         for me in 0..workers {
             let config = Config { authenticate, ..config(me, workers) };
             let mut stack = Stack::new(config, directory(), epoch);
