@@ -2,7 +2,7 @@
 //! and what was answered to them.
 
 use sip::{HeaderName, Message, Method};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 use wire::ConnectionId;
@@ -69,8 +69,12 @@ pub(super) struct Books {
     left: HashMap<Key, Left>,
     /// Something between workers was lost, or was under way once: what each knows is not what was said.
     pub(super) is_lossy: bool,
-    /// Somebody inside has said something: perhaps where it is reached there.
-    pub(super) has_insider: bool,
+    /// The hosts inside that somebody inside has named, itself included: where it may have registered …
+    registered: HashSet<IpAddr>,
+    /// … and in each call, by its Call-ID.
+    named: HashMap<Vec<u8>, HashSet<IpAddr>>,
+    /// Whether somebody inside has said it, of each request.
+    insiders: HashMap<Key, bool>,
     /// Session descriptions may be put in a relay's terms.
     is_relaying: bool,
     pub(super) sum: Sum,
@@ -110,6 +114,37 @@ impl Books {
             is_muddled: false,
         };
         self.asked.insert(key, asked);
+    }
+
+    /// Somebody says something.
+    pub(super) fn hear(&mut self, from: SocketAddr, bytes: &[u8]) {
+        let message = Message::parse(bytes).ok();
+        if let Some(message) = &message {
+            *self.insiders.entry(key_of(message)).or_default() |= is_inside(from);
+        }
+        if !is_inside(from) {
+            return;
+        }
+        let hosts = hosts_inside(bytes).chain([from.ip()]);
+        match message.filter(|message| message.method() != Method::Register) {
+            Some(message) => self.named.entry(message.call_id().to_vec()).or_default().extend(hosts),
+            // Who can tell what was made of it?
+            None => self.registered.extend(hosts),
+        }
+    }
+
+    /// Whether a request may go to a host inside: there are phones that registered there; in a call, whoever is inside goes
+    /// where it likes, and others to whom inside the call was made with.
+    fn may_go_inside(&self, to: IpAddr, request: &Message<'_>) -> bool {
+        if self.registered.contains(&to) {
+            return true;
+        }
+        let before = request.vias().nth(1).and_then(Result::ok);
+        let by = before.and_then(|via| Some(key(via.branch()?, request.method())));
+        // What has come by way of ourselves, and what we say ourselves, is nobody's in particular.
+        let is_by_insider = by.and_then(|by| self.insiders.get(&by)).copied().unwrap_or(true);
+        let is_named = self.named.get(request.call_id()).is_some_and(|hosts| hosts.contains(&to));
+        request.to().tag().is_some() && (is_named || is_by_insider)
     }
 
     /// Whether a request was given any answer.
@@ -170,7 +205,8 @@ impl Books {
     pub(super) fn leave(&mut self, now: Instant, to: Place, bytes: &[u8]) {
         let request = Message::parse(bytes).expect("what we send can be read");
         assert!(
-            self.has_insider && is_inside(to.address()) || is_somebody(to.address(), &request),
+            is_somebody(to.address())
+                && (!is_inside(to.address()) || self.may_go_inside(to.address().ip(), &request)),
             "to nobody, {to:?}: {}",
             text(bytes)
         );
@@ -341,12 +377,18 @@ fn is_inside(at: SocketAddr) -> bool {
     matches!(at.ip(), IpAddr::V4(ip) if ip.octets()[0] == 10)
 }
 
-/// Whether there may be somebody: no group, not this host, and inside only whoever registered there or talks already.
-fn is_somebody(at: SocketAddr, request: &Message<'_>) -> bool {
+/// The hosts inside that a message names, or that what it names leads to.
+fn hosts_inside(bytes: &[u8]) -> impl Iterator<Item = IpAddr> {
+    let text = String::from_utf8_lossy(bytes);
+    let pieces = text.split(|c: char| !c.is_ascii_digit() && c != '.');
+    let mut hosts: Vec<IpAddr> = pieces.filter_map(|piece| piece.parse().ok()).collect();
+    hosts.extend(text.contains("inside.example").then(|| IpAddr::from([10, 0, 0, 7])));
+    hosts.into_iter().filter(|host| is_inside(SocketAddr::new(*host, 0)))
+}
+
+/// Whether there may be somebody: no group, not this host.
+fn is_somebody(at: SocketAddr) -> bool {
     let is_known = match at.ip() {
-        IpAddr::V4(ip) if ip.octets()[0] == 10 => {
-            ip.octets() == [10, 0, 0, 5] || request.to().tag().is_some()
-        }
         IpAddr::V4(ip) => {
             !(ip.is_loopback()
                 || ip.is_link_local()

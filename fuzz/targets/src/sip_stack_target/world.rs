@@ -284,7 +284,7 @@ impl World {
 
     /// A request or response of somebody comes to us, by its stream or as a datagram.
     pub(super) fn bring(&mut self, who: usize, conn: Option<ConnectionId>, bytes: &[u8]) {
-        self.books.has_insider |= self.people[who].peer.ip() == house::ip("10.0.0.5");
+        self.books.hear(self.people[who].peer, bytes);
         match conn {
             Some(conn) if self.is_good(conn) => {
                 self.input(conn.worker.0.into(), Input::Received { conn, bytes });
