@@ -55,7 +55,7 @@ fn has_substance(message: Marks) -> bool {
 
 /// The message with the id that it has in `account`'s archive, and with no other that says to be of it (XEP-0359 §4).
 pub(crate) fn stamped(stanza: &Stanza, account: &Address, id: i64) -> Stanza {
-    let mut w = Writer::new();
+    let mut w = Writer::after(String::with_capacity(64 + account.as_str().len()));
     w.open("stanza-id").attr("xmlns", ns::STANZA_ID).attr("by", account.as_str()).attr("id", &id.to_string());
     let stamp = w.finish();
     let clean = cleaned(stanza, account);

@@ -38,9 +38,24 @@ pub fn escape_text(text: &str, out: &mut String) {
 /// What is written for a character that XML cannot carry.
 const NO_CHARACTER: &str = "\u{FFFD}";
 
+/// The bytes that are replaced somewhere, and the one with which both characters begin that XML does not have.
+static ODD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < 256 {
+        table[at] = matches!(at as u8, ..b' ' | b'&' | b'<' | b'>' | b'\'' | b'"' | 0xEF);
+        at += 1;
+    }
+    table
+};
+
 /// Copies `text`, replacing each byte for which `reference` is not empty. Only ASCII bytes are replaced.
 fn escape(text: &str, out: &mut String, reference: impl Fn(u8) -> &'static str) {
     const NEITHER: [char; 2] = ['\u{FFFE}', '\u{FFFF}'];
+    // Most have none of them.
+    if !text.bytes().any(|byte| ODD[usize::from(byte)]) {
+        return out.push_str(text);
+    }
     // Both begin with this octet; hardly any text has it.
     if memchr::memchr(0xEF, text.as_bytes()).is_some() && text.contains(NEITHER) {
         return escape(&text.replace(NEITHER, NO_CHARACTER), out, reference);
