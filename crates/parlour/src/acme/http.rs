@@ -29,6 +29,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// The most that is read of an answer: a chain of certificates has a few thousand octets.
 const MOST: usize = 1 << 20;
 
+/// The longest that an authority has us wait.
+const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+
 /// What we call ourselves; the library's own name follows (RFC 8555 §6.1).
 const NAME: &str = concat!("parlour/", env!("CARGO_PKG_VERSION"));
 
@@ -127,6 +130,11 @@ impl Http {
         };
         let (mut parts, body) = self.exchange(&head, &body).await?;
         let retry_after = wait(&parts.headers);
+        // The library adds to the clock whatever stands there.
+        match retry_after {
+            Some(wait) => drop(parts.headers.insert(RETRY_AFTER, wait.as_secs().into())),
+            None => drop(parts.headers.remove(RETRY_AFTER)),
+        }
         self.heard(|heard| heard.retry_after = retry_after);
         if !parts.status.is_success() {
             refused(&parts, &body, retry_after)?;
@@ -258,7 +266,9 @@ fn refused(parts: &response::Parts, body: &[u8], retry_after: Option<Duration>) 
 fn wait(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let now = clock::now();
-    text.parse().ok().map(Duration::from_secs).or_else(|| date(text).map(|at| at.saturating_sub(now)))
+    let told = text.parse().ok().map(Duration::from_secs);
+    let told = told.or_else(|| date(text).map(|at| at.saturating_sub(now)));
+    told.map(|told| told.min(LONGEST))
 }
 
 /// A date as HTTP has it (RFC 9110 §5.6.7), since 1970.
@@ -289,7 +299,9 @@ mod tests {
         assert_eq!(of("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO), "it is over");
         assert_eq!(date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(784_111_777)));
         assert_eq!((of("soon"), of("-1")), (None, None));
-        assert!(of("Fri, 31 Dec 2060 23:59:59 GMT").unwrap() > Duration::from_secs(86_400));
+        for ever in ["18446744073709551615", "Fri, 31 Dec 2060 23:59:59 GMT"] {
+            assert_eq!(of(ever), Some(LONGEST), "no clock goes that far");
+        }
     }
 
     #[test]

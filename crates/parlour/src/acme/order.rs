@@ -1,7 +1,7 @@
 //! One order, from the names to the certificate (RFC 8555 §7.4), by the library `instant-acme`. What was begun before a sudden end is gone
 //! on with, and where a challenge fails, the next one is tried.
 
-use super::authority::{Authority, again};
+use super::authority::{Authority, TRIES, again};
 use super::fault::{Error, in_words, was_nonce};
 use super::files::{Files, Kept};
 use super::proof::{Proofs, Prover};
@@ -164,6 +164,7 @@ async fn resume(authority: &Authority, job: &Job<'_>, kept: &mut Kept) -> Result
 
 /// The names of an order.
 async fn identifiers(order: &mut Order) -> Result<BTreeSet<String>, Error> {
+    let (mut most, mut tries) = (0, 1);
     loop {
         let (mut names, mut all) = (BTreeSet::new(), order.identifiers());
         let failed = loop {
@@ -174,7 +175,9 @@ async fn identifiers(order: &mut Order) -> Result<BTreeSet<String>, Error> {
             }
         };
         // What is there already is not asked for again.
-        if !was_nonce(&failed) {
+        tries = if names.len() > most { 1 } else { tries + 1 };
+        most = names.len();
+        if tries > TRIES || !was_nonce(&failed) {
             return Err(failed.into());
         }
     }

@@ -29,6 +29,8 @@ struct State {
     replaced: Mutex<Vec<String>>,
     /// How many orders said nothing of it.
     plain: AtomicUsize,
+    /// Whether an answer to a new account was lost on the way.
+    lost: AtomicBool,
     /// Whether it has enough.
     enough: AtomicBool,
 }
@@ -100,6 +102,9 @@ fn serve(stream: &mut SslStream<TcpStream>, state: &State, port: u16, behind: u1
     // Pebble may not have taken the nonce.
     if path.contains("order-plz") && passed.starts_with(b"HTTP/1.1 201") {
         return Some(ordered_anew(state, replaces, passed));
+    }
+    if path.contains("sign-me-up") && !state.lost.swap(true, Ordering::Relaxed) {
+        return None;
     }
     if path != "/dir" {
         return Some(passed);
@@ -177,6 +182,11 @@ fn an_authority_says_when_it_wants_to_be_asked_again() {
         assert!(Instant::now() < end, "{}\n{}", house.server().output(), pebble.output());
         std::thread::sleep(Duration::from_millis(100));
     }
+    assert!(
+        front.state.lost.load(Ordering::Relaxed)
+            && !house.server().output().contains("no certificate was issued")
+    );
+    assert!(!pebble.output().contains("There are now 2 accounts"), "the one of the answer that was lost");
     let asked = front.state.asked.lock().expect("no panic").first().cloned();
     assert_eq!(asked, front.state.replaced.lock().expect("no panic").first().cloned(), "the same name of it");
 
