@@ -13,10 +13,11 @@ use crate::admin::metrics::Doors;
 use crate::admin::{Backend, Failure};
 use crate::certificates;
 use crate::clock;
-use crate::config::plan::TlsPlan;
+use crate::config::plan::{External, TlsPlan};
 use crate::config::{self, Plan};
 use crate::doctor::watch::Watch;
 use crate::doorman::{Letter, Listed};
+use crate::external;
 use crate::front::Front;
 use crate::mail::Mail;
 use crate::marks;
@@ -191,6 +192,7 @@ impl BackOffice {
         let old = self.plan();
         let read = clock::milliseconds();
         let new = certificates::issued_for(Arc::new(config::load(&old.file)?));
+        let new = external::settle(new, &old.network.external).await;
         let bound = self.front.change(&new).await?;
         self.front.show_certificates(&new);
         let trust = self.front.trust(&new);
@@ -246,6 +248,30 @@ impl BackOffice {
         if !same {
             self.tell_workers(&new, &self.front.bound(), &self.front.trust(&new)).await;
         }
+    }
+
+    /// Follows the names of `network.external` for as long as the server runs.
+    pub async fn follow_names(self: Arc<Self>) {
+        loop {
+            let plan = self.plan();
+            let (found, good_for) = external::look(&plan.network).await;
+            if let Some(found) = found {
+                self.put_external(&plan, &found).await;
+            }
+            tokio::time::sleep(good_for).await;
+        }
+    }
+
+    /// Puts these addresses in force for the names of `network.external` of a plan, unless another is in force by now.
+    async fn put_external(&self, of: &Arc<Plan>, found: &[External]) {
+        let _one_at_a_time = self.reloading.lock().await;
+        let plan = self.plan();
+        if plan.network.named != of.network.named {
+            return;
+        }
+        let new = Arc::new(plan.with_external(found));
+        self.plan.store(Arc::clone(&new));
+        self.tell_workers(&new, &self.front.bound(), &self.front.trust(&new)).await;
     }
 
     /// Hands a plan to every worker, with its listeners and those whom it has us believe.

@@ -10,7 +10,7 @@ pub mod table;
 use crate::admin::arguments::Arguments;
 use crate::admin::backend::{carry_out, no_server};
 use crate::admin::command::{Command, Invocation, Run};
-use crate::admin::here::{block_on, plan};
+use crate::admin::here::{block_on, plan, settled};
 use crate::admin::{Failure, Offline, client};
 use crate::config::Plan;
 use serde_json::Value;
@@ -32,7 +32,7 @@ fn run(command: &Command, invocation: &Invocation, matches: &clap::ArgMatches) -
     let arguments = Arguments::new(command, parser::arguments(command, matches)?)?;
     match command.run {
         Run::CommandLine(run) => run(invocation, &arguments),
-        Run::Plan(run) => run(&plan(invocation)?, &arguments),
+        Run::Plan(run) => run(&settled(invocation)?, &arguments),
         Run::House(_) | Run::Server(_) => block_on(on_house(command, plan(invocation)?, arguments))?,
     }
 }

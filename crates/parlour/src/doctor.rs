@@ -123,7 +123,7 @@ pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Fail
     if let Some(name) = arguments.text("outside") {
         return from_outside(name, arguments, notes);
     }
-    match here::plan(invocation) {
+    match here::settled(invocation) {
         Ok(plan) => {
             let (asked, places) = (Asked::of(arguments), places::all(&plan));
             let visitors = named_visitor(arguments)?;

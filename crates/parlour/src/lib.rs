@@ -16,6 +16,7 @@ pub mod desk;
 pub mod dns;
 pub mod doctor;
 pub mod doorman;
+pub mod external;
 pub mod front;
 pub mod listen;
 pub mod mail;

@@ -50,7 +50,7 @@ pub(crate) fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Valu
     let who = who(arguments)?;
     let plan = match (arguments.text("server"), &who) {
         (Some(_), Some(_)) => None,
-        _ => Some(here::plan(invocation)?),
+        _ => Some(here::settled(invocation)?),
     };
     let (name, server) = server(arguments.text("server"), plan.as_ref(), transport)?;
     let who = match (who, &plan) {

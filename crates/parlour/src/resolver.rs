@@ -11,9 +11,10 @@ use domain::resolv::StubResolver;
 use domain::resolv::stub::conf::{ResolvConf, ServerConf, Transport};
 use net::Net;
 use rustc_hash::FxHashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use wire::Domain;
 use wire::names::{Found, Question};
 
 /// Questions of one worker at a time.
@@ -145,6 +146,16 @@ impl Resolver {
     pub fn forget(&mut self) {
         self.stub = None;
         self.known.clear();
+    }
+}
+
+/// The addresses of a name, and how long they are good where that is said, asked beside the workers; `None` where nobody answers.
+pub async fn addresses(servers: &[SocketAddr], name: &Domain) -> Option<(Vec<IpAddr>, Option<Duration>)> {
+    let (stub, question) = (stub(servers), Question::Addresses(name.as_str().into()));
+    let search = records::search(&stub, &question, servers.is_empty());
+    match tokio::time::timeout(PATIENCE, search).await.ok().flatten()? {
+        (Found::Addresses(all), ttl) => Some((all, ttl.map(|ttl| ttl.clamp(SHORTEST, LONGEST)))),
+        _ => None,
     }
 }
 

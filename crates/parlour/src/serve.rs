@@ -13,6 +13,7 @@ use crate::clock;
 use crate::config::Plan;
 use crate::desk::Shared;
 use crate::doctor::watch;
+use crate::external;
 use crate::front::Front;
 use crate::listen;
 use crate::mail::Mail;
@@ -64,7 +65,8 @@ async fn serve(plan: Arc<Plan>, read: u64, commands: &'static [Command]) -> Resu
     let signals = Signals::listen().context("the signals")?;
     let lock = secret::lock(&plan)?;
     let secret = Arc::new(secret::load(&plan)?);
-    let plan = certificates::issued_for(plan);
+    let before = plan.network.external.clone();
+    let plan = external::settle(certificates::issued_for(plan), &before).await;
     let store = accounts::open_store(&plan, store::Settings::default()).context("the database")?;
     let (running, office) = start(&plan, &store, secret)?;
     let running = serve_open(running, office, read, commands, signals).await?;
@@ -236,6 +238,7 @@ async fn serve_open(
     announce(&office);
     tokio::spawn(orderer.run(office.clone()));
     tokio::spawn(wished.run(Arc::clone(&office)));
+    tokio::spawn(Arc::clone(&office).follow_names());
     let mut look = tokio::time::interval(LOOK);
     let mut sweep = tokio::time::interval(sweep::OFTEN);
     let mut renewal = tokio::time::interval(renewal::OFTEN);

@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["marks", "secret", "site"],
     &["reach", "report", "trust", "doorman", "accounts"],
     &["services", "desk", "mail", "switchboard", "resolver"],
-    &["sweep", "renewal", "listen"],
+    &["sweep", "renewal", "listen", "external"],
     &["certificates"],
     &["admin"],
     &["front", "dns", "relay_test"],

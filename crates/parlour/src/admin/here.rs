@@ -5,7 +5,9 @@ pub mod password;
 use super::command::Invocation;
 use super::failure::{Failure, Kind};
 use crate::config::{self, Plan};
+use crate::external;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Where a configuration is looked for, without `--config`.
 const USUAL: [&str; 2] = ["parlour.toml", "/etc/parlour/parlour.toml"];
@@ -22,6 +24,12 @@ pub fn plan(invocation: &Invocation) -> Result<Plan, Failure> {
         Failure::new(Kind::Configuration, message)
     })?;
     Ok(config::load(&path)?)
+}
+
+/// The same with the addresses that its names of `network.external` have by now.
+pub fn settled(invocation: &Invocation) -> Result<Plan, Failure> {
+    let plan = Arc::new(plan(invocation)?);
+    Ok(Arc::unwrap_or_clone(block_on(external::settle(plan, &[]))?))
 }
 
 /// Carries out in this process what waits for others.

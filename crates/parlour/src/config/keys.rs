@@ -161,7 +161,7 @@ pub const SECTIONS: &[Section] = &[
             Key {
                 name: "external",
                 kind: Kind::Texts,
-                comment: "Behind one-to-one NAT: \"public=private\" pairs.",
+                comment: "Behind one-to-one NAT: \"public=private\" pairs; the public side may be a host name, which is followed.",
                 absent: Absent::Same("[]"),
                 example: "[]",
             },

@@ -4,8 +4,8 @@ use super::fault::{Fault, nearest, position};
 use super::file::{File, Table, Typed};
 use super::listener::{self, Place};
 use super::plan::{
-    AdminLimits, AdminPlan, DomainPlan, External, Host, Listener, Network, NetworkLimits, NetworkPlan, Plan,
-    SipPlan, StoragePlan, TurnPlan, WebPlan, XmppPlan,
+    AdminLimits, AdminPlan, DomainPlan, External, Host, Listener, NamedExternal, Network, NetworkLimits,
+    NetworkPlan, Plan, SipPlan, StoragePlan, TurnPlan, WebPlan, XmppPlan,
 };
 use super::{host, sharing};
 use crate::clock;
@@ -212,7 +212,13 @@ impl<'a> Judge<'a> {
             Some(number) => number,
         };
         let typed = self.each(table.texts("addresses"), ip_address);
-        let external = self.each(table.texts("external"), external);
+        let (mut external, mut named) = (Vec::new(), Vec::new());
+        for pair in self.each(table.texts("external"), pair) {
+            match pair {
+                Pair::Known(pair) => external.push(pair),
+                Pair::Named(pair) => named.push(pair),
+            }
+        }
         let listed = !typed.is_empty();
         let addresses = if listed { typed } else { host::addresses() };
         for address in addresses.iter().filter(|address| listed && !host::has(**address)) {
@@ -221,15 +227,16 @@ impl<'a> Judge<'a> {
                  behind NAT write external = [\"{address}=PRIVATE\"]"
             ));
         }
-        for pair in external.iter().filter(|pair| !addresses.contains(&pair.private)) {
-            self.warnings.push(format!("network.external: {} is not an address of this host", pair.private));
+        let private = external.iter().map(|pair| pair.private).chain(named.iter().map(|pair| pair.private));
+        for private in private.filter(|private| !addresses.contains(private)) {
+            self.warnings.push(format!("network.external: {private} is not an address of this host"));
         }
         let own = own_addresses(&addresses, &external);
         let resolver = self.each(table.texts("resolver"), name_server);
         let handshakes_per_source =
             self.count(table.fields("limits"), "handshakes-per-source", 200, 0..=1_000_000);
         let limits = NetworkLimits { handshakes_per_source, ..NetworkLimits::default() };
-        NetworkPlan { workers, addresses, listed, own, external, resolver, limits }
+        NetworkPlan { workers, addresses, listed, own, external, named, resolver, limits }
     }
 
     fn services(&mut self, domains: &[DomainPlan]) -> Services {
@@ -344,7 +351,8 @@ fn workers(typed: &Typed<i64>) -> Result<u16, Fault> {
     }
 }
 
-fn own_addresses(listed: &[IpAddr], external: &[External]) -> Vec<IpAddr> {
+/// Every address that leads to this host.
+pub(super) fn own_addresses(listed: &[IpAddr], external: &[External]) -> Vec<IpAddr> {
     let mut own = host::all_addresses();
     own.extend(listed);
     own.extend(external.iter().flat_map(|pair| [pair.public, pair.private]));
@@ -369,17 +377,34 @@ pub(super) fn ip_address(typed: &Typed<String>) -> Result<IpAddr, Fault> {
     }
 }
 
-fn external(typed: &Typed<String>) -> Result<External, Fault> {
+/// What one pair of `network.external` may be.
+enum Pair {
+    Known(External),
+    Named(NamedExternal),
+}
+
+fn pair(typed: &Typed<String>) -> Result<Pair, Fault> {
     let syntax = "write \"PUBLIC=PRIVATE\", as in \"203.0.113.5=192.0.2.5\"";
     let Some((public, private)) = typed.value.split_once('=') else {
         return Err(typed.fault(format!("`{}` is not a pair of addresses", typed.value)).help(syntax));
     };
     let read = |text: &str| ip_address(&Typed { value: text.trim().to_owned(), ..typed.clone() });
-    let (public, private) = (read(public)?, read(private)?);
+    let private = read(private)?;
+    if let Some(name) = host_name(public.trim()) {
+        return Ok(Pair::Named(NamedExternal { name, private }));
+    }
+    let public = read(public)?;
     if public.is_ipv6() != private.is_ipv6() {
         return Err(typed.fault("one address is IPv4, the other IPv6").help(syntax));
     }
-    Ok(External { public, private })
+    Ok(Pair::Known(External { public, private }))
+}
+
+/// A name that has a dot in it and cannot be meant as an address.
+fn host_name(text: &str) -> Option<Domain> {
+    let (_, last) = text.trim_end_matches('.').rsplit_once('.')?;
+    let may_be = last.contains(|c: char| c.is_ascii_alphabetic()) && !text.contains(['[', ':']);
+    may_be.then(|| Domain::new(text).ok()).flatten()
 }
 
 pub(super) fn port_range(typed: &Typed<String>) -> Result<RangeInclusive<u16>, Fault> {

@@ -10,6 +10,7 @@ mod tls;
 mod turn;
 mod web;
 
+use super::meaning::own_addresses;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -110,6 +111,18 @@ impl Plan {
         Self { tls: Some(tls), ..self.clone() }
     }
 
+    /// The same with these addresses for the names of `network.external`; those that are not among them have none.
+    #[must_use]
+    pub fn with_external(&self, found: &[External]) -> Self {
+        let mut new = self.clone();
+        let network = &mut new.network;
+        let is_named = |pair: &External| network.named.iter().any(|named| named.private == pair.private);
+        network.external.retain(|pair| !is_named(pair));
+        network.external.extend(found);
+        network.own = own_addresses(&network.addresses, &network.external);
+        new
+    }
+
     /// The domains as `wire::Directory::new` takes them: main names with their aliases.
     pub fn domain_names(&self) -> impl Iterator<Item = (&Domain, &[Domain])> {
         self.domains.iter().map(|domain| (&domain.name, &domain.aliases[..]))
@@ -150,6 +163,8 @@ pub struct NetworkPlan {
     pub own: Vec<IpAddr>,
     /// One-to-one NAT in front of us: what the world writes to, and which of our addresses that reaches.
     pub external: Vec<External>,
+    /// The same by names, whose addresses are among `external` once they are found.
+    pub named: Vec<NamedExternal>,
     /// Name servers to ask in place of the system's; none: the system's.
     pub resolver: Vec<SocketAddr>,
     /// What connections may cost.
@@ -180,6 +195,15 @@ impl NetworkPlan {
 pub struct External {
     /// What the world writes to.
     pub public: IpAddr,
+    /// Which of our addresses that reaches.
+    pub private: IpAddr,
+}
+
+/// One pair of `external` whose public side is a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedExternal {
+    /// The name of what the world writes to.
+    pub name: Domain,
     /// Which of our addresses that reaches.
     pub private: IpAddr,
 }

@@ -33,7 +33,7 @@ const UNCHECKED: Manner = Manner { recursive: true, secure: true, unchecked: tru
 
 /// `parlour dns check`
 pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Failure> {
-    let plan = here::plan(invocation)?;
+    let plan = here::settled(invocation)?;
     let domains = wanted(&plan, arguments)?;
     reply(&examine(&plan, &domains, arguments.text("server"), &arguments.texts("authority"))?)
 }

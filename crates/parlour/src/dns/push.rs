@@ -25,7 +25,7 @@ pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Fail
         (apply, dry) if apply != dry => apply,
         _ => return Err(Failure::usage("say --dry-run to see what would change, or --apply to change it")),
     };
-    let plan = here::plan(invocation)?;
+    let plan = here::settled(invocation)?;
     let push = plan.dns.push.as_ref().ok_or_else(|| {
         let message =
             "dns.push is not set, or its secret is a credential of the service: see docs/domains.md";

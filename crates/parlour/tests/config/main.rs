@@ -343,7 +343,7 @@ fn peers_and_handshakes() {
 fn numbers_addresses_and_ranges() {
     check(
         &format!(
-            "{DOMAIN}[network]\nworkers = -1\naddresses = [\"0.0.0.0\", \"host\"]\nexternal = [\"192.0.2.1\", \"192.0.2.1=::1\"]\n[turn]\nrelay-ports = \"5-3\"\nallow-peers = [\"10.1.2.3/8\", \"10.0.0.0/33\", \"x\"]\n[storage]\nurl = \"postgres://x\"\n"
+            "{DOMAIN}[network]\nworkers = -1\naddresses = [\"0.0.0.0\", \"host\"]\nexternal = [\"192.0.2.1\", \"192.0.2.1=::1\", \"a b.example=192.0.2.5\"]\n[turn]\nrelay-ports = \"5-3\"\nallow-peers = [\"10.1.2.3/8\", \"10.0.0.0/33\", \"x\"]\n[storage]\nurl = \"postgres://x\"\n"
         ),
         &[
             "4:11 network.workers: -1 workers cannot be had | a number from 1 to 1024, or 0 for one per core",
@@ -351,6 +351,7 @@ fn numbers_addresses_and_ranges() {
             "5:25 network.addresses: `host` is not an address of a host | write \"192.0.2.1\" or \"2001:db8::1\"",
             "6:13 network.external: `192.0.2.1` is not a pair of addresses | write \"PUBLIC=PRIVATE\", as in \"203.0.113.5=192.0.2.5\"",
             "6:26 network.external: one address is IPv4, the other IPv6 | write \"PUBLIC=PRIVATE\", as in \"203.0.113.5=192.0.2.5\"",
+            "6:43 network.external: `a b.example` is not an address of a host | write \"192.0.2.1\" or \"2001:db8::1\"",
             "8:15 turn.relay-ports: `5-3` ends before it begins | write \"49152-65535\"",
             "9:16 turn.allow-peers: `10.1.2.3/8` has bits behind its prefix | did you mean \"10.0.0.0/8\"?",
             "9:30 turn.allow-peers: a prefix of 33 bits is longer than the address | ",

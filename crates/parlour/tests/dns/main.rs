@@ -6,6 +6,7 @@ mod acme;
 mod certificate;
 mod check;
 mod command;
+mod conformance;
 mod host;
 mod push;
 mod zone;

@@ -18,6 +18,7 @@ mod live;
 mod metrics;
 mod mobility;
 mod modes;
+mod names;
 mod policy;
 mod relay_test;
 mod reload;
