@@ -13,8 +13,10 @@ impl<H: Handler> Worker<H> {
     /// Sends, tells, moves and flushes. Callbacks on the way may ask for more.
     pub(super) fn settle(&mut self) {
         self.attend();
-        while let Some(id) = self.core.chores.dirty.pop() {
-            self.flush(id);
+        while !self.core.chores.dirty.is_empty() {
+            while let Some(id) = self.core.chores.dirty.pop() {
+                self.flush(id);
+            }
             self.attend();
         }
         self.core.chores.hurry = false;
