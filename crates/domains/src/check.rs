@@ -269,7 +269,7 @@ impl Place<'_> {
                 let ours = ["SIP", "RELAY"].iter().any(|word| service.to_ascii_uppercase().starts_with(word));
                 ours.then_some((Severity::Warning, "it leads clients another way than ours"))
             }
-            Data::Https(_) => Some((Severity::Warning, "browsers are told something else")),
+            Data::Https { .. } => Some((Severity::Warning, "browsers are told something else")),
             Data::Tlsa(_) => Some((Severity::Notice, "it is the key of no certificate in force")),
             Data::Caa(_) => Some((Severity::Notice, "another authority may issue certificates, too")),
             _ => None,

@@ -121,6 +121,8 @@ pub struct Update {
     pub zone: String,
     /// Record sets that must be exactly so; an empty one must not be there.
     pub unless: Vec<(String, Rtype, Vec<Data>)>,
+    /// Names that must have no records at all.
+    pub unused: Vec<String>,
     /// Records to put in, with the time that they may be remembered.
     pub add: Vec<(Record, u32)>,
     /// Records to take out, each by what it says.
@@ -131,8 +133,10 @@ impl Update {
     /// Its message, without a signature.
     pub fn message(&self, id: u16) -> Result<Vec<u8>, NameTooLong> {
         const NONE: u16 = 254;
+        const ANY: Rtype = Rtype::ANY;
         let count = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
-        let conditions: usize = self.unless.iter().map(|(_, _, all)| all.len().max(1)).sum();
+        let sets: usize = self.unless.iter().map(|(_, _, all)| all.len().max(1)).sum();
+        let conditions = sets + self.unused.len();
         let changes = self.add.len() + self.remove.len();
         // Opcode 5 (RFC 2136 §2.2).
         let mut octets = header(id, 5 << 11, [1, count(conditions), count(changes), 0]);
@@ -147,6 +151,9 @@ impl Update {
             for data in all {
                 put(&mut octets, owner, *kind, class, 0, &data.octets()?)?;
             }
+        }
+        for owner in &self.unused {
+            put(&mut octets, owner, ANY, NONE, 0, &[])?;
         }
         for Record { owner, data } in &self.remove {
             put(&mut octets, owner, data.kind(), NONE, 0, &data.octets()?)?;
@@ -217,15 +224,17 @@ mod tests {
                 ("m.example".into(), Rtype::TXT, vec![]),
                 ("n.example".into(), Rtype::TXT, vec![Data::Text("x".into())]),
             ],
+            unused: vec!["u.example".into()],
             add: vec![(record("a.example", address(1)), 60)],
             remove: vec![record("b.example", address(2))],
         };
         let octets = update.message(7).unwrap();
-        assert_eq!(octets[..12], [0, 7, 0x28, 0, 0, 1, 0, 2, 0, 2, 0, 0]);
+        assert_eq!(octets[..12], [0, 7, 0x28, 0, 0, 1, 0, 3, 0, 2, 0, 0]);
         let expected = [
             &b"\x07example\0\0\x06\0\x01"[..],
             b"\x01m\x07example\0\0\x10\0\xfe\0\0\0\0\0\0",
             b"\x01n\x07example\0\0\x10\0\x01\0\0\0\0\0\x02\x01x",
+            b"\x01u\x07example\0\0\xff\0\xfe\0\0\0\0\0\0",
             b"\x01b\x07example\0\0\x01\0\xfe\0\0\0\0\0\x04\xc0\0\x02\x02",
             b"\x01a\x07example\0\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01",
         ];

@@ -66,8 +66,13 @@ pub enum Data {
         /// The name of SRV records.
         replacement: String,
     },
-    /// HTTPS (RFC 9460): HTTP/1.1 inside TLS is spoken at this host, on the port that the owner's name has.
-    Https(String),
+    /// HTTPS (RFC 9460): HTTP inside TLS is spoken at this host, on the port that the owner's name has.
+    Https {
+        /// The host.
+        host: String,
+        /// Whether HTTP/2 is spoken there beside HTTP/1.1.
+        h2: bool,
+    },
     /// TLSA 3 1 1 (RFC 7671): SHA-256 of the public key that is shown there.
     Tlsa([u8; 32]),
     /// CAA: an authority that may issue certificates (RFC 8659).
@@ -106,6 +111,16 @@ pub fn normal(name: &impl Display) -> String {
     name.to_string().trim_end_matches('.').to_ascii_lowercase()
 }
 
+/// The parameter `alpn` with HTTP/2, which stands beside the usual HTTP/1.1 (RFC 9460 §7.1).
+const H2: &[u8] = b"\0\x01\0\x03\x02h2";
+
+/// An authority with its parameters (RFC 8659 §4.2) as we write it: `;` is none at all.
+pub fn issuer(text: &str) -> String {
+    let parts: Vec<&str> = text.split(';').map(str::trim).filter(|part| !part.is_empty()).collect();
+    let nobody = if text.trim_start().starts_with(';') && !parts.is_empty() { "; " } else { "" };
+    if parts.is_empty() { ";".to_owned() } else { format!("{nobody}{}", parts.join("; ")) }
+}
+
 fn characters(text: &str) -> CharStr<Vec<u8>> {
     CharStr::from_octets(text.as_bytes().to_vec()).expect("services and flags are shorter than 256 octets")
 }
@@ -121,7 +136,7 @@ impl Data {
             Self::Address(IpAddr::V6(_)) => Rtype::AAAA,
             Self::Srv { .. } => Rtype::SRV,
             Self::Naptr { .. } => Rtype::NAPTR,
-            Self::Https(_) => Rtype::HTTPS,
+            Self::Https { .. } => Rtype::HTTPS,
             Self::Tlsa(_) => Rtype::TLSA,
             Self::Caa(_) => Rtype::CAA,
             Self::Text(_) => Rtype::TXT,
@@ -152,9 +167,10 @@ impl Data {
                 let (flags, service, none) = (characters("s"), characters(service), characters(""));
                 Naptr::new(*order, *preference, flags, service, none, name(replacement)?).into()
             }
-            Self::Https(target) => {
-                let none = SvcParams::from_octets(Vec::new()).ok().expect("no parameters are in order");
-                Https::new(1, name(target)?, none).expect("a name is not longer than a record").into()
+            Self::Https { host, h2 } => {
+                let params = if *h2 { H2.to_vec() } else { vec![] };
+                let params = SvcParams::from_octets(params).ok().expect("one parameter is in order");
+                Https::new(1, name(host)?, params).expect("a name is not longer than a record").into()
             }
             Self::Tlsa(digest) => {
                 let (usage, selector) = (TlsaCertificateUsage::DANE_EE, TlsaSelector::SPKI);
@@ -199,8 +215,9 @@ impl Data {
             }
             AllRecordData::Naptr(naptr) => of_naptr(naptr),
             AllRecordData::Https(https) => {
-                let plain = https.priority() == 1 && https.params().is_empty();
-                plain.then(|| Self::Https(normal(https.target())))
+                let h2 = https.params().as_slice() == H2;
+                let plain = https.priority() == 1 && (h2 || https.params().is_empty());
+                plain.then(|| Self::Https { host: normal(https.target()), h2 })
             }
             AllRecordData::Tlsa(tlsa) => {
                 let shape = (tlsa.usage().to_int(), tlsa.selector().to_int(), tlsa.matching_type().to_int());
@@ -256,7 +273,7 @@ fn of_naptr<O: AsRef<[u8]>, N: Display>(naptr: &Naptr<O, N>) -> Option<Data> {
 fn of_caa<O: AsRef<[u8]>>(caa: &Caa<O>) -> Option<Data> {
     let plain = caa.flags().bits() == 0 && caa.tag().to_string().eq_ignore_ascii_case("issue");
     let issuer = std::str::from_utf8(caa.value().as_ref()).ok().filter(|_| plain)?;
-    Some(Data::Caa(issuer.to_owned()))
+    Some(Data::Caa(self::issuer(issuer)))
 }
 
 impl Record {
@@ -311,8 +328,13 @@ mod tests {
         );
         check(
             "_5280._https.xmpp.falcot.com",
-            Data::Https("xmpp.falcot.com".into()),
+            Data::Https { host: "xmpp.falcot.com".into(), h2: false },
             "_5280._https.xmpp.falcot.com. 3600 IN HTTPS 1 xmpp.falcot.com.",
+        );
+        check(
+            "xmpp.falcot.com",
+            Data::Https { host: "xmpp.falcot.com".into(), h2: true },
+            "xmpp.falcot.com. 3600 IN HTTPS 1 xmpp.falcot.com. alpn=h2",
         );
         check(
             "falcot.com",
@@ -346,6 +368,16 @@ mod tests {
             Data::from_wire(&WireData::from(upper)),
             Data::Srv { priority: 1, weight: 2, port: 3, target }
         );
+    }
+
+    #[test]
+    fn authorities_are_written_one_way() {
+        let check = |text: &str, expected: &str| assert_eq!(issuer(text), expected, "{text}");
+        check("ca.example;a=b ;  c=d", "ca.example; a=b; c=d");
+        check(" ca.example ", "ca.example");
+        check("", ";");
+        check(" ; ", ";");
+        check(";a=b", "; a=b");
     }
 
     #[test]

@@ -56,12 +56,14 @@ pub struct Ports {
     pub dtls: Vec<u16>,
     /// HTTP inside TLS.
     pub web: Vec<u16>,
+    /// Those of `web` that speak HTTP/2 too.
+    pub h2: Vec<u16>,
 }
 
 impl Host {
     /// Whether anything is offered.
     pub fn is_on(&self) -> bool {
-        let Ports { udp, tcp, tls, dtls, web } = &self.ports;
+        let Ports { udp, tcp, tls, dtls, web, h2: _ } = &self.ports;
         [udp, tcp, tls, dtls, web].iter().any(|ports| !ports.is_empty())
     }
 }

@@ -114,7 +114,8 @@ fn addresses_of(site: &Site, name: &str) -> Vec<IpAddr> {
 fn web(host: &Host) -> Vec<Record> {
     let record = |port: &u16| {
         let owner = if *port == 443 { host.name.clone() } else { format!("_{port}._https.{}", host.name) };
-        Record { owner, data: Data::Https(host.name.clone()) }
+        let h2 = host.ports.h2.contains(port);
+        Record { owner, data: Data::Https { host: host.name.clone(), h2 } }
     };
     if host.addresses.is_empty() { vec![] } else { host.ports.web.iter().map(record).collect() }
 }

@@ -161,7 +161,7 @@ impl Orderer {
         let Some(acme) = authority(&plan) else { return self.cases.clear() };
         let same = before
             .as_ref()
-            .is_some_and(|before| authority(before) == Some(acme) && server(before) == server(&plan));
+            .is_some_and(|before| authority(before) == Some(acme) && before.dns.push == plan.dns.push);
         let mut earlier = std::mem::take(&mut self.cases);
         for domain in &plan.domains {
             let known = earlier.iter().position(|case| case.domain == domain.name && same);
@@ -197,10 +197,6 @@ fn authority(plan: &Plan) -> Option<&AcmePlan> {
         TlsSource::Acme(acme) => Some(acme),
         TlsSource::Own | TlsSource::Files => None,
     }
-}
-
-fn server(plan: &Plan) -> Option<std::net::SocketAddr> {
-    plan.dns.push.as_ref().map(|push| push.server)
 }
 
 /// The names for which an authority may issue: those in the DNS.

@@ -3,8 +3,11 @@
 
 pub(crate) mod ask;
 pub mod check;
+pub(crate) mod installation;
+pub(crate) mod provider;
 pub mod push;
 pub(crate) mod text;
+mod update;
 
 use crate::admin::Failure;
 use crate::admin::answers::Text;

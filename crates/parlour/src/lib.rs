@@ -22,6 +22,7 @@ pub mod listen;
 pub mod mail;
 pub mod marks;
 pub mod office;
+pub(crate) mod providers;
 mod reach;
 pub(crate) mod relay_test;
 pub mod renewal;

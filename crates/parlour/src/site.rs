@@ -72,8 +72,21 @@ fn offered(plan: &Plan, service: Service) -> Host {
         tls: ports(Transport::Tls),
         dtls: ports(Transport::Dtls),
         web: ports(Transport::Wss),
+        h2: pages(plan, service),
     };
     Host { addresses, ports, ..Host::default() }
+}
+
+/// The ports at which pages are served beside a service's WebSockets: HTTP/2 is spoken there.
+fn pages(plan: &Plan, service: Service) -> Vec<u16> {
+    let is_shared = |listener: &Listener| {
+        let mut others = plan.listeners();
+        others.any(|(whose, transport, other)| {
+            (whose, transport) == (Service::Web, Transport::Tls) && other == listener
+        })
+    };
+    let own = plan.listeners().filter(|row| row.0 == service && row.1 == Transport::Wss);
+    own.filter(|(.., listener)| is_shared(listener)).map(|(.., listener)| listener.port).collect()
 }
 
 /// What is published of the key that TLS listeners show to clients of a domain.

@@ -16,6 +16,7 @@ pub struct Builder {
     accounts: Vec<(String, String)>,
     settings: Vec<(String, String, String)>,
     netns: Option<String>,
+    environment: Vec<(String, String)>,
 }
 
 /// A running server. Dropping it ends it and removes its folder.
@@ -23,6 +24,7 @@ pub struct Builder {
 pub struct House {
     binary: PathBuf,
     netns: Option<String>,
+    environment: Vec<(String, String)>,
     dir: PathBuf,
     ports: BTreeMap<String, u16>,
     server: Option<Program>,
@@ -56,6 +58,7 @@ impl House {
             accounts: vec![],
             settings,
             netns: None,
+            environment: vec![],
         }
     }
 
@@ -131,6 +134,7 @@ impl House {
             command.args(["netns", "exec", name]).arg(&self.binary);
         }
         command.arg("--config").arg(self.config()).arg("serve").env_remove("NOTIFY_SOCKET");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let mut server = Program::start(&mut command, "cargo build");
         let end = Instant::now() + Duration::from_secs(20);
         while !self.cli(&["status", "--json"], "").status.success() {
@@ -187,6 +191,13 @@ impl Builder {
         self
     }
 
+    /// A variable of the server's environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
     /// Makes the folder, the accounts and the configuration, and starts the server.
     ///
     /// # Panics
@@ -208,7 +219,8 @@ impl Builder {
         succeed(&cli(&self.binary, &[], &init, ""), "init");
         let ports: BTreeMap<String, u16> =
             LISTENERS.iter().map(|name| ((*name).to_owned(), free_port())).collect();
-        let house = House { binary: self.binary, netns: self.netns, dir, ports, server: None };
+        let (netns, environment) = (self.netns, self.environment);
+        let house = House { binary: self.binary, netns, environment, dir, ports, server: None };
         let mut text = std::fs::read_to_string(house.config()).expect("init has written it");
         for (name, port) in &house.ports {
             let (table, key) = name.split_once('.').expect("written table.key");

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 /// From the ground up; rooms of one line may know one another.
 const FLOORS: &[&[&str]] = &[
     &["clock"],
-    &["replace", "seldom", "standing", "challenges", "vitals", "users"],
+    &["replace", "seldom", "standing", "challenges", "vitals", "users", "providers"],
     &["authority"],
     &["config"],
     &["marks", "secret", "site"],

@@ -26,9 +26,9 @@ const ALLOWED: &[&str] = &[
 /// Copyleft per file: as an oracle in tests only, never in the binary.
 const TESTS_ONLY: &[&str] = &["MPL-2.0"];
 
-/// How many packages the lock file may hold: 350, and the 23 that no build of ours has, which Cargo locks for features of `instant-acme` that
-/// are not switched on (decision 37).
-const MOST: usize = 373;
+/// How many packages the lock file may hold: the plan's 350; the 23 that no build of ours has, which Cargo locks for features of `instant-acme`
+/// that are not switched on (decision 37); and what `dns-update` brings beside them (decision 34), of which a third is for other systems.
+const MOST: usize = 400;
 
 /// Every locked package with a licence that is not allowed, and too many of them.
 pub(super) fn check() -> Result<Vec<String>> {

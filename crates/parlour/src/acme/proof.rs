@@ -58,7 +58,10 @@ impl Prover {
                 took(self.challenges.put(token, authorization))
             }
             Challenge::Dns => {
-                let push = self.push.as_ref().ok_or_else(|| Error::Own("dns.push is not set".into()))?;
+                let push = self
+                    .push
+                    .as_ref()
+                    .ok_or_else(|| Error::Own("neither dns.push nor dns.provider is set".into()))?;
                 let owner = format!("_acme-challenge.{name}");
                 let value = BASE64_URL_SAFE_NO_PAD.encode(digest);
                 let place = dns::text::place(push, &owner, &value).await;
@@ -101,7 +104,7 @@ impl Prover {
         for text in texts {
             let gone = match &self.push {
                 Some(push) => dns::text::take_away(push, &text).await,
-                None => Err("dns.push is not set any more".to_owned()),
+                None => Err("neither dns.push nor dns.provider is set any more".to_owned()),
             };
             if let Err(error) = gone {
                 tracing::warn!(record = %text.owner, error, "a record stays in the DNS that nobody needs");

@@ -28,7 +28,7 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
     let media = judge.media(&turn);
     let wanted = [&turn.tls, &turn.dtls, &sip.tls, &sip.wss, &xmpp.client, &xmpp.client_tls, &web.https];
     let wanted = wanted.iter().any(|listeners| !listeners.is_empty());
-    let dns = judge.dns();
+    let dns = judge.dns(network.resolver.first().copied());
     let tls = judge.tls(&domains, &data, dns.push.is_some(), wanted);
     let (roots, domain_roots) = (judge.roots(), judge.domain_roots());
     judge.warn_about_wildcards(&domains, &sip, tls.as_ref());

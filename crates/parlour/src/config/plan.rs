@@ -19,7 +19,8 @@ use std::time::Duration;
 use wire::{Address, Domain, Secret, Transport};
 
 pub use bans::BansPlan;
-pub use dns::{DnsPlan, HostName, HostPlan, PushPlan};
+pub(crate) use dns::is_installation;
+pub use dns::{DnsPlan, HostName, HostPlan, ProviderPlan, PushPlan, ServerPlan};
 pub use limits::{AdminLimits, MediaLimits, NetworkLimits, SipLimits, TurnLimits, WebLimits, XmppLimits};
 pub use media::MediaPlan;
 pub use tls::{AcmePlan, CertificatePlan, ExternalAccount, TlsPlan, TlsSource, acme_file, own_files};

@@ -27,7 +27,7 @@ const MAX_SERVERS: usize = 16;
 /// How long this host may take to find a name.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-const RECURSIVE: Manner = Manner { recursive: true, secure: false, unchecked: false };
+pub(super) const RECURSIVE: Manner = Manner { recursive: true, secure: false, unchecked: false };
 const SECURE: Manner = Manner { recursive: true, secure: true, unchecked: false };
 const UNCHECKED: Manner = Manner { recursive: true, secure: true, unchecked: true };
 

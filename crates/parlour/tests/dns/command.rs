@@ -64,8 +64,14 @@ impl House {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Said {
+        self.run_with(&[], arguments)
+    }
+
+    /// With these variables in its environment.
+    pub(crate) fn run_with(&self, environment: &[(&str, String)], arguments: &[&str]) -> Said {
         let mut command = Command::new(env!("CARGO_BIN_EXE_parlour"));
         command.args(arguments).current_dir(self.0.path());
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         Said::of(command)
     }
 }

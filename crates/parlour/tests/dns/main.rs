@@ -8,5 +8,6 @@ mod check;
 mod command;
 mod conformance;
 mod host;
+mod provider;
 mod push;
 mod zone;

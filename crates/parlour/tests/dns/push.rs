@@ -1,6 +1,11 @@
 //! `parlour dns push` on zones of BIND, Knot and PowerDNS.
 
 use crate::command::{House, Said};
+use domain::base::iana::Rtype;
+use domains::message::{Answer, Manner, question};
+use domains::record::Data;
+use std::net::UdpSocket;
+use std::time::Duration;
 use testkit::nameserver::{Changed, KEY, NameServer, SECRET, zone};
 
 /// A house whose zone is at this server.
@@ -130,6 +135,123 @@ fn in_powerdns_what_others_have_put_there_stays() {
     what_others_have_put_there_stays(&NameServer::powerdns("falcot.com", &zone("falcot.com", 1, THEIRS)));
 }
 
+/// What the server says of a name, with the time that it may be remembered.
+fn ask(server: &NameServer, owner: &str, kind: Rtype) -> Vec<(Data, u32)> {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a time");
+    let asked = question(7, owner, kind, Manner::default()).expect("short");
+    socket.send_to(&asked, server.address).expect("sent");
+    let mut buffer = vec![0; 65_535];
+    let length = socket.recv(&mut buffer).expect("an answer");
+    let answer = Answer::read(&buffer[..length], 7).expect("an answer");
+    answer.records.into_iter().map(|(record, ttl)| (record.data, ttl)).collect()
+}
+
+fn edit(house: &House, from: &str, to: &str) {
+    let text = std::fs::read_to_string(house.path().join("parlour.toml")).expect("ours");
+    assert!(text.contains(from), "{from} is not in {text}");
+    house.write("parlour.toml", &text.replace(from, to));
+}
+
+fn a_changed_time_alone_is_pushed(server: &NameServer) {
+    let house = house(server, "");
+    house.run(&["dns", "push", "--apply"]).done();
+    let before = ask(server, "sip.falcot.com", Rtype::A);
+    assert_eq!(before, [(Data::Address([192, 0, 2, 1].into()), 60)]);
+    edit(&house, "ttl = \"1m\"", "ttl = \"2h\"");
+    let shown = house.run(&["dns", "push", "--dry-run"]).done();
+    assert!(shown.contains("~ sip.falcot.com. 7200 IN A 192.0.2.1\n"), "{shown}");
+    assert!(!shown.contains("\n+ ") && !shown.contains("\n- "), "{shown}");
+    house.run(&["dns", "push", "--apply"]).done();
+    assert_eq!(ask(server, "sip.falcot.com", Rtype::A), [(before[0].0.clone(), 7200)]);
+    assert!(ask(server, "_sip._udp.falcot.com", Rtype::SRV).iter().all(|(_, ttl)| *ttl == 7200));
+    let again = house.run(&["dns", "push", "--apply"]).done();
+    assert!(again.contains("  0 put in, 0 taken out, "), "{again}");
+    check(&house, server).done();
+}
+
+#[test]
+fn in_bind_a_changed_time_alone_is_pushed() {
+    let server = NameServer::bind(&[("falcot.com", &zone("falcot.com", 1, ""))], Changed::ByKey);
+    a_changed_time_alone_is_pushed(&server);
+}
+
+#[test]
+fn in_knot_a_changed_time_alone_is_pushed() {
+    let server = NameServer::knot(&[("falcot.com", &zone("falcot.com", 1, ""))], Changed::ByKey);
+    a_changed_time_alone_is_pushed(&server);
+}
+
+#[test]
+fn in_powerdns_a_changed_time_alone_is_pushed() {
+    a_changed_time_alone_is_pushed(&NameServer::powerdns("falcot.com", &zone("falcot.com", 1, "")));
+}
+
+#[test]
+fn two_installations_in_one_zone_leave_one_another_alone() {
+    let server = NameServer::bind(&[("falcot.com", &zone("falcot.com", 1, ""))], Changed::ByKey);
+    let (one, other) = (house(&server, ""), house(&server, "[turn]\nudp = [\":3478\"]"));
+    one.run(&["dns", "push", "--apply"]).done();
+    edit(&other, "192.0.2.1", "192.0.2.2");
+    let name = std::fs::read_to_string(one.path().join("data/installation")).expect("made by the push");
+    let shown = other.run(&["dns", "push", "--apply"]);
+    let foreign = format!("! sip.falcot.com. 60 IN A 192.0.2.1    ; of the installation {}", name.trim());
+    assert!(shown.code == 1 && shown.out.contains(&foreign), "{}{}", shown.out, shown.err);
+    assert!(shown.out.contains("+ turn.falcot.com. 60 IN A 192.0.2.2"), "{}", shown.out);
+    assert!(!shown.out.contains("\n- "), "{}", shown.out);
+    // Each still knows its own, whoever has the name.
+    edit(&one, "udp = [\":5060\"]", "udp = [\":5070\"]");
+    let moved = one.run(&["dns", "push", "--apply"]);
+    assert!(moved.out.contains("- _sip._udp.falcot.com. 60 IN SRV 0 0 5060"), "{}{}", moved.out, moved.err);
+    edit(&other, "[dns]", &format!("[dns]\ninstallation = \"{}\"", name.trim()));
+    let taken = other.run(&["dns", "push", "--dry-run"]);
+    assert!(taken.out.contains("- _sip._udp.falcot.com. 60 IN SRV 0 0 5070"), "{}", taken.out);
+}
+
+/// Wildcards of each kind that may answer for one of our names.
+const WILDCARDS: [&str; 2] = [
+    "www IN A 192.0.2.80\n* IN CNAME www",
+    "* IN A 192.0.2.80\n* IN TXT \"v=spf1 -all\"\n*._udp IN SRV 5 5 9 x.example.",
+];
+
+fn wildcards_are_not_in_the_way(start: impl Fn(&str) -> NameServer) {
+    for lines in WILDCARDS {
+        let server = start(&zone("falcot.com", 1, lines));
+        let house = house(&server, "");
+        let done = house.run(&["dns", "push", "--apply"]).done();
+        assert!(done.contains("+ sip.falcot.com. 60 IN A 192.0.2.1") && !done.contains('!'), "{done}");
+        check(&house, &server).done();
+        let kept = ask(&server, "nobody.falcot.com", Rtype::A);
+        assert!(kept.iter().any(|(data, _)| *data == Data::Address([192, 0, 2, 80].into())), "{kept:?}");
+    }
+    // It says the same as the wildcard, and is somebody's.
+    let server = start(&zone("falcot.com", 1, "* IN A 192.0.2.80\nsip IN A 192.0.2.80"));
+    let done = house(&server, "").run(&["dns", "push", "--apply"]);
+    assert!(
+        done.code == 1 && done.out.contains("! sip.falcot.com. 60 IN A 192.0.2.80"),
+        "{}{}",
+        done.out,
+        done.err
+    );
+    assert_eq!(ask(&server, "sip.falcot.com", Rtype::A).len(), 1, "{}", done.out);
+    assert!(!ask(&server, "_sip._udp.falcot.com", Rtype::SRV).is_empty(), "the rest is there");
+}
+
+#[test]
+fn in_bind_wildcards_are_not_in_the_way() {
+    wildcards_are_not_in_the_way(|text| NameServer::bind(&[("falcot.com", text)], Changed::ByKey));
+}
+
+#[test]
+fn in_knot_wildcards_are_not_in_the_way() {
+    wildcards_are_not_in_the_way(|text| NameServer::knot(&[("falcot.com", text)], Changed::ByKey));
+}
+
+#[test]
+fn in_powerdns_wildcards_are_not_in_the_way() {
+    wildcards_are_not_in_the_way(|text| NameServer::powerdns("falcot.com", text));
+}
+
 #[test]
 fn what_is_refused_says_why_and_tells_no_secret() {
     let zones: &[(&str, &str)] = &[("falcot.com", &zone("falcot.com", 1, ""))];
@@ -172,5 +294,5 @@ fn what_is_refused_says_why_and_tells_no_secret() {
         assert!(done.code == 1 && done.out.contains("refuses the change"), "{}{}", done.out, done.err);
     }
     let house = House::new("[[domains]]\nname = \"falcot.com\"\n");
-    house.run(&["dns", "push", "--dry-run"]).refused(2, "dns.push is not set");
+    house.run(&["dns", "push", "--dry-run"]).refused(2, "neither dns.push nor dns.provider is set");
 }

@@ -107,7 +107,7 @@ pub struct DnsPush {
     pub applied: bool,
     /// Whether everything is, or would be, as it should.
     pub good: bool,
-    /// The name server.
+    /// The name server, or the provider.
     pub server: String,
     /// Each zone.
     pub zones: Vec<DnsChange>,
@@ -124,6 +124,10 @@ pub struct DnsChange {
     pub add: Vec<String>,
     /// Lines of ours that are taken out.
     pub remove: Vec<String>,
+    /// Lines of ours that are to be remembered for another time.
+    pub renew: Vec<String>,
+    /// Lines that the provider's interface cannot take, and that are not there yet.
+    pub by_hand: Vec<String>,
     /// Lines of others, where ours would have to be; nothing is changed there.
     pub foreign: Vec<String>,
     /// How many records were as they should be.
@@ -136,17 +140,21 @@ impl Answer for DnsPush {
     fn human(&self) -> String {
         let mut text = String::new();
         for change in &self.zones {
-            let DnsChange { name, zone, add, remove, foreign, unchanged, error } = change;
+            let DnsChange { name, zone, add, remove, renew, by_hand, foreign, unchanged, error } = change;
             let at = if zone.is_empty() { String::new() } else { format!(" in the zone {zone}") };
             let _ = writeln!(text, "{name}{at} at {}", self.server);
             remove.iter().for_each(|line| text.push_str(&format!("- {line}\n")));
             add.iter().for_each(|line| text.push_str(&format!("+ {line}\n")));
+            renew.iter().for_each(|line| text.push_str(&format!("~ {line}\n")));
+            for line in by_hand {
+                let _ = writeln!(text, "? {line}    (not by this interface: put it there by hand)");
+            }
             for line in foreign {
                 let _ = writeln!(text, "! {line}    (not ours: left as it is, and ours left out)");
             }
             if error.is_empty() {
                 let verb = if self.applied { "" } else { " would be" };
-                let (add, remove) = (add.len(), remove.len());
+                let (add, remove) = (add.len() + renew.len(), remove.len());
                 let _ = writeln!(
                     text,
                     "  {add}{verb} put in, {remove}{verb} taken out, {unchanged} as they should be"

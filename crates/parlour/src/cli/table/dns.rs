@@ -71,9 +71,9 @@ pub(super) const CHECK: Command = Command {
 
 pub(super) const PUSH: Command = Command {
     path: &["dns", "push"],
-    summary: "Put the records into the zone by dynamic update (RFC 2136)",
+    summary: "Put the records into the zone, by dynamic update (RFC 2136) or a provider's interface",
     details: "Shows what changes, line by line. It takes out only what it has put in itself: it marks that by TXT records at \
-              _parlour in front of the domain. `dns.push` names the server and the key (TSIG). The exit code is 1 where \
+              _parlour in front of the domain. `dns.push` names the server and the key (TSIG), or `dns.provider` the provider and its token. The exit code is 1 where \
               a zone could not be changed, or where somebody else's record is in the way.",
     arguments: &[
         DOMAIN,

@@ -35,6 +35,22 @@ pub(super) const SECTION: Section = Section {
             absent: Absent::Off,
             example: "{}",
         },
+        Key {
+            name: "provider",
+            kind: Kind::Fields(PROVIDER),
+            comment: "The provider whose interface `parlour dns push` uses in the place of a name server, as\n\
+                      { name = \"desec\", token = { file = \"data/dns.token\" } }; docs/domains.md has them all.",
+            absent: Absent::Off,
+            example: "{}",
+        },
+        Key {
+            name: "installation",
+            kind: Kind::Text,
+            comment: "What this installation calls itself beside the records that it puts into the DNS, so that another one\n\
+                      leaves them alone; absent: the name in data/installation, made at the first push.",
+            absent: Absent::Off,
+            example: "\"berlin\"",
+        },
     ],
 };
 
@@ -83,6 +99,42 @@ const PUSH: &[Key] = &[
         example: "{ file = \"data/dns.secret\" }",
     },
 ];
+
+const PROVIDER: &[Key] = &[
+    Key {
+        name: "name",
+        kind: Kind::Text,
+        comment: "Which provider.",
+        absent: Absent::Refused,
+        example: "\"desec\"",
+    },
+    Key {
+        name: "token",
+        kind: Kind::Secret,
+        comment: "Its token, key or password for programs.",
+        absent: Absent::Refused,
+        example: "{ file = \"data/dns.token\" }",
+    },
+    Key {
+        name: "secret",
+        kind: Kind::Secret,
+        comment: "The second secret of those that have two.",
+        absent: Absent::Off,
+        example: "{ file = \"data/dns.secret\" }",
+    },
+    off("user", "Who signs in, or the name of the key, with those that want it.", "\"falcot\""),
+    off("account", "The account or project, with those that want it.", "\"12345\""),
+    off("region", "The region, with those that want it.", "\"ovh-eu\""),
+    off(
+        "server",
+        "Where the interface is, of software that you run yourself.",
+        "\"https://dns.falcot.com:8081\"",
+    ),
+];
+
+const fn off(name: &'static str, comment: &'static str, example: &'static str) -> Key {
+    Key { name, kind: Kind::Text, comment, absent: Absent::Off, example }
+}
 
 const PRIORITY: Key =
     number("priority", "The priority of the first port in SRV records; further ones follow it.", "0");

@@ -1,6 +1,8 @@
 //! What the DNS is to say.
 
+use crate::providers::{Given, Provider};
 use domains::tsig::Key;
+use std::fmt;
 use std::net::SocketAddr;
 use wire::Domain;
 
@@ -21,11 +23,46 @@ pub struct DnsPlan {
     pub tlsa: bool,
     /// Where `parlour dns push` writes. `None`: nowhere.
     pub push: Option<PushPlan>,
+    /// What this installation calls itself in the DNS. `None`: as it is kept in the data folder.
+    pub installation: Option<String>,
 }
 
 /// Where `parlour dns push` writes.
-#[derive(Clone, Debug)]
-pub struct PushPlan {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PushPlan {
+    /// At a name server, by dynamic update (RFC 2136).
+    Server(ServerPlan),
+    /// In the books of a provider, by its interface.
+    Provider(ProviderPlan),
+}
+
+impl fmt::Display for PushPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(server) => server.server.fmt(f),
+            Self::Provider(provider) => f.write_str(provider.provider.name),
+        }
+    }
+}
+
+/// Whether a word can be an installation's name: one word of a mark, and of no other use there.
+pub(crate) fn is_installation(text: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=32).contains(&text.len()) && text.bytes().all(is_letter) && text != "-"
+}
+
+/// A provider, and what it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderPlan {
+    pub(crate) provider: &'static Provider,
+    pub(crate) given: Given,
+    /// Who is asked for what the provider's books do not say. `None`: the system's resolver.
+    pub(crate) resolver: Option<SocketAddr>,
+}
+
+/// A name server that takes dynamic updates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerPlan {
     /// The primary name server.
     pub server: SocketAddr,
     /// What changes are signed with.
