@@ -115,12 +115,35 @@ struct Count {
     bans: u32,
 }
 
-/// Where somebody has signed in from, kept small: there are as many as accounts.
+/// Where somebody has signed in from, kept small: there are as many as accounts. In octets, for the same reason.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     source: Source,
     /// In seconds since the doorman began.
-    until: u32,
+    until: [u8; 4],
+}
+
+impl Known {
+    fn until(&self) -> u32 {
+        u32::from_le_bytes(self.until)
+    }
+}
+
+/// Where an account's people have signed in from: nearly always from one place.
+#[derive(Clone, Debug)]
+enum Places {
+    One(Known),
+    #[expect(clippy::box_collection, reason = "one word, where nearly all have one place")]
+    Several(Box<Vec<Known>>),
+}
+
+impl Places {
+    fn all(&self) -> &[Known] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Several(several) => several,
+        }
+    }
 }
 
 /// One worker's doorman.
@@ -136,7 +159,7 @@ pub struct Doorman {
     /// Of the accounts at home here: since when, how many.
     misses: Table<Address, (Instant, u32)>,
     /// Of the accounts at home here: which sources, until when.
-    known: Lately<Box<[Known]>>,
+    known: Lately<Places>,
     /// Right sign-ins of which the account's home was told.
     told: Lately<()>,
     /// Names accounts in `known`, and pairs of account and source in `told`: nobody can make two of them meet.
@@ -219,6 +242,9 @@ impl Doorman {
     /// Somebody has signed in.
     pub fn right(&mut self, now: Instant, from: IpAddr, account: &Address) {
         let source = Source::of(from);
+        if account.home(self.workers) == self.me {
+            return self.remember(now, account, source);
+        }
         let pair = self.names.hash_one((account, source));
         if self.told.get(now, pair).is_none() {
             self.told.put(now, pair, ());
@@ -362,8 +388,8 @@ impl Doorman {
         }
         self.misses.remove(&account);
         let (name, seconds) = (self.names.hash_one(&account), self.seconds(now));
-        let known = self.known.get(now, name).into_iter().flatten();
-        let known = known.filter(|known| known.until > seconds).map(|known| known.source).collect();
+        let known = self.known.get(now, name).map_or(&[][..], Places::all).iter();
+        let known = known.filter(|known| known.until() > seconds).map(|known| known.source).collect();
         let lock = Lock { until: now + self.rules.time, known };
         self.tally.locks += 1;
         self.out.push_back(Output::Locked(account.clone(), lock.clone()));
@@ -373,14 +399,20 @@ impl Doorman {
     fn remember(&mut self, now: Instant, account: &Address, source: Source) {
         let (name, seconds) = (self.names.hash_one(account), self.seconds(now));
         let until = self.seconds(now + LATELY);
-        let known = self.known.take(now, name).unwrap_or_default();
-        let mut others: Vec<Known> =
-            known.iter().copied().filter(|known| known.source != source && known.until > seconds).collect();
-        if others.len() >= KNOWN {
-            others.remove(0);
+        let fresh = until.saturating_sub(u32::try_from(AGAIN.as_secs() / 2).expect("half an hour"));
+        let known = self.known.get(now, name).map_or(&[][..], Places::all);
+        if known.iter().any(|known| known.source == source && known.until() > fresh) {
+            return;
         }
-        others.push(Known { source, until });
-        self.known.put(now, name, others.into());
+        let is_other = |known: &&Known| known.source != source && known.until() > seconds;
+        let mut all: Vec<Known> = known.iter().filter(is_other).copied().collect();
+        if all.len() >= KNOWN {
+            all.remove(0);
+        }
+        let known = Known { source, until: until.to_le_bytes() };
+        all.push(known);
+        let places = if all.len() == 1 { Places::One(known) } else { Places::Several(Box::new(all)) };
+        self.known.put(now, name, places);
     }
 
     /// A moment as [`Known::until`] has it.

@@ -10,26 +10,40 @@ use crate::Address;
 
 /// Whoever is taken for one peer: an IPv4 address, or the /64 network of an IPv6 address, which one host has to itself.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Source(IpAddr);
+pub struct Source(Net);
+
+/// What there is of an address, without gaps: many sources are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Net {
+    V4([u8; 4]),
+    V6([u8; 8]),
+}
 
 impl Source {
     /// That of an address.
     pub fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
-            IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) & (u128::MAX << 64)).into()),
-            v4 @ IpAddr::V4(_) => v4,
+            IpAddr::V4(ip) => Net::V4(ip.octets()),
+            IpAddr::V6(ip) => Net::V6(*ip.octets().first_chunk().expect("half of sixteen")),
         })
     }
 
     /// Its address, or the first of its network.
     pub fn first(self) -> IpAddr {
-        self.0
+        match self.0 {
+            Net::V4(ip) => ip.into(),
+            Net::V6(half) => {
+                let mut octets = [0; 16];
+                octets[..8].copy_from_slice(&half);
+                octets.into()
+            }
+        }
     }
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
+        match self.first() {
             IpAddr::V4(ip) => ip.fmt(f),
             IpAddr::V6(ip) => write!(f, "{ip}/64"),
         }

@@ -218,3 +218,28 @@ fn right_sign_ins_are_told_once_in_a_while() {
     };
     assert_eq!([told(Duration::ZERO), told(MINUTE), told(AGAIN)], [true, false, true]);
 }
+
+/// There is one for each account.
+#[test]
+fn what_is_known_of_an_account_is_small() {
+    assert!(size_of::<Places>() <= 16, "{}", size_of::<Places>());
+}
+
+#[test]
+fn an_account_knows_the_last_of_its_places() {
+    let mut house = House::new(1);
+    let hosts: Vec<String> = (1..=9).map(|host| format!("198.51.100.{host}")).collect();
+    for (minute, host) in (0..).zip(&hosts) {
+        house.doormen[0].right(house.now + minute * MINUTE, ip(host), &joe());
+    }
+    // Those that come again are not others.
+    house.doormen[0].right(house.now + 40 * MINUTE, ip(&hosts[1]), &joe());
+    house.doormen[0].right(house.now + 41 * MINUTE, ip("198.51.100.10"), &joe());
+    house.now += 41 * MINUTE;
+    for host in 1..=12 {
+        house.fail(&format!("192.0.2.{host}"), Some(&joe()), 1);
+    }
+    let known: Vec<bool> = hosts.iter().map(|host| !house.bar(host)).collect();
+    assert_eq!(known, [false, true, false, true, true, true, true, true, true]);
+    assert!(!house.bar("198.51.100.10") && house.bar("198.51.100.11"));
+}
