@@ -28,12 +28,6 @@ impl<V> Lately<V> {
         self.young.get(&name).or_else(|| self.old.get(&name))
     }
 
-    /// Takes out the row of a name.
-    pub(super) fn take(&mut self, now: Instant, name: u64) -> Option<V> {
-        self.turn(now);
-        self.young.remove(&name).or_else(|| self.old.remove(&name))
-    }
-
     /// Sets the row of a name.
     pub(super) fn put(&mut self, now: Instant, name: u64, value: V) {
         self.turn(now);
@@ -67,7 +61,7 @@ mod tests {
         table.put(start, 1, 'a');
         table.put(start, 2, 'b');
         assert_eq!([1, 2].map(|time| table.get(at(time), 1).copied()), [Some('a'); 2]);
-        let kept = table.take(at(3), 1).expect("kept");
+        let kept = table.get(at(3), 1).copied().expect("kept");
         table.put(at(3), 1, kept);
         assert_eq!([1, 2].map(|name| table.get(at(4), name).copied()), [Some('a'), None]);
         assert_eq!(table.get(at(99), 1), None);
