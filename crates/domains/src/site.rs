@@ -41,6 +41,8 @@ pub struct Host {
     pub priority: u16,
     /// The weight of each.
     pub weight: u16,
+    /// Hosts of further names: where a port is not reached at each of these addresses, it stands there.
+    pub others: Vec<Host>,
 }
 
 /// The ports of a service by transport, the preferred first.
@@ -61,6 +63,11 @@ pub struct Ports {
 }
 
 impl Host {
+    /// This one and the others.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.others)
+    }
+
     /// Whether anything is offered.
     pub fn is_on(&self) -> bool {
         let Ports { udp, tcp, tls, dtls, web, h2: _ } = &self.ports;
@@ -72,9 +79,15 @@ impl Host {
 pub const LABELS: [&str; 3] = ["turn", "sip", "xmpp"];
 
 impl Site {
-    /// The services with what they are called.
-    pub fn hosts(&self) -> [(&'static str, &Host); 4] {
-        [("turn", &self.turn), ("sip", &self.sip), ("xmpp", &self.xmpp), ("federation", &self.federation)]
+    /// The hosts of the services, with what those are called.
+    pub fn hosts(&self) -> Vec<(&'static str, &Host)> {
+        let services = [
+            ("turn", &self.turn),
+            ("sip", &self.sip),
+            ("xmpp", &self.xmpp),
+            ("federation", &self.federation),
+        ];
+        services.into_iter().flat_map(|(label, host)| host.all().map(move |host| (label, host))).collect()
     }
 
     /// The main name and its aliases: what stands behind the `@` of addresses.

@@ -1,7 +1,7 @@
 //! The records of a domain, gathered into the zones that they belong to.
 
 use crate::record::{Data, NameTooLong, Record};
-use crate::site::{Host, Site};
+use crate::site::{Host, Ports, Site};
 use std::fmt::Write;
 use std::net::IpAddr;
 use wire::Domain;
@@ -138,51 +138,61 @@ fn keys(site: &Site, service: &str, host: &Host) -> Vec<Record> {
 /// The pointers of one name behind the `@`.
 fn services(site: &Site, name: &Domain) -> Vec<Record> {
     let Site { turn, sip, xmpp, .. } = site;
-    let rows: [(&str, &str, &Host, &[u16]); 13] = [
+    let rows: [(&str, &str, &Host, Of); 13] = [
         // RFC 8489 §8, RFC 8656 §4; over DTLS RFC 7350 §3 …
-        ("stun", "udp", turn, &turn.ports.udp),
-        ("stun", "tcp", turn, &turn.ports.tcp),
-        ("stuns", "tcp", turn, &turn.ports.tls),
-        ("stuns", "udp", turn, &turn.ports.dtls),
-        ("turn", "udp", turn, &turn.ports.udp),
-        ("turn", "tcp", turn, &turn.ports.tcp),
-        ("turns", "tcp", turn, &turn.ports.tls),
-        ("turns", "udp", turn, &turn.ports.dtls),
+        ("stun", "udp", turn, |ports| &ports.udp),
+        ("stun", "tcp", turn, |ports| &ports.tcp),
+        ("stuns", "tcp", turn, |ports| &ports.tls),
+        ("stuns", "udp", turn, |ports| &ports.dtls),
+        ("turn", "udp", turn, |ports| &ports.udp),
+        ("turn", "tcp", turn, |ports| &ports.tcp),
+        ("turns", "tcp", turn, |ports| &ports.tls),
+        ("turns", "udp", turn, |ports| &ports.dtls),
         // RFC 3263 §4 …
-        ("sip", "udp", sip, &sip.ports.udp),
-        ("sip", "tcp", sip, &sip.ports.tcp),
-        ("sips", "tcp", sip, &sip.ports.tls),
+        ("sip", "udp", sip, |ports| &ports.udp),
+        ("sip", "tcp", sip, |ports| &ports.tcp),
+        ("sips", "tcp", sip, |ports| &ports.tls),
         // RFC 6120 §3.2.1, XEP-0368.
-        ("xmpp-client", "tcp", xmpp, &xmpp.ports.tcp),
-        ("xmpps-client", "tcp", xmpp, &xmpp.ports.tls),
+        ("xmpp-client", "tcp", xmpp, |ports| &ports.tcp),
+        ("xmpps-client", "tcp", xmpp, |ports| &ports.tls),
     ];
     let mut records = pointers(site, name);
-    for (service, protocol, host, ports) in rows {
-        records.extend(srv(&format!("_{service}._{protocol}.{name}"), host, ports));
+    for (service, protocol, host, of) in rows {
+        records.extend(srv(&format!("_{service}._{protocol}.{name}"), host, of));
     }
     records.extend(servers(site, name));
     records
 }
 
+/// Which of a host's ports.
+type Of = fn(&Ports) -> &Vec<u16>;
+
 /// Where other servers find XMPP (RFC 6120 §3.2.1, XEP-0368).
 fn servers(site: &Site, name: &Domain) -> Vec<Record> {
     let host = &site.federation;
-    let mut records = srv(&format!("_xmpp-server._tcp.{name}"), host, &host.ports.tcp);
-    records.extend(srv(&format!("_xmpps-server._tcp.{name}"), host, &host.ports.tls));
+    let mut records = srv(&format!("_xmpp-server._tcp.{name}"), host, |ports| &ports.tcp);
+    records.extend(srv(&format!("_xmpps-server._tcp.{name}"), host, |ports| &ports.tls));
     records
 }
 
+/// Whether a service is reached somewhere at ports of a kind.
+fn is_offered(host: &Host, of: Of) -> bool {
+    host.all().any(|host| !host.addresses.is_empty() && !of(&host.ports).is_empty())
+}
+
 /// One record for each port, or the one that says "not offered" (RFC 2782).
-fn srv(owner: &str, host: &Host, ports: &[u16]) -> Vec<Record> {
+fn srv(owner: &str, host: &Host, of: Of) -> Vec<Record> {
     let record = |data| Record { owner: owner.into(), data };
-    if ports.is_empty() || host.addresses.is_empty() {
+    if !is_offered(host, of) {
         return vec![record(Data::Srv { priority: 0, weight: 0, port: 0, target: None })];
     }
-    let one = |(n, port): (u16, &u16)| Data::Srv {
+    let reached = host.all().filter(|host| !host.addresses.is_empty());
+    let ports = reached.flat_map(|host| of(&host.ports).iter().map(move |port| (host, *port)));
+    let one = |(n, (at, port)): (u16, (&Host, u16))| Data::Srv {
         priority: host.priority.saturating_add(n),
         weight: host.weight,
-        port: *port,
-        target: Some(host.name.clone()),
+        port,
+        target: Some(at.name.clone()),
     };
     (0..).zip(ports).map(one).map(record).collect()
 }
@@ -191,16 +201,16 @@ fn srv(owner: &str, host: &Host, ports: &[u16]) -> Vec<Record> {
 /// all of one order are tried by preference (RFC 5928 §3, RFC 7350).
 fn pointers(site: &Site, name: &Domain) -> Vec<Record> {
     let (turn, sip) = (&site.turn, &site.sip);
-    let rows = [
-        (10, 0, "SIPS+D2T", "_sips._tcp", sip, &sip.ports.tls),
-        (20, 0, "SIP+D2T", "_sip._tcp", sip, &sip.ports.tcp),
-        (30, 0, "SIP+D2U", "_sip._udp", sip, &sip.ports.udp),
-        (10, 0, "RELAY:turn.udp", "_turn._udp", turn, &turn.ports.udp),
-        (10, 10, "RELAY:turn.dtls", "_turns._udp", turn, &turn.ports.dtls),
-        (10, 20, "RELAY:turn.tls", "_turns._tcp", turn, &turn.ports.tls),
-        (10, 30, "RELAY:turn.tcp", "_turn._tcp", turn, &turn.ports.tcp),
+    let rows: [(u16, u16, &str, &str, &Host, Of); 7] = [
+        (10, 0, "SIPS+D2T", "_sips._tcp", sip, |ports| &ports.tls),
+        (20, 0, "SIP+D2T", "_sip._tcp", sip, |ports| &ports.tcp),
+        (30, 0, "SIP+D2U", "_sip._udp", sip, |ports| &ports.udp),
+        (10, 0, "RELAY:turn.udp", "_turn._udp", turn, |ports| &ports.udp),
+        (10, 10, "RELAY:turn.dtls", "_turns._udp", turn, |ports| &ports.dtls),
+        (10, 20, "RELAY:turn.tls", "_turns._tcp", turn, |ports| &ports.tls),
+        (10, 30, "RELAY:turn.tcp", "_turn._tcp", turn, |ports| &ports.tcp),
     ];
-    let on = rows.into_iter().filter(|(.., host, ports)| !ports.is_empty() && !host.addresses.is_empty());
+    let on = rows.into_iter().filter(|(.., host, of)| is_offered(host, *of));
     on.map(|(order, preference, service, label, ..)| Record {
         owner: name.to_string(),
         data: Data::Naptr {

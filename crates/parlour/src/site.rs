@@ -7,6 +7,7 @@ use domains::{Host, Ports, Site};
 use net::tls::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use wire::{Domain, Transport};
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -14,10 +15,9 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 /// What a domain of the plan offers to the world.
 pub fn of(plan: &Plan, domain: &DomainPlan) -> Site {
     let host = |service, how: &HostPlan| Host {
-        name: how.name_for(&domain.name),
         priority: how.priority,
         weight: how.weight,
-        ..offered(plan, service)
+        ..offered(plan, service, &how.name_for(&domain.name))
     };
     let xmpp = host(Service::Xmpp, &plan.dns.xmpp);
     Site {
@@ -46,35 +46,79 @@ fn components(plan: &Plan, domain: &DomainPlan) -> Vec<Domain> {
     domain.rooms.iter().chain(components.filter(|name| is_of(name))).cloned().collect()
 }
 
-/// Where a service listens.
-fn offered(plan: &Plan, service: Service) -> Host {
-    let listeners = || plan.listeners().filter(|(whose, ..)| *whose == service);
-    let mut addresses: Vec<IpAddr> = vec![];
-    for (_, _, listener) in listeners() {
+/// Where a service listens: at one host, where the ports of each transport are all reached at the same addresses. Otherwise ports that are
+/// reached at other addresses than the first are at hosts of further names, as one name would say that each port is reached everywhere.
+fn offered(plan: &Plan, service: Service, name: &str) -> Host {
+    let mut rows: Vec<(Row, BTreeSet<IpAddr>)> = vec![];
+    for (_, transport, listener) in plan.listeners().filter(|(whose, ..)| *whose == service) {
+        let addresses = reached_at(plan, listener);
+        match rows.iter_mut().find(|(row, _)| *row == (transport, listener.port)) {
+            Some((_, known)) => known.extend(addresses),
+            None => rows.push(((transport, listener.port), addresses.into_iter().collect())),
+        }
+    }
+    let is_known = rows.iter().any(|(_, addresses)| !addresses.is_empty());
+    rows.retain(|(_, addresses)| !is_known || !addresses.is_empty());
+    let alike = |(one, known): &(Row, BTreeSet<IpAddr>)| {
+        rows.iter().all(|(other, addresses)| other.0 != one.0 || addresses == known)
+    };
+    let everywhere: BTreeSet<IpAddr> = rows.iter().flat_map(|(_, addresses)| addresses.clone()).collect();
+    let is_one = rows.iter().all(alike);
+    let mut groups: Vec<(Vec<Row>, BTreeSet<IpAddr>)> = vec![];
+    for (row, addresses) in rows {
+        let addresses = if is_one { everywhere.clone() } else { addresses };
+        match groups.iter_mut().find(|(_, known)| *known == addresses) {
+            Some((group, _)) => group.push(row),
+            None => groups.push((vec![row], addresses)),
+        }
+    }
+    let mut hosts = groups.into_iter().enumerate().map(|(n, (rows, addresses))| Host {
+        name: if n == 0 { name.to_owned() } else { further(name, n + 1) },
+        ports: ports(plan, service, &rows),
+        addresses: sorted(plan, service, &addresses),
+        ..Host::default()
+    });
+    let first = hosts.next().unwrap_or_else(|| Host { name: name.to_owned(), ..Host::default() });
+    Host { others: hosts.collect(), ..first }
+}
+
+/// A transport and a port.
+type Row = (Transport, u16);
+
+/// The name of a service's second, third … host.
+fn further(name: &str, n: usize) -> String {
+    match name.split_once('.') {
+        Some((label, rest)) => format!("{label}-{n}.{rest}"),
+        None => format!("{name}-{n}"),
+    }
+}
+
+/// These addresses in the order of the configuration.
+fn sorted(plan: &Plan, service: Service, addresses: &BTreeSet<IpAddr>) -> Vec<IpAddr> {
+    let mut all: Vec<IpAddr> = vec![];
+    for (.., listener) in plan.listeners().filter(|(whose, ..)| *whose == service) {
         for address in reached_at(plan, listener) {
-            if !addresses.contains(&address) {
-                addresses.push(address);
+            if addresses.contains(&address) && !all.contains(&address) {
+                all.push(address);
             }
         }
     }
-    let ports = |wanted: Transport| {
-        let mut ports: Vec<u16> = vec![];
-        for (.., listener) in listeners().filter(|(_, transport, l)| *transport == wanted && l.port != 0) {
-            if !ports.contains(&listener.port) {
-                ports.push(listener.port);
-            }
-        }
-        ports
+    all
+}
+
+fn ports(plan: &Plan, service: Service, rows: &[Row]) -> Ports {
+    let of = |wanted: Transport| -> Vec<u16> {
+        let own = rows.iter().filter(|(transport, port)| *transport == wanted && *port != 0);
+        own.map(|(_, port)| *port).collect()
     };
-    let ports = Ports {
-        udp: ports(Transport::Udp),
-        tcp: ports(Transport::Tcp),
-        tls: ports(Transport::Tls),
-        dtls: ports(Transport::Dtls),
-        web: ports(Transport::Wss),
+    Ports {
+        udp: of(Transport::Udp),
+        tcp: of(Transport::Tcp),
+        tls: of(Transport::Tls),
+        dtls: of(Transport::Dtls),
+        web: of(Transport::Wss),
         h2: pages(plan, service),
-    };
-    Host { addresses, ports, ..Host::default() }
+    }
 }
 
 /// The ports at which pages are served beside a service's WebSockets: HTTP/2 is spoken there.

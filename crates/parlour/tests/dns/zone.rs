@@ -76,6 +76,33 @@ fn the_zone_of_one_port_for_everything() {
         assert!(shared.lines().any(|found| found == line), "{line} is missing in\n{shared}");
         assert!(!alone.contains(&line), "{line} is in\n{alone}");
     }
+    let browsers = "xmpp.falcot.com. 3600 IN HTTPS 1 xmpp.falcot.com. alpn=h2";
+    assert!(shared.lines().any(|found| found == browsers), "{shared}");
+    assert!(!alone.contains("alpn="), "{alone}");
+}
+
+#[test]
+fn a_port_is_published_with_the_addresses_that_it_is_reached_at() {
+    let house = House::new(
+        "[[domains]]\nname = \"falcot.com\"\n[network]\naddresses = [\"192.0.2.1\", \"192.0.2.2\"]\n\
+         [sip]\nudp = [\":5060\"]\ntcp = [\"192.0.2.2:5070\", \":5060\", \"192.0.2.1:5080\"]\n",
+    );
+    let zone = house.run(&["dns", "zone"]).done();
+    check("falcot.com", &zone);
+    let mut found: Vec<&str> =
+        zone.lines().filter(|line| line.contains("sip") && !line.contains("NAPTR")).collect();
+    found.retain(|line| !line.contains("_sips"));
+    let expected = [
+        "sip.falcot.com. 3600 IN A 192.0.2.1",
+        "sip.falcot.com. 3600 IN A 192.0.2.2",
+        "sip-2.falcot.com. 3600 IN A 192.0.2.2",
+        "sip-3.falcot.com. 3600 IN A 192.0.2.1",
+        "_sip._udp.falcot.com. 3600 IN SRV 0 0 5060 sip.falcot.com.",
+        "_sip._tcp.falcot.com. 3600 IN SRV 0 0 5060 sip.falcot.com.",
+        "_sip._tcp.falcot.com. 3600 IN SRV 1 0 5070 sip-2.falcot.com.",
+        "_sip._tcp.falcot.com. 3600 IN SRV 2 0 5080 sip-3.falcot.com.",
+    ];
+    assert_eq!(found, expected, "{zone}");
 }
 
 #[test]
