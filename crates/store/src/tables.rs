@@ -38,7 +38,8 @@ fn push_names<'a>(statement: &mut Statement, names: impl Iterator<Item = &'a str
     }
 }
 
-/// How many rows of a page there are up to the first that makes it longer than it may be: `sizes` selects the octets of each.
+/// How many rows of a page there are up to the first that makes it longer than it may be, behind one at least that is told
+/// however long it is: so whoever reads them sees whether there are more. `sizes` selects the octets of each.
 pub(crate) async fn within_octets(
     connection: &mut Connection,
     mut sizes: Statement,
@@ -47,9 +48,9 @@ pub(crate) async fn within_octets(
     let sizes: Vec<i64> = sizes.build_query_scalar().fetch_all(connection).await?;
     let mut sum = 0;
     let fit = sizes.iter().take_while(|size| {
-        let fits = sum <= most;
         sum += u64::try_from(**size).unwrap_or_default();
-        fits
+        sum <= most
     });
-    Ok(u32::try_from(fit.count()).unwrap_or(u32::MAX))
+    let rows = (fit.count().max(1) + 1).min(sizes.len());
+    Ok(u32::try_from(rows).unwrap_or(u32::MAX))
 }

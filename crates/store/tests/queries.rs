@@ -535,8 +535,8 @@ fn a_page_of_messages_has_no_more_octets_than_it_may() {
             assert_eq!(ids, if last { &all[4 - expected..] } else { &all[..expected] });
         }
     };
-    // Each has two octets.
-    check(0, 1);
+    // Each has two octets. The first is told however long it is, and one more shows that there is more.
+    check(0, 2);
     check(3, 2);
     check(4, 3);
     check(100, 4);

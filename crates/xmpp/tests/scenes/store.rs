@@ -259,12 +259,12 @@ fn cut(mut found: Vec<(i64, Arc<str>)>, last: bool, (limit, octets): (u32, u64))
         found.reverse();
     }
     let mut sum = 0;
-    let fit = found.iter().take(limit as usize).take_while(|(_, text)| {
-        let fits = sum <= octets;
+    let fit = found.iter().take_while(|(_, text)| {
         sum += text.len() as u64;
-        fits
+        sum <= octets
     });
-    found.truncate(fit.count());
+    let rows = (fit.count().max(1) + 1).min(limit as usize);
+    found.truncate(rows);
     if last {
         found.reverse();
     }
