@@ -55,6 +55,8 @@ pub struct BackOffice {
     /// When the configuration was last read, in milliseconds since 1970.
     read: AtomicU64,
     reloading: tokio::sync::Mutex<()>,
+    /// The configuration was read again: the names in it may be others.
+    reread: tokio::sync::Notify,
     draining: AtomicBool,
     counting: Counting,
     doors: Doors,
@@ -94,6 +96,7 @@ impl BackOffice {
             started: Instant::now(),
             read: AtomicU64::new(parts.read),
             reloading: tokio::sync::Mutex::default(),
+            reread: tokio::sync::Notify::new(),
             draining: AtomicBool::new(false),
             counting: parts.counting,
             doors: Doors::default(),
@@ -200,6 +203,7 @@ impl BackOffice {
             Reloaded { after_restart: after_restart(&old, &new), warnings: new.warnings.clone() };
         self.plan.store(Arc::clone(&new));
         self.read.store(read, Ordering::Relaxed);
+        self.reread.notify_one();
         self.accounts.replan(&new).await;
         self.tell_workers(&new, &bound, &trust).await;
         for (listener, error) in self.doors.open(&new.admin.metrics, new.admin.limits.metrics).await {
@@ -250,7 +254,8 @@ impl BackOffice {
         }
     }
 
-    /// Follows the names of `network.external` for as long as the server runs.
+    /// Follows the names of `network.external` for as long as the server runs. How long an answer is good for says nothing of names
+    /// that are configured meanwhile.
     pub async fn follow_names(self: Arc<Self>) {
         loop {
             let plan = self.plan();
@@ -258,7 +263,8 @@ impl BackOffice {
             if let Some(found) = found {
                 self.put_external(&plan, &found).await;
             }
-            tokio::time::sleep(good_for).await;
+            // Whichever comes first.
+            let _ = tokio::time::timeout(good_for, self.reread.notified()).await;
         }
     }
 
