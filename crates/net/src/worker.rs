@@ -204,7 +204,11 @@ impl<H: Handler> Worker<H> {
         match Token::unpack(event.token) {
             Token::Datagram(socket) => self.datagram_event(socket, event),
             Token::Stream { slot, generation } => self.stream_event(slot, generation, event),
-            Token::Listener(index) => drop(self.accept(index)),
+            Token::Listener(index) => {
+                // Streams that have ended before, in this round, give their places to those that come.
+                self.settle();
+                self.accept(index);
+            }
             Token::Alarm => {
                 self.alarm.silence();
                 self.due = true;

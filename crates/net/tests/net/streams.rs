@@ -4,6 +4,7 @@ use crate::support::*;
 use net::{CloseReason, Full, Limits, Net, Tag};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 use wire::{ConnectionId, Transport};
 
@@ -225,6 +226,26 @@ fn one_source_cannot_take_all_places() {
     assert!(again, "the place is free again");
     let turned_away: u64 = house.running.counts().iter().map(|counts| counts.turned_away).sum();
     assert!(turned_away >= 1);
+}
+
+/// The worker hears of both at the same time.
+#[test]
+fn who_goes_leaves_its_place_to_the_next() {
+    let limits = limited(|limits| limits.connections = 1);
+    let house = House::with(1, &[spec(ECHO, tcp(), "127.0.0.1:0")], limits, ignore);
+    let first = house.dial(0);
+    house.opened();
+    let ((begin, begun), (end, ended)) = (channel(), channel());
+    house.act(0, move |_, _| {
+        begin.send(()).unwrap();
+        ended.recv_timeout(Duration::from_secs(60)).unwrap();
+    });
+    begun.recv_timeout(Duration::from_secs(60)).unwrap();
+    drop(first);
+    let second = house.dial(0);
+    end.send(()).unwrap();
+    assert_eq!(house.opened().1.peer, second.local_addr().unwrap());
+    assert_eq!(house.counts(0).turned_away, 0);
 }
 
 #[test]
