@@ -4,6 +4,7 @@
 //! Time never passes by itself: [`Simulation::run`] jumps from event to event, so an hour of timers takes
 //! microseconds. Used by tests only, never by the server.
 
+pub mod conformance;
 pub mod entropy;
 pub mod house;
 pub mod nameserver;

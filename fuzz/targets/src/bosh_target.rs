@@ -22,13 +22,10 @@ pub fn bosh(data: &[u8]) {
 fn told(data: &[u8], aloud: bool) -> Sum {
     let mut tape = Tape::new(data);
     let mut world = World::new(&mut tape, aloud);
-    for _ in 0..STEPS {
-        if tape.is_over() {
-            break;
-        }
-        world.step(&mut tape);
+    tape.play(STEPS, |tape| {
+        world.step(tape);
         world.check();
-    }
+    });
     world.end()
 }
 

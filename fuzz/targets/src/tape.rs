@@ -11,6 +11,16 @@ impl<'a> Tape<'a> {
         self.0.is_empty()
     }
 
+    /// Takes steps until nothing is left to decide, at most so many.
+    pub(crate) fn play(&mut self, most: usize, mut step: impl FnMut(&mut Self)) {
+        for _ in 0..most {
+            if self.is_over() {
+                break;
+            }
+            step(self);
+        }
+    }
+
     pub(crate) fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.0.split_first() else { return 0 };
         self.0 = rest;

@@ -34,13 +34,10 @@ pub(super) struct Reached {
 fn play(data: &[u8]) -> Reached {
     let mut tape = Tape::new(data);
     let mut world = World::new();
-    for _ in 0..STEPS {
-        if tape.is_over() {
-            break;
-        }
-        world.step(&mut tape);
+    tape.play(STEPS, |tape| {
+        world.step(tape);
         world.check();
-    }
+    });
     world.end()
 }
 

@@ -33,13 +33,10 @@ pub fn xmpp_stream(data: &[u8]) {
 fn told(data: &[u8], aloud: bool) -> Sum {
     let mut tape = Tape::new(data);
     let mut world = World::new(tape.byte(), aloud);
-    for _ in 0..STEPS {
-        if tape.is_over() {
-            break;
-        }
-        world.step(&mut tape);
+    tape.play(STEPS, |tape| {
+        world.step(tape);
         world.check();
-    }
+    });
     world.end()
 }
 

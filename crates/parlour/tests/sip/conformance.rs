@@ -1,35 +1,14 @@
 //! The page that says which test proves what names no test that is not there.
 
-use std::path::Path;
-
-/// Where a name in the page leads.
-fn file(short: &str) -> String {
-    let (room, rest) = short.split_once('/').unwrap();
-    let folder = match room {
-        "S" => "crates/sip/tests/stack",
-        "T" => "crates/sip/tests",
-        "U" => "crates/sip/src",
-        "B" => "crates/parlour/tests/sip",
-        other => panic!("{other} stands for nothing"),
-    };
-    format!("{folder}/{rest}")
-}
-
 #[test]
 fn every_test_that_is_named_exists() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let page = std::fs::read_to_string(root.join("docs/sip-conformance.md")).unwrap();
-    let names: Vec<_> = page.split('`').filter_map(|word| word.split_once("::")).collect();
-    assert!(names.len() > 150, "only {}", names.len());
-    let mut missing = Vec::new();
-    for (short, test) in names {
-        let source =
-            std::fs::read_to_string(root.join(file(short))).unwrap_or_else(|e| panic!("{short}: {e}"));
-        if !source.contains(&format!("fn {test}(")) {
-            missing.push(format!("{short} has no test {test}"));
-        }
-    }
-    assert!(missing.is_empty(), "{missing:#?}");
+    let rooms = [
+        ("S", "crates/sip/tests/stack"),
+        ("T", "crates/sip/tests"),
+        ("U", "crates/sip/src"),
+        ("B", "crates/parlour/tests/sip"),
+    ];
+    testkit::conformance::check("sip-conformance.md", 150, &rooms);
 }
 
 /// The texts in quotes and the numbers after `=>` of a piece of source.
@@ -51,7 +30,7 @@ fn told(page: &str, phrase: &str) -> bool {
 
 #[test]
 fn every_answer_that_the_server_gives_itself_is_told() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = testkit::conformance::root();
     let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
     let page = read("docs/sip.md");
     let page = page.split_once("## Every answer").unwrap().1.split_once("\n## ").unwrap().0;
