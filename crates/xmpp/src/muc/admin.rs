@@ -8,7 +8,7 @@ use crate::jid::{Bare, Jid};
 use crate::ns;
 use crate::stanza::{Condition, Draft, Kind, StanzaError};
 use crate::xml::Element;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What one item of a request wants.
@@ -220,7 +220,13 @@ impl Room {
         let kept = |(who, rank): (&Bare, &Rank)| octets(who, rank.nick.as_deref(), rank.reason.as_deref());
         let (mut count, mut sum) = (self.ranks.len(), self.ranks.iter().map(kept).sum::<usize>());
         let before = sum;
+        // Who is named more than once is what they are named last, and was there only once before.
+        let mut new: BTreeMap<&Bare, (Option<&str>, Option<&str>)> = BTreeMap::new();
         for (who, nick, reason) in those {
+            let named = new.get(who).and_then(|(nick, _)| *nick);
+            new.insert(who, (nick.or(named), reason));
+        }
+        for (who, (nick, reason)) in new {
             let old = self.ranks.get(who);
             count += usize::from(old.is_none());
             let own = old.and_then(|rank| rank.nick.as_deref());

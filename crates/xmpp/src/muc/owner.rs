@@ -82,8 +82,9 @@ impl Room {
         if !first {
             self.tell_change(context, &old);
         }
-        self.apply(context, &old);
+        // First who they are: whom the form makes an admin has a place in the room that it is now.
         self.grant_listed(context, from, listed);
+        self.apply(context, &old);
         self.end_if_empty();
         Ok(None)
     }

@@ -101,6 +101,37 @@ fn affiliations_have_a_bound_in_octets() {
     ));
 }
 
+/// What somebody had was counted as given back as often as they were named: below nothing.
+#[test]
+fn who_is_named_more_than_once_is_counted_once() {
+    let mut room = room(0, "verona.example");
+    let item = |reason: &str| {
+        let reason = format!("<reason>{reason}</reason>");
+        format!("<item jid='tybalt@verona.example' affiliation='outcast'>{reason}</item>")
+    };
+    admin(&mut room, [item(&"x".repeat(limits::REASON))].into_iter());
+    let effects = admin(&mut room, ["a", "b"].map(item).into_iter());
+    assert!(!is_refused(&effects, Condition::ResourceConstraint));
+    let who = "tybalt@verona.example".parse().unwrap();
+    assert_eq!(room.ranks.get(&who).and_then(|rank| rank.reason.as_deref()), Some("b"));
+}
+
+/// The room became one of members before its new admins were any: they were shown out of it, and not in again.
+#[test]
+fn who_is_made_an_admin_by_the_form_that_makes_the_room_one_of_members_stays() {
+    let mut room = room(2, "verona.example");
+    let field =
+        |var: &str, value: &str| format!("<field var='muc#roomconfig_{var}'><value>{value}</value></field>");
+    let fields = field("membersonly", "1") + &field("roomadmins", "1@verona.example");
+    let form = format!("<x xmlns='jabber:x:data' type='submit'>{fields}</x>");
+    let query = format!("<query xmlns='{}'>{form}</query>", ns::MUC_OWNER);
+    take(
+        &mut room,
+        &format!("<iq from='{OWNER}' to='ball@rooms.verona.example' id='1' type='set'>{query}</iq>"),
+    );
+    assert_eq!(room.occupants.keys().map(|nick| &**nick).collect::<Vec<_>>(), ["1", "Juliet"]);
+}
+
 /// They were told of one another's end: half a million stanzas for a thousand who are not there.
 #[test]
 fn all_of_a_component_that_is_away_go_at_once() {
