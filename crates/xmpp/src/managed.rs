@@ -44,6 +44,15 @@ impl Piece {
         }
     }
 
+    /// Whether anybody misses it where its client is never given it: a copy is kept here, and what else is said to a client that
+    /// is gone nobody asks for.
+    pub fn is_missed(&self) -> bool {
+        match self {
+            Self::Given(given) => given.is_missed(),
+            Self::Copy(_) | Self::Bytes(_) => false,
+        }
+    }
+
     /// What is to be given back to the router once it is taken.
     pub fn receipt(&self) -> Option<Receipt> {
         match self {

@@ -2,7 +2,7 @@
 //! somebody took does not (RFC 6121 §8.5.2, XEP-0198 §5).
 
 use super::{Parcel, Receipt};
-use crate::stanza::{Kind, MessageType, Stanza};
+use crate::stanza::{IqType, Kind, MessageType, Stanza};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -15,6 +15,26 @@ pub struct Given {
     pub receipt: Option<Receipt>,
     /// Held together with the other sessions that were given it, if there were any.
     pub share: Option<Share>,
+}
+
+impl Given {
+    /// Whether anybody misses it where its session does not take it.
+    pub fn is_missed(&self) -> bool {
+        self.receipt.is_some() || self.share.is_some() || passes(&self.stanza)
+    }
+}
+
+/// Whether what a session gives back finds another way.
+fn passes(stanza: &Stanza) -> bool {
+    let (Some(from), Some(to)) = (stanza.from(), stanza.to()) else { return false };
+    // Copies and pages of the archive are what the account itself says to one resource.
+    let to_itself = from.is_bare() && from.bare() == to.bare();
+    match stanza.kind() {
+        Kind::Presence => false,
+        // News goes to all at once, whatever their priority, and is forgotten where nobody hears it.
+        Kind::Message => !(to_itself || (to.is_bare() && stanza.message_type() == MessageType::Headline)),
+        Kind::Iq => !to_itself && stanza.iq_type().is_some_and(IqType::is_request),
+    }
 }
 
 impl From<Stanza> for Given {
@@ -70,17 +90,7 @@ impl Parcel {
         if share.is_some_and(|share| !share.give_back()) || receipt.is_some() {
             return None;
         }
-        let (from, to) = (stanza.from()?, stanza.to()?);
-        // Copies and pages of the archive are what the account itself says to one resource.
-        let to_itself = from.is_bare() && from.bare() == to.bare();
-        // News goes to all at once, whatever their priority, and is forgotten where nobody hears it.
-        let is_news = |stanza: &Stanza| to.is_bare() && stanza.message_type() == MessageType::Headline;
-        let passes = match stanza.kind() {
-            Kind::Presence => false,
-            Kind::Message => !to_itself && !is_news(&stanza),
-            Kind::Iq => !to_itself,
-        };
-        passes.then(|| Self { quiet: false, age, again: true, ..Self::own(stanza) })
+        passes(&stanza).then(|| Self { quiet: false, age, again: true, ..Self::own(stanza) })
     }
 }
 
@@ -103,5 +113,25 @@ mod tests {
         // The other one has acknowledged it.
         assert!(!share.give_back());
         assert!(Share::among(1).is_none() && Share::among(0).is_none());
+    }
+
+    /// What a client is not told any more that has left too much unread.
+    #[test]
+    fn nobody_misses_what_the_server_itself_says_to_one_session() {
+        let is_missed = |xml: &str| Given::from(Stanza::parse(xml).expect("a stanza")).is_missed();
+        let to = "to='romeo@verona.example/garden'";
+        let juliet = "from='juliet@verona.example/balcony'";
+        let own = "from='romeo@verona.example'";
+        assert!(is_missed(&format!("<message {juliet} {to} type='chat'><body>x</body></message>")));
+        assert!(is_missed(&format!("<iq {juliet} {to} id='1' type='get'><query xmlns='urn:x'/></iq>")));
+        assert!(!is_missed(&format!("<iq {juliet} {to} id='1' type='result'/>")));
+        assert!(!is_missed(&format!(
+            "<iq {own} {to} id='1' type='result'><query xmlns='jabber:iq:roster'/></iq>"
+        )));
+        assert!(!is_missed(&format!("<message {own} {to}><result xmlns='urn:xmpp:mam:2'/></message>")));
+        assert!(!is_missed(&format!("<presence {juliet} {to}/>")));
+        let stanza = Stanza::parse(&format!("<presence {juliet} {to}/>")).expect("a stanza");
+        // The others have to know that this one has not taken it.
+        assert!(Given { stanza, receipt: None, share: Share::among(2) }.is_missed());
     }
 }
