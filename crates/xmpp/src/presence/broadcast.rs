@@ -169,7 +169,11 @@ impl Router {
                 session.directed.insert(to.clone());
             }
             PresenceType::Unavailable => {
-                session.directed.remove(to);
+                let shown = session.directed.remove(to);
+                // It is not lost on its way (`links`): so much is kept for those alone who have seen the session come.
+                if !shown && self.is_held_up() {
+                    return self.answer_error(connection, &stanza, Condition::ResourceConstraint);
+                }
             }
             _ => {}
         }

@@ -70,6 +70,11 @@ impl Links {
 }
 
 impl Router {
+    /// Whether something waits for any other worker.
+    pub(crate) fn is_held_up(&self) -> bool {
+        !self.links.backlog.is_empty()
+    }
+
     /// Puts something behind what waits for a worker; a stanza that finds no room there is answered. There is twice as much room
     /// for what somebody waits for, as what is asked is bounded: answers, and that somebody is gone, which is never lost.
     pub(super) fn queue_up(&mut self, to: WorkerId, what: Between) {
@@ -127,11 +132,12 @@ impl Router {
 
 #[cfg(test)]
 mod tests {
-    use crate::router::{Between, Input, Limits, Output, Parcel, Router, Setting};
+    use crate::router::suspended::Suspended;
+    use crate::router::{Answer, Between, Input, Limits, Output, Parcel, Query, Router, Setting};
     use crate::stanza::Stanza;
     use std::sync::Arc;
     use std::time::Duration;
-    use wire::{ConnectionId, Directory, Machine, WorkerId};
+    use wire::{Account, Address, ConnectionId, Directory, Domain, Keys, Machine, WorkerId};
 
     fn parcel(number: u32, kind: &str, answer: bool) -> Between {
         let xml = format!("<presence from='a@b.example' to='c@d.example' id='{number}' type='{kind}'/>");
@@ -206,5 +212,58 @@ mod tests {
             assert_eq!(router.poll(), Some(Output::HandOver { to: WorkerId(1), what }));
         }
         assert_eq!(router.poll(), None);
+    }
+
+    /// Who goes is kept without a bound of its own for those who have seen it come: nobody else has that room.
+    #[test]
+    fn nobody_goes_from_where_it_has_not_been_while_something_waits() {
+        let now = testkit::start();
+        let address: Address = "romeo@verona.example".parse().unwrap();
+        let account = Arc::new(Account { address: address.clone(), keys: Keys::default() });
+        let domain = Domain::new("verona.example").unwrap();
+        let directory = Directory::new([(&domain, &[][..])]).with([(address, Some(account))]);
+        let mut router = Router::new(Setting {
+            me: WorkerId(0),
+            workers: 2,
+            limits: Limits { backlog: 3, ..Limits::default() },
+            directory: Arc::new(directory),
+            rooms: Vec::new(),
+            components: Vec::new(),
+            epoch: testkit::epoch(now),
+            entropy: Box::new(testkit::Seeded::new(0)),
+        });
+        let connection = ConnectionId { worker: WorkerId(0), slot: 1, generation: 0 };
+        let suspended = Suspended {
+            jid: "romeo@verona.example/garden".parse().unwrap(),
+            presence: None,
+            interested: false,
+            carbons: false,
+            blocklist: false,
+            directed: vec!["seen@verona.example".parse().unwrap()],
+            versions: false,
+            given: None,
+        };
+        router.handle(now, Input::Restore { connection, suspended: Box::new(suspended) });
+        while router.poll().is_some() {}
+        router.handle(now, Input::NoRoom { to: WorkerId(1), what: parcel(0, "probe", false) });
+        for to in ["seen", "unseen"] {
+            let xml = format!(
+                "<presence from='romeo@verona.example/garden' to='{to}@verona.example' type='unavailable'/>"
+            );
+            router.handle(now, Input::Stanza { connection, stanza: Stanza::parse(&xml).unwrap() });
+        }
+        let mut refused = Vec::new();
+        while let Some(output) = router.poll() {
+            match output {
+                Output::Ask { token, query: Query::LoadRoster(_) } => {
+                    let empty = Answer::Roster { items: vec![], settings: None, nodes: vec![] };
+                    router.handle(now, Input::Answer { token, outcome: Ok(empty) });
+                }
+                Output::Deliver { given, .. } => refused.push(given.stanza.as_str().to_owned()),
+                _ => {}
+            }
+        }
+        let [refused] = &refused[..] else { panic!("{refused:?}") };
+        assert!(refused.contains("from='unseen@verona.example'") && refused.contains("resource-constraint"));
     }
 }
