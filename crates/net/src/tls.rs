@@ -69,7 +69,8 @@ impl Accepts {
         }
     }
 
-    /// The same for a name. Nothing is resumed: a ticket does not say which certificate its client has seen.
+    /// The same for a name. Nothing is resumed: neither a ticket nor a session says which certificate its client has
+    /// seen.
     fn meaning(&self, config: &ServerConfig, meant: &Arc<str>) -> Arc<ServerConfig> {
         let OnListener { identities, usual, .. } = &*self.shown;
         let (identities, usual) = (Arc::clone(identities), usual.clone());
@@ -78,6 +79,7 @@ impl Accepts {
         config.cert_resolver = Arc::new(shown);
         let bare = builder().with_no_client_auth().with_cert_resolver(Arc::clone(&config.cert_resolver));
         config.ticketer = bare.ticketer;
+        config.session_storage = bare.session_storage;
         config.send_tls13_tickets = 0;
         Arc::new(config)
     }
