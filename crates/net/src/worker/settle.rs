@@ -16,6 +16,10 @@ impl<H: Handler> Worker<H> {
         while !self.core.chores.dirty.is_empty() {
             while let Some(id) = self.core.chores.dirty.pop() {
                 self.flush(id);
+                // Whoever is told that a stream has ended may still ask what it was.
+                if !self.core.chores.endings.is_empty() {
+                    self.attend();
+                }
             }
             self.attend();
         }
