@@ -4,12 +4,11 @@
 use crate::client::{Client, Line};
 use crate::coturn::check;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use stun::Method;
 use stun::attribute::Lifetime;
 use testkit::House;
-use testkit::house::Builder;
+use testkit::house::{Builder, free_ports};
 
 /// A house of two workers, where peers on loopback are allowed.
 fn builder() -> Builder {
@@ -33,15 +32,9 @@ fn reload(house: &House) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A range of ports that nobody uses, below those that kernels choose from.
+/// A range of ports that nobody uses, and none of those that calls are relayed by.
 fn range(count: u16) -> (u16, u16) {
-    let is_free = |port: &u16| UdpSocket::bind(("127.0.0.1", *port)).is_ok();
-    static TESTS: AtomicU16 = AtomicU16::new(0);
-    let test = TESTS.fetch_add(1, Ordering::Relaxed);
-    let mut first = 20_000 + u16::try_from(std::process::id() % 500).unwrap() * 20 + test * 1000;
-    while !(first..first + count).all(|port| is_free(&port)) {
-        first += count;
-    }
+    let first = free_ports(count);
     (first, first + count - 1)
 }
 
