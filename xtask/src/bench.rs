@@ -11,7 +11,7 @@ use crate::install;
 use crate::shell::{cargo, run};
 use anyhow::{Context, Result, bail};
 use case::{Case, Measure, Service, Setting};
-use server::{Kind, Server};
+use server::{Environment, Kind, Server};
 use std::time::Duration;
 use table::{Figure, Figures};
 
@@ -117,9 +117,15 @@ fn round(number: usize, kinds: &[Kind], cases: &[Case], figures: &mut Figures) -
 }
 
 /// Starts the servers that take part in any of these cases, and lets them come to rest.
-fn start(kinds: &[Kind], setting: Setting, cases: &[&Case]) -> Result<Vec<Server>> {
+fn start(
+    kinds: &[Kind],
+    setting: Setting,
+    cases: &[&Case],
+    environment: &Environment,
+) -> Result<Vec<Server>> {
     let taking = kinds.iter().filter(|kind| cases.iter().any(|case| kind.takes_part(case)));
-    let servers = taking.map(|kind| Server::start(*kind, setting)).collect::<Result<Vec<_>>>()?;
+    let servers =
+        taking.map(|kind| Server::start(*kind, setting, environment)).collect::<Result<Vec<_>>>()?;
     if !servers.is_empty() {
         std::thread::sleep(SETTLE);
     }
@@ -132,7 +138,7 @@ fn compare(
     (setting, cases): (Setting, &[&Case]),
     figures: &mut Figures,
 ) -> Result<()> {
-    let servers = start(kinds, setting, cases)?;
+    let servers = start(kinds, setting, cases, &[])?;
     for (i, case) in cases.iter().enumerate() {
         for j in 0..servers.len() {
             // Each goes first as often as the others.
@@ -145,11 +151,14 @@ fn compare(
     servers.into_iter().try_for_each(Server::stop)
 }
 
+/// What a server of ours has freed goes back to the system at once: what is used again later would hide what is held.
+const FREED_AT_ONCE: &Environment = &[("MIMALLOC_PURGE_DELAY", "0")];
+
 /// All servers do their work, and are looked at when all have held it for long enough; then comes the next case. What is
 /// done `before` is in no figure: it shakes off what a server holds of its start, and takes it to where it works.
 fn memory(kinds: &[Kind], cases: &[&Case], before: Option<&str>, figures: &mut Figures) -> Result<()> {
     let Some(first) = cases.first() else { return Ok(()) };
-    let servers = start(kinds, first.setting, cases)?;
+    let servers = start(kinds, first.setting, cases, FREED_AT_ONCE)?;
     if let Some(before) = before {
         servers.iter().try_for_each(|server| measure::prepare(server, before))?;
         std::thread::sleep(first.hold());
@@ -166,7 +175,7 @@ fn memory(kinds: &[Kind], cases: &[&Case], before: Option<&str>, figures: &mut F
 }
 
 fn stall(kinds: &[Kind], (setting, cases): (Setting, &[&Case]), figures: &mut Figures) -> Result<()> {
-    for server in start(kinds, setting, cases)? {
+    for server in start(kinds, setting, cases, &[])? {
         for (case, figure) in cases.iter().zip(measure::stalled(&server, cases)?) {
             note(server.kind, case, &figure, figures);
         }

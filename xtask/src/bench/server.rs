@@ -184,9 +184,12 @@ impl Place {
     }
 }
 
+/// What is set in the environment of a server.
+pub(crate) type Environment = [(&'static str, &'static str)];
+
 impl Server {
     /// Starts a server with an empty memory, and waits until it answers.
-    pub(crate) fn start(kind: Kind, setting: Setting) -> Result<Self> {
+    pub(crate) fn start(kind: Kind, setting: Setting, environment: &Environment) -> Result<Self> {
         let folder = root().join("target/bench").join(kind.name().replace([' ', ','], "-").to_lowercase());
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
@@ -216,6 +219,7 @@ impl Server {
         let cores = if setting == Setting::Two { BOTH_CORES } else { SERVER_CORE };
         let child = pinned(cores, &line[0])
             .args(&line[1..])
+            .envs(environment.iter().copied())
             .current_dir(&place.folder)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
