@@ -40,7 +40,7 @@ use crate::muc::rooms::Rooms;
 use crate::pubsub::caps::Cache;
 use crate::pubsub::event::Heading;
 use crate::pubsub::last::Wish;
-use crate::stanza::{Condition, Draft, Kind, PresenceType, Stanza, StanzaError};
+use crate::stanza::{Condition, Draft, Kind, Stanza, StanzaError};
 use crate::xml::Element;
 use account::Accounts;
 use ask::Asks;
@@ -73,6 +73,23 @@ pub struct Setting {
     pub epoch: Epoch,
     /// For resources that a client leaves to us.
     pub entropy: Box<dyn Entropy>,
+}
+
+#[cfg(test)]
+impl Setting {
+    /// The first of two workers of a house that has these domains and accounts and nothing else.
+    pub(crate) fn of_test(now: std::time::Instant, directory: Directory) -> Self {
+        Self {
+            me: WorkerId(0),
+            workers: 2,
+            limits: Limits::default(),
+            directory: Arc::new(directory),
+            rooms: Vec::new(),
+            components: Vec::new(),
+            epoch: testkit::epoch(now),
+            entropy: Box::new(testkit::Seeded::new(0)),
+        }
+    }
 }
 
 /// Confirms that a stanza was taken by its connection: given back by [`Input::Delivered`].
@@ -358,12 +375,11 @@ impl Work {
     /// How many times as much may wait for a roster before this finds no room: who goes is shown to go, though nobody could
     /// be told that there is no room for it; what nobody says is bounded by what was said.
     pub(crate) fn room(&self) -> usize {
-        let goes = |stanza: &Stanza| stanza.presence_type() == Some(PresenceType::Unavailable);
         match self {
             Self::Gone(_) | Self::Unchanged { .. } => usize::MAX,
             // Its session is read no further while so much of it waits.
-            Self::Sent { stanza, .. } if goes(stanza) => usize::MAX,
-            Self::Arrived { parcel, .. } if goes(&parcel.stanza) => 2,
+            Self::Sent { stanza, .. } if stanza.is_unavailable() => usize::MAX,
+            Self::Arrived { parcel, .. } if parcel.stanza.is_unavailable() => 2,
             _ => 1,
         }
     }

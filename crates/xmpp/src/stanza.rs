@@ -209,8 +209,17 @@ impl Stanza {
         }
     }
 
-    /// The type of a presence, `None` for one that nobody knows: `bad-request`.
+    /// Whether it says that somebody goes.
+    pub fn is_unavailable(&self) -> bool {
+        self.presence_type() == Some(PresenceType::Unavailable)
+    }
+
+    /// The type of a presence, `None` for one that nobody knows: `bad-request`. Other stanzas have none, whatever their
+    /// attribute says.
     pub fn presence_type(&self) -> Option<PresenceType> {
+        if self.0.kind != Kind::Presence {
+            return None;
+        }
         Some(match self.type_attr() {
             None => PresenceType::Available,
             Some("unavailable") => PresenceType::Unavailable,

@@ -95,10 +95,8 @@ impl Room {
                 _ => is,
             }
         };
-        let all: BTreeSet<&Bare> = self.ranks.keys().chain(owners.into_iter().flatten()).collect();
-        let all =
-            all.into_iter().chain(admins.into_iter().flatten().filter(|who| !self.ranks.contains_key(*who)));
-        let all: BTreeSet<&Bare> = all.collect();
+        let wished = owners.into_iter().chain(admins).flatten();
+        let all: BTreeSet<&Bare> = self.ranks.keys().chain(wished).collect();
         let changes = all.into_iter().filter_map(|who| {
             let affiliation = to_be(who);
             let is = self.ranks.get(who).map_or(Affiliation::None, |rank| rank.affiliation);

@@ -127,7 +127,7 @@ impl Router {
     /// Something for a room at home here, or for the room service.
     pub(crate) fn for_rooms(&mut self, parcel: Parcel) {
         // Who goes is let go.
-        let goes = parcel.stanza.presence_type() == Some(PresenceType::Unavailable);
+        let goes = parcel.stanza.is_unavailable();
         if !goes && parcel.origin.is_some_and(|origin| !self.ledger.has_room(origin)) {
             return self.bounce(parcel, Condition::ResourceConstraint);
         }
@@ -164,10 +164,7 @@ impl Router {
         };
         match waiting {
             // Who goes is let go.
-            Some(waiting)
-                if waiting.len() < self.limits.waiting
-                    || parcel.stanza.presence_type() == Some(PresenceType::Unavailable) =>
-            {
+            Some(waiting) if waiting.len() < self.limits.waiting || parcel.stanza.is_unavailable() => {
                 waiting.push_back((parcel, debt));
             }
             _ => self.through(debt, |router| router.bounce(parcel, Condition::ResourceConstraint)),
@@ -506,8 +503,7 @@ impl Router {
 
     /// The room thinks that somebody is there who is not.
     pub(crate) fn is_gone(&mut self, stanzas: &[Stanza], to: &Jid) {
-        let news = |stanza: &&Stanza| stanza.presence_type() != Some(PresenceType::Unavailable);
-        let lost = stanzas.iter().find(news);
+        let lost = stanzas.iter().find(|stanza| !stanza.is_unavailable());
         if let Some(room) = lost.and_then(|stanza| stanza.from()).map(Jid::to_bare) {
             let error = Draft::new(Kind::Presence).from(Some(to)).to(Some(&room)).type_("error");
             self.route(Parcel::own(error.build()));

@@ -27,7 +27,7 @@ impl Router {
         if to.address().is_none_or(|address| self.directory.get(address).is_none()) {
             return self.nobody(parcel);
         }
-        let goes = parcel.stanza.presence_type() == Some(PresenceType::Unavailable);
+        let goes = parcel.stanza.is_unavailable();
         let full = parcel.origin.is_some_and(|origin| !self.ledger.has_room(origin));
         if full && !goes {
             self.bounce(parcel, Condition::ResourceConstraint);

@@ -3,7 +3,7 @@
 
 use super::{Between, Output, Parcel, Router, Work};
 use crate::jid::Jid;
-use crate::stanza::{Condition, PresenceType};
+use crate::stanza::Condition;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -21,14 +21,9 @@ pub(super) struct Links {
     lost: u64,
 }
 
-/// Whether it says that somebody goes.
-fn goes(parcel: &Parcel) -> bool {
-    parcel.stanza.presence_type() == Some(PresenceType::Unavailable)
-}
-
 /// Whether nobody hears that it found no room, though somebody waits for it.
 fn is_awaited(parcel: &Parcel) -> bool {
-    parcel.answer || goes(parcel)
+    parcel.answer || parcel.stanza.is_unavailable()
 }
 
 impl Links {
@@ -83,7 +78,7 @@ impl Router {
             Between::Parcel(parcel)
                 if queue.len() >= self.limits.backlog * if is_awaited(&parcel) { 2 } else { 1 } =>
             {
-                if goes(&parcel) {
+                if parcel.stanza.is_unavailable() {
                     let pair = (parcel.from().clone(), parcel.to().clone());
                     self.links.gone.entry(to).or_default().insert(pair, parcel);
                     return;
@@ -136,28 +131,28 @@ mod tests {
     use crate::router::{Answer, Between, Input, Limits, Output, Parcel, Query, Router, Setting};
     use crate::stanza::Stanza;
     use std::sync::Arc;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
     use wire::{Account, Address, ConnectionId, Directory, Domain, Keys, Machine, WorkerId};
 
     fn parcel(number: u32, kind: &str, answer: bool) -> Between {
-        let xml = format!("<presence from='a@b.example' to='c@d.example' id='{number}' type='{kind}'/>");
-        Between::Parcel(Parcel { answer, ..Parcel::own(Stanza::parse(&xml).unwrap()) })
+        Between::Parcel(Parcel { answer, ..Parcel::own(stanza("presence", number, kind)) })
+    }
+
+    fn stanza(element: &str, number: u32, kind: &str) -> Stanza {
+        let xml = format!("<{element} from='a@b.example' to='c@d.example' id='{number}' type='{kind}'/>");
+        Stanza::parse(&xml).unwrap()
+    }
+
+    fn router(now: Instant, backlog: usize, directory: Directory) -> Router {
+        let limits = Limits { backlog, ..Limits::default() };
+        Router::new(Setting { limits, ..Setting::of_test(now, directory) })
     }
 
     /// Where there is no room for what is said any more there still is for answers, and for who is gone.
     #[test]
     fn what_somebody_waits_for_has_room_of_its_own() {
         let now = testkit::start();
-        let mut router = Router::new(Setting {
-            me: WorkerId(0),
-            workers: 2,
-            limits: Limits { backlog: 3, ..Limits::default() },
-            directory: Arc::new(Directory::new([])),
-            rooms: Vec::new(),
-            components: Vec::new(),
-            epoch: testkit::epoch(now),
-            entropy: Box::new(testkit::Seeded::new(0)),
-        });
+        let mut router = router(now, 3, Directory::new([]));
         let to = WorkerId(1);
         router.handle(now, Input::NoRoom { to, what: parcel(0, "probe", false) });
         let said =
@@ -176,6 +171,10 @@ mod tests {
             router.queue_up(to, parcel(number, "unavailable", false));
         }
         assert_eq!(router.load().lost, 2);
+        // Only presence says that, whatever the type of something else.
+        for number in 11..=12 {
+            router.queue_up(to, Between::Parcel(Parcel::own(stanza("message", number, "unavailable"))));
+        }
         router.tick(now + Duration::from_secs(1));
         let kept: Vec<String> = std::iter::from_fn(|| router.poll())
             .map(|output| match output {
@@ -191,16 +190,7 @@ mod tests {
     #[test]
     fn what_waited_goes_before_what_came_in_the_same_moment() {
         let now = testkit::start();
-        let mut router = Router::new(Setting {
-            me: WorkerId(0),
-            workers: 2,
-            limits: Limits::default(),
-            directory: Arc::new(Directory::new([])),
-            rooms: Vec::new(),
-            components: Vec::new(),
-            epoch: testkit::epoch(now),
-            entropy: Box::new(testkit::Seeded::new(0)),
-        });
+        let mut router = Router::new(Setting::of_test(now, Directory::new([])));
         let of = |slot| ConnectionId { worker: WorkerId(1), slot, generation: 0 };
         router.handle(now, Input::HandedOver(Between::Barrier(of(1))));
         let Some(Output::HandOver { to, what }) = router.poll() else { panic!("an answer") };
@@ -222,16 +212,7 @@ mod tests {
         let account = Arc::new(Account { address: address.clone(), keys: Keys::default() });
         let domain = Domain::new("verona.example").unwrap();
         let directory = Directory::new([(&domain, &[][..])]).with([(address, Some(account))]);
-        let mut router = Router::new(Setting {
-            me: WorkerId(0),
-            workers: 2,
-            limits: Limits { backlog: 3, ..Limits::default() },
-            directory: Arc::new(directory),
-            rooms: Vec::new(),
-            components: Vec::new(),
-            epoch: testkit::epoch(now),
-            entropy: Box::new(testkit::Seeded::new(0)),
-        });
+        let mut router = router(now, 3, directory);
         let connection = ConnectionId { worker: WorkerId(0), slot: 1, generation: 0 };
         let suspended = Suspended {
             jid: "romeo@verona.example/garden".parse().unwrap(),

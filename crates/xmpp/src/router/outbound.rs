@@ -14,7 +14,7 @@ impl Router {
     pub(super) fn sent(&mut self, connection: ConnectionId, stanza: Stanza) {
         let stanza = self.canonical(stanza);
         // Who goes is let go.
-        let goes = stanza.presence_type() == Some(PresenceType::Unavailable);
+        let goes = stanza.is_unavailable();
         let work = Work::Sent { connection, stanza, debt: None };
         if goes || self.ledger.has_room(connection) {
             self.later(work);

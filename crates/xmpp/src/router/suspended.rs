@@ -121,7 +121,7 @@ impl Receipt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::router::{Input, Limits, Neighbour, Output, Query, Setting};
+    use crate::router::{Input, Neighbour, Output, Query, Setting};
     use std::sync::Arc;
     use wire::{Account, Address, Directory, Domain, Keys, Machine, WorkerId};
 
@@ -166,16 +166,8 @@ mod tests {
         let domain = Domain::new("verona.example").unwrap();
         let directory = Directory::new([(&domain, &[][..])]).with([(address, Some(account))]);
         let rooms = Neighbour { host: Domain::new("rooms.verona.example").unwrap(), domain, name: None };
-        Router::new(Setting {
-            me: WorkerId(0),
-            workers: 1,
-            limits: Limits::default(),
-            directory: Arc::new(directory),
-            rooms: vec![rooms],
-            components: Vec::new(),
-            epoch: testkit::epoch(testkit::start()),
-            entropy: Box::new(testkit::Seeded::new(0)),
-        })
+        let of_test = Setting::of_test(testkit::start(), directory);
+        Router::new(Setting { workers: 1, rooms: vec![rooms], ..of_test })
     }
 
     /// Two that wait were given kept messages: what either acknowledges is forgotten, whichever came first.

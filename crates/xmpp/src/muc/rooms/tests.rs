@@ -3,23 +3,14 @@
 use super::*;
 use crate::muc::RoomRow;
 use crate::muc::config::Config;
-use crate::router::{Input, Limits, Output, Setting};
+use crate::router::{Input, Output, Setting};
 use wire::{Directory, Machine};
 
 /// What the store told was true when it was asked: a room that has ended since is no more.
 #[test]
 fn what_is_heard_while_rooms_are_read_is_newer_than_what_is_read() {
     let now = testkit::start();
-    let mut router = Router::new(Setting {
-        me: WorkerId(0),
-        workers: 2,
-        limits: Limits::default(),
-        directory: Arc::new(Directory::new([])),
-        rooms: Vec::new(),
-        components: Vec::new(),
-        epoch: testkit::epoch(now),
-        entropy: Box::new(testkit::Seeded::new(0)),
-    });
+    let mut router = Router::new(Setting::of_test(now, Directory::new([])));
     let creator: Bare = "juliet@verona.example".parse().unwrap();
     let room = |name: &str| {
         let address: Address = format!("{name}@rooms.verona.example").parse().unwrap();
