@@ -22,10 +22,9 @@ use domains::certificate::{Course, Held, MOST_NAMES, Order, Step, Ways, Window};
 use fault::Error;
 use files::{Account, Files, Kept};
 use http::Http;
+use net::tls::Identities;
 use order::{Issued, Job};
 use proof::Prover;
-
-use net::tls::Identities;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;

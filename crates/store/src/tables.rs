@@ -42,15 +42,25 @@ fn push_names<'a>(statement: &mut Statement, names: impl Iterator<Item = &'a str
 /// however long it is: so whoever reads them sees whether there are more. `sizes` selects the octets of each.
 pub(crate) async fn within_octets(
     connection: &mut Connection,
-    mut sizes: Statement,
+    sizes: Statement,
     most: u64,
 ) -> sqlx::Result<u32> {
+    let (fit, more) = fitting(connection, sizes, most).await?;
+    Ok(fit + u32::from(more))
+}
+
+/// How many rows of a page fit into so many octets, one at least; and whether there are more in it.
+pub(crate) async fn fitting(
+    connection: &mut Connection,
+    mut sizes: Statement,
+    most: u64,
+) -> sqlx::Result<(u32, bool)> {
     let sizes: Vec<i64> = sizes.build_query_scalar().fetch_all(connection).await?;
     let mut sum = 0;
     let fit = sizes.iter().take_while(|size| {
         sum += u64::try_from(**size).unwrap_or_default();
         sum <= most
     });
-    let rows = (fit.count().max(1) + 1).min(sizes.len());
-    Ok(u32::try_from(rows).unwrap_or(u32::MAX))
+    let fit = fit.count().max(1).min(sizes.len());
+    Ok((u32::try_from(fit).unwrap_or(u32::MAX), fit < sizes.len()))
 }

@@ -63,38 +63,32 @@ pub(super) async fn obtain(
 ) -> Result<Issued, Error> {
     let mut reasons = Reasons::new();
     ways.begin(job.names);
-    for _ in 1..ROUNDS {
+    let mut rounds = ROUNDS;
+    loop {
+        rounds -= 1;
         let lost = match attempt(authority, job, ways, kept).await {
             Ok(issued) => return Ok(issued),
             Err(Stop::For(error)) => return Err(error),
             Err(Stop::Lost(lost)) => lost,
         };
-        let given_up = note(ways, &mut reasons, lost);
-        if !given_up.is_empty() {
+        let given_up = note(ways, &mut reasons, lost, rounds == 0);
+        if rounds == 0 || !given_up.is_empty() {
             return Err(unproven(&reasons, &given_up));
         }
         tracing::info!(domain = %job.domain, "a name was not proven: another challenge is tried");
     }
-    match attempt(authority, job, ways, kept).await {
-        Ok(issued) => Ok(issued),
-        Err(Stop::For(error)) => Err(error),
-        Err(Stop::Lost(lost)) => {
-            let all: BTreeSet<String> = lost.iter().map(|(name, ..)| name.clone()).collect();
-            note(ways, &mut reasons, lost);
-            Err(unproven(&reasons, &all))
-        }
-    }
 }
 
-/// Takes down what has failed: the names for which no other challenge is left. The others are tried by theirs the next time.
-fn note(ways: &mut Ways, reasons: &mut Reasons, lost: Vec<Lost>) -> BTreeSet<String> {
+/// Takes down what has failed: the names for which no other challenge is left; where this was the last time, all of them. The
+/// others are tried by theirs the next time.
+fn note(ways: &mut Ways, reasons: &mut Reasons, lost: Vec<Lost>, last: bool) -> BTreeSet<String> {
     let mut given_up = BTreeSet::new();
     for (name, challenge, why) in lost {
         let is_left = match challenge {
             Some(challenge) => ways.failed(&name, challenge),
             None => ways.has_other(&name),
         };
-        if !is_left {
+        if last || !is_left {
             given_up.insert(name.clone());
         }
         reasons.entry(name).or_default().push(why);

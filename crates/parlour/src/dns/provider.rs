@@ -6,7 +6,7 @@ mod records;
 use super::ask::{ask, ask_all};
 use super::check::{RECURSIVE, resolver_of_host};
 use crate::config::plan::ProviderPlan;
-use dns_update::{DnsRecord, DnsUpdater, Error};
+use dns_update::{DnsRecord, DnsRecordType, DnsUpdater, Error};
 use domain::base::iana::Rtype;
 use domains::Zone;
 use domains::changes::{Changes, Seen, changes, marks_of, to_look_up};
@@ -149,8 +149,7 @@ impl Books {
     pub(super) async fn carry_out(&self, zone: &str, ttl: u32, changes: &Changes) -> Result<(), String> {
         self.add(&changes.mark, ttl, zone).await?;
         self.remove(&changes.remove, zone).await?;
-        for (owner, set) in sets(&changes.renew) {
-            let Some(kind) = set.first().map(DnsRecord::as_type) else { continue };
+        for (owner, kind, set) in sets(&changes.renew) {
             let done = self.updater.set_rrset(&owner, kind, ttl, set, zone).await;
             done.map_err(|error| format!("{owner} {kind}: {}", self.said(&error)))?;
         }
@@ -160,8 +159,7 @@ impl Books {
 
     /// Puts records in, those of one name and type together.
     pub(super) async fn add(&self, records: &[Record], ttl: u32, zone: &str) -> Result<(), String> {
-        for (owner, set) in sets(records) {
-            let Some(kind) = set.first().map(DnsRecord::as_type) else { continue };
+        for (owner, kind, set) in sets(records) {
             let done = self.updater.add_to_rrset(&owner, kind, ttl, set, zone).await;
             done.map_err(|error| format!("{owner} {kind}: {}", self.said(&error)))?;
         }
@@ -170,8 +168,7 @@ impl Books {
 
     /// Takes records out, each by what it says.
     pub(super) async fn remove(&self, records: &[Record], zone: &str) -> Result<(), String> {
-        for (owner, set) in sets(records) {
-            let Some(kind) = set.first().map(DnsRecord::as_type) else { continue };
+        for (owner, kind, set) in sets(records) {
             match self.updater.remove_from_rrset(&owner, kind, set, zone).await {
                 Ok(()) | Err(Error::NotFound) => {}
                 Err(error) => return Err(format!("{owner} {kind}: {}", self.said(&error))),
@@ -185,12 +182,14 @@ fn place(record: &Record) -> Question {
     (record.owner.clone(), record.data.kind().to_int())
 }
 
-fn sets(records: &[Record]) -> Vec<(String, Vec<DnsRecord>)> {
+/// Records of one name and type together, as they are said there; without those that cannot be.
+fn sets(records: &[Record]) -> Vec<(String, DnsRecordType, Vec<DnsRecord>)> {
     let mut sets: BTreeMap<Question, Vec<DnsRecord>> = BTreeMap::new();
     for record in records {
         sets.entry(place(record)).or_default().extend(records::theirs(&record.data));
     }
-    sets.into_iter().map(|((owner, _), set)| (owner, set)).collect()
+    let kinds = sets.into_iter().filter_map(|((owner, _), set)| Some((owner, set.first()?.as_type(), set)));
+    kinds.collect()
 }
 
 /// What a provider says of a failure. Some have secrets in the addresses of their requests, which libraries repeat.

@@ -2,6 +2,7 @@
 
 use crate::dialect::{Connection, Dialect, Row, Statement};
 use crate::query::{Answer, ItemPage, NodeChange, NodeItem, NodeLookUp, NodeRow};
+use crate::tables::fitting;
 use sqlx::Row as _;
 use wire::Address;
 
@@ -234,7 +235,7 @@ fn between(
 }
 
 /// How many items of a page have not too many octets, the first in any case; and whether there are more.
-async fn fitting(
+async fn bounded(
     connection: &mut Connection,
     account: &Address,
     number: i64,
@@ -246,14 +247,7 @@ async fn fitting(
     }
     let mut statement = Statement::new("SELECT LENGTH(payload) + LENGTH(id)");
     between(&mut statement, account, number, page, span, page.limit);
-    let sizes: Vec<i64> = statement.build_query_scalar().fetch_all(connection).await?;
-    let mut sum = 0;
-    let fits = sizes.iter().take_while(|size| {
-        sum += u64::try_from(**size).unwrap_or_default();
-        sum <= page.octets
-    });
-    let most = fits.count().max(1);
-    Ok((u32::try_from(most).unwrap_or(u32::MAX), most < sizes.len()))
+    fitting(connection, statement, page.octets).await
 }
 
 /// Items between two places, the oldest first; where `last`, those at the end. Whether there are fewer than asked for.
@@ -264,7 +258,7 @@ async fn list(
     page: &ItemPage,
     span: (i64, i64),
 ) -> sqlx::Result<(Vec<NodeItem>, bool)> {
-    let (limit, cut) = fitting(connection, account, number, page, span).await?;
+    let (limit, cut) = bounded(connection, account, number, page, span).await?;
     let payload = if page.names { "SUBSTR(payload, 1, 0)" } else { "payload" };
     let mut statement = Statement::new(format!("SELECT place, id, publisher, {payload}"));
     between(&mut statement, account, number, page, span, limit);

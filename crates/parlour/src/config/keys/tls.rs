@@ -97,7 +97,7 @@ pub(super) const ACME: Section = Section {
             name: "challenge",
             kind: Kind::OneOrMore,
             comment: "How it finds out that a name is ours: \"tls-alpn-01\", by connecting to port 443; \"http-01\", by fetching a page from\n\
-                      port 80; \"dns-01\", by asking for a record that `dns.push` puts there. In a list, as in\n\
+                      port 80; \"dns-01\", by asking for a record that `dns.push` or `dns.provider` puts there. In a list, as in\n\
                       [\"tls-alpn-01\", \"dns-01\"], the next is tried where one fails.",
             absent: Absent::Same("\"tls-alpn-01\""),
             example: "\"tls-alpn-01\"",
