@@ -9,7 +9,7 @@ use super::plan::{
 };
 use super::{host, sharing};
 use crate::clock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -212,13 +212,7 @@ impl<'a> Judge<'a> {
             Some(number) => number,
         };
         let typed = self.each(table.texts("addresses"), ip_address);
-        let (mut external, mut named) = (Vec::new(), Vec::new());
-        for pair in self.each(table.texts("external"), pair) {
-            match pair {
-                Pair::Known(pair) => external.push(pair),
-                Pair::Named(pair) => named.push(pair),
-            }
-        }
+        let (external, named) = self.pairs(table.texts("external"));
         let listed = !typed.is_empty();
         let addresses = if listed { typed } else { host::addresses() };
         for address in addresses.iter().filter(|address| listed && !host::has(**address)) {
@@ -237,6 +231,25 @@ impl<'a> Judge<'a> {
             self.count(table.fields("limits"), "handshakes-per-source", 200, 0..=1_000_000);
         let limits = NetworkLimits { handshakes_per_source, ..NetworkLimits::default() };
         NetworkPlan { workers, addresses, listed, own, external, named, resolver, limits }
+    }
+
+    /// The pairs of `network.external`, of which each address of ours has one alone: the world calls it one thing at a time.
+    fn pairs(&mut self, typed: &'a [Typed<String>]) -> (Vec<External>, Vec<NamedExternal>) {
+        let (mut external, mut named, mut known) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for typed in typed {
+            let one = pair(typed).and_then(|pair| match known.insert(pair.private()) {
+                true => Ok(pair),
+                false => Err(typed
+                    .fault(format!("{} has a public side already", pair.private()))
+                    .help("leave one of them: an address, or a name that is followed")),
+            });
+            match self.note(one) {
+                Some(Pair::Known(pair)) => external.push(pair),
+                Some(Pair::Named(pair)) => named.push(pair),
+                None => {}
+            }
+        }
+        (external, named)
     }
 
     fn services(&mut self, domains: &[DomainPlan]) -> Services {
@@ -381,6 +394,15 @@ pub(super) fn ip_address(typed: &Typed<String>) -> Result<IpAddr, Fault> {
 enum Pair {
     Known(External),
     Named(NamedExternal),
+}
+
+impl Pair {
+    fn private(&self) -> IpAddr {
+        match self {
+            Self::Known(pair) => pair.private,
+            Self::Named(pair) => pair.private,
+        }
+    }
 }
 
 fn pair(typed: &Typed<String>) -> Result<Pair, Fault> {

@@ -340,6 +340,19 @@ fn peers_and_handshakes() {
 }
 
 #[test]
+fn an_address_of_ours_has_one_public_side_alone() {
+    check(
+        &format!(
+            "{DOMAIN}[network]\naddresses = [\"127.0.0.1\", \"127.0.0.2\"]\nexternal = [\"203.0.113.5=127.0.0.1\", \"203.0.113.5=127.0.0.2\", \"home.dyn.example=127.0.0.1\", \"203.0.113.6=127.0.0.2\"]\n"
+        ),
+        &[
+            "5:63 network.external: 127.0.0.1 has a public side already | leave one of them: an address, or a name that is followed",
+            "5:93 network.external: 127.0.0.2 has a public side already | leave one of them: an address, or a name that is followed",
+        ],
+    );
+}
+
+#[test]
 fn numbers_addresses_and_ranges() {
     check(
         &format!(

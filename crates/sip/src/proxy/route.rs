@@ -186,6 +186,13 @@ impl Place<'_> {
         caller.or_else(|| request.uri().and_then(Uri::sip).and_then(|uri| self.domain_of(uri)))
     }
 
+    /// The domain of ours that a response is of: the one that was asked for, or the caller's.
+    pub fn answerer(&self, response: &Message<'_>) -> Option<&wire::Domain> {
+        let domain =
+            |party: Option<Uri<'_>>| party.as_ref().and_then(Uri::sip).and_then(|uri| self.domain_of(uri));
+        domain(response.to().uri().ok()).or_else(|| domain(response.from().uri().ok()))
+    }
+
     /// The address of ours that a URI names, at its domain's main name; one at our bare address belongs to the
     /// first domain. `None` where the URI is not ours or has no user part.
     pub fn account(&self, uri: &SipUri<'_>, arrival: &Arrival) -> Option<Address> {

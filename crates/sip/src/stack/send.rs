@@ -92,6 +92,14 @@ impl Stack {
         }
     }
 
+    /// The domain of ours that gives a response: a server that is connected to by TLS for it is shown that one's certificate.
+    fn answering_for(&self, transport: Transport, response: &[u8]) -> Box<str> {
+        let Ok(response) = Message::parse(response) else { return Box::default() };
+        let place = self.place();
+        let own = place.answerer(&response).filter(|own| Some(*own) != self.directory.first_domain());
+        own.filter(|_| transport.is_secure()).map(|own| own.as_str().into()).unwrap_or_default()
+    }
+
     fn flow_path(&mut self, arrival: &Arrival) -> Option<Path> {
         match arrival.flow {
             Flow::Datagram { socket, local, peer } => {
@@ -199,7 +207,8 @@ impl Stack {
             }
             Flow::Stream(_) => {
                 let (transport, name) = (arrival.transport, to.ip().to_string().into());
-                self.dial(now, Peer { transport, at: to, name, own: Box::default() }, bytes, None);
+                let own = self.answering_for(transport, &bytes);
+                self.dial(now, Peer { transport, at: to, name, own }, bytes, None);
             }
         }
     }

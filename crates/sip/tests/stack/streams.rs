@@ -248,9 +248,8 @@ fn a_connection_of_ours_is_used_for_every_domain_that_its_server_has_proven() {
     assert_eq!([ask("beta.test", "1"), ask("gamma.test", "2"), ask("delta.test", "3")], [1, 1, 2]);
 }
 
-/// One that is shown one certificate of ours is not taken for another domain's; the peer's own is anybody's.
-#[test]
-fn each_domain_of_ours_speaks_by_a_connection_of_its_own() {
+/// A house of two domains, the second of which has an alias; alice is in both.
+fn of_two_domains() -> House {
     let (first, second) = (Domain::new("falcot.com").unwrap(), Domain::new("second.test").unwrap());
     let alias = [Domain::new("sip.second.test").unwrap()];
     let mut house = House::new(1);
@@ -259,6 +258,42 @@ fn each_domain_of_ours_speaks_by_a_connection_of_its_own() {
     let directory = directory().with_domains([(&first, &[][..]), (&second, &alias[..])]);
     let directory = directory.with([(address, Some(Arc::new(account)))]);
     house.stacks[0].set_directory(house.now, Arc::new(directory));
+    house
+}
+
+#[test]
+fn an_answer_by_a_new_connection_is_given_by_the_domain_that_was_asked() {
+    let mut house = of_two_domains();
+    house.disk_stalls = true;
+    for (n, (transport, domain, by)) in [
+        (Transport::Tls, "second.test", "second.test"),
+        (Transport::Tls, "sip.second.test", "second.test"),
+        (Transport::Tls, "falcot.com", ""),
+        (Transport::Tcp, "second.test", ""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let peer = format!("198.51.100.{}:5061", n + 10);
+        let conn = house.connect(0, transport, &peer.replace("5061", "41000"));
+        let alice = format!("<sip:alice@{domain}>");
+        let contact = format!("Contact: <sip:alice@{peer};transport=tcp>\r\n");
+        let parties = (&*format!("{alice};tag=r"), &*alice);
+        let text = request("REGISTER", &format!("sip:{domain}"), &peer, "r", parties, &contact);
+        let via = if transport == Transport::Tls { "SIP/2.0/TLS" } else { "SIP/2.0/TCP" };
+        house.stream(conn, &text.replace("SIP/2.0/UDP", via));
+        house.input(0, Input::Closed { conn });
+        let (worker, token) = house.held[n];
+        let sent = house.input(worker, Input::Stored { token, durable: true });
+        assert_eq!(lines(&sent), [(&*peer, "SIP/2.0 200 OK")]);
+        assert_eq!(house.spoken_for[n], by, "{domain}");
+    }
+}
+
+/// One that is shown one certificate of ours is not taken for another domain's; the peer's own is anybody's.
+#[test]
+fn each_domain_of_ours_speaks_by_a_connection_of_its_own() {
+    let mut house = of_two_domains();
     house.proven = vec!["beta.test".to_owned(), "gamma.test".to_owned()];
     for name in ["beta.test", "gamma.test"] {
         house.names.insert(name.to_owned(), vec!["203.0.113.9".parse().unwrap()]);
