@@ -183,6 +183,25 @@ fn a_reset_is_told() {
     assert_eq!(house.closed().1, CloseReason::Failed(ErrorKind::ConnectionReset));
 }
 
+/// The end that sending finds was told when the stream was already forgotten, with what it was.
+#[test]
+fn who_hears_of_an_end_that_sending_found_can_still_ask_what_it_was() {
+    let house = House::new(1, &[spec(SHOW, tcp(), "127.0.0.1:0")]);
+    let client = house.dial(0);
+    let (conn, _) = house.opened();
+    house.act(0, move |_, net| {
+        // The worker writes before it can see that the peer is gone.
+        socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(client);
+        net.write(conn, b"hello").unwrap();
+    });
+    let tag = house.find(|seen| match seen {
+        Seen::Closed { tag, reason: CloseReason::Failed(_), .. } => Some(tag),
+        _ => None,
+    });
+    assert_eq!(tag, Some(SHOW));
+}
+
 #[test]
 fn a_peer_that_never_reads_cannot_hold_a_closed_connection_for_ever() {
     let limits = limited(|limits| limits.linger = Duration::from_millis(100));
