@@ -329,12 +329,19 @@ impl Router {
     ) {
         let Some(hall) = self.rooms.halls.get_mut(address) else { return self.settle(debt) };
         let waiting = std::mem::take(&mut hall.waiting);
-        if let Some(Pending { before, effects, parcel, sought }) = hall.pending.take() {
+        if let Some(Pending { before, mut effects, parcel, sought }) = hall.pending.take() {
             let failed = match outcome {
                 Ok(Answer::Count(0)) if sought => Some(Condition::ItemNotFound),
                 Ok(_) => None,
                 Err(fault) => Some(condition(fault)),
             };
+            if failed.is_none()
+                && let Some(entry) = said_of_amendment(&mut effects)
+            {
+                hall.pending = Some(Pending { before, effects, parcel, sought: false });
+                hall.waiting = waiting;
+                return self.keep_in_room(address, entry, Then::RoomKept(address.clone(), debt));
+            }
             if failed.is_some() {
                 let version = hall.room.version + 1;
                 hall.room = *before;
@@ -349,6 +356,17 @@ impl Router {
             self.settle(debt);
         }
         self.go_on(waiting);
+    }
+
+    /// Something belongs into a room's archive, which may be too large then.
+    fn keep_in_room(&mut self, room: &Address, entry: Entry, then: Then) {
+        let octets = entry.message.len() as u64;
+        self.ask(Query::ArchiveRoom { room: room.clone(), entry }, then);
+        if self.is_due(octets) {
+            let (messages, octets) = (self.limits.archive_messages, self.limits.archive_octets);
+            let query = Query::RoomExcess { room: room.clone(), messages, octets };
+            self.ask(query, Then::RoomExcess(room.clone()));
+        }
     }
 
     /// Carries out what came of something, and sees what is left of the room.
@@ -394,17 +412,9 @@ impl Router {
                 self.route(Parcel { quiet: false, origin: parcel.origin, ..Parcel::own(stanza) });
             }
             Effect::Keep { id, who, nick, stanza } => {
-                let (peer, message) = (who.as_str().to_owned(), stanza.to_shared());
-                let octets = message.len() as u64;
-                let entry = Entry { id, peer, resource: nick, message };
                 let debt = self.owe(parcel.origin);
                 let then = Then::RoomArchived { parcel: Box::new(parcel.clone()), debt };
-                self.ask(Query::ArchiveRoom { room: address.clone(), entry }, then);
-                if self.is_due(octets) {
-                    let (messages, octets) = (self.limits.archive_messages, self.limits.archive_octets);
-                    let query = Query::RoomExcess { room: address.clone(), messages, octets };
-                    self.ask(query, Then::RoomExcess(address.clone()));
-                }
+                self.keep_in_room(address, entry(id, &who, nick, &stanza), then);
             }
             // It was carried out before anybody heard of it.
             Effect::Amend { .. } => {}
@@ -532,6 +542,21 @@ fn amended(room: &Address, effects: &[Effect]) -> Option<(Query, bool)> {
         }
         _ => None,
     })
+}
+
+/// What the archive is to have of something said in a room.
+fn entry(id: i64, who: &Bare, nick: String, stanza: &Stanza) -> Entry {
+    Entry { id, peer: who.as_str().to_owned(), resource: nick, message: stanza.to_shared() }
+}
+
+/// What the archive of a room is told of what was replaced in it: that too is there before anybody hears of either.
+fn said_of_amendment(effects: &mut Vec<Effect>) -> Option<Entry> {
+    effects.iter().position(|effect| matches!(effect, Effect::Amend { .. })).map(|at| effects.remove(at))?;
+    let at = effects.iter().position(|effect| matches!(effect, Effect::Keep { .. }))?;
+    match effects.remove(at) {
+        Effect::Keep { id, who, nick, stanza } => Some(entry(id, &who, nick, &stanza)),
+        _ => None,
+    }
 }
 
 /// What has to be written of what has changed in a room.
