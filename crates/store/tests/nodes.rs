@@ -71,8 +71,27 @@ fn nodes_and_items_survive_and_keep_their_order() {
     let store = Store::open(URL, folder.path(), Settings::default()).expect("opens again");
     assert_eq!(nodes(&store), [node(1, "c"), node(2, "b")]);
     assert_eq!(page(&store, 1, ItemPage::default()), Some(("y z x".into(), 3, 0)));
-    let last = look_up(&store, NodeLookUp::Last(vec![2, 1]));
+    let last = look_up(&store, NodeLookUp::Last { numbers: vec![2, 1], octets: u64::MAX });
     assert_eq!(last, Answer::LastItems(vec![(1, item(4, "x", "4"))]));
+}
+
+#[test]
+fn the_last_items_of_many_nodes_are_no_more_octets_than_they_may_be() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = house(folder.path());
+    for number in 1..=4 {
+        change(&store, NodeChange::Put(node(number, ""))).expect("put");
+        put(&store, number, vec![item(number, "x", "1234")], 9).expect("put");
+    }
+    let check = |octets: u64, expected: &[i64]| {
+        let expected = expected.iter().map(|number| (*number, item(*number, "x", "1234"))).collect();
+        let asked = NodeLookUp::Last { numbers: vec![3, 9, 1, 2], octets };
+        assert_eq!(look_up(&store, asked), Answer::LastItems(expected), "{octets}");
+    };
+    check(0, &[3]);
+    check(4, &[3]);
+    check(5, &[3, 1]);
+    check(15, &[3, 1, 2]);
 }
 
 #[test]

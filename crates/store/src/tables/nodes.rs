@@ -151,16 +151,28 @@ pub(crate) async fn look_up(
 ) -> sqlx::Result<Answer> {
     match look_up {
         NodeLookUp::Items { number, page } => items(connection, account, *number, page).await,
-        NodeLookUp::Last(numbers) => {
-            let mut found = Vec::new();
-            for number in numbers {
-                let newest = ItemPage { last: true, limit: 1, ..ItemPage::default() };
-                let (newest, _) = list(connection, account, *number, &newest, (0, i64::MAX)).await?;
-                found.extend(newest.into_iter().map(|item| (*number, item)));
-            }
-            Ok(Answer::LastItems(found))
+        NodeLookUp::Last { numbers, octets } => last(connection, account, numbers, *octets).await,
+    }
+}
+
+/// The newest item of each of these nodes.
+async fn last(
+    connection: &mut Connection,
+    account: &Address,
+    numbers: &[i64],
+    octets: u64,
+) -> sqlx::Result<Answer> {
+    let (mut found, mut sum) = (Vec::new(), 0);
+    for number in numbers {
+        let newest = ItemPage { last: true, limit: 1, ..ItemPage::default() };
+        let (newest, _) = list(connection, account, *number, &newest, (0, i64::MAX)).await?;
+        sum += newest.iter().map(|item| (item.payload.len() + item.id.len()) as u64).sum::<u64>();
+        found.extend(newest.into_iter().map(|item| (*number, item)));
+        if sum > octets {
+            break;
         }
     }
+    Ok(Answer::LastItems(found))
 }
 
 async fn items(

@@ -72,7 +72,7 @@ impl Room {
             fields.push(form::text("muc#roominfo_lang", "Language", &config.language));
         }
         fields.extend(
-            self.picture_digits().map(|digits| form::text("muc#roominfo_avatarhash", "Picture", &digits)),
+            self.picture_digits().map(|digits| form::text("muc#roominfo_avatarhash", "Picture", digits)),
         );
         form::form("result", fields)
     }

@@ -1,5 +1,6 @@
 //! A room as it is kept: one document, and a row for everybody who is something to it.
 
+use super::card::Card;
 use super::config::{Config, KEPT};
 use super::room::{Affiliation, Rank, Room, Subject};
 use crate::jid::Bare;
@@ -48,7 +49,7 @@ impl Room {
             root.push(subject.attr("at", self.subject.at.to_string()).text(self.subject.xml.as_str()));
         }
         if let Some(card) = &self.card {
-            root.push(Element::new("card", KEPT).text(&**card));
+            root.push(Element::new("card", KEPT).text(&*card.text));
         }
         root.to_xml("")
     }
@@ -74,7 +75,7 @@ impl Room {
             let nick = subject.get("nick").map(str::to_owned);
             room.subject = Subject { xml: subject.content(), nick, at };
         }
-        room.card = root.find("card", KEPT).map(|card| card.content().into());
+        room.card = root.find("card", KEPT).map(|card| Card::new(card.content()));
         let rank = |(who, rank): (String, String)| Some((who.parse().ok()?, Rank::read(&rank)?));
         room.ranks = Arc::new(row.ranks.into_iter().filter_map(rank).collect());
         Some(room)

@@ -1,6 +1,7 @@
 //! A room (XEP-0045 §3-§5): who is in it, who may what, what was said last. All of it is one value; what happens in it
 //! is told by effects.
 
+use super::card::Card;
 use super::config::{Config, Whois};
 use super::{Context, Effect, limits};
 use crate::jid::{Bare, Jid};
@@ -166,7 +167,7 @@ pub(crate) struct Room {
     pub(crate) salt: String,
     pub(crate) subject: Subject,
     /// Its vCard (XEP-0054), and the hash of the picture in it.
-    pub(crate) card: Option<Arc<str>>,
+    pub(crate) card: Option<Card>,
     /// What is large is copied where it changes: a room as it was before a request costs nothing where nothing does.
     pub(crate) ranks: Arc<BTreeMap<Bare, Rank>>,
     pub(crate) occupants: Arc<BTreeMap<Arc<str>, Occupant>>,

@@ -17,7 +17,7 @@ pub(super) fn plan(view: &View<'_>) -> Result<Plan, StanzaError> {
     match view.nodes.get(ns::VCARD4_NODE) {
         Some(node) => {
             node.may_see(view.account, view.roster, view.who)?;
-            Ok(Plan::Read(NodeLookUp::Last(vec![node.number]), Reading::Card))
+            Ok(Plan::Read(NodeLookUp::Last { numbers: vec![node.number], octets: 0 }, Reading::Card))
         }
         None if view.is_own() => Ok(Plan::Answer(Some(Element::new("vcard", ns::VCARD4)))),
         None => Err(Condition::ItemNotFound.into()),

@@ -72,7 +72,12 @@ pub enum NodeLookUp {
         page: ItemPage,
     },
     /// The newest item of each of these nodes: `Answer::LastItems`.
-    Last(Vec<i64>),
+    Last {
+        /// The nodes.
+        numbers: Vec<i64>,
+        /// Octets of the items: behind the one that has one too many there are no more.
+        octets: u64,
+    },
 }
 
 /// Some items of a node.

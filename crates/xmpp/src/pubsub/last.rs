@@ -2,7 +2,8 @@
 //! contact that may see the account from now on (XEP-0163 §4.3.4).
 
 use super::config::SendLast;
-use super::kept::NodeLookUp;
+use super::event;
+use super::kept::{KeptItem, NodeLookUp};
 use super::stored::Reading;
 use crate::jid::Jid;
 use crate::router::route::Class;
@@ -21,7 +22,39 @@ pub struct Wish {
     pub(crate) nodes: Arc<[Arc<str>]>,
 }
 
+/// Last items on their way to somebody.
+#[derive(Debug)]
+pub(crate) struct Lasts {
+    to: Jid,
+    /// Of which nodes.
+    wanted: Vec<(i64, Arc<str>)>,
+    /// Whether they are sent as the addressee is there now.
+    presence: bool,
+}
+
 impl Router {
+    /// How many octets of last items are read at once: all of an account's together would be too many.
+    fn octets_at_once(&self) -> u64 {
+        2 * self.limits.item as u64
+    }
+
+    /// What was asked for with [`Router::send_last`] goes to its addressee; what was too much for once is asked for next.
+    pub(super) fn last_read(&mut self, account: &Address, lasts: &Lasts, found: Vec<(i64, KeptItem)>) {
+        let octets = found.iter().map(|(_, item)| (item.payload.len() + item.id.len()) as u64).sum::<u64>();
+        let place = |number: i64| lasts.wanted.iter().position(|(other, _)| *other == number);
+        let last = found.last().and_then(|(number, _)| place(*number));
+        for (number, item) in found {
+            let Some((_, name)) = place(number).map(|place| &lasts.wanted[place]) else { continue };
+            let Some(node) = self.nodes(account).get(name).cloned() else { continue };
+            let stanza = event::last(account, name, &node.config, &item);
+            self.send_event(account, stanza, &lasts.to);
+        }
+        if let Some(last) = last.filter(|_| octets > self.octets_at_once()) {
+            let rest: Vec<Arc<str>> = lasts.wanted[last + 1..].iter().map(|(_, name)| name.clone()).collect();
+            self.send_last(account, &lasts.to, &rest, lasts.presence);
+        }
+    }
+
     /// Sends somebody the last items of these nodes, as far as there are any and they may be seen.
     pub(super) fn send_last(&mut self, account: &Address, to: &Jid, names: &[Arc<str>], presence: bool) {
         let roster = self.roster(account);
@@ -43,7 +76,9 @@ impl Router {
             .collect();
         if !wanted.is_empty() {
             let numbers = wanted.iter().map(|(number, _)| *number).collect();
-            self.read_nodes(account, None, NodeLookUp::Last(numbers), Reading::Last(to.clone(), wanted));
+            let look_up = NodeLookUp::Last { numbers, octets: self.octets_at_once() };
+            let lasts = Lasts { to: to.clone(), wanted, presence };
+            self.read_nodes(account, None, look_up, Reading::Last(lasts));
         }
     }
 

@@ -1,11 +1,10 @@
 //! Changes of nodes and items on their way to the disk, and what follows when they are there; look-ups, and what they are for.
 
-use super::event;
 use super::items::Wanted;
-use super::kept::{Items, KeptItem, KeptNode, NodeChange, NodeLookUp};
+use super::kept::{Items, KeptNode, NodeChange, NodeLookUp};
+use super::last::Lasts;
 use super::node::{Node, Nodes};
 use super::request::{Asker, Change, Done, Set};
-use crate::jid::Jid;
 use crate::router::Router;
 use crate::router::ask::{Answer, Fault, Query};
 use crate::router::ledger::Debt;
@@ -47,7 +46,7 @@ pub(crate) enum Reading {
     /// Bookmarks as they are, which a client of old sets anew.
     NewBookmarks(Element),
     /// The last items of these nodes, for somebody.
-    Last(Jid, Vec<(i64, Arc<str>)>),
+    Last(Lasts),
 }
 
 impl Node {
@@ -157,8 +156,8 @@ impl Router {
         outcome: Result<Answer, Fault>,
     ) {
         match (reading, asker, outcome) {
-            (Reading::Last(to, names), _, Ok(Answer::LastItems(found))) => {
-                self.last_read(account, &to, &names, found);
+            (Reading::Last(lasts), _, Ok(Answer::LastItems(found))) => {
+                self.last_read(account, &lasts, found);
             }
             (Reading::Items(wanted), Some(asker), Ok(Answer::Items(Some(found)))) => {
                 self.items_read(&asker, &wanted, &found);
@@ -204,21 +203,5 @@ impl Router {
 
     fn names_read(&mut self, account: &Address, asker: &Asker, name: &str, found: &Items) {
         self.reply(asker, Some(&super::disco::names(account, name, found)));
-    }
-
-    /// What was asked for with `send_last` goes to its addressee.
-    fn last_read(
-        &mut self,
-        account: &Address,
-        to: &Jid,
-        names: &[(i64, Arc<str>)],
-        found: Vec<(i64, KeptItem)>,
-    ) {
-        for (number, item) in found {
-            let Some((_, name)) = names.iter().find(|(other, _)| *other == number) else { continue };
-            let Some(node) = self.nodes(account).get(name).cloned() else { continue };
-            let stanza = event::last(account, name, &node.config, &item);
-            self.send_event(account, stanza, to);
-        }
     }
 }

@@ -77,9 +77,15 @@ impl Nodes {
                 let items = self.items(account, number).map(|items| items.clone()).unwrap_or_default();
                 Ok(Answer::Items(found(&items, &page)))
             }
-            NodeLookUp::Last(numbers) => {
+            NodeLookUp::Last { numbers, octets } => {
                 let last = |number: &i64| Some((*number, self.items(account, *number).ok()?.last()?.clone()));
-                Ok(Answer::LastItems(numbers.iter().filter_map(last).collect()))
+                let mut sum = 0;
+                let fits = numbers.iter().filter_map(last).take_while(|(_, item)| {
+                    let fits = sum <= octets;
+                    sum += (item.payload.len() + item.id.len()) as u64;
+                    fits
+                });
+                Ok(Answer::LastItems(fits.collect()))
             }
         }
     }

@@ -35,7 +35,7 @@ pub(super) fn look_up(look_up: NodeLookUp) -> store::NodeLookUp {
             let page = store::ItemPage { ids, after, before, last, limit, octets, names };
             store::NodeLookUp::Items { number, page }
         }
-        NodeLookUp::Last(numbers) => store::NodeLookUp::Last(numbers),
+        NodeLookUp::Last { numbers, octets } => store::NodeLookUp::Last { numbers, octets },
     }
 }
 
