@@ -63,9 +63,7 @@ impl Stack {
             }
             Hop::Address { transport, to, name } => {
                 let listener = listeners.towards(*transport, to.ip())?;
-                // Whoever is on this host reaches us where we reach it.
-                let own = to.ip().is_loopback() && listener.bound.ip().is_unspecified();
-                let sent_by = listeners.sent_by(listener, own.then_some(to.ip()));
+                let sent_by = listeners.sent_by(listener, listeners.seen_by(listener, to.ip()));
                 let path = match listener.socket {
                     Some(socket) => Path::Datagram { socket, local: None, to: *to },
                     None => {

@@ -1,8 +1,10 @@
 //! Our own addresses: which listener a message leaves by, what we call ourselves on it, and which hosts are us.
 
+use super::inside::Depth;
 use super::{default_port, host_text};
 use crate::message::reply::push_number;
 use crate::uri::Host;
+use std::cmp::Reverse;
 use std::net::{IpAddr, SocketAddr};
 use wire::{SocketId, Transport};
 
@@ -45,14 +47,47 @@ impl Listeners {
         self.of(transport).find(at_home).or_else(|| self.towards(transport, local.ip()))
     }
 
-    /// The listener by which to write to `peer`.
+    /// The listener by which to write to `peer`: of several the one that stands where the peer does, else the first.
     pub fn towards(&self, transport: Transport, peer: IpAddr) -> Option<&Listener> {
+        let near = |listener: &Listener| self.nearness(listener.bound.ip(), peer);
+        let reach = self.of(transport).filter(|listener| near(listener) > Near::Apart);
+        // The first of those that are as near.
+        reach.min_by_key(|listener| Reverse(near(listener)))
+    }
+
+    /// Which of our addresses a peer sees, where a listener has them all and the message's own path does not say: one that
+    /// stands where the peer does, if there is one.
+    pub fn seen_by(&self, listener: &Listener, peer: IpAddr) -> Option<IpAddr> {
         let peer = peer.to_canonical();
-        let family = |l: &&Listener| l.bound.ip().to_canonical().is_ipv4() == peer.is_ipv4();
-        let own = |l: &&Listener| same(l.bound.ip(), peer);
-        let dual = |l: &&Listener| l.bound.ip().is_ipv6() && l.bound.ip().is_unspecified();
-        let find = |test: &dyn Fn(&&Listener) -> bool| self.of(transport).find(test);
-        find(&own).or_else(|| find(&family)).or_else(|| find(&dual))
+        if !listener.bound.ip().is_unspecified() {
+            return None;
+        }
+        // Whoever is on this host reaches us where we reach it.
+        if peer.is_loopback() {
+            return Some(peer);
+        }
+        let ours = self.addresses.iter().filter(|ip| self.nearness(**ip, peer) >= Near::Like);
+        ours.min_by_key(|ip| Reverse(self.nearness(**ip, peer))).copied()
+    }
+
+    /// How near an address that we are bound to is to a peer.
+    fn nearness(&self, own: IpAddr, peer: IpAddr) -> Near {
+        let (own, peer) = (own.to_canonical(), peer.to_canonical());
+        let (depth, theirs) = (Depth::of(own), Depth::of(peer));
+        match shared_bits(own, peer) {
+            None if own.is_unspecified() && own.is_ipv6() => Near::Dual,
+            None => Near::Apart,
+            _ if own == peer => Near::Same,
+            // The system chooses.
+            _ if own.is_unspecified() => Near::Like,
+            Some(bits) if depth == Depth::Inside && theirs == depth && bits >= site(own) => {
+                Near::Beside(bits)
+            }
+            _ if theirs == depth || theirs == Depth::of(self.public(own)) => Near::Like,
+            // From there nothing leaves this host, or this link.
+            _ if depth > Depth::Inside => Near::Shut,
+            _ => Near::Far,
+        }
     }
 
     fn of(&self, transport: Transport) -> impl Iterator<Item = &Listener> {
@@ -101,6 +136,39 @@ impl Listeners {
     }
 }
 
+/// How near one of our addresses is to a peer, from the farthest on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Near {
+    /// In another family.
+    Apart,
+    /// The same, but its socket may take both.
+    Dual,
+    /// On this host or link alone, where the peer is not.
+    Shut,
+    /// In a network of another kind.
+    Far,
+    /// In a network of the same kind, or wherever the system chooses.
+    Like,
+    /// In the same network that is not the Internet, by so many bits.
+    Beside(u32),
+    /// The very same.
+    Same,
+}
+
+/// How many leading bits two addresses of one family have in common.
+fn shared_bits(one: IpAddr, other: IpAddr) -> Option<u32> {
+    match (one, other) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => Some((one.to_bits() ^ other.to_bits()).leading_zeros()),
+        (IpAddr::V6(one), IpAddr::V6(other)) => Some((one.to_bits() ^ other.to_bits()).leading_zeros()),
+        _ => None,
+    }
+}
+
+/// How many leading bits the addresses of one site have in common, at least.
+fn site(ip: IpAddr) -> u32 {
+    if ip.is_ipv4() { 16 } else { 48 }
+}
+
 fn same(a: IpAddr, b: IpAddr) -> bool {
     a.to_canonical() == b.to_canonical()
 }
@@ -140,6 +208,69 @@ mod tests {
         assert_eq!(towards(Transport::Udp, "2001:db8::1").socket, Some(SocketId(2)));
         assert_eq!(all.sent_by(towards(Transport::Tcp, "203.0.113.1"), None), "falcot.com:5060");
         assert_eq!(all.sent_by(towards(Transport::Tls, "203.0.113.1"), None), "192.0.2.7:5061");
+    }
+
+    #[test]
+    fn who_stands_where_the_peer_does_writes_to_it() {
+        let ip = |text: &str| text.parse::<IpAddr>().expect("valid");
+        let bound = ["127.0.0.1", "172.17.0.1", "10.0.0.7", "203.0.113.7", "[fd00::7]", "[2001:db8::7]"];
+        let listener = |bound: &&str| Listener {
+            transport: Transport::Udp,
+            socket: None,
+            bound: format!("{bound}:5060").parse().expect("valid"),
+            host: (*bound).into(),
+        };
+        let mut all = Listeners { all: bound.iter().map(listener).collect(), ..Listeners::default() };
+        let check = |all: &Listeners, peer: &str, expected: &str| {
+            let found = all.towards(Transport::Udp, ip(peer)).map(|listener| &*listener.host);
+            assert_eq!(found, Some(expected), "{peer}");
+        };
+        for (peer, expected) in [
+            ("198.51.100.9", "203.0.113.7"),
+            ("10.0.9.9", "10.0.0.7"),
+            ("::ffff:10.0.9.9", "10.0.0.7"),
+            ("172.17.0.2", "172.17.0.1"),
+            // Some private network or other: the first.
+            ("192.168.1.9", "172.17.0.1"),
+            ("127.0.0.9", "127.0.0.1"),
+            ("10.0.0.7", "10.0.0.7"),
+            ("2001:db8:1::9", "[2001:db8::7]"),
+            ("fd00::9", "[fd00::7]"),
+        ] {
+            check(&all, peer, expected);
+        }
+        // What the world calls a private address counts, and, where there is no other, any that leads off this host.
+        all.all.retain(|listener| !listener.host.starts_with("203"));
+        check(&all, "198.51.100.9", "172.17.0.1");
+        all.external.push((ip("10.0.0.7"), ip("203.0.113.7")));
+        check(&all, "198.51.100.9", "10.0.0.7");
+        all.all.retain(|listener| listener.bound.is_ipv6());
+        assert_eq!(all.towards(Transport::Udp, ip("198.51.100.9")), None);
+    }
+
+    #[test]
+    fn whoever_has_all_addresses_names_the_one_that_the_peer_sees() {
+        let mut all = listeners();
+        all.addresses = ["172.17.0.1", "10.0.0.7", "192.0.2.7", "::1", "127.0.0.1"]
+            .map(|ip| ip.parse().expect("valid"))
+            .to_vec();
+        let seen_by = |all: &Listeners, transport, peer: &str| {
+            let peer = peer.parse().expect("valid");
+            let listener = all.towards(transport, peer).expect("there is one");
+            all.seen_by(listener, peer).map(|ip| ip.to_string())
+        };
+        for (peer, expected) in [
+            ("203.0.113.9", Some("10.0.0.7")),
+            ("10.0.0.9", Some("10.0.0.7")),
+            ("172.17.0.2", Some("172.17.0.1")),
+            ("127.0.0.9", Some("127.0.0.9")),
+            ("2001:db8::9", None),
+        ] {
+            assert_eq!(seen_by(&all, Transport::Udp, peer).as_deref(), expected, "{peer}");
+        }
+        all.external.clear();
+        assert_eq!(seen_by(&all, Transport::Udp, "203.0.113.9").as_deref(), Some("192.0.2.7"));
+        assert_eq!(seen_by(&all, Transport::Tls, "203.0.113.9"), None, "it has one address");
     }
 
     #[test]

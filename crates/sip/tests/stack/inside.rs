@@ -3,6 +3,8 @@
 use crate::house::{House, Sent};
 use crate::scene::{ALICE, copy, lines, of_alice, words};
 use crate::{answer, call, request};
+use sip::transport::Listener;
+use wire::SocketId;
 
 /// Bob's phone, another host beside it, and a caller there.
 const BOB: &str = "10.0.0.5:5060";
@@ -151,5 +153,28 @@ fn why_something_inside_was_not_reached_is_told_inside_alone() {
         assert_eq!(words(&sent), [(caller, "503")]);
         assert_eq!(house.dialled, ["10.0.0.5:22".parse().unwrap()]);
         assert_eq!(warning(&sent), expected, "{caller}");
+    }
+}
+
+/// A server in several networks calls itself, towards each phone, by the address that is in the phone's network: by another
+/// neither answers nor the BYE would find it.
+#[test]
+fn who_is_in_another_network_is_written_to_from_there() {
+    let mut house = House::with(1, |config| {
+        let udp = config.listeners.all[0].clone();
+        let others = ["127.0.0.1:5060", "172.17.0.1:5060", "10.0.0.1:5060"].into_iter().zip(7..);
+        let others = others.map(|(bound, n)| Listener {
+            bound: bound.parse().unwrap(),
+            socket: Some(SocketId(n)),
+            ..udp.clone()
+        });
+        config.listeners.all.splice(0..0, others);
+    });
+    for (phone, branch, ours) in [(BOB, "1", "10.0.0.1:5060"), ("203.0.113.5:5060", "2", "192.0.2.1:5060")] {
+        call::register(&mut house, "bob", phone);
+        let out = copy(&house.datagram(ALICE, &of_alice("INVITE", branch)), phone);
+        assert!(out.contains(&format!("Via: SIP/2.0/UDP {ours};branch=")), "{out}");
+        let first = out.lines().find(|line| line.starts_with("Record-Route: ")).expect("one");
+        assert!(first.contains(&format!("@{ours};lr>")), "{first}");
     }
 }
