@@ -245,10 +245,23 @@ impl Registrar {
                 bindings.clear();
             }
             Changes::Each(changes) => {
-                for change in changes {
-                    apply_one(&mut bindings, change, origin, now)?;
+                // Each is compared with all that there are: what nobody may have costs no more than to count it.
+                if changes.len() > rules.bindings {
+                    return Err(Refusal::TooManyContacts);
                 }
-                limit(&mut bindings, changes.len(), rules)?;
+                if changes.iter().any(|change| comes_late(&bindings, change, origin)) {
+                    return Err(Refusal::OutOfOrder);
+                }
+                let goes = |change: &&Change<'_>| change.expires.is_zero();
+                for change in changes.iter().filter(|change| !goes(change)) {
+                    set(&mut bindings, change, origin, now);
+                }
+                // What the same request sets stays, in whichever order it names the two: one URI may be written in several ways.
+                for change in changes.iter().filter(goes) {
+                    bindings.retain(|binding| is_late(binding, origin) || !is_same(binding, change));
+                }
+                // Those at the end were refreshed last.
+                bindings.drain(..bindings.len().saturating_sub(rules.bindings));
             }
         }
         self.replace(address, bindings);
@@ -382,25 +395,17 @@ fn is_late(binding: &Binding, origin: &Origin<'_>) -> bool {
     binding.call_id() == origin.call_id && origin.cseq <= binding.cseq
 }
 
-fn apply_one(
-    bindings: &mut Vec<Binding>,
-    change: &Change<'_>,
-    origin: &Origin<'_>,
-    now: Instant,
-) -> Result<(), Refusal> {
-    let place = bindings.iter().position(|binding| is_same(binding, change));
-    if place.is_some_and(|place| is_late(&bindings[place], origin)) {
-        return Err(Refusal::OutOfOrder);
-    }
+/// Whether a newer request, or this one, has made the binding that a change is about.
+fn comes_late(bindings: &[Binding], change: &Change<'_>, origin: &Origin<'_>) -> bool {
+    bindings.iter().any(|binding| is_late(binding, origin) && is_same(binding, change))
+}
+
+/// Sets a contact in the place of what there is of it; of one that a request names twice the last holds.
+fn set(bindings: &mut Vec<Binding>, change: &Change<'_>, origin: &Origin<'_>, now: Instant) {
     let since =
         bindings.iter().filter(|binding| is_of_same(binding, change, origin)).map(Binding::since).min();
-    if let Some(place) = place {
-        bindings.remove(place);
-    }
-    if !change.expires.is_zero() {
-        bindings.push(Binding::new(change, origin, since, now));
-    }
-    Ok(())
+    bindings.retain(|binding| !is_same(binding, change));
+    bindings.push(Binding::new(change, origin, since, now));
 }
 
 /// Whether a binding is of the same phone and registration, by whichever of its flows.
@@ -421,16 +426,6 @@ fn is_same(binding: &Binding, change: &Change<'_>) -> bool {
         (Ok(a), Ok(b)) => a.matches(&b),
         _ => false,
     }
-}
-
-/// Keeps the newest bindings: those at the end were refreshed last.
-fn limit(bindings: &mut Vec<Binding>, changed: usize, rules: &Rules) -> Result<(), Refusal> {
-    if changed > rules.bindings {
-        return Err(Refusal::TooManyContacts);
-    }
-    let over = bindings.len().saturating_sub(rules.bindings);
-    bindings.drain(..over);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -86,6 +86,22 @@ fn the_order_of_requests_counts_within_a_call_id() {
     assert_eq!(book.register("other", 1, "Contact: <sip:a@x>\r\n"), Ok(1));
 }
 
+/// Phones whose address has changed name the old contact and the new one in one request, which may be the same by
+/// RFC 3261 §19.1.4.
+#[test]
+fn a_request_may_name_a_contact_twice() {
+    let mut book = Book::new();
+    let twice = "Contact: <sip:a@x>;expires=100, <sip:a@x;ob>;expires=200\r\n";
+    assert_eq!(book.register("c", 1, twice), Ok(1));
+    assert_eq!(book.uris(), ["sip:a@x;ob"], "the last holds");
+    for (cseq, both) in [(2, "<sip:a@x>;expires=0, <sip:a@x;new>"), (3, "<sip:a@x;new>, <sip:a@x>;expires=0")]
+    {
+        assert_eq!(book.register("c", cseq, &format!("Contact: {both}\r\n")), Ok(1), "{both}");
+        assert_eq!(book.uris(), ["sip:a@x;new"]);
+    }
+    assert_eq!(book.register("c", 4, "Contact: <sip:a@x>;expires=0, <sip:a@y>;expires=0\r\n"), Ok(0));
+}
+
 #[test]
 fn lives_are_bounded() {
     let mut book = Book::new();
@@ -121,6 +137,9 @@ fn what_is_refused() {
     }
     let three = "Contact: <sip:a@x>, <sip:a@y>, <sip:a@z>\r\n";
     assert_eq!(book.register("c", 1, three), Err(Refusal::TooManyContacts));
+    // They are counted before they are compared with one another and with what there is, which takes the square of it.
+    book.register("c", 2, "Contact: <sip:a@x>\r\n").unwrap();
+    assert_eq!(book.register("c", 2, three), Err(Refusal::TooManyContacts));
 }
 
 #[test]
