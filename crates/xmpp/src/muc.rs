@@ -8,6 +8,7 @@ mod archive;
 mod card;
 mod config;
 mod disco;
+mod due;
 mod enter;
 mod form;
 mod invite;
@@ -77,11 +78,22 @@ pub(crate) struct Context<'a> {
     pub(crate) archive: bool,
     /// Whether it comes from a component's domain.
     pub(crate) from_component: bool,
+    /// How many stanzas may still come of it at once.
+    pub(crate) left: usize,
     /// What comes of it, in order.
     pub(crate) effects: Vec<Effect>,
 }
 
 impl Context<'_> {
+    /// Whether so many stanzas more may come of it at once; what comes first may in any case.
+    pub(crate) fn affords(&mut self, stanzas: usize) -> bool {
+        let affords = stanzas <= self.left || self.left == limits::TOLD;
+        if affords {
+            self.left = self.left.saturating_sub(stanzas);
+        }
+        affords
+    }
+
     /// Answers what somebody sent with an error.
     pub(crate) fn refuse(&mut self, stanza: &Stanza, error: impl Into<StanzaError>) {
         self.effects.extend(stanza.error(error).map(Effect::Answer));
@@ -100,6 +112,7 @@ impl Room {
     pub(crate) fn take(&mut self, context: &mut Context<'_>, stanza: &Stanza) {
         let (Some(from), Some(to)) = (stanza.from(), stanza.to()) else { return };
         let nick = to.resource().map(str::to_owned);
+        self.settle_going(context, from);
         match stanza.kind() {
             Kind::Presence => self.take_presence(context, stanza, from, nick.as_deref()),
             Kind::Message => self.take_message(context, stanza, from, nick.as_deref()),

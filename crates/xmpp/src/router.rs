@@ -570,7 +570,7 @@ impl Machine for Router {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.links.retry()
+        self.links.retry().into_iter().chain(self.rooms.deadline()).min()
     }
 
     fn tick(&mut self, now: Instant) {
@@ -579,6 +579,7 @@ impl Machine for Router {
         for (to, what) in self.links.flush(now).into_iter().rev() {
             self.outputs.push_front(Output::HandOver { to, what });
         }
+        self.tick_rooms();
     }
 }
 

@@ -288,9 +288,10 @@ impl Room {
         let gone =
             gone.into_iter().map(|(nick, status)| (nick, Note { statuses: vec![status], ..note.clone() }));
         self.throw_out(context, gone.collect());
-        for nick in present {
-            self.affiliated(context, &nick, &note);
-        }
+        let stay = present.into_iter().filter(|nick| !self.due.goes(nick)).collect::<Vec<_>>();
+        let stay = stay.into_iter().filter(|nick| self.affiliated(nick));
+        let changed = stay.map(|nick| (nick, note.clone())).collect();
+        self.show_changed(context, changed);
     }
 
     /// With which status somebody has to go whose affiliation is what it is now, if they have to.
@@ -302,17 +303,15 @@ impl Room {
         }
     }
 
-    /// Somebody who stays has another affiliation than before.
-    fn affiliated(&mut self, context: &mut Context<'_>, nick: &str, note: &Note) {
+    /// Somebody who stays has another affiliation than before. Whether they are there.
+    fn affiliated(&mut self, nick: &str) -> bool {
         let Some(role) = self.occupants.get(nick).map(|occupant| self.default_role(&occupant.who)) else {
-            return;
+            return false;
         };
         if let Some(occupant) = Arc::make_mut(&mut self.occupants).get_mut(nick) {
             occupant.role = role;
         }
-        if let Some(occupant) = self.occupants.get(nick) {
-            self.show(context, nick, occupant, note);
-        }
+        true
     }
 
     /// §9.3 and others: whoever may see JIDs is told of somebody who is not there.

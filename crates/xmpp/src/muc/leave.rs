@@ -39,6 +39,7 @@ impl Room {
             let gone = Occupant { clients: vec![from.clone()], ..occupant.clone() };
             return self.show_self(context, &nick, &gone, &note);
         }
-        self.throw_out(context, vec![(nick, note)]);
+        self.take_out(context, &nick, note);
+        self.end_if_empty();
     }
 }

@@ -21,7 +21,7 @@ pub(crate) const REASON: usize = 1024;
 pub(crate) const RELAYS: usize = 1_000;
 /// Items of one request of an admin.
 pub(crate) const ITEMS: usize = 1_000;
-/// Stanzas that one request of several items may cause: items by clients in the room.
+/// Stanzas that one request of several items may cause (items by clients in the room), and that come of any at once.
 pub(crate) const TOLD: usize = 20_000;
 /// Octets of whom a room keeps: their addresses, nicks, and the reasons.
 pub(crate) const RANKS_OCTETS: usize = 512 * 1024;

@@ -118,6 +118,7 @@ impl Room {
         };
         let (stay, go): (Vec<_>, Vec<_>) = nicks.into_iter().partition(stays);
         self.throw_out(context, go.into_iter().map(|nick| (nick, Note::status(322))).collect());
+        let mut changed = Vec::new();
         for nick in stay {
             let Some(occupant) = self.occupants.get(&nick) else { continue };
             let affiliation = self.affiliation(&occupant.who);
@@ -126,10 +127,10 @@ impl Room {
             let moderation = old.moderated != self.config.moderated;
             if moderation && affiliation == Affiliation::None && occupant.role < Role::Moderator {
                 occupant.role = role;
-                let occupant = occupant.clone();
-                self.show(context, &nick, &occupant, &Note::default());
+                changed.push((nick, Note::default()));
             }
         }
+        self.show_changed(context, changed);
     }
 
     /// §10.9.
@@ -152,6 +153,7 @@ impl Room {
     pub(crate) fn close(&mut self, context: &mut Context<'_>, destroyed: &Element) {
         self.over = true;
         self.changes.removed = true;
+        self.due.clear();
         let note = Note {
             destroyed: Some(destroyed.clone()),
             affiliation: Some(Affiliation::None),

@@ -3,6 +3,7 @@
 
 use super::card::Card;
 use super::config::{Config, Whois};
+use super::due::Due;
 use super::{Context, Effect, limits};
 use crate::jid::{Bare, Jid};
 use crate::ns;
@@ -189,6 +190,8 @@ pub(crate) struct Room {
     /// Grows whenever somebody comes or goes.
     pub(crate) version: u64,
     pub(crate) changes: Changes,
+    /// What is still to be done of what was asked for.
+    pub(crate) due: Due,
 }
 
 impl Room {
@@ -215,6 +218,7 @@ impl Room {
             relayed: 0,
             version: 0,
             changes: Changes::default(),
+            due: Due::default(),
         }
     }
 
@@ -289,10 +293,11 @@ impl Room {
         self.seats.keys().cloned().collect()
     }
 
-    /// Those clients whose users may see JIDs, or those who may not.
+    /// Those clients whose users may see JIDs, or those who may not; who has to go is not told any more.
     pub(crate) fn those_who_see(&self, sees: bool) -> Vec<Jid> {
-        let occupants = self.occupants.values().filter(|occupant| self.sees_jids(occupant.role) == sees);
-        occupants.flat_map(|occupant| occupant.clients.iter().cloned()).collect()
+        let stay = self.occupants.iter().filter(|(nick, _)| !self.due.goes(nick));
+        let those = stay.filter(|(_, occupant)| self.sees_jids(occupant.role) == sees);
+        those.flat_map(|(_, occupant)| occupant.clients.iter().cloned()).collect()
     }
 
     /// A stanza of the room for everybody in it.

@@ -1,6 +1,8 @@
 //! The rooms at home on one worker: they are read when somebody asks for the first, take one stanza after another, and
 //! what comes of each is carried out here. Whatever is for many goes to each worker once.
 
+mod due;
+
 use super::kept::RankRow;
 use super::room::Room;
 use super::{Context, Effect, may_change};
@@ -16,6 +18,7 @@ use crate::stanza::{Condition, Draft, Kind, PresenceType, Stanza};
 use crate::xml::Element;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 use wire::{Address, WorkerId};
 
 /// The clients of those in a room by the worker that each is at; `None`: not of this house.
@@ -79,6 +82,9 @@ pub(crate) struct Rooms {
     news: BTreeSet<Address>,
     /// How many rooms somebody has made.
     made: BTreeMap<Bare, usize>,
+    /// Which have not done all yet of what they were asked for, and when they go on.
+    due: BTreeSet<Address>,
+    next: Option<Instant>,
 }
 
 impl Rooms {
@@ -146,8 +152,7 @@ impl Router {
         let Some(room) = parcel.to().address().cloned() else {
             return self.through(debt, |router| router.asked_service(parcel));
         };
-        let busy = |hall: &Hall| hall.pending.is_some() || hall.recalling;
-        if self.rooms.halls.get(&room).is_some_and(busy) {
+        if self.rooms.halls.get(&room).is_some_and(Hall::is_busy) {
             return self.wait_for_room(Some(&room), parcel, debt);
         }
         if self.recalls(&room, &parcel) {
@@ -246,14 +251,12 @@ impl Router {
             }
             return;
         }
-        let (now, id) = (self.unix(), self.next_archive_id());
         let from_component = parcel.stanza.is_error() && self.places.is_component(parcel.from().domain());
+        let room = self.rooms.halls.get(address).filter(|_| may_change(&parcel.stanza));
+        let before = room.map(|hall| Box::new(hall.room.clone()));
+        let effects =
+            self.with_room(address, from_component, |room, context| room.take(context, &parcel.stanza));
         let Some(hall) = self.rooms.halls.get_mut(address) else { return };
-        let (limits, archive) = (&self.limits.rooms, self.limits.archive);
-        let mut context = Context { now, id, limits, archive, from_component, effects: Vec::new() };
-        let before = may_change(&parcel.stanza).then(|| Box::new(hall.room.clone()));
-        hall.room.take(&mut context, &parcel.stanza);
-        let effects = context.effects;
         let amended = amended(address, &effects);
         let sought = amended.as_ref().is_some_and(|(_, sought)| *sought);
         match (before, write(hall).or(amended.map(|(query, _)| query))) {
@@ -271,6 +274,22 @@ impl Router {
             }
             (_, None) => self.carried_out(address, &parcel, effects),
         }
+    }
+
+    /// Lets a room do something: what comes of it.
+    fn with_room(
+        &mut self,
+        address: &Address,
+        from_component: bool,
+        act: impl FnOnce(&mut Room, &mut Context<'_>),
+    ) -> Vec<Effect> {
+        let (now, id) = (self.unix(), self.next_archive_id());
+        let Some(hall) = self.rooms.halls.get_mut(address) else { return Vec::new() };
+        let (limits, archive) = (&self.limits.rooms, self.limits.archive);
+        let left = super::limits::TOLD;
+        let mut context = Context { now, id, limits, archive, from_component, left, effects: Vec::new() };
+        act(&mut hall.room, &mut context);
+        context.effects
     }
 
     fn refuse_room(&mut self, parcel: &Parcel, condition: Condition) {
@@ -377,10 +396,13 @@ impl Router {
         let Some(hall) = self.rooms.halls.get(address) else { return };
         // Whoever made it may not have got in.
         let room = &hall.room;
+        let is_due = !room.due.is_empty();
         let over = room.over || (room.occupants.is_empty() && !room.config.persistent);
         let listing = (!over).then(|| listing(&hall.room));
         if over {
             self.rooms.halls.remove(address);
+        } else if is_due {
+            self.room_is_due(address);
         }
         if self.rooms.index.get(address) != listing.as_ref() {
             self.rooms.note(address, listing.clone());
@@ -524,6 +546,11 @@ impl Router {
 impl Hall {
     fn new(room: Room) -> Self {
         Self { room, crowd: None, pending: None, recalling: false, waiting: VecDeque::new() }
+    }
+
+    /// Whether it takes nothing in until the store has answered.
+    fn is_busy(&self) -> bool {
+        self.pending.is_some() || self.recalling
     }
 }
 

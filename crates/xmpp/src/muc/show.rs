@@ -6,7 +6,6 @@ use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::{Kind, Stanza};
 use crate::xml::{Element, Writer};
-use std::sync::Arc;
 
 /// What is said of somebody together with their presence.
 #[derive(Clone, Debug, Default)]
@@ -109,21 +108,6 @@ impl Room {
         let whom = if self.sees_jids(role) { For::Insider } else { For::Other };
         let others = self.occupants.iter().filter(|(other, _)| &***other != nick);
         others.map(|(other, occupant)| self.presence(other, occupant, &Note::default(), whom)).collect()
-    }
-
-    /// Takes some out of the room altogether, with all their clients; they and whoever stays are shown it, not each of them
-    /// that the others go.
-    pub(crate) fn throw_out(&mut self, context: &mut Context<'_>, those: Vec<(Arc<str>, Note)>) {
-        let gone = those.into_iter().filter_map(|(nick, note)| {
-            let occupant = Arc::make_mut(&mut self.occupants).remove(&nick)?;
-            occupant.clients.iter().for_each(|client| drop(Arc::make_mut(&mut self.seats).remove(client)));
-            self.version += 1;
-            Some((nick, occupant, note))
-        });
-        for (nick, occupant, note) in gone.collect::<Vec<_>>() {
-            self.show(context, &nick, &occupant, &note.gone());
-        }
-        self.end_if_empty();
     }
 
     /// A room that nobody is in and that does not stay is over (§3, temporary room).

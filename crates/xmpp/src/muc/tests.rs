@@ -32,6 +32,20 @@ fn enter(room: &mut Room, who: &str, nick: &str) {
 
 /// Lets the room take something in.
 fn take(room: &mut Room, xml: &str) -> Vec<Effect> {
+    with(room, |room, context| room.take(context, &Stanza::parse(xml).unwrap()))
+}
+
+/// Lets the room go on with what it has not done yet, part by part: what came of each.
+fn rest(room: &mut Room) -> Vec<usize> {
+    let mut parts = Vec::new();
+    while !room.due.is_empty() {
+        let effects = with(room, Room::go_on);
+        parts.push(told(room, &effects));
+    }
+    parts
+}
+
+fn with(room: &mut Room, act: impl FnOnce(&mut Room, &mut Context<'_>)) -> Vec<Effect> {
     let limits = RoomLimits::default();
     let mut context = Context {
         now: Duration::from_secs(1),
@@ -39,9 +53,10 @@ fn take(room: &mut Room, xml: &str) -> Vec<Effect> {
         limits: &limits,
         archive: false,
         from_component: true,
+        left: limits::TOLD,
         effects: Vec::new(),
     };
-    room.take(&mut context, &Stanza::parse(xml).unwrap());
+    act(room, &mut context);
     context.effects
 }
 
@@ -151,6 +166,48 @@ fn a_domain_is_banned_without_a_word_to_each_of_each() {
     let mut room = room(200, "mantua.example");
     let effects = admin(&mut room, ["<item jid='mantua.example' affiliation='outcast'/>".into()].into_iter());
     assert_eq!(told(&room, &effects), 2 * 200);
+}
+
+/// A room with a few hundred of another domain beside those of ours.
+pub(super) fn crowd(guests: usize) -> Room {
+    let mut room = room(guests, "mantua.example");
+    room.config.max_users = 1_000;
+    (0..guests).for_each(|n| enter(&mut room, &format!("{n}@verona.example/x"), &format!("v{n}")));
+    room
+}
+
+/// A quarter of a million stanzas at once, of a room of a thousand, held up everybody else and filled the memory.
+#[test]
+fn a_domain_is_banned_part_by_part() {
+    let mut room = crowd(200);
+    let effects = admin(&mut room, ["<item jid='mantua.example' affiliation='outcast'/>".into()].into_iter());
+    let first = told(&room, &effects);
+    assert!(first > limits::TOLD / 2 && first <= limits::TOLD, "{first}");
+    // Who has to go is gone before they do anything.
+    let last = "from='99@mantua.example/x' to='ball@rooms.verona.example'";
+    assert!(room.occupants.contains_key("99"));
+    let effects = take(&mut room, &format!("<message {last} type='groupchat'><body>x</body></message>"));
+    assert!(!room.occupants.contains_key("99"));
+    let own = 1 + 201;
+    let refused = effects.iter().any(|effect| matches!(effect, Effect::Answer(answer) if answer.is_error()));
+    assert!(refused && !effects.iter().any(|effect| matches!(effect, Effect::All(_))));
+    assert_eq!(told(&room, &effects), own);
+    // Who has to go is told of nobody else.
+    let rest = rest(&mut room);
+    assert!(rest.iter().all(|told| *told <= limits::TOLD), "{rest:?}");
+    assert_eq!(first + own + rest.iter().sum::<usize>(), 200 * own);
+    assert_eq!((room.occupants.len(), room.seats.len()), (201, 201));
+}
+
+#[test]
+fn a_domain_is_made_members_part_by_part() {
+    let mut room = crowd(150);
+    let effects = admin(&mut room, ["<item jid='mantua.example' affiliation='member'/>".into()].into_iter());
+    let first = told(&room, &effects);
+    assert!(first > limits::TOLD / 2 && first <= limits::TOLD, "{first}");
+    let rest = rest(&mut room);
+    assert!(rest.iter().all(|told| *told <= limits::TOLD), "{rest:?}");
+    assert_eq!(first + rest.iter().sum::<usize>(), 150 * 301);
 }
 
 /// Whoever asks for what they may not have, again and again, makes no copy of all who are there.

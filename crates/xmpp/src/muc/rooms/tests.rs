@@ -6,6 +6,29 @@ use crate::muc::config::Config;
 use crate::router::{Input, Output, Setting};
 use wire::{Directory, Machine};
 
+/// What is not done at once for hundreds is done in time, whoever else says something meanwhile or nobody.
+#[test]
+fn a_large_room_goes_on_by_itself() {
+    let mut now = testkit::start();
+    let mut router = Router::new(Setting { workers: 1, ..Setting::of_test(now, Directory::new([])) });
+    router.rooms.state = State::Read;
+    let room = crate::muc::tests::crowd(200);
+    let address = room.address.clone();
+    router.rooms.halls.insert(address.clone(), Hall::new(room));
+    let ban = "<iq from='juliet@verona.example/balcony' to='ball@rooms.verona.example' id='1' type='set'>\
+         <query xmlns='http://jabber.org/protocol/muc#admin'><item jid='mantua.example' affiliation='outcast'/></query></iq>";
+    router.for_rooms(Parcel::own(Stanza::parse(ban).unwrap()));
+    router.run();
+    let mut left = vec![router.rooms.halls[&address].room.seats.len()];
+    while let Some(next) = router.deadline() {
+        assert!(next > now && left.len() < 10, "{left:?}");
+        now = next;
+        router.tick(now);
+        left.push(router.rooms.halls[&address].room.seats.len());
+    }
+    assert!(left.len() > 2 && left.is_sorted_by(|a, b| a > b) && left.last() == Some(&201), "{left:?}");
+}
+
 /// What the store told was true when it was asked: a room that has ended since is no more.
 #[test]
 fn what_is_heard_while_rooms_are_read_is_newer_than_what_is_read() {
