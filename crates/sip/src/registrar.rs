@@ -109,6 +109,10 @@ impl Bindings {
 /// A moment in microseconds since 1970, by a clock that is never set back.
 pub type Stamp = u64;
 
+/// How long the texts of all bindings of an address may be together: each answer to its phones repeats them, and each change
+/// writes them anew.
+const MAX_OCTETS: usize = 64 * 1024;
+
 /// How far stamps may have run ahead of the clock in an earlier run: an hour, or as many registrations as there are microseconds in it.
 const AHEAD: Stamp = 3_600_000_000;
 
@@ -260,8 +264,7 @@ impl Registrar {
                 for change in changes.iter().filter(goes) {
                     bindings.retain(|binding| is_late(binding, origin) || !is_same(binding, change));
                 }
-                // Those at the end were refreshed last.
-                bindings.drain(..bindings.len().saturating_sub(rules.bindings));
+                limit(&mut bindings, origin, rules)?;
             }
         }
         self.replace(address, bindings);
@@ -406,6 +409,23 @@ fn set(bindings: &mut Vec<Binding>, change: &Change<'_>, origin: &Origin<'_>, no
         bindings.iter().filter(|binding| is_of_same(binding, change, origin)).map(Binding::since).min();
     bindings.retain(|binding| !is_same(binding, change));
     bindings.push(Binding::new(change, origin, since, now));
+}
+
+/// Keeps the newest bindings, which are at the end, as far as there may be so many and as they may be so long; what the
+/// request itself sets has to be among them.
+fn limit(bindings: &mut Vec<Binding>, origin: &Origin<'_>, rules: &Rules) -> Result<(), Refusal> {
+    let mut octets = 0;
+    let fits = |binding: &&Binding| {
+        octets += binding.octets();
+        octets <= MAX_OCTETS
+    };
+    let kept = bindings.iter().rev().take(rules.bindings).take_while(fits).count();
+    let goes = bindings.len() - kept;
+    if bindings[..goes].iter().any(|binding| is_late(binding, origin)) {
+        return Err(Refusal::TooManyContacts);
+    }
+    bindings.drain(..goes);
+    Ok(())
 }
 
 /// Whether a binding is of the same phone and registration, by whichever of its flows.

@@ -128,6 +128,8 @@ pub struct Context {
     pub beginning: Option<Beginning>,
     /// Why the last way to what the request names has failed; empty where nothing is known.
     pub why: String,
+    /// How many octets of answers were counted as kept here.
+    pub counted: usize,
     best: Best,
     /// Challenges of all branches (RFC 3261 §16.7 step 7), with the branch that has them.
     challenges: Vec<(usize, HeaderName, Vec<u8>)>,
@@ -150,9 +152,16 @@ impl Context {
             plan,
             beginning: None,
             why: String::new(),
+            counted: 0,
             best: Best::None,
             challenges: Vec::new(),
         }
+    }
+
+    /// How many octets of answers are kept.
+    pub fn keeps(&self) -> usize {
+        let best = if let Best::Remote(_, bytes) = &self.best { bytes.len() } else { 0 };
+        best + self.challenges.iter().map(|(.., value)| value.len()).sum::<usize>()
     }
 
     /// Whether every branch has its final answer, and none is left to be tried.

@@ -102,15 +102,21 @@ impl Stack {
         code: u16,
         response: &Message<'_>,
     ) {
+        let has_room = self.table.keeps(response.bytes().len());
         let Some(context) = self.table.context_mut(server) else { return };
         if matches!(code, 430 | 503) && !context.closing && context.branches[branch].has_more() {
             self.try_next(now, server, branch, code);
             return self.conclude(now, server);
         }
-        context.refused(branch, code, response);
+        // Where too much is kept already, the caller hears no more than that there is nobody to be had.
+        match has_room {
+            true => context.refused(branch, code, response),
+            false => context.failed(branch, Refusal::Unavailable.code()),
+        }
         if context.plan.in_dialog && says_gone(code) {
             self.call_is_gone(now, response);
         }
+        self.table.count_answers(server);
         if code >= 600 {
             let reason = format!("Reason: SIP;cause={code}\r\n");
             self.give_up(now, server, reason.as_bytes());
@@ -149,17 +155,23 @@ impl Stack {
         self.media_settled(server, None);
         let Some(context) = self.table.context_mut(server) else { return };
         context.answered = true;
-        match context.answer() {
-            Answer::Pass(code, bytes) => self.respond(now, server, code, bytes),
-            Answer::Own(503) if !context.why.is_empty() => {
-                let why = std::mem::take(&mut context.why);
-                self.answer(now, server, &Refusal::Failed(why));
-            }
-            Answer::Own(code) => self.answer(now, server, &own(code)),
-        }
+        let best = context.answer();
+        self.table.count_answers(server);
+        self.pass_best(now, server, best);
         // What may not be said at all (408 to other methods than INVITE, RFC 4320 §4.2) ends in silence.
         if self.table.server(server).is_some_and(|server| !server.is_answered()) {
             self.end_server(now, server);
+        }
+    }
+
+    fn pass_best(&mut self, now: Instant, server: Id, best: Answer) {
+        match best {
+            Answer::Pass(code, bytes) => self.respond(now, server, code, bytes),
+            Answer::Own(code) => {
+                let why = self.table.context_mut(server).map(|context| std::mem::take(&mut context.why));
+                let why = why.filter(|why| code == Refusal::Unreachable.code() && !why.is_empty());
+                self.answer(now, server, &why.map_or_else(|| own(code), Refusal::Failed));
+            }
         }
     }
 }

@@ -60,6 +60,11 @@ impl Binding {
         Self { text, ends, cseq: origin.cseq, q: change.q, depth, since, expires: now + change.expires }
     }
 
+    /// How long its texts are.
+    pub(super) fn octets(&self) -> usize {
+        self.text.len()
+    }
+
     /// The contact URI.
     pub fn uri(&self) -> &[u8] {
         &self.text[..usize::from(self.ends[0])]

@@ -102,6 +102,29 @@ fn a_request_may_name_a_contact_twice() {
     assert_eq!(book.register("c", 4, "Contact: <sip:a@x>;expires=0, <sip:a@y>;expires=0\r\n"), Ok(0));
 }
 
+/// A few long ones would make each answer, and each change on the disk, a megabyte.
+#[test]
+fn long_contacts_are_fewer() {
+    let mut book = Book::new();
+    let rules = Rules { bindings: 10, ..RULES };
+    let mut register = |cseq, path: &str, contacts: &str| {
+        let text = text("c", cseq, &format!("Contact: {contacts}\r\n"));
+        let request = Message::parse(text.as_bytes()).unwrap();
+        let (scratch, arrival) = (scratch(&request), arrival("192.0.2.9:5060"));
+        let changes = read(&request, &scratch, &rules, &arrival).unwrap();
+        let origin = Origin { call_id: b"c", cseq, path: path.as_bytes(), arrival, stamp: 0 };
+        let done = book.registrar.apply(&book.address, &changes, &origin, &rules, book.now);
+        done.map(|()| book.uris().iter().map(|uri| uri.as_bytes()[10]).collect::<Vec<_>>())
+    };
+    let long = |letter: &str| format!("<sip:a@x;p={}>", letter.repeat(30_000));
+    assert_eq!(register(1, "", &long("a")).unwrap(), b"a");
+    assert_eq!(register(2, "", &long("b")).unwrap(), b"ab");
+    assert_eq!(register(3, "", &long("c")).unwrap(), b"bc", "the oldest makes way");
+    let each = register(4, &"p".repeat(33_000), "<sip:a@y;p=d>, <sip:a@z;p=e>");
+    assert_eq!(each, Err(Refusal::TooManyContacts), "each would have the Path");
+    assert_eq!(register(5, "", "<sip:a@y;p=d>").unwrap(), b"bcd");
+}
+
 #[test]
 fn lives_are_bounded() {
     let mut book = Book::new();

@@ -126,8 +126,8 @@ impl Stack {
         // Written now, as the request is at hand; it leaves when the disk has the bindings.
         let bytes = self.registered(now, &arrival, request, address);
         let server = self.begin(now, arrival, (request, key), None);
-        if let Some(server) = server.and_then(|id| self.table.server_mut(id)) {
-            server.last = bytes;
+        if let Some(server) = server {
+            self.table.hold_answer(server, bytes);
         }
         self.save(now, address, server);
         Ok(())
@@ -149,9 +149,10 @@ impl Stack {
     /// Answers a REGISTER whose bindings are in memory, and on the disk if that could be. Its answer waits where the last
     /// one that left is kept: none has left so far.
     pub(super) fn acknowledge_registration(&mut self, now: Instant, id: Id) {
-        let Some(server) = self.table.server_mut(id).filter(|server| !server.is_answered()) else { return };
-        let bytes = std::mem::take(&mut server.last);
-        self.respond(now, id, 200, bytes);
+        if self.table.server(id).is_some_and(|server| !server.is_answered()) {
+            let bytes = self.table.take_answer(id);
+            self.respond(now, id, 200, bytes);
+        }
     }
 
     /// 200 with every binding (RFC 3261 §10.3 step 8).

@@ -159,7 +159,7 @@ impl Stack {
             }
         };
         if kept {
-            server.last.clone_from(&bytes);
+            self.table.keep_answer(id, &bytes);
         }
         if leaves && code >= 200 {
             // All that is needed from now on is the answer: most transactions spend most of their life like this.

@@ -161,7 +161,7 @@ pub(crate) struct Table {
     /// Client transactions by whom they depend on, so that a closed port or stream ends them at once.
     by_end: BTreeSet<(End, Id)>,
     unanswered: usize,
-    /// Bytes of the requests that are kept, and how many there may be for another to be taken in.
+    /// Bytes of the requests and answers that are kept, and how many there may be for another to be taken in.
     kept: usize,
     most_kept: usize,
     /// Server transactions of each source, and how many one may have.
@@ -169,8 +169,8 @@ pub(crate) struct Table {
     per_source: usize,
 }
 
-/// What a transaction may keep of its request, on average: their number alone would let few long requests take all
-/// memory.
+/// What a transaction may keep of its request and its answer, on average: their number alone would let few long ones take
+/// all memory.
 const KEPT_EACH: usize = 4096;
 
 impl Table {
@@ -246,6 +246,49 @@ impl Table {
     pub(crate) fn forget_request(&mut self, id: Id) {
         let Some(server) = self.server_mut(id) else { return };
         self.kept -= std::mem::take(&mut server.request).len();
+    }
+
+    /// Whether so many octets of an answer may be kept for later.
+    pub(crate) fn keeps(&self, length: usize) -> bool {
+        self.kept + length <= self.most_kept
+    }
+
+    /// Counts the answers of branches that are kept until all have answered.
+    pub(crate) fn count_answers(&mut self, id: Id) {
+        let Some(context) = self.context_mut(id) else { return };
+        let now = context.keeps();
+        let before = std::mem::replace(&mut context.counted, now);
+        self.kept = self.kept - before + now;
+    }
+
+    /// Keeps the last answer of a server transaction, to be sent again; none where too much is kept already: what a phone
+    /// answers is as long as it likes.
+    pub(crate) fn keep_answer(&mut self, id: Id, answer: &[u8]) {
+        let room = self.most_kept.saturating_sub(self.kept);
+        let Some(server) = self.server_mut(id) else { return };
+        let before = server.last.len();
+        server.last.clear();
+        server.last.shrink_to(2 * answer.len());
+        if answer.len() <= room + before {
+            server.last.extend_from_slice(answer);
+        }
+        self.kept = self.kept - before + self.server(id).map_or(0, |server| server.last.len());
+    }
+
+    /// Keeps the answer of a server transaction that is to leave later, whatever else is kept.
+    pub(crate) fn hold_answer(&mut self, id: Id, answer: Vec<u8>) {
+        let Some(server) = self.server_mut(id) else { return };
+        let length = answer.len();
+        let before = std::mem::replace(&mut server.last, answer).len();
+        self.kept = self.kept - before + length;
+    }
+
+    /// Takes the answer out that is to leave now.
+    pub(crate) fn take_answer(&mut self, id: Id) -> Vec<u8> {
+        let Some(server) = self.server_mut(id) else { return Vec::new() };
+        let answer = std::mem::take(&mut server.last);
+        self.kept -= answer.len();
+        answer
     }
 
     pub(crate) fn insert_client(&mut self, client: Client) -> Option<Id> {
@@ -325,6 +368,8 @@ impl Table {
 
     pub(crate) fn remove_server(&mut self, id: Id) {
         self.forget_request(id);
+        drop(self.take_answer(id));
+        self.kept -= self.context_mut(id).map_or(0, |context| std::mem::take(&mut context.counted));
         if let Some(server) = self.server(id) {
             let source = Source::of(server.arrival.peer.ip());
             self.forget_key(server.key, id);

@@ -1,8 +1,8 @@
 //! What a caller does wrong, or too often: old clients, repeated requests, branches that say the same of different things.
 
 use crate::house::House;
-use crate::request;
-use crate::scene::{ALICE, BOB, ack, cancel, copy, house, lines, of_alice, says, within, words};
+use crate::scene::{ALICE, BOB, BOB2, ack, cancel, copy, house, lines, of_alice, says, within, words};
+use crate::{answer, call, request};
 use std::time::Duration;
 
 fn seconds(n: u64) -> Duration {
@@ -223,4 +223,60 @@ fn something_long_is_answered_and_not_dropped() {
     let sent =
         house.datagram(ALICE, &of_alice("INVITE", "l3").replace("Call-ID: ", &format!("Call-ID: {long}")));
     assert_eq!(words(&sent), [(ALICE, "100"), (BOB, "INVITE")]);
+}
+
+/// An answer is as long as a phone likes, and is kept to be sent again: it counts as the request does.
+#[test]
+fn long_answers_take_no_more_room_than_long_requests() {
+    let mut house = House::with(1, |config| config.limits.transactions = 100);
+    call::register(&mut house, "bob", BOB);
+    let long = format!("X: {}\r\n", "x".repeat(30_000));
+    let ask = |house: &mut House, n: usize| house.datagram(ALICE, &of_alice("MESSAGE", &format!("m{n}")));
+    let asked: Vec<String> = (0..20).map(|n| copy(&ask(&mut house, n), BOB)).collect();
+    for request in &asked {
+        let sent = house.datagram(BOB, &answer(request, "200 OK", "b", &long));
+        assert_eq!(words(&sent), [(ALICE, "200")]);
+    }
+    assert_eq!(words(&ask(&mut house, 0)), [(ALICE, "200")], "sent again");
+    assert!(ask(&mut house, 19).is_empty(), "not kept: there are 400 KiB for 100 transactions");
+    let refused = house
+        .datagram(ALICE, &of_alice("MESSAGE", "n").replace("Content-Length", &(long + "Content-Length")));
+    assert_eq!(words(&refused), [(ALICE, "503")]);
+    house.wait(Duration::from_secs(33));
+    for n in 20..26 {
+        assert_eq!(words(&ask(&mut house, n)), [(BOB, "MESSAGE")]);
+    }
+}
+
+/// So does a refusal that waits for another phone to refuse, too.
+#[test]
+fn long_refusals_that_wait_take_no_more_room_either() {
+    let mut house = House::with(1, |config| config.limits.transactions = 100);
+    [BOB, BOB2].iter().for_each(|phone| call::register(&mut house, "bob", phone));
+    let long = format!("X: {}\r\n", "x".repeat(30_000));
+    let mut rings = Vec::new();
+    for n in 0..20 {
+        let sent = house.datagram(ALICE, &of_alice("INVITE", &format!("i{n}")));
+        house.datagram(BOB, &answer(&copy(&sent, BOB), "486 Busy Here", "b", &long));
+        rings.push(copy(&sent, BOB2));
+    }
+    let mut heard = |n: usize| {
+        let sent = house.datagram(BOB2, &answer(&rings[n], "480 Temporarily Unavailable", "c", ""));
+        sent.iter()
+            .find(|sent| sent.to == ALICE)
+            .map(|sent| (sent.first_line().to_owned(), sent.text.len() > 30_000))
+    };
+    assert_eq!(heard(19), Some(("SIP/2.0 480 Temporarily Unavailable".to_owned(), false)));
+    assert_eq!(heard(0), Some(("SIP/2.0 486 Busy Here".to_owned(), true)));
+    house.wait(Duration::from_secs(300));
+    assert_eq!(house.transactions(), 0);
+    assert_eq!(
+        words(
+            &house.datagram(
+                ALICE,
+                &of_alice("INVITE", "j").replace("Content-Length", &(long + "Content-Length"))
+            )
+        )[0],
+        (ALICE, "100")
+    );
 }
