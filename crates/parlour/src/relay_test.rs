@@ -11,9 +11,10 @@ use crate::admin::command::{Invocation, reply};
 use crate::admin::failure::Kind;
 use crate::admin::here;
 use crate::admin::turn::credentials::for_user;
-use crate::config::plan::{Listener, Plan};
+use crate::config::plan::{Listener, Network, Plan};
 use crate::site::reached_at;
 use client::{Client, Trouble, Who, is_near};
+pub(crate) use line::header_from;
 use line::{Line, knock};
 use serde_json::{Value, json};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -59,7 +60,9 @@ pub(crate) fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Valu
         (None, None) => return Err(Failure::usage("--user is missing")),
     };
     let ports = plan.as_ref().map_or(49_152..=65_535, |plan| plan.turn.relay_ports.clone());
-    let test = Test { name, server, transport, count, who, ports };
+    let own = plan.as_ref().filter(|plan| plan.network.own.contains(&server.ip()));
+    let proxies = own.map_or_else(Vec::new, |plan| plan.web.proxy_protocol.clone());
+    let test = Test { name, server, transport, count, who, ports, proxies };
     test.run().and_then(|result| reply(&result))
 }
 
@@ -72,7 +75,8 @@ pub(crate) fn examine(
     count: u64,
 ) -> Result<TurnTest, Failure> {
     let (who, ports) = (own(plan)?, plan.turn.relay_ports.clone());
-    Test { name: name.to_owned(), server, transport, count, who, ports }.run()
+    let proxies = plan.web.proxy_protocol.clone();
+    Test { name: name.to_owned(), server, transport, count, who, ports, proxies }.run()
 }
 
 /// Connects to any server and has a Binding answered: the certificate that it shows (DER), where there is one.
@@ -81,7 +85,7 @@ pub(crate) fn greet(
     server: SocketAddr,
     name: &str,
 ) -> Result<Option<Vec<u8>>, Failure> {
-    let line = Line::open(transport, server, name).map_err(|error| trouble("connect", &error.into()))?;
+    let line = Line::open(transport, server, name, &[]).map_err(|error| trouble("connect", &error.into()))?;
     let who = Who { name: String::new(), password: String::new() };
     let mut client = Client::new(line, who);
     client.bind().map_err(|error| trouble("binding", &error))?;
@@ -214,6 +218,8 @@ struct Test {
     who: Who,
     /// Where the server's relays have their ports, as far as that is known.
     ports: RangeInclusive<u16>,
+    /// Whose streams begin with a proxy's header there.
+    proxies: Vec<Network>,
 }
 
 /// What came back of what was sent.
@@ -234,7 +240,7 @@ impl Test {
     }
 
     fn client(&self) -> Result<Client, Failure> {
-        let line = Line::open(self.transport, self.server, &self.name);
+        let line = Line::open(self.transport, self.server, &self.name, &self.proxies);
         let line = line.map_err(|error| trouble("connect", &error.into()))?;
         Ok(Client::new(line, self.who.clone()))
     }

@@ -3,11 +3,11 @@
 use super::fault::Fault;
 use super::file::{Table, Typed};
 use super::meaning::Judge;
-use super::plan::{AcmePlan, ExternalAccount};
+use super::plan::{AcmePlan, ExternalAccount, Plan, Service, TlsSource};
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use domains::certificate::Challenge;
-use wire::{Address, Secret};
+use wire::{Address, Secret, Transport};
 
 const USUAL: &str = "https://acme-v02.api.letsencrypt.org/directory";
 
@@ -87,13 +87,35 @@ fn challenge(typed: &Typed<String>, pushes: bool) -> Result<Challenge, Fault> {
         "dns-01" if pushes => Ok(Challenge::Dns),
         "dns-01" => {
             let fault = typed.fault("dns-01 needs a name server that takes our records");
-            Err(fault.help("set `push` under `[dns]`"))
+            Err(fault.help("set `push` or `provider` under `[dns]`"))
         }
         other => {
             let fault = typed.fault(format!("`{other}` is no challenge that parlour answers"));
             Err(fault.help("write \"tls-alpn-01\", \"http-01\" or \"dns-01\""))
         }
     }
+}
+
+/// Challenges for which no listener is where an authority looks (RFC 8737 §3, RFC 8555 §8.3).
+pub(super) fn unanswered(plan: &Plan) -> Vec<String> {
+    let Some(TlsSource::Acme(acme)) = plan.tls.as_ref().map(|tls| &tls.source) else { return vec![] };
+    let listens = |wanted: &dyn Fn(Service, Transport) -> bool, port| {
+        plan.listeners().any(|(service, transport, at)| wanted(service, transport) && at.port == port)
+    };
+    let sealed = |_, transport: Transport| transport.is_secure() && transport.is_stream();
+    let plain = |service, transport| (service, transport) == (Service::Web, Transport::Tcp);
+    let missing = acme.challenges.iter().filter_map(|challenge| match challenge {
+        Challenge::TlsAlpn if !listens(&sealed, 443) => Some((challenge, 443, "web.https = [\":443\"]")),
+        Challenge::Http if !listens(&plain, 80) => Some((challenge, 80, "web.http = [\":80\"]")),
+        _ => None,
+    });
+    let said = missing.map(|(challenge, port, line)| {
+        format!(
+            "acme.challenge: an authority looks for {challenge} at port {port}, where no listener answers it: write {line}, \
+             unless another host passes that port on"
+        )
+    });
+    said.collect()
 }
 
 fn directory(typed: &Typed<String>) -> Result<String, Fault> {

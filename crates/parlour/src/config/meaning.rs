@@ -38,7 +38,7 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
     }
     let admin = AdminPlan { socket: data.join("admin.sock"), metrics, limits: AdminLimits::default() };
     let storage = StoragePlan { url };
-    Ok(Plan {
+    let mut plan = Plan {
         file: path.clone(),
         dir,
         data,
@@ -56,7 +56,9 @@ pub(super) fn plan(path: &Path, text: &str, file: &File, faults: Vec<Fault>) -> 
         dns,
         admin,
         warnings,
-    })
+    };
+    plan.warnings.extend(super::acme::unanswered(&plan));
+    Ok(plan)
 }
 
 /// What each service has, and where metrics are told.

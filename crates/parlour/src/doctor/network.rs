@@ -80,7 +80,7 @@ fn try_all(plan: &Plan, places: &[Place]) -> Vec<io::Result<Way>> {
 }
 
 fn open(plan: &Plan, place: &Place) -> io::Result<Way> {
-    let way = Way::stream(place.address)?;
+    let way = Way::to(place)?;
     match place.transport {
         Transport::Tls | Transport::Wss => way.seal(&place.name(plan), place.protocol()),
         _ => Ok(way),

@@ -94,7 +94,13 @@ async fn offers(domain: &Domain, resolver: SocketAddr, notes: &mut Notes) -> Res
             }
             for ip in addresses {
                 let address = SocketAddr::new(ip, port);
-                let place = Place { service: *service, transport: *transport, address, behind: None };
+                let place = Place {
+                    service: *service,
+                    transport: *transport,
+                    address,
+                    behind: None,
+                    proxies: [].into(),
+                };
                 if !all.iter().any(|offer: &Offer| offer.place == place) {
                     all.push(Offer { record: record.clone(), host: host.clone(), place });
                 }
@@ -170,7 +176,7 @@ fn speak(domain: &Domain, host: &str, place: &Place) -> Result<Vec<X509>, String
             let client = xmpp::Client::open(place, &stranger).map_err(|trouble| trouble.said)?;
             Ok(client.way.chain())
         }
-        _ => Way::stream(place.address).map(|_| vec![]).map_err(|error| error.to_string()),
+        _ => Way::to(place).map(|_| vec![]).map_err(|error| error.to_string()),
     }
 }
 

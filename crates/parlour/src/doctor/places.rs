@@ -1,9 +1,10 @@
 //! Where the world is told to reach the services: each listener at each address that is published for it.
 
 use crate::config::Plan;
-use crate::config::plan::{Host, Listener, Service};
+use crate::config::plan::{Host, Listener, Network, Service};
 use crate::site::reached_at;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use wire::Transport;
 
 /// One place.
@@ -15,6 +16,8 @@ pub(super) struct Place {
     pub(super) address: SocketAddr,
     /// As this host calls it, where a NAT stands between.
     pub(super) behind: Option<SocketAddr>,
+    /// Whose streams begin there with a proxy's header: perhaps ours (`web.proxy-protocol`).
+    pub(super) proxies: Arc<[Network]>,
 }
 
 impl Place {
@@ -52,11 +55,12 @@ impl std::fmt::Display for Place {
 /// Every place, in the order of the configuration.
 pub(super) fn all(plan: &Plan) -> Vec<Place> {
     let mut all = vec![];
+    let proxies: Arc<[Network]> = plan.web.proxy_protocol.clone().into();
     for (service, transport, listener) in plan.listeners().filter(|(.., listener)| listener.port != 0) {
         for address in reached_at(plan, listener) {
             let at = SocketAddr::new(address, listener.port);
             let behind = behind(plan, listener, address).map(|ip| SocketAddr::new(ip, listener.port));
-            let place = Place { service, transport, address: at, behind };
+            let place = Place { service, transport, address: at, behind, proxies: Arc::clone(&proxies) };
             if !all.contains(&place) {
                 all.push(place);
             }

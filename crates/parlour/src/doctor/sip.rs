@@ -107,9 +107,9 @@ impl<'a> Phone<'a> {
             Transport::Udp => (Way::datagrams(place.address), "UDP"),
             Transport::Tls => {
                 let name = visitor.address.domain();
-                (Way::stream(place.address).and_then(|way| way.seal(name, place.protocol())), "TLS")
+                (Way::to(place).and_then(|way| way.seal(name, place.protocol())), "TLS")
             }
-            _ => (Way::stream(place.address), "TCP"),
+            _ => (Way::to(place), "TCP"),
         };
         Ok(Self { way: way.map_err(failed)?, visitor, transport, call_id, cseq: 0 })
     }

@@ -1,6 +1,8 @@
 //! A client's way to the server: datagrams, a stream, or a stream inside TLS. Blocking, in the process of whoever called the
 //! doctor. Whom a certificate is from is looked at elsewhere.
 
+use super::places::Place;
+use crate::relay_test::header_from;
 use openssl::ssl::{Ssl, SslContext, SslMethod, SslStream, SslVerifyMode, SslVersion};
 use openssl::x509::X509;
 use std::io::{self, ErrorKind, Read, Write};
@@ -42,6 +44,15 @@ impl Way {
         socket.set_read_timeout(Some(TURN))?;
         let local = socket.local_addr()?;
         Ok(Self { stream: Stream::Datagrams(socket), local, arrived: vec![] })
+    }
+
+    /// A stream to a place of the server's.
+    pub(super) fn to(place: &Place) -> io::Result<Self> {
+        let mut way = Self::stream(place.address)?;
+        if let Some(header) = header_from(way.local.ip(), &place.proxies) {
+            way.send(header)?;
+        }
+        Ok(way)
     }
 
     pub(super) fn stream(server: SocketAddr) -> io::Result<Self> {

@@ -73,7 +73,7 @@ fn pages(place: &Place) -> Vec<Page> {
 }
 
 fn ask(plan: &Plan, place: &Place, page: &Page) -> io::Result<u16> {
-    let way = Way::stream(place.address)?;
+    let way = Way::to(place)?;
     let name = place.name(plan);
     let mut way = match place.transport {
         Transport::Tls | Transport::Wss => way.seal(&name, "http/1.1")?,

@@ -90,7 +90,7 @@ impl<'a> Client<'a> {
     pub(super) fn open(place: &Place, visitor: &'a Visitor) -> Result<Self, Trouble> {
         let failed = |step| move |error: io::Error| Trouble { step, said: error.to_string() };
         let domain = visitor.address.domain();
-        let way = Way::stream(place.address).map_err(failed("connect"))?;
+        let way = Way::to(place).map_err(failed("connect"))?;
         if place.transport == Transport::Tls {
             let way = way.seal(domain, place.protocol()).map_err(failed("tls"))?;
             let mut client = Self { way, visitor, jid: String::new() };

@@ -1,5 +1,6 @@
 //! A client's way to the server: datagrams, a stream, or either inside TLS. Blocking, in the caller's process.
 
+use crate::config::plan::Network;
 use openssl::ssl::{
     HandshakeError, Ssl, SslContext, SslMethod, SslOptions, SslStream, SslVerifyMode, SslVersion,
 };
@@ -62,13 +63,19 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Connects, and shakes hands where that is wanted; `name` is asked for in the handshake.
-    pub(super) fn open(transport: Transport, server: SocketAddr, name: &str) -> io::Result<Self> {
+    /// Connects, and shakes hands where that is wanted; `name` is asked for in the handshake, and from `proxies` streams begin with a
+    /// header.
+    pub(super) fn open(
+        transport: Transport,
+        server: SocketAddr,
+        name: &str,
+        proxies: &[Network],
+    ) -> io::Result<Self> {
         let plain = |way| Self { way, transport, arrived: vec![], certificate: None };
         match transport {
             Transport::Udp => Ok(plain(Box::new(datagrams(server)?))),
-            Transport::Tcp => Ok(plain(Box::new(tcp(server)?))),
-            Transport::Tls => Self::secure(transport, tcp(server)?, name),
+            Transport::Tcp => Ok(plain(Box::new(tcp(server, proxies)?))),
+            Transport::Tls => Self::secure(transport, tcp(server, proxies)?, name),
             Transport::Dtls => Self::secure(transport, datagrams(server)?, name),
             Transport::Ws | Transport::Wss => Err(ErrorKind::Unsupported.into()),
         }
@@ -129,8 +136,17 @@ fn is_silence(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
-fn tcp(server: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&server, CONNECT)?;
+/// What a stream from this address begins with, if it is taken for one of these proxies: that it is nobody else's.
+pub(crate) fn header_from(local: IpAddr, proxies: &[Network]) -> Option<&'static [u8]> {
+    let is_one = proxies.iter().any(|range| range.contains(local.to_canonical()));
+    is_one.then_some(b"PROXY UNKNOWN\r\n")
+}
+
+fn tcp(server: SocketAddr, proxies: &[Network]) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect_timeout(&server, CONNECT)?;
+    if let Some(header) = header_from(stream.local_addr()?.ip(), proxies) {
+        stream.write_all(header)?;
+    }
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(TURN))?;
     stream.set_write_timeout(Some(CONNECT))?;

@@ -77,6 +77,27 @@ fn what_an_acme_authority_needs_to_know() {
 }
 
 #[test]
+fn a_challenge_that_no_listener_answers_is_told() {
+    let warnings = |challenge: &str, listeners: &str| {
+        let warnings = plan(&format!("{DOMAIN}{ACME}challenge = {challenge}\n{listeners}")).warnings;
+        let about = warnings.into_iter().filter_map(|one| {
+            let (said, _) = one.strip_prefix("acme.challenge: an authority looks for ")?.split_once(',')?;
+            Some(said.to_owned())
+        });
+        about.collect::<Vec<_>>()
+    };
+    let both = "[\"tls-alpn-01\", \"http-01\"]";
+    let (sealed, plain) = ("tls-alpn-01 at port 443", "http-01 at port 80");
+    assert_eq!(
+        warnings(both, "[turn]\nudp = [\":443\"]\ndtls = [\":443\"]\ntcp = [\":80\"]\n"),
+        [sealed, plain]
+    );
+    assert_eq!(warnings(both, "[web]\nhttps = [\":443\"]\nhttp = [\":8080\"]\n"), [plain]);
+    assert_eq!(warnings(both, "[turn]\ntls = [\":443\"]\n[web]\nhttp = [\":80\"]\n"), [""; 0]);
+    assert_eq!(warnings("\"http-01\"", "[web]\nhttp = [\":80\"]\n"), [""; 0]);
+}
+
+#[test]
 fn what_is_refused() {
     check(
         &format!("{DOMAIN}[tls]\nsource = \"lego\"\n"),
@@ -107,7 +128,7 @@ fn what_is_refused() {
             "7:13 acme.directory: `http://ca.example` is not the URL of a directory | write it as \
              \"https://acme-v02.api.letsencrypt.org/directory\"",
             "8:12 acme.contact: `joe` is not a mail address | write \"joe@falcot.com\"",
-            "9:13 acme.challenge: dns-01 needs a name server that takes our records | set `push` under `[dns]`",
+            "9:13 acme.challenge: dns-01 needs a name server that takes our records | set `push` or `provider` under `[dns]`",
             "10:20 acme.external-account.key: `key` is missing | acme.external-account takes kid and key",
             "11:10 acme.roots: none.pem cannot be read: No such file or directory (os error 2) | ",
         ],
@@ -125,7 +146,7 @@ fn what_is_refused() {
     check(
         &format!("{DOMAIN}{ACME}challenge = [\"http-01\", \"dns-01\", \"http-01\"]\n"),
         &[
-            "7:25 acme.challenge: dns-01 needs a name server that takes our records | set `push` under `[dns]`",
+            "7:25 acme.challenge: dns-01 needs a name server that takes our records | set `push` or `provider` under `[dns]`",
             "7:35 acme.challenge: http-01 stands here twice | take one of them out",
         ],
     );

@@ -10,6 +10,25 @@ const DNS: [&str; 4] = ["--server", "127.0.0.1", "--authority", "127.0.0.1"];
 #[test]
 fn silent_on_a_good_installation() {
     let Some(world) = World::new() else { return };
+    all_is_well(&world);
+    // The guests are gone.
+    let users = world.house.cli(&["user", "list"], "");
+    assert_eq!(String::from_utf8_lossy(&users.stdout).trim(), "roland@falcot.com");
+}
+
+/// The host itself is among those whose streams begin with a proxy's header.
+#[test]
+fn silent_in_the_network_of_the_proxy() {
+    let Some(world) = World::with(&[("web", "proxy-protocol", "[\"11.0.0.0/8\"]")]) else { return };
+    all_is_well(&world);
+    for via in ["tcp", "tls"] {
+        let done = world.command(&["turn", "test", "--via", via, "--count", "3"]).output().expect("it runs");
+        assert!(done.status.success(), "{via}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+/// Everything is looked at, and nothing found.
+fn all_is_well(world: &World) {
     let _dns = world.serve(&world.lines());
     let said = world.visit(&[&DNS[..], &["--stun", PUBLIC]].concat());
     said.found(&[]);
@@ -31,9 +50,6 @@ fn silent_on_a_good_installation() {
     assert!(tried("web", " answers 101") >= 4, "{:#}", said.json);
     assert_eq!(tried("web", "/health answers 200"), 1, "{:#}", said.json);
     assert_eq!(tried("web", "/ answers 301"), 1, "{:#}", said.json);
-    // The guests are gone.
-    let users = world.house.cli(&["user", "list"], "");
-    assert_eq!(String::from_utf8_lossy(&users.stdout).trim(), "roland@falcot.com");
 }
 
 #[test]
