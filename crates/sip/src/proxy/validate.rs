@@ -7,18 +7,20 @@ use crate::transport::branch::loop_hash;
 use crate::uri::Uri;
 use std::cell::OnceCell;
 
-/// Checks what every request that is forwarded must be, in the order of RFC 3261 §16.3.
+/// Checks what every request must be, in the order of RFC 3261 §16.3.
 pub fn check(seal: &Seal, request: &Message<'_>) -> Result<(), Refusal> {
     if !matches!(request.uri(), Some(Uri::Sip(_))) {
         return Err(Refusal::Scheme);
-    }
-    if request.max_forwards() == Some(0) {
-        return Err(Refusal::TooManyHops);
     }
     if has_been_here(request, || hash(seal, request)) {
         return Err(Refusal::Loop);
     }
     unknown_extensions(request, HeaderName::ProxyRequire, &[])
+}
+
+/// Whether a request may be forwarded once more. One for this server itself need not (RFC 3261 §8.2).
+pub fn has_hops(request: &Message<'_>) -> Result<(), Refusal> {
+    if request.max_forwards() == Some(0) { Err(Refusal::TooManyHops) } else { Ok(()) }
 }
 
 /// Refuses tags in `name` that are not among `known`, naming them (RFC 3261 §8.2.2.3, §16.3 step 5).

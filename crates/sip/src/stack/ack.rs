@@ -38,7 +38,7 @@ impl Stack {
         if !has_route(ack) {
             return None;
         }
-        validate::check(&self.seal, ack).ok()?;
+        validate::check(&self.seal, ack).and_then(|()| validate::has_hops(ack)).ok()?;
         let plan = self.place().route(ack, arrival).ok()?;
         plan.in_dialog.then_some(plan)
     }

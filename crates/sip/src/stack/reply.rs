@@ -7,7 +7,7 @@ use crate::slab::Id;
 use crate::transport::{Arrival, return_address, token::push_hex};
 use std::time::Instant;
 
-/// What this server answers itself; everything else is somebody else's to answer.
+/// What may be sent to this server: it passes nearly all of it on.
 const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, REGISTER, OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, REFER, INFO, PRACK, UPDATE, PUBLISH";
 
 /// A Warning (RFC 3261 §20.43) of ours.
@@ -61,7 +61,7 @@ impl Stack {
                 });
             }
             Refusal::MethodNotAllowed => {
-                reply.header("Allow", ALLOW);
+                reply.header("Allow", "OPTIONS, REGISTER");
             }
             Refusal::Extension(tags) => {
                 reply.header("Unsupported", tags);

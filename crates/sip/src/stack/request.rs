@@ -111,6 +111,10 @@ impl Stack {
         if plan.target == Target::Us {
             return self.for_us(now, &arrival, request);
         }
+        // What has come to its end here goes no further.
+        if let Err(refusal) = validate::has_hops(request) {
+            return self.refuse(now, &arrival, request, &refusal);
+        }
         match self.permit(now, &arrival, request, &plan) {
             Ok(()) => {
                 if plan.in_dialog {
@@ -129,6 +133,13 @@ impl Stack {
         }
         match request.method() {
             Method::Options => self.options(now, arrival, request),
+            // There is no dialog with this server itself (RFC 3261 §12.2.2, RFC 6665 §4.1.3).
+            _ if request.to().tag().is_some() => {
+                self.refuse(now, arrival, request, &Refusal::NoTransaction);
+            }
+            Method::Bye | Method::Notify | Method::Update | Method::Prack | Method::Info => {
+                self.refuse(now, arrival, request, &Refusal::NoTransaction);
+            }
             Method::Invite | Method::Message | Method::Subscribe | Method::Refer => {
                 self.refuse(now, arrival, request, &Refusal::Incomplete);
             }

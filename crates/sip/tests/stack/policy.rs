@@ -199,6 +199,35 @@ fn what_every_request_must_be() {
     check(("bob@falcot.com SIP/2.0", "192.0.2.1:5060 SIP/2.0"), "SIP/2.0 200 OK");
 }
 
+/// What has arrived needs no more hops, and of a dialog with the server itself there is none.
+#[test]
+fn what_the_server_itself_is_asked() {
+    let mut house = House::new(1);
+    let mut ask = |method: &str, tag: &str, n: usize| {
+        let parties = ("<sip:alice@falcot.com>;tag=a", &*format!("<sip:alice@falcot.com>{tag}"));
+        let text = request(method, "sip:falcot.com", ALICE, &n.to_string(), parties, "");
+        last(house.datagram(ALICE, &text.replace("Max-Forwards: 70", "Max-Forwards: 0")))
+    };
+    for (n, (method, tag, status)) in [
+        ("OPTIONS", "", "200 OK"),
+        ("REGISTER", "", "200 OK"),
+        ("INVITE", "", "484 Address Incomplete"),
+        ("INVITE", ";tag=b", "481 Call/Transaction Does Not Exist"),
+        ("BYE", ";tag=b", "481 Call/Transaction Does Not Exist"),
+        ("NOTIFY", "", "481 Call/Transaction Does Not Exist"),
+        ("PUBLISH", "", "405 Method Not Allowed"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let sent = ask(method, tag, n);
+        assert_eq!(sent.first_line(), format!("SIP/2.0 {status}"), "{method}{tag}");
+        if status.starts_with("405") {
+            assert_eq!(sent.header("Allow"), ["OPTIONS, REGISTER"]);
+        }
+    }
+}
+
 #[test]
 fn loops_are_seen_and_spirals_are_not_loops() {
     let mut house = House::new(1);
