@@ -101,8 +101,8 @@ impl Stack {
     fn flow_path(&mut self, arrival: &Arrival) -> Option<Path> {
         match arrival.flow {
             Flow::Datagram { socket, local, peer } => {
-                // A route recorded in an earlier run may name a socket that is not SIP's any more.
-                self.config.listeners.by_socket(socket)?;
+                // A route recorded in an earlier run may name a socket that is another's by now.
+                let socket = self.config.listeners.socket_of(socket, arrival.local)?;
                 let local = Some(local).filter(|ip| !ip.is_unspecified());
                 Some(Path::Datagram { socket, local, to: peer })
             }

@@ -38,6 +38,18 @@ impl Listeners {
         self.all.iter().find(|listener| listener.socket == Some(socket))
     }
 
+    /// The socket of a way that a datagram came by, perhaps in an earlier run, when sockets had other numbers: the one that has
+    /// the address.
+    pub fn socket_of(&self, socket: SocketId, local: SocketAddr) -> Option<SocketId> {
+        let has = |listener: &&Listener| {
+            let (bound, ip) = (listener.bound, local.ip().to_canonical());
+            let all = bound.ip().is_unspecified() && bound.is_ipv4() == ip.is_ipv4();
+            bound.port() == local.port() && (all || same(bound.ip(), ip) || ip.is_unspecified())
+        };
+        let known = self.by_socket(socket).filter(has);
+        known.or_else(|| self.of(Transport::Udp).find(has))?.socket
+    }
+
     /// The listener that our end of a message belongs to; for connections that we opened, one of the same kind.
     pub fn by_local(&self, transport: Transport, local: SocketAddr) -> Option<&Listener> {
         let at_home = |listener: &&Listener| {
@@ -246,6 +258,21 @@ mod tests {
         check(&all, "198.51.100.9", "10.0.0.7");
         all.all.retain(|listener| listener.bound.is_ipv6());
         assert_eq!(all.towards(Transport::Udp, ip("198.51.100.9")), None);
+    }
+
+    #[test]
+    fn a_way_of_an_earlier_run_has_the_socket_that_has_its_address_now() {
+        let all = listeners();
+        let check = |socket, local: &str, expected: Option<u32>| {
+            let found = all.socket_of(SocketId(socket), local.parse().expect("valid"));
+            assert_eq!(found, expected.map(SocketId), "{socket} {local}");
+        };
+        check(1, "192.0.2.7:5060", Some(1));
+        check(2, "192.0.2.7:5060", Some(1));
+        check(9, "[::ffff:192.0.2.7]:5060", Some(1));
+        check(1, "[2001:db8::7]:5060", Some(2));
+        check(2, "0.0.0.0:5060", Some(2));
+        check(1, "192.0.2.7:5070", None);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use crate::house::{House, Sent};
 use crate::request;
 use crate::scene::{ALICE, BOB, BOB2, copy, house, of_alice, says, within, words};
+use sip::stack::{Input, Output};
 use std::time::Duration;
+use wire::{Machine, SocketId};
 
 /// Bob's request in the dialog that alice's INVITE, as he got it, has made.
 fn of_bob(method: &str, branch: &str, invite: &str, more: &str) -> String {
@@ -280,4 +282,28 @@ fn a_contact_at_our_domain_is_the_phone_that_named_it() {
 
 fn house_of(phone: &str) -> House {
     house(&[phone])
+}
+
+/// Sockets are numbered in the order of the listeners: with another one before them they have other numbers after a restart, and
+/// what a NAT lets through comes from the port that the phone has written to.
+#[test]
+fn a_dialog_outlives_a_restart_with_another_listener() {
+    let nat = "203.0.113.77:4444";
+    let mut house = house(&[BOB]);
+    let out = copy(&house.datagram(nat, &of_alice("INVITE", "1")), BOB);
+    let mut config = crate::house::config(0, 1);
+    let mut other = config.listeners.all[0].clone();
+    other.bound.set_port(5070);
+    config.listeners.all[0].socket = Some(SocketId(2));
+    config.listeners.all.insert(0, other);
+    house.stacks[0].set_config(config, testkit::epoch(testkit::start()));
+    let (local, peer) = ("192.0.2.1".parse().unwrap(), BOB.parse().unwrap());
+    let bye = of_bob("BYE", "9", &out, "");
+    let bytes = bye.as_bytes();
+    house.stacks[0].handle(house.now, Input::Datagram { socket: SocketId(2), local, peer, bytes });
+    let sent = std::iter::from_fn(|| house.stacks[0].poll()).find_map(|output| match output {
+        Output::Send { socket, to, .. } => Some((socket, to.to_string())),
+        _ => None,
+    });
+    assert_eq!(sent, Some((SocketId(2), nat.to_owned())));
 }
