@@ -20,8 +20,6 @@ pub struct Site {
     pub xmpp: Host,
     /// Where other servers reach XMPP, in the same way. Its addresses are those of `xmpp`, if it has the same name.
     pub federation: Host,
-    /// What clients find pinned to every port that speaks TLS, where they ask for that: SHA-256 of the public key.
-    pub key: Option<[u8; 32]>,
     /// The authorities that may issue certificates for the domain; none: whichever.
     pub issuers: Vec<String>,
     /// How long others may remember a record, in seconds.
@@ -41,6 +39,9 @@ pub struct Host {
     pub priority: u16,
     /// The weight of each.
     pub weight: u16,
+    /// What clients find pinned to each of its ports that speaks TLS, where they ask for that: SHA-256 of each public key that one of
+    /// them may be shown there; none: nothing.
+    pub keys: Vec<[u8; 32]>,
     /// Hosts of further names: where a port is not reached at each of these addresses, it stands there.
     pub others: Vec<Host>,
 }
@@ -79,6 +80,11 @@ impl Host {
 pub const LABELS: [&str; 3] = ["turn", "sip", "xmpp"];
 
 impl Site {
+    /// Whether any keys are pinned.
+    pub fn is_pinned(&self) -> bool {
+        self.hosts().into_iter().any(|(_, host)| !host.keys.is_empty())
+    }
+
     /// The hosts of the services, with what those are called.
     pub fn hosts(&self) -> Vec<(&'static str, &Host)> {
         let services = [

@@ -72,7 +72,7 @@ fn hosts(site: &Site, zones: &mut [Zone]) {
             done.push(&host.name);
             zone.records.extend(addresses_of(site, &host.name).into_iter().map(|a| own(Data::Address(a))));
         }
-        for record in web(host).into_iter().chain(keys(site, service, host)) {
+        for record in web(host).into_iter().chain(keys(service, host)) {
             if !zone.records.contains(&record) {
                 zone.records.push(record);
             }
@@ -120,19 +120,21 @@ fn web(host: &Host) -> Vec<Record> {
     if host.addresses.is_empty() { vec![] } else { host.ports.web.iter().map(record).collect() }
 }
 
-/// The key that each port shows (RFC 7671, RFC 7673 §3).
-fn keys(site: &Site, service: &str, host: &Host) -> Vec<Record> {
-    let Some(key) = site.key.filter(|_| !host.addresses.is_empty()) else { return vec![] };
+/// The keys that each port shows, to one client or another (RFC 7671, RFC 7673 §3).
+fn keys(service: &str, host: &Host) -> Vec<Record> {
+    if host.addresses.is_empty() {
+        return vec![];
+    }
     let ports = &host.ports;
     // XMPP's plain ports speak TLS after STARTTLS.
     let plain = if matches!(service, "xmpp" | "federation") { &ports.tcp[..] } else { &[] };
     let streams = plain.iter().chain(&ports.tls).chain(&ports.web).map(|port| ("tcp", port));
     let all = streams.chain(ports.dtls.iter().map(|port| ("udp", port)));
-    all.map(|(protocol, port)| Record {
-        owner: format!("_{port}._{protocol}.{}", host.name),
-        data: Data::Tlsa(key),
-    })
-    .collect()
+    let owners = all.map(|(protocol, port)| format!("_{port}._{protocol}.{}", host.name));
+    let of = |owner: String| {
+        host.keys.iter().map(move |key| Record { owner: owner.clone(), data: Data::Tlsa(*key) })
+    };
+    owners.flat_map(of).collect()
 }
 
 /// The pointers of one name behind the `@`.

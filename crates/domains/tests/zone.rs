@@ -35,7 +35,6 @@ fn falcot() -> Site {
         sip: host("sip.falcot.com", &[5060], &[5060], &[]),
         xmpp,
         federation: Host { name: "xmpp.falcot.com".into(), ..Host::default() },
-        key: None,
         issuers: vec![],
         ttl: TTL,
     }
@@ -47,7 +46,10 @@ fn everything() -> Site {
     site.sip = host("voice.example.com", &[5060], &[5060], &[5061, 443]);
     site.sip.ports.web = vec![443];
     site.federation = host("xmpp.falcot.com", &[], &[5269], &[5270]);
-    site.key = Some([7; 32]);
+    site.turn.keys = vec![[7; 32]];
+    site.sip.keys = vec![[7; 32]];
+    site.xmpp.keys = vec![[7; 32], [8; 32]];
+    site.federation.keys = vec![[7; 32]];
     site.issuers = vec!["ca.example; accounturi=https://ca.example/acct/1".into(), "other.example".into()];
     site
 }
@@ -121,6 +123,7 @@ fn components_are_found_by_other_servers_keys_and_authorities_are_named() {
         "_5280._https.xmpp.falcot.com. 3600 IN HTTPS 1 xmpp.falcot.com.",
         &format!("_5269._tcp.xmpp.falcot.com. 3600 IN TLSA 3 1 1 {key}"),
         &format!("_5222._tcp.xmpp.falcot.com. 3600 IN TLSA 3 1 1 {key}"),
+        &format!("_5222._tcp.xmpp.falcot.com. 3600 IN TLSA 3 1 1 {}", "08".repeat(32)),
         &format!("_5349._udp.turn.falcot.com. 3600 IN TLSA 3 1 1 {key}"),
         "falcot.com. 3600 IN CAA 0 issue \"ca.example; accounturi=https://ca.example/acct/1\"",
         "_sips._tcp.falcot.com. 3600 IN SRV 1 0 443 voice.example.com.",

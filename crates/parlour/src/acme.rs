@@ -11,7 +11,7 @@ mod proof;
 use crate::challenges::Challenges;
 use crate::clock::now;
 use crate::config::Plan;
-use crate::config::plan::{AcmePlan, CertificatePlan, DomainPlan, TlsSource, acme_file};
+use crate::config::plan::{AcmePlan, CertificatePlan, DomainPlan, TlsSource, acme_file, own_files};
 use crate::replace::replace;
 use crate::site;
 use crate::standing::Standing;
@@ -220,6 +220,12 @@ fn shown<'a>(plan: &'a Plan, domain: &Domain) -> Option<&'a CertificatePlan> {
     plan.tls.as_ref()?.certificates.iter().find(|one| one.certificate == file)
 }
 
+/// The certificate that a domain has from our own authority, until another has issued one.
+fn own<'a>(plan: &'a Plan, domain: &Domain) -> Option<&'a CertificatePlan> {
+    let [file, _] = own_files(&plan.data, domain);
+    plan.tls.as_ref()?.certificates.iter().find(|one| one.certificate == file)
+}
+
 /// A domain that was known before.
 fn followed(mut case: Case, plan: &Plan, domain: &DomainPlan) -> Case {
     case.course.want(names(plan, domain));
@@ -346,8 +352,8 @@ impl Work<'_> {
             replaces: old
                 .filter(|_| case.course.held().is_some())
                 .and_then(|old| authority::name_of(&old.leaf()?)),
-            // What is published of the key stays true.
-            key: old.filter(|_| self.plan.dns.tlsa).and_then(key_of),
+            // What is published of the key stays true, of our own authority's certificate too.
+            key: old.or_else(|| own(self.plan, &case.domain)).filter(|_| self.plan.dns.tlsa).and_then(key_of),
             prover: &prover,
             files: &files,
         };

@@ -75,7 +75,7 @@ fn notes(site: &Site) -> Vec<String> {
             ));
         }
     }
-    if site.key.is_some() {
+    if site.is_pinned() {
         notes.push("TLSA records help only where this zone is signed (DNSSEC)".into());
     }
     notes

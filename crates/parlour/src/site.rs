@@ -1,7 +1,7 @@
 //! What a domain of the plan offers to the world, and where.
 
 use crate::config::Plan;
-use crate::config::plan::{self, DomainPlan, HostPlan, Listener, Service, TlsPlan};
+use crate::config::plan::{self, CertificatePlan, DomainPlan, HostPlan, Listener, Service, TlsPlan};
 use domains::zone::lies_in;
 use domains::{Host, Ports, Site};
 use net::tls::CertificateDer;
@@ -19,6 +19,7 @@ pub fn of(plan: &Plan, domain: &DomainPlan) -> Site {
         weight: how.weight,
         ..offered(plan, service, &how.name_for(&domain.name))
     };
+    let host = |service, how: &HostPlan| pinned(plan, how, host(service, how));
     let xmpp = host(Service::Xmpp, &plan.dns.xmpp);
     Site {
         name: domain.name.clone(),
@@ -29,7 +30,6 @@ pub fn of(plan: &Plan, domain: &DomainPlan) -> Site {
         // There are no listeners for other servers yet.
         federation: Host { name: xmpp.name.clone(), ..Host::default() },
         xmpp,
-        key: plan.tls.as_ref().filter(|_| plan.dns.tlsa).and_then(|tls| key(tls, domain)),
         issuers: plan.dns.caa.clone(),
         ttl: plan.dns.ttl,
     }
@@ -133,9 +133,31 @@ fn pages(plan: &Plan, service: Service) -> Vec<u16> {
     own.filter(|(.., listener)| is_shared(listener)).map(|(.., listener)| listener.port).collect()
 }
 
-/// What is published of the key that TLS listeners show to clients of a domain.
-fn key(tls: &TlsPlan, domain: &DomainPlan) -> Option<[u8; 32]> {
-    let shown = tls.shown_for(domain.name.as_str())?;
+/// The same with what is published of keys, where that is wanted: at each of its hosts a client asks for the host itself, or for
+/// a domain that has led it there.
+fn pinned(plan: &Plan, how: &HostPlan, mut host: Host) -> Host {
+    let Some(tls) = plan.tls.as_ref().filter(|_| plan.dns.tlsa) else { return host };
+    let led = plan.domains.iter().filter(|domain| how.name_for(&domain.name) == host.name);
+    let typed: Vec<&Domain> =
+        led.flat_map(|domain| std::iter::once(&domain.name).chain(&domain.aliases)).collect();
+    let of = |name: &str| keys(tls, std::iter::once(name).chain(typed.iter().map(|typed| typed.as_str())));
+    host.keys = of(&host.name);
+    host.others.iter_mut().for_each(|other| other.keys = of(&other.name));
+    host
+}
+
+/// What is published of the keys of certificates that clients are shown who ask for these names.
+fn keys<'a>(tls: &TlsPlan, names: impl Iterator<Item = &'a str>) -> Vec<[u8; 32]> {
+    let mut keys = vec![];
+    for key in names.flat_map(|name| tls.shown_for(name)).filter_map(key) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
+fn key(shown: &CertificatePlan) -> Option<[u8; 32]> {
     let certificate = CertificateDer::from_pem_slice(&shown.chain_pem).ok()?;
     let (_, certificate) = X509Certificate::from_der(&certificate).ok()?;
     Some(Sha256::digest(certificate.public_key().raw).into())

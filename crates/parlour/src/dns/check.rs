@@ -170,7 +170,7 @@ impl Looker {
         let heard: Vec<_> = servers.into_iter().filter(|(label, _)| !silent(label)).collect();
         checked.findings.extend(serials(&parent, &heard).await);
         let signatures = self.signatures(name, &parent).await;
-        checked.findings.extend(signatures.findings(&parent, site.key.is_some(), &self.resolver.to_string()));
+        checked.findings.extend(signatures.findings(&parent, site.is_pinned(), &self.resolver.to_string()));
         checked.zones.push(DnsZone {
             name: name.to_owned(),
             zone: parent,

@@ -42,7 +42,7 @@ fn several_may_be_named_and_each_name_has_its_own() {
     );
     let (files, _) = tls(dir.path(), &text);
     assert_eq!(files.certificates.len(), 2);
-    assert_eq!(files.shown_for("falcot.com").expect("it is there").certificate, dir.path().join("c.pem"));
+    assert_eq!(files.shown_for("falcot.com")[0].certificate, dir.path().join("c.pem"));
     assert!(files.covers("falcot.com") && !files.covers("example.org"));
     check(
         &format!("{DOMAIN}{TLS}certificates = [{{ certificate = \"c.pem\" }}]\n"),

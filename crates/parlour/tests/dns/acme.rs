@@ -76,6 +76,33 @@ fn is_pebbles(house: &House) -> bool {
     shown(house, "falcot.com").contains("Pebble")
 }
 
+/// Whoever has looked for the key goes on to connect: after the first certificate from an authority, and after each further one.
+#[test]
+fn what_is_published_of_the_key_stays_true() {
+    let dns = dns("");
+    let (mut house, settings) = house(&dns);
+    house.set("dns", "tlsa", "true");
+    let published = |house: &House| {
+        let zone = text(&house.cli(&["dns", "zone", "--records"], ""));
+        let lines = zone.lines().filter(|line| line.contains(" TLSA ")).map(str::to_owned);
+        lines.collect::<Vec<_>>()
+    };
+    house.start();
+    let before = published(&house);
+    assert!(!before.is_empty());
+    let pebble = Pebble::start(&settings);
+    follow(&house, &pebble);
+    house.set("acme", "challenge", "\"tls-alpn-01\"");
+    assert!(house.cli(&["reload"], "").status.success());
+    wait_for(&mut house, &pebble, is_pebbles);
+    assert_eq!(published(&house), before, "in the place of our own authority's");
+    let first = shown(&house, "falcot.com");
+    let renewed = house.cli(&["cert", "renew", "falcot.com"], "");
+    assert!(renewed.status.success(), "{}\n{}", text(&renewed), pebble.output());
+    assert_ne!(shown(&house, "falcot.com"), first);
+    assert_eq!(published(&house), before, "in the place of its own");
+}
+
 /// Each challenge from an authority of its own, which finds nothing where the others would be.
 #[test]
 fn all_three_challenges_while_nonces_are_rejected() {

@@ -1,6 +1,7 @@
 //! `parlour dns zone`: what follows from a configuration, loaded by BIND, NSD and Knot.
 
 use crate::command::House;
+use std::path::Path;
 use testkit::zone::check;
 
 /// Section 11.8.1 of the Debian Administrator's Handbook: an address for each service, names of its own for each.
@@ -150,6 +151,74 @@ fn components_belong_to_the_domain_that_they_lie_in() {
     }
 }
 
+/// Runs a script in a folder: what it says.
+fn script(folder: &Path, script: &str) -> String {
+    let output = std::process::Command::new("sh").args(["-ec", script]).current_dir(folder).output();
+    let output = output.expect("a shell");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// What is published of a certificate's key.
+fn digest(folder: &Path, file: &str) -> String {
+    let said = script(
+        folder,
+        &format!(
+            "openssl x509 -in {file} -noout -pubkey | openssl pkey -pubin -outform DER | openssl dgst -sha256 -hex | sed 's/.*= //'"
+        ),
+    );
+    said.trim().to_uppercase()
+}
+
+/// A client that looks for keys at a host is shown one of those: of the certificate for the host or for the domain that has led it
+/// there, of one kind of key or another.
+#[test]
+fn the_keys_of_all_certificates_that_are_shown_at_a_host_are_published_there() {
+    let house = House::init("falcot.com");
+    let kinds = [
+        ("first", "ec -pkeyopt ec_paramgen_curve:P-256", "falcot.com,DNS:xmpp.falcot.com,DNS:sip.falcot.com"),
+        ("second", "rsa:2048", "falcot.com,DNS:xmpp.falcot.com"),
+        ("turn", "ec -pkeyopt ec_paramgen_curve:P-256", "turn.falcot.com"),
+        ("other", "ec -pkeyopt ec_paramgen_curve:P-256", "example.org"),
+    ];
+    let mut rows = String::new();
+    for (name, key, names) in kinds {
+        script(
+            house.path(),
+            &format!(
+                "openssl req -x509 -newkey {key} -nodes -keyout data/{name}.key -out data/{name}.pem -days 30 -subj /CN=x \
+                 -addext subjectAltName=DNS:{names} 2>&1; chmod 600 data/{name}.key"
+            ),
+        );
+        let pair = format!("certificate = \"data/{name}.pem\"\nkey = \"data/{name}.key\"\n");
+        rows.push_str(if rows.is_empty() { "" } else { "[[tls.certificates]]\n" });
+        rows.push_str(&pair);
+    }
+    let text = format!(
+        "[[domains]]\nname = \"falcot.com\"\n[[domains]]\nname = \"example.org\"\n[network]\naddresses = [\"192.0.2.1\"]\n\
+         [tls]\nsource = \"files\"\n{rows}[turn]\ntls = [\":5349\"]\n[sip]\ntls = [\":5061\"]\n[xmpp]\nclient = [\":5222\"]\n\
+         [dns]\ntlsa = true\nsip = {{ host = \"voice.falcot.com\" }}\n"
+    );
+    house.write("parlour.toml", &text);
+    let zone = house.run(&["dns", "zone", "falcot.com"]).done();
+    check("falcot.com", &zone);
+    let published = |owner: &str| {
+        let begin = format!("{owner}.falcot.com. 3600 IN TLSA 3 1 1 ");
+        let mut found: Vec<_> = zone.lines().filter_map(|line| line.strip_prefix(&begin)).collect();
+        found.sort_unstable();
+        found.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let of = |names: &[&str]| {
+        let mut all: Vec<_> =
+            names.iter().map(|name| digest(house.path(), &format!("data/{name}.pem"))).collect();
+        all.sort_unstable();
+        all
+    };
+    assert_eq!(published("_5222._tcp.xmpp"), of(&["first", "second"]));
+    assert_eq!(published("_5349._tcp.turn"), of(&["first", "second", "turn"]));
+    assert_eq!(published("_5061._tcp.voice"), of(&["first", "second", "other"]), "two domains share it");
+}
+
 #[test]
 fn the_key_of_the_certificate_is_published_where_it_is_wanted() {
     let house = House::init("falcot.com");
@@ -157,11 +226,7 @@ fn the_key_of_the_certificate_is_published_where_it_is_wanted() {
     house.write("parlour.toml", &config.replace("tlsa = false", "tlsa = true"));
     let zone = house.run(&["dns", "zone"]).done();
     check("falcot.com", &zone);
-    let script = "openssl x509 -in data/certs/falcot.com.pem -noout -pubkey | openssl pkey -pubin -outform DER | \
-                  openssl dgst -sha256 -hex | sed 's/.*= //'";
-    let output = std::process::Command::new("sh").args(["-c", script]).current_dir(house.path()).output();
-    let digest =
-        String::from_utf8(output.expect("a shell").stdout).expect("hexadecimal").trim().to_uppercase();
+    let digest = digest(house.path(), "data/certs/falcot.com.pem");
     for owner in
         ["_5061._tcp.sip", "_5222._tcp.xmpp", "_5223._tcp.xmpp", "_5349._tcp.turn", "_5349._udp.turn"]
     {

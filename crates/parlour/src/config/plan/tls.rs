@@ -84,12 +84,14 @@ impl TlsPlan {
         self.certificates.iter().any(|one| super::super::covers(&one.names, name))
     }
 
-    /// What a client is shown that asks for a name: one for it alone before a wildcard's before the first.
-    pub fn shown_for(&self, name: &str) -> Option<&CertificatePlan> {
+    /// What clients are shown that ask for a name, each the first that it can check: those for it alone before a wildcard's before the
+    /// first of all.
+    pub fn shown_for(&self, name: &str) -> Vec<&CertificatePlan> {
         let exact = |one: &&CertificatePlan| one.names.iter().any(|own| own == name);
         let wild = |one: &&CertificatePlan| super::super::covers(&one.names, name);
-        let mut all = self.certificates.iter();
-        all.clone().find(exact).or_else(|| all.clone().find(wild)).or_else(|| all.next())
+        let found: Vec<_> = self.certificates.iter().filter(exact).collect();
+        let found = if found.is_empty() { self.certificates.iter().filter(wild).collect() } else { found };
+        if found.is_empty() { self.certificates.first().into_iter().collect() } else { found }
     }
 
     /// Whether both have the same certificates from the same files.
