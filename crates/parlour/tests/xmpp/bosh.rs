@@ -53,6 +53,11 @@ fn a_client_that_stays_away_has_lost_its_connection() {
 }
 
 #[test]
+fn a_client_that_does_not_come_is_given_up() {
+    play(&house(), "deaf");
+}
+
+#[test]
 fn a_session_goes_on_by_other_requests() {
     play(&house(), "resumed");
 }

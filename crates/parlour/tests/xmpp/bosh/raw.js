@@ -181,6 +181,30 @@ async function away() {
   assert.strictEqual((await joe.send()).text, over('item-not-found'));
 }
 
+// A client that does not come for what is said to it is given up at 4 MiB, and the rest is kept for another.
+async function deaf() {
+  const [nina, joe] = [await new Peer(url).signIn('nina'), await new Peer(url).signIn('joe', 'deaf')];
+  joe.tell("<presence xmlns='jabber:client'/>");
+  await joe.until(/<presence [^>]*from='joe@falcot.com\/deaf'/);
+  const body = 'x'.repeat(8000);
+  const ping = (id, to) => `<iq xmlns='jabber:client' type='get' id='${id}'${to}><ping xmlns='urn:xmpp:ping'/></iq>`;
+  let sent = 0;
+  while (!/service-unavailable/.test(nina.all)) {
+    assert.ok(sent * body.length < 8 << 20, `${sent} messages wait`);
+    const many = Array.from({ length: 20 }, (_, n) => message('joe@falcot.com/deaf', `${sent + n} ${body}`)).join('');
+    sent += 20;
+    nina.tell(many + ping(`deaf${sent}`, " to='joe@falcot.com/deaf'") + ping(`own${sent}`, ''));
+    await nina.until(new RegExp(`<iq [^>]*id='own${sent}'`));
+  }
+  assert.ok(sent * body.length > 4e6, `only ${sent} messages wait`);
+  assert.strictEqual((await joe.send()).text, over('item-not-found'));
+  const back = await new Peer(url).signIn('joe', 'back');
+  back.tell("<presence xmlns='jabber:client'/>");
+  await back.until(new RegExp(`<body>${sent - 1} `));
+  const heard = [...(joe.all + back.all).matchAll(/<body>(\d+) /g)].map(([, number]) => Number(number));
+  assert.deepStrictEqual(heard, Array.from({ length: sent }, (_, n) => n));
+}
+
 // A session whose client counts stanzas (XEP-0198) goes on in another of requests, and nothing is lost between them.
 async function resumed() {
   const [nina, joe] = [await new Peer(url).signIn('nina'), await new Peer(url).signIn('joe')];
@@ -221,7 +245,7 @@ async function far() {
   await new Peer(`https://falcot.com:${tls}/http-bind`).signIn('nina');
 }
 
-({ session, lost, refused, pages, away, resumed, shutdown, far })[scenario]().then(() => {
+({ session, lost, refused, pages, away, deaf, resumed, shutdown, far })[scenario]().then(() => {
   console.log('done');
   process.exit(0);
 }, (error) => {
