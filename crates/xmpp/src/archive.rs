@@ -42,6 +42,7 @@ fn is_worth_keeping(stanza: &Stanza) -> bool {
 fn has_substance(message: Marks) -> bool {
     const SAID: Marks = Marks::all(&[
         Marks::BODY,
+        Marks::SUBJECT,
         Marks::RECEIPT,
         Marks::MARKER,
         Marks::CONFERENCE,

@@ -82,6 +82,7 @@ pub(crate) fn fitting<'a>(
 /// What is worth keeping. Anything else is a state of typing, a receipt or a marker, which nobody misses (XEP-0160 §3).
 const WORDS: Marks = Marks::all(&[
     Marks::BODY,
+    Marks::SUBJECT,
     Marks::CONFERENCE,
     Marks::INVITE,
     Marks::AMENDMENT,

@@ -62,7 +62,8 @@ impl Room {
     ) {
         let marks = said.marks();
         let hint = Marks::all(&[Marks::NO_STORE, Marks::NO_PERMANENT_STORE]);
-        let more = Marks::all(&[Marks::STORE, Marks::MARKER, Marks::RECEIPT, Marks::ENCRYPTION]);
+        let more = [Marks::STORE, Marks::MARKER, Marks::RECEIPT, Marks::ENCRYPTION, Marks::AMENDMENT];
+        let more = Marks::all(&more);
         if worth && !marks.any(Marks::NO_STORE) {
             let said = Said { at: context.now, id: context.id, stanza: said.clone() };
             self.remember(said, limits::HISTORY);

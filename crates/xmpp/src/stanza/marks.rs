@@ -46,11 +46,10 @@ impl Marks {
     pub(crate) const STANZA_ID: Self = Self(1 << 16);
     /// A reaction to an earlier message, or its retraction.
     pub(crate) const AMENDMENT: Self = Self(1 << 17);
-
     /// What a conversation is about, or a room (RFC 6121 §5.2.4, XEP-0045 §8.1).
-    pub(crate) const SUBJECT: Self = Self(1 << 17);
+    pub(crate) const SUBJECT: Self = Self(1 << 18);
     /// By which a room's occupants are known (XEP-0421).
-    pub(crate) const OCCUPANT_ID: Self = Self(1 << 18);
+    pub(crate) const OCCUPANT_ID: Self = Self(1 << 19);
 
     /// All of these.
     pub(crate) const fn all(sets: &[Self]) -> Self {
@@ -239,6 +238,36 @@ mod tests {
     fn check(attributes: &str, inner: &str, expected: Marks) {
         let stanza = Stanza::parse(&format!("<message{attributes}>{inner}</message>")).unwrap();
         assert_eq!(stanza.marks(), expected, "{attributes} {inner}");
+    }
+
+    /// What others think of a message in a room was taken for the room's new subject, and those who may not set it were refused.
+    #[test]
+    fn each_has_a_bit_of_its_own() {
+        let all = [
+            Marks::OTHER,
+            Marks::BODY,
+            Marks::THREAD,
+            Marks::RECEIPT,
+            Marks::MARKER,
+            Marks::CHAT_STATE,
+            Marks::CONFERENCE,
+            Marks::ENCRYPTION,
+            Marks::ROOM,
+            Marks::INVITE,
+            Marks::STORE,
+            Marks::NO_STORE,
+            Marks::NO_PERMANENT_STORE,
+            Marks::NO_COPY,
+            Marks::HINT,
+            Marks::PRIVATE,
+            Marks::STANZA_ID,
+            Marks::AMENDMENT,
+            Marks::SUBJECT,
+            Marks::OCCUPANT_ID,
+        ];
+        let bits: Vec<u32> = all.iter().map(|mark| mark.0.count_ones()).collect();
+        assert_eq!(bits, vec![1; all.len()]);
+        assert_eq!(Marks::all(&all).0.count_ones() as usize, all.len());
     }
 
     #[test]

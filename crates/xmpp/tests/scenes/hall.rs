@@ -136,7 +136,8 @@ fn message(stanza: &Element, from: &str) -> String {
     }
     if let Some(retract) = stanza.find("retract", ns::RETRACT) {
         let reason = retract.find("reason", ns::RETRACT).map(Element::content).unwrap_or_default();
-        return format!("{from} takes back {} {reason}", retract.get("id").unwrap_or_default());
+        let id = retract.get("id").unwrap_or_default();
+        return format!("{from} takes back {id} {reason}").trim_end().to_owned();
     }
     if stanza.find("retracted", ns::RETRACT).is_some() {
         return format!("{from} said{late} what was taken back");
