@@ -292,3 +292,47 @@ fn an_account_says_no_more_by_more_connections() {
     all.iter_mut().for_each(|raw| raw.expect("id='read' type='result'/>"));
     assert!(begin.elapsed() >= Duration::from_secs(3), "it took {:?}", begin.elapsed());
 }
+
+/// The most memory that the server has had, in KiB.
+fn peak(house: &mut House) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", house.server().id())).expect("it runs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel tells it");
+    peak.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// Who comes into a room again and again is told each time what was said there, and where it does not listen it is given up: what
+/// came of what it said in one go does not fill the memory.
+#[test]
+fn a_deaf_client_that_comes_into_a_room_again_and_again() {
+    // The room is where the session is: all that is said to it comes of one read.
+    let mut house = builder().set("network", "workers", "1").start();
+    let mut deaf = Raw::session(&house, "joe", "deaf");
+    let room = "ball@rooms.falcot.com";
+    let enter = format!("<presence to='{room}/joe'><x xmlns='http://jabber.org/protocol/muc'/></presence>");
+    deaf.send(&enter);
+    deaf.expect("<subject/>");
+    let long = "x".repeat(60_000);
+    for n in 0..4 {
+        let body = format!("<body>{long}</body>");
+        deaf.send(&format!("<message to='{room}' type='groupchat' id='said{n}'>{body}</message>"));
+        deaf.expect(&format!("id='said{n}'"));
+        deaf.expect("</message>");
+    }
+    let before = peak(&mut house);
+    deaf.send(&enter.repeat(160));
+    let end = Instant::now() + LIMIT;
+    while sessions(&house) > 0 {
+        assert!(Instant::now() < end, "it is still there");
+    }
+    let more = peak(&mut house) - before;
+    assert!(more < 24 << 10, "{more} KiB");
+}
+
+/// How many sessions there are.
+fn sessions(house: &House) -> u64 {
+    let status = house.cli(&["status", "--json"], "").stdout;
+    let status = String::from_utf8_lossy(&status).replace(char::is_whitespace, "");
+    let count = status.split_once("\"xmpp.sessions\":").map(|(_, rest)| rest);
+    let count = count.map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
+    count.and_then(|count| count.parse().ok()).expect("a number")
+}

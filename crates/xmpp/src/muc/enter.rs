@@ -6,7 +6,7 @@ use super::show::Note;
 use super::{Context, Effect, limits};
 use crate::jid::Jid;
 use crate::ns;
-use crate::stanza::{Condition, Stanza, StanzaError};
+use crate::stanza::{Condition, Marks, Stanza, StanzaError};
 use crate::xep::delay;
 use crate::xml::{Element, Writer};
 use std::sync::Arc;
@@ -192,7 +192,7 @@ impl Room {
             let mut w = Writer::new();
             w.open("delay").attr("xmlns", ns::DELAY).jid("from", Some(&self.jid));
             w.attr("stamp", &delay::date(said.at));
-            let Ok(stanza) = Stanza::parse(&said.stanza.text_with(&w.finish())) else { continue };
+            let stanza = said.stanza.with(&w.finish(), Marks::OTHER);
             let Some(rest) = left.checked_sub(stanza.as_str().len()) else { break };
             left = rest;
             recent.push(stanza);

@@ -18,9 +18,12 @@ pub struct Given {
 }
 
 impl Given {
-    /// Whether anybody misses it where its session does not take it.
+    /// Whether anybody misses it where its session does not take it. What a room says nobody does: it hears that the session is
+    /// not there any more.
     pub fn is_missed(&self) -> bool {
-        self.receipt.is_some() || self.share.is_some() || passes(&self.stanza)
+        let words = || matches!(self.stanza.message_type(), MessageType::Chat | MessageType::Normal);
+        let alone = || passes(&self.stanza) && (self.stanza.kind() == Kind::Iq || words());
+        self.receipt.is_some() || self.share.is_some() || alone()
     }
 }
 
@@ -130,6 +133,12 @@ mod tests {
         )));
         assert!(!is_missed(&format!("<message {own} {to}><result xmlns='urn:xmpp:mam:2'/></message>")));
         assert!(!is_missed(&format!("<presence {juliet} {to}/>")));
+        let ball = "from='ball@rooms.verona.example/Juliet'";
+        assert!(!is_missed(&format!("<message {ball} {to} type='groupchat'><body>x</body></message>")));
+        assert!(is_missed(&format!("<message {ball} {to} type='chat'><body>x</body></message>")));
+        let juliet = "from='juliet@verona.example'";
+        assert!(!is_missed(&format!("<message {juliet} {to} type='headline'><body>x</body></message>")));
+        assert!(!is_missed(&format!("<message {juliet} {to} type='error'/>")));
         let stanza = Stanza::parse(&format!("<presence {juliet} {to}/>")).expect("a stanza");
         // The others have to know that this one has not taken it.
         assert!(Given { stanza, receipt: None, share: Share::among(2) }.is_missed());
