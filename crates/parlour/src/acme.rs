@@ -26,7 +26,7 @@ use net::tls::Identities;
 use order::{Issued, Job};
 use proof::Prover;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use wire::{Domain, Secret};
@@ -262,6 +262,7 @@ impl Work<'_> {
             identities: self.office.identities(),
             challenges: Arc::clone(self.challenges),
             push: self.plan.dns.push.clone(),
+            desk: OnceLock::new(),
             files: self.files(),
             domain: domain.clone(),
         }

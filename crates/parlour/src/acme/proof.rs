@@ -5,16 +5,14 @@ use super::fault::Error;
 use super::files::{Files, Kept};
 use crate::challenges::Challenges;
 use crate::config::plan::PushPlan;
-use crate::dns;
-use crate::dns::text::Text;
+use crate::dns::text::{Desk, Text};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use domains::certificate::Challenge;
 use net::tls::{Identities, Identity};
 use rcgen::{CertificateParams, CustomExtension, KeyPair, PKCS_ECDSA_P256_SHA256};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use wire::Domain;
 
 /// Where proofs are put.
@@ -23,6 +21,8 @@ pub(super) struct Prover {
     pub(super) identities: Option<Arc<Identities>>,
     pub(super) challenges: Arc<Challenges>,
     pub(super) push: Option<PushPlan>,
+    /// Where records are put, once one was wanted.
+    pub(super) desk: OnceLock<Result<Desk, String>>,
     pub(super) files: Files,
     pub(super) domain: Domain,
 }
@@ -58,32 +58,30 @@ impl Prover {
                 took(self.challenges.put(token, authorization))
             }
             Challenge::Dns => {
-                let push = self
-                    .push
-                    .as_ref()
-                    .ok_or_else(|| Error::Own("neither dns.push nor dns.provider is set".into()))?;
+                let desk = self.desk().map_err(Error::Own)?;
                 let owner = format!("_acme-challenge.{name}");
                 let value = BASE64_URL_SAFE_NO_PAD.encode(digest);
-                let place = dns::text::place(push, &owner, &value).await;
+                let place = desk.place(&owner, &value).await;
                 proofs.texts.push(place.map_err(Error::Own)?);
                 // First it is written down what is to be taken away.
                 kept.set_texts(&proofs.texts);
                 self.files.save(&self.domain, kept)?;
                 let text = proofs.texts.last().expect("one was put there just now");
-                dns::text::put(push, text).await.map_err(Error::Own)
+                desk.put(text).await.map_err(Error::Own)
             }
         }
     }
 
+    fn desk(&self) -> Result<&Desk, String> {
+        let none = || Err("neither dns.push nor dns.provider is set".to_owned());
+        let open = || self.push.as_ref().map_or_else(none, Desk::open);
+        self.desk.get_or_init(open).as_ref().map_err(String::clone)
+    }
+
     /// Waits until everybody sees them.
     pub(super) async fn wait(&self, proofs: &Proofs) {
-        let Some(push) = &self.push else { return };
-        let zones: BTreeSet<&String> = proofs.texts.iter().map(|text| &text.zone).collect();
-        for zone in zones {
-            let servers = dns::text::servers(push, zone).await;
-            for text in proofs.texts.iter().filter(|text| text.zone == *zone) {
-                dns::text::wait_for(&servers, text).await;
-            }
+        if let (false, Ok(desk)) = (proofs.texts.is_empty(), self.desk()) {
+            desk.wait_for(&proofs.texts).await;
         }
     }
 
@@ -102,9 +100,9 @@ impl Prover {
     pub(super) async fn clear_texts(&self, texts: Vec<Text>, kept: &mut Kept) {
         let mut left = vec![];
         for text in texts {
-            let gone = match &self.push {
-                Some(push) => dns::text::take_away(push, &text).await,
-                None => Err("neither dns.push nor dns.provider is set any more".to_owned()),
+            let gone = match self.desk() {
+                Ok(desk) => desk.take_away(&text).await,
+                Err(error) => Err(error),
             };
             if let Err(error) = gone {
                 tracing::warn!(record = %text.owner, error, "a record stays in the DNS that nobody needs");
@@ -156,6 +154,7 @@ mod tests {
             identities: None,
             challenges: Arc::default(),
             push: None,
+            desk: OnceLock::new(),
             files: Files::of(folder.path()),
             domain: Domain::new("falcot.com").unwrap(),
         };

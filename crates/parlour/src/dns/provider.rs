@@ -24,7 +24,7 @@ const AT_ONCE: usize = 4;
 
 /// A provider's books.
 #[derive(Clone)]
-pub(super) struct Books {
+pub(crate) struct Books {
     updater: DnsUpdater,
     plan: ProviderPlan,
 }

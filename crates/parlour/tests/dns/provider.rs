@@ -214,4 +214,6 @@ fn an_authority_finds_the_record_that_a_provider_has_put_there() {
         std::thread::sleep(Duration::from_millis(100));
     }
     assert!(standin.seen().iter().any(|request| request == "POST api/v1/domains/falcot.com/rrsets/"));
+    // Five names, each put in and taken out: by one connection, which is opened anew only where it was idle for long.
+    assert!(standin.connections() < 4, "{} connections for {:?}", standin.connections(), standin.seen());
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use testkit::nameserver::{KEY, NameServer, SECRET};
@@ -35,6 +36,7 @@ struct Books {
     rows: Mutex<Vec<Row>>,
     seen: Mutex<Vec<String>>,
     dns: SocketAddr,
+    connections: AtomicUsize,
 }
 
 #[derive(Clone)]
@@ -63,11 +65,17 @@ impl StandIn {
         let address = listener.local_addr().expect("bound");
         let (config, root) = certificate();
         std::fs::write(folder.path().join("root.pem"), root).expect("ours");
-        let books = Books { rows: Mutex::default(), seen: Mutex::default(), dns: dns.address };
+        let books = Books {
+            rows: Mutex::default(),
+            seen: Mutex::default(),
+            dns: dns.address,
+            connections: AtomicUsize::new(0),
+        };
         let books = Arc::new(books);
         let shared = Arc::clone(&books);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                shared.connections.fetch_add(1, Ordering::Relaxed);
                 let (config, books) = (Arc::clone(&config), Arc::clone(&shared));
                 std::thread::spawn(move || serve(stream, &config, &books));
             }
@@ -111,6 +119,11 @@ impl StandIn {
     pub(super) fn ttl(&self, owner: &str) -> Option<u32> {
         let rows = self.books.rows.lock().expect("nobody failed");
         rows.iter().find(|row| row.record.owner == owner).map(|row| row.ttl)
+    }
+
+    /// How many connections there were.
+    pub(super) fn connections(&self) -> usize {
+        self.books.connections.load(Ordering::Relaxed)
     }
 
     /// What it was asked, as `METHOD PATH`.
