@@ -43,7 +43,7 @@ impl Text {
 #[derive(Clone)]
 pub(crate) enum Desk {
     Server(ServerPlan),
-    Books(Books),
+    Books(Box<Books>),
 }
 
 impl std::fmt::Debug for Desk {
@@ -59,7 +59,7 @@ impl Desk {
     pub(crate) fn open(push: &PushPlan) -> Result<Self, String> {
         Ok(match push {
             PushPlan::Server(server) => Self::Server(server.clone()),
-            PushPlan::Provider(plan) => Self::Books(Books::open(plan)?),
+            PushPlan::Provider(plan) => Self::Books(Box::new(Books::open(plan)?)),
         })
     }
 
