@@ -234,6 +234,7 @@ fn config() -> Config {
         relaying: Relaying::Never,
         nonce: seconds(300),
         timing: Timing::default(),
+        ping: None,
         rules: Rules {
             expires: seconds(3600),
             expires_min: seconds(60),

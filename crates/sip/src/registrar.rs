@@ -197,10 +197,25 @@ impl Registrar {
 
     /// A page of all bindings that hold at `now`. Those of one address are found together.
     pub fn page(&self, now: Instant, page: Page) -> Found<Registered> {
+        self.some(now, page, |address, binding, found| found.push(Registered::new(address, binding)))
+    }
+
+    /// A page of the bindings that hold at `now`: `read` adds what is wanted of each.
+    pub(crate) fn some<T>(
+        &self,
+        now: Instant,
+        page: Page,
+        mut read: impl FnMut(&Address, &Binding, &mut Vec<T>),
+    ) -> Found<T> {
         Found::on(page, &self.rows, |_, row, found| {
             let live = row.bindings.all().iter().filter(|binding| binding.expires > now);
-            found.extend(live.map(|binding| Registered::new(&row.address, binding)));
+            live.for_each(|binding| read(&row.address, binding, found));
         })
+    }
+
+    /// How many places the pages cover.
+    pub(crate) fn places(&self) -> u32 {
+        self.rows.places()
     }
 
     /// How many addresses have bindings.

@@ -13,6 +13,7 @@ mod date;
 mod inspect;
 mod observe;
 mod outbound;
+mod ping;
 mod receive;
 mod register;
 mod reply;
@@ -346,6 +347,7 @@ pub struct Stack {
     /// What other workers are to be told of calls at home there.
     untold: Vec<(WorkerId, Event)>,
     draining: bool,
+    pings: ping::Pings,
 }
 
 impl Stack {
@@ -374,6 +376,7 @@ impl Stack {
             calls: Book::new(limits.calls),
             untold: Vec::new(),
             draining: false,
+            pings: ping::Pings::default(),
             config,
             directory,
             epoch,
@@ -386,7 +389,7 @@ impl Stack {
         let bindings = rows.iter().filter_map(read).filter(|binding| binding.expires > now).collect();
         self.storage.note_fewer(&address);
         self.registrar.load((now, &self.epoch), address, bindings);
-        self.watch_bindings();
+        self.watch_bindings(now);
     }
 
     /// Where an address at home here is reached, the most preferred first.
@@ -436,7 +439,7 @@ impl Stack {
         }
         // Who has the same address later is another.
         self.connections.forget_identities(|user| self.directory.get(user).is_none());
-        self.watch_bindings();
+        self.watch_bindings(now);
     }
 
     /// Other accounts than before are locked.
@@ -535,7 +538,7 @@ impl Stack {
         for address in self.registrar.closed(conn) {
             self.save_fewer(now, &address);
         }
-        self.watch_bindings();
+        self.watch_bindings(now);
     }
 
     /// The other end is not there. What was answered before does not tell against it.

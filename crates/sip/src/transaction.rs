@@ -98,6 +98,8 @@ pub enum Timer {
     Cancelled(Id),
     /// Registrar: a binding may have ended.
     Bindings,
+    /// Registrar: some phones behind NAT are asked for a sign of life.
+    Pings,
     /// A question was not answered.
     Asked(Id),
     /// The disk has not answered a registration in time.

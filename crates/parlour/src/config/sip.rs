@@ -79,6 +79,7 @@ impl<'a> Judge<'a> {
             expires,
             expires_min,
             expires_max,
+            ping: self.duration(table, "ping", usual.ping, Duration::ZERO..=3600 * SECOND),
             message,
             header: usual.header.min(message / 2),
             per_source: count(self.count(table, "transactions-per-source", 100_000, 1..=200_000)),

@@ -12,13 +12,13 @@ fn what_absence_means() {
     assert_eq!((limits.bindings, limits.message, limits.header), (32, 65_536, 32_768));
     assert_eq!((limits.per_source, limits.connections), (100_000, 100_000));
     let seconds = [limits.expires, limits.expires_min, limits.expires_max].map(|length| length.as_secs());
-    assert_eq!(seconds, [3_600, 10, 86_400]);
+    assert_eq!((seconds, limits.ping.as_secs()), ([3_600, 10, 86_400], 25));
 }
 
 #[test]
 fn everything_that_can_be_written() {
     let text = format!(
-        "{DOMAIN}[sip]\nauthenticate = false\n[sip.limits]\ncontacts = 2\nexpires-min = \"1m\"\nexpires-max = \"5m\"\n\
+        "{DOMAIN}[sip]\nauthenticate = false\n[sip.limits]\ncontacts = 2\nexpires-min = \"1m\"\nexpires-max = \"5m\"\nping = \"0s\"\n\
          message = 4096\ntransactions-per-source = 7\nconnections = 9\n"
     );
     let plan = plan(&text);
@@ -27,6 +27,7 @@ fn everything_that_can_be_written() {
     assert_eq!((limits.per_source, limits.connections), (7, 9));
     assert_eq!((limits.expires_min, limits.expires_max), (Duration::from_secs(60), Duration::from_secs(300)));
     assert_eq!(limits.expires, Duration::from_secs(300), "no longer than the longest");
+    assert!(limits.ping.is_zero());
     let warning = "sip.authenticate: whoever reaches this server may register as anybody and call anywhere; only in a closed laboratory";
     assert_eq!((plan.sip.authenticate, plan.warnings), (false, vec![warning.to_owned()]));
 }

@@ -1,7 +1,8 @@
-//! Keep-alives of phones on the SIP port: STUN is answered with the phone's address as it is seen (RFC 5626 §4.4.2).
+//! Keep-alives on the SIP port: STUN is answered with the phone's address as it is seen (RFC 5626 §4.4.2), and phones behind NAT
+//! are asked for a sign of life.
 
 use crate::agent::{Agent, SOON};
-use crate::house;
+use crate::{configured, house};
 use std::net::UdpSocket;
 
 #[test]
@@ -23,4 +24,18 @@ fn stun_on_the_sip_port_tells_the_phone_its_address() {
     assert_eq!(buffer[..length], expected);
     // SIP goes on beside it.
     Agent::udp(&house, "joe").register();
+}
+
+#[test]
+fn a_phone_behind_nat_is_asked_for_a_sign_of_life() {
+    let house = configured(|house| house.set("sip", "limits", "{ ping = \"1s\" }"));
+    let mut joe = Agent::udp(&house, "joe");
+    // As it sees itself.
+    joe.local = "192.168.1.9:5060".parse().unwrap();
+    joe.register();
+    for _ in 0..2 {
+        let ping = joe.hear(SOON).expect("a request");
+        assert_eq!(ping.line(), "OPTIONS sip:joe@192.168.1.9:5060;transport=udp SIP/2.0");
+        joe.reply(&ping, "200 OK", "");
+    }
 }

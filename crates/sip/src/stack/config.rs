@@ -29,6 +29,9 @@ pub struct Config {
     pub nonce: Duration,
     /// The timer values.
     pub timing: Timing,
+    /// How often phones behind NAT that do not keep their way open themselves are asked for a sign of life, over UDP; `None`:
+    /// never.
+    pub ping: Option<Duration>,
     /// What a registration may ask for.
     pub rules: Rules,
     /// Ranges inside (see [`inside`](crate::transport::inside)) that requests may be sent to though nobody registered

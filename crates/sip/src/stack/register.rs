@@ -122,7 +122,7 @@ impl Stack {
         if self.registrar.bindings(address).len() < before {
             self.storage.note_fewer(address);
         }
-        self.watch_bindings();
+        self.watch_bindings(now);
         // Written now, as the request is at hand; it leaves when the disk has the bindings.
         let bytes = self.registered(now, &arrival, request, address);
         let server = self.begin(now, arrival, (request, key), None);
@@ -134,7 +134,8 @@ impl Stack {
     }
 
     /// The clock of whichever binding ends first.
-    pub(super) fn watch_bindings(&mut self) {
+    pub(super) fn watch_bindings(&mut self, now: Instant) {
+        self.watch_phones(now);
         match self.registrar.next_end() {
             Some(first) => self.timers.set(Timer::Bindings, first),
             None => drop(self.timers.cancel(Timer::Bindings)),

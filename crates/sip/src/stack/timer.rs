@@ -14,6 +14,7 @@ impl Stack {
             Timer::Serial(id) => self.group_had_its_time(now, id),
             Timer::Cancelled(id) => self.give_up_client(now, id),
             Timer::Bindings => self.bindings_end(now),
+            Timer::Pings => self.ping_some(now),
             Timer::Dialling(id) => self.refused(now, id, "no answer"),
             Timer::Asked(id) => self.not_answered(now, id),
             Timer::Patience => self.lose_patience(now),
@@ -111,6 +112,6 @@ impl Stack {
         while let Some(address) = self.registrar.ended(now) {
             self.save_fewer(now, &address);
         }
-        self.watch_bindings();
+        self.watch_bindings(now);
     }
 }

@@ -126,6 +126,7 @@ pub(crate) fn config(me: u16, workers: u16) -> Config {
         relaying: Relaying::Never,
         nonce: Duration::from_secs(300),
         timing: Timing::default(),
+        ping: None,
         rules: Rules {
             expires: Duration::from_secs(3600),
             expires_min: Duration::from_secs(60),

@@ -19,6 +19,7 @@ mod nonsense;
 mod oddities;
 mod outbound;
 mod phone;
+mod pings;
 mod policy;
 mod races;
 mod registrar;

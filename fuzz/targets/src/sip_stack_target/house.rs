@@ -61,6 +61,7 @@ pub(super) fn config(me: usize, variant: u8) -> Config {
         relaying: if variant & 8 == 0 { Relaying::Never } else { Relaying::Always },
         nonce: Duration::from_secs(300),
         timing: Timing::default(),
+        ping: None,
         rules: Rules {
             expires: Duration::from_secs(3600),
             expires_min: Duration::from_secs(60),

@@ -25,7 +25,7 @@ pub(super) const LIMITS: Key = Key {
     kind: Kind::Fields(KEYS),
     comment: "What registrations, requests and streams may cost.",
     absent: Absent::Same("{}"),
-    example: "{ contacts = 32, expires = \"1h\", expires-min = \"10s\", expires-max = \"1d\", message = 65536, \
+    example: "{ contacts = 32, expires = \"1h\", expires-min = \"10s\", expires-max = \"1d\", ping = \"25s\", message = 65536, \
               transactions-per-source = 100000, connections = 100000 }",
 };
 
@@ -38,6 +38,12 @@ const KEYS: &[Key] = &[
     text("expires", "How long a registration lives that does not say so itself.", "\"1h\""),
     text("expires-min", "The shortest life; less is refused with 423.", "\"10s\""),
     text("expires-max", "The longest life; more is shortened.", "\"1d\""),
+    text(
+        "ping",
+        "How often phones behind NAT that do not keep their way to us open themselves are asked for a sign of life\n\
+         (OPTIONS over UDP), so that calls find them; \"0s\" is never.",
+        "\"25s\"",
+    ),
     number(
         "message",
         "Octets of the longest message; half of them are for its header at most. More is refused with 513.",

@@ -118,6 +118,8 @@ limits! {
         expires_min: Duration = Duration::from_secs(10),
         /// The longest life of a binding; more is shortened (`sip.limits`).
         expires_max: Duration = Duration::from_secs(86_400),
+        /// How often phones behind NAT are asked for a sign of life; zero: never (`sip.limits`).
+        ping: Duration = Duration::from_secs(25),
         /// How long a digest nonce is good for.
         nonce: Duration = Duration::from_secs(300),
         /// T1: the estimate of a round trip (RFC 3261 §17.1.1.1).

@@ -59,6 +59,7 @@ pub(super) fn config(shared: &Shared) -> Config {
         relaying: shared.plan.media.relaying,
         nonce: limits.nonce,
         timing,
+        ping: Some(limits.ping).filter(|every| !every.is_zero()),
         rules: Rules {
             expires: limits.expires,
             expires_min: limits.expires_min,
