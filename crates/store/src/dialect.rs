@@ -43,6 +43,9 @@ pub(crate) enum Trouble {
 }
 
 impl Dialect {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 3;
+
     /// Its name, as people write it.
     pub(crate) const fn name(self) -> &'static str {
         match self {

@@ -7,6 +7,7 @@
 mod dialect;
 mod examine;
 mod handle;
+mod insert;
 mod location;
 mod query;
 mod reader;

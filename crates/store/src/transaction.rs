@@ -2,6 +2,7 @@
 //! their statements.
 
 use crate::dialect::{Connection, Dialect};
+use crate::insert;
 use crate::query::{Answer, ArchivedMessage, BindingRow, Fault, NodeChange, Outcome, Query, RosterItem};
 use crate::tables::archive::Of;
 use crate::tables::bindings::Change;
@@ -17,10 +18,16 @@ pub(crate) async fn run(
     dialect: Dialect,
     queries: &[&Query],
 ) -> sqlx::Result<Vec<Outcome>> {
-    let mut transaction = connection.begin_with(dialect.begin()).await?;
     let mut outcomes = vec![Ok(Answer::Done); queries.len()];
     let mut gathered = Gathered::default();
-    for (i, query) in queries.iter().enumerate() {
+    let together = queries.iter().enumerate().take_while(|(i, query)| gathered.take(*i, query)).count();
+    if together == queries.len() && gathered.is_one_statement() {
+        // Which is a transaction of its own, and spares two hand-overs to the thread that has the database.
+        gathered.write(connection, dialect, &mut outcomes).await?;
+        return Ok(outcomes);
+    }
+    let mut transaction = connection.begin_with(dialect.begin()).await?;
+    for (i, query) in queries.iter().enumerate().skip(together) {
         if gathered.take(i, query) {
             continue;
         }
@@ -140,6 +147,16 @@ impl<'a> Gathered<'a> {
         true
     }
 
+    /// Whether it is written by a single statement, as most are: many registrations, or many messages for archives.
+    fn is_one_statement(&self) -> bool {
+        let others = self.roster.len() + self.forgotten.len() + self.messages.len();
+        let fewer = self.bindings.values().any(|(_, fewer)| *fewer);
+        let bindings = self.bindings.values().map(|(rows, _)| rows.len()).sum();
+        let inserts = [bindings, self.archived.len(), self.talk.len()];
+        let statements = inserts.iter().map(|rows| rows.div_ceil(insert::MOST)).sum::<usize>();
+        statements == 1 && others == 0 && !fewer
+    }
+
     async fn write(
         self,
         connection: &mut Connection,
@@ -154,7 +171,7 @@ impl<'a> Gathered<'a> {
         write_roster(connection, dialect, self.roster).await?;
         for (of, rows) in [(Of::Accounts, &self.archived), (Of::Rooms, &self.talk)] {
             if !rows.is_empty() {
-                archive::add(connection, of, rows).await?;
+                archive::add(connection, dialect, of, rows).await?;
             }
         }
         for (account, up_to) in self.forgotten {

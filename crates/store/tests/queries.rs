@@ -1,6 +1,7 @@
 //! The store from outside: what goes in comes out, also after it was closed and opened again.
 
 use std::path::Path;
+use std::time::Duration;
 use store::{
     Answer, ArchivedMessage, BindingRow, Changes, Document, Fault, OfflineMessage, Query, RosterItem,
     Settings, Span, Store, Subscription,
@@ -447,6 +448,41 @@ fn list_archived(store: &Store, peer: Option<&str>, after: i64, before: i64, las
         Ok(Answer::Archived(messages)) => messages.iter().map(|message| message.id).collect(),
         other => panic!("{other:?}"),
     }
+}
+
+/// What one statement writes: as many rows as there are, and a fault of one is not that of the others.
+#[test]
+fn commits_of_any_size() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = house(folder.path());
+    let (roland, nobody) = (address("roland@falcot.com"), address("nobody@falcot.com"));
+    let add = |account: &Address, id| Query::AddArchived {
+        account: account.clone(),
+        message: archived(id, "joe@falcot.com"),
+    };
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let mut next = 0;
+    for size in [1, 2, 3, 64, 65, 256, 600, 1025] {
+        let ids = next + 1..=next + size;
+        next += size;
+        // One of another account that is not there, in every second.
+        let fault = (size % 2 == 0).then(|| add(&nobody, 1));
+        for query in ids.map(|id| add(&roland, id)).chain(fault) {
+            let sender = sender.clone();
+            store.handle().ask(query, move |outcome| sender.send(outcome).expect("heard")).expect("room");
+        }
+        let outcomes: Vec<_> = (0..size + i64::from(size % 2 == 0))
+            .map(|_| receiver.recv_timeout(Duration::from_secs(60)).expect("answered"))
+            .collect();
+        let good = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        assert_eq!(i64::try_from(good), Ok(size));
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(_) | Err(Fault::NoAccount))));
+    }
+    let span = Span { peer: None, resource: None, after: 0, before: i64::MAX, only: None };
+    let all = Query::ListArchived { account: roland, span, last: false, limit: 5000, octets: u64::MAX };
+    let Ok(Answer::Archived(messages)) = ask(&store, all) else { panic!("the archive") };
+    let expected: Vec<_> = (1..=next).map(|id| archived(id, "joe@falcot.com")).collect();
+    assert_eq!(messages, expected);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What accounts said and heard, and what was said in rooms (XEP-0313), by the time that is in its `id`.
 
-use crate::dialect::{Connection, Statement, pieces};
+use crate::dialect::{Connection, Dialect, Statement};
+use crate::insert::Insert;
 use crate::query::{ArchivedMessage, Span};
 use crate::tables::within_octets;
 use sqlx::Row as _;
@@ -23,24 +24,24 @@ impl Of {
     }
 }
 
+static INSERT: [Insert; 2] = [
+    Insert::new("archived_messages", &["account", "id", "peer", "resource", "payload"]),
+    Insert::new("room_messages", &["room", "id", "peer", "resource", "payload"]),
+];
+
 /// Keeps messages.
 pub(crate) async fn add(
     connection: &mut Connection,
+    dialect: Dialect,
     of: Of,
     rows: &[(&Address, &ArchivedMessage)],
 ) -> sqlx::Result<()> {
-    let (table, owner) = of.table();
-    for piece in pieces(rows) {
-        let mut statement =
-            Statement::new(format!("INSERT INTO {table} ({owner}, id, peer, resource, payload) "));
-        statement.push_values(piece, |mut values, (account, message)| {
-            values.push_bind(account.as_str()).push_bind(message.id);
-            values.push_bind(message.peer.as_str()).push_bind(message.resource.as_str());
-            values.push_bind(&message.payload[..]);
-        });
-        statement.build().execute(&mut *connection).await?;
-    }
-    Ok(())
+    INSERT[of as usize]
+        .run(connection, dialect, rows, |filled, (owner, message)| {
+            let filled = filled.bind(owner.as_str()).bind(message.id).bind(message.peer.as_str());
+            filled.bind(message.resource.as_str()).bind(&message.payload[..])
+        })
+        .await
 }
 
 /// Replaces a message of a room's archive, if it is there; how many there are.

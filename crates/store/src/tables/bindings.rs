@@ -1,11 +1,14 @@
 //! Where addresses of record are reached.
 
-use crate::dialect::{Connection, Dialect, Engine, MAX_ROWS, Statement, pieces};
+use crate::dialect::{Connection, Dialect, Statement, pieces};
+use crate::insert::Insert;
 use crate::query::BindingRow;
 use crate::tables::{PAGE, address, push_names};
 use sqlx::Row as _;
-use std::sync::OnceLock;
 use wire::Address;
+
+static INSERT: Insert = Insert::new("bindings", &["aor", "place", "expires", "payload"])
+    .or_set("aor, place", &["expires", "payload"]);
 
 /// What an address is bound to from now on.
 pub(crate) struct Change<'a> {
@@ -31,33 +34,11 @@ pub(crate) async fn replace(
     }
     let rows: Vec<(&Address, &BindingRow)> =
         changes.iter().flat_map(|change| change.rows.iter().map(|row| (change.aor, row))).collect();
-    for piece in pieces(&rows) {
-        let mut query = sqlx::query::<Engine>(inserts(dialect, piece.len()));
-        for (aor, row) in piece {
-            query = query.bind(aor.as_str()).bind(row.place).bind(row.expires).bind(&row.payload[..]);
-        }
-        query.execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
-/// How many sizes of pieces there are: powers of two.
-const SIZES: usize = MAX_ROWS.ilog2() as usize + 1;
-
-/// How so many rows are set, as many as a piece has. There are few such texts, and each is written once.
-fn inserts(dialect: Dialect, rows: usize) -> &'static str {
-    static TEXTS: [[OnceLock<String>; SIZES]; 3] = [const { [const { OnceLock::new() }; SIZES] }; 3];
-    let size = rows.trailing_zeros() as usize;
-    TEXTS[dialect as usize][size].get_or_init(|| write_inserts(dialect, 1 << size))
-}
-
-fn write_inserts(dialect: Dialect, rows: usize) -> String {
-    let mut statement = Statement::new("INSERT INTO bindings (aor, place, expires, payload) ");
-    statement.push_values(0..rows, |mut values, _| {
-        values.push_bind("").push_bind(0).push_bind(0).push_bind(&b""[..]);
-    });
-    dialect.or_set(&mut statement, "aor, place", &["expires", "payload"]);
-    statement.sql().as_str().to_owned()
+    INSERT
+        .run(connection, dialect, &rows, |filled, (aor, row)| {
+            filled.bind(aor.as_str()).bind(row.place).bind(row.expires).bind(&row.payload[..])
+        })
+        .await
 }
 
 /// Forgets the rows of addresses behind those that they have now: as many each.
@@ -100,21 +81,5 @@ pub(crate) async fn load(connection: &mut Connection) -> sqlx::Result<Vec<(Addre
                 _ => bindings.extend(address(aor).map(|address| (address, vec![binding]))),
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_piece_has_a_text_with_a_place_for_each_of_its_values() {
-        let rows = vec![(); 2 * MAX_ROWS + MAX_ROWS - 1];
-        for size in pieces(&rows).map(<[()]>::len) {
-            let text = inserts(Dialect::Sqlite, size);
-            assert_eq!(text.matches('?').count(), 4 * size);
-            assert!(text.ends_with("DO UPDATE SET expires = excluded.expires, payload = excluded.payload"));
-        }
-        assert!(inserts(Dialect::MariaDb, 1).contains("ON DUPLICATE KEY"));
     }
 }
