@@ -132,6 +132,7 @@ impl Rooms {
 impl Router {
     /// Something for a room at home here, or for the room service.
     pub(crate) fn for_rooms(&mut self, parcel: Parcel) {
+        let parcel = parcel.written();
         // Who goes is let go.
         let goes = parcel.stanza.is_unavailable();
         if !goes && parcel.origin.is_some_and(|origin| !self.ledger.has_room(origin)) {

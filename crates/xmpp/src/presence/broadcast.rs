@@ -20,6 +20,9 @@ pub(crate) fn priority(presence: &Stanza) -> Option<i8> {
     }
 }
 
+/// The longest presence that all contacts are shown, as long as that of rooms.
+const MOST: usize = 16 * 1024;
+
 fn gone(from: &Jid) -> Stanza {
     Draft::new(Kind::Presence).from(Some(from)).type_("unavailable").build()
 }
@@ -35,6 +38,9 @@ impl Router {
         let Some(priority) = priority(&stanza) else {
             return self.answer_error(connection, &stanza, Condition::BadRequest);
         };
+        if stanza.as_str().len() > MOST {
+            return self.answer_error(connection, &stanza, Condition::PolicyViolation);
+        }
         let Some(session) = self.sessions.get_mut(&connection) else { return };
         let initial = session.presence.replace(stanza.clone()).is_none();
         let account = session.jid.address().expect("a session is an account's").clone();
@@ -82,7 +88,7 @@ impl Router {
         let watchers = self.roster(account).into_iter().flat_map(|r| r.watchers().cloned()).map(Jid::from);
         let watchers: Vec<Jid> = watchers.filter(|watcher| !self.is_blocked(account, watcher)).collect();
         for watcher in watchers {
-            self.route(Parcel::own(addressed(presence, watcher)));
+            self.route(Parcel::shared(presence, watcher));
         }
         let own = Parcel::own(addressed(presence, account.clone().into()));
         self.fan_out(account, &own, |_| true);
@@ -91,6 +97,9 @@ impl Router {
     /// Presence of type `unavailable` to nobody in particular (§4.5).
     pub(crate) fn sent_unavailable(&mut self, connection: ConnectionId, stanza: &Stanza) {
         let Some(session) = self.sessions.get_mut(&connection) else { return };
+        // Who goes is let go, whatever they say with it.
+        let silent = gone(&session.jid);
+        let stanza = if stanza.as_str().len() > MOST { &silent } else { stanza };
         let was = session.presence.take().is_some();
         session.interest = Interest::default();
         let directed = std::mem::take(&mut session.directed);
@@ -131,7 +140,7 @@ impl Router {
             let watches = self.roster(account).is_some_and(|roster| roster.is_watched_by(to.bare()));
             let own = to.address() == Some(account);
             if !(broadcast && (watches || own)) && !self.is_blocked(account, &to) {
-                self.route(Parcel::own(addressed(stanza, to)));
+                self.route(Parcel::shared(stanza, to));
             }
         }
     }
@@ -198,11 +207,88 @@ impl Router {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::presence::subscription::{Side, State};
+    use crate::roster::Item;
+    use crate::router::{Answer, Between, Input, Output, Query, Setting, Suspended};
+    use std::sync::Arc;
+    use wire::{Account, Directory, Domain, Keys, Machine, WorkerId};
 
     #[track_caller]
     fn check(inner: &str, expected: Option<i8>) {
         let presence = format!("<presence from='a@b/c'>{inner}</presence>");
         assert_eq!(priority(&Stanza::parse(&presence).unwrap()), expected, "{inner}");
+    }
+
+    /// A presence for each of five thousand contacts, who need not be there, was a gigabyte at once.
+    #[test]
+    fn what_many_are_shown_is_there_once() {
+        let now = testkit::start();
+        let account = |name: &str| {
+            let address: Address = format!("{name}@verona.example").parse().unwrap();
+            (address.clone(), Some(Arc::new(Account { address, keys: Keys::default() })))
+        };
+        let names: Vec<String> = (0..20).map(|n| format!("u{n}")).collect();
+        let domain = Domain::new("verona.example").unwrap();
+        let accounts = names.iter().map(|name| account(name)).chain([account("romeo")]);
+        let directory = Directory::new([(&domain, &[][..])]).with(accounts);
+        let mut router = Router::new(Setting::of_test(now, directory));
+        let connection = ConnectionId { worker: WorkerId(0), slot: 1, generation: 0 };
+        let suspended = Suspended {
+            jid: "romeo@verona.example/garden".parse().unwrap(),
+            presence: None,
+            interested: false,
+            carbons: false,
+            blocklist: false,
+            directed: Vec::new(),
+            versions: false,
+            given: None,
+        };
+        router.handle(now, Input::Restore { connection, suspended: Box::new(suspended) });
+        let say = |router: &mut Router, status: usize| {
+            let status = "x".repeat(status);
+            let xml =
+                format!("<presence from='romeo@verona.example/garden'><status>{status}</status></presence>");
+            router.handle(now, Input::Stanza { connection, stanza: Stanza::parse(&xml).unwrap() });
+        };
+        say(&mut router, MOST);
+        say(&mut router, MOST / 2);
+        let seen = State { from: Side::Yes, ..State::default() };
+        let item = |name: &String| {
+            let item = Item { state: seen, listed: true, ..Item::default() };
+            (format!("{name}@verona.example").parse().unwrap(), item)
+        };
+        let items: Vec<_> = names.iter().map(item).collect();
+        let (mut texts, mut refused) = (Vec::new(), 0);
+        while let Some(output) = router.poll() {
+            match output {
+                Output::Ask { token, query: Query::LoadRoster(_) } => {
+                    let roster = Answer::Roster { items: items.clone(), settings: None, nodes: vec![] };
+                    router.handle(now, Input::Answer { token, outcome: Ok(roster) });
+                }
+                Output::HandOver { what: Between::Parcel(parcel), .. } => {
+                    texts.push(parcel.stanza.as_str().as_ptr());
+                    assert_eq!(parcel.written().stanza.to().map(Jid::domain), Some("verona.example"));
+                }
+                Output::Deliver { given, .. } if given.stanza.is_error() => refused += 1,
+                _ => {}
+            }
+        }
+        assert!(texts.len() > 5 && texts.iter().all(|text| *text == texts[0]), "{texts:?}");
+        assert_eq!(refused, 1);
+        // Who goes is let go, without all those words.
+        let status = "x".repeat(MOST);
+        let xml = format!(
+            "<presence from='romeo@verona.example/garden' type='unavailable'><status>{status}</status></presence>"
+        );
+        router.handle(now, Input::Stanza { connection, stanza: Stanza::parse(&xml).unwrap() });
+        let told: Vec<Output> = std::iter::from_fn(|| router.poll()).collect();
+        let goes = told.iter().filter_map(|output| match output {
+            Output::HandOver { what: Between::Parcel(parcel), .. } => Some(&parcel.stanza),
+            _ => None,
+        });
+        let goes: Vec<&Stanza> = goes.collect();
+        assert_eq!(goes.len(), texts.len());
+        assert!(goes.iter().all(|stanza| stanza.is_unavailable() && stanza.as_str().len() < 100));
     }
 
     #[test]

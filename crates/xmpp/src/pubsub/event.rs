@@ -8,12 +8,13 @@ use super::config::Config;
 use super::kept::KeptItem;
 use super::node::{Node, Subscription};
 use crate::archive;
-use crate::jid::Jid;
+use crate::jid::{Bare, Jid};
 use crate::ns;
 use crate::router::{Parcel, Router};
 use crate::stanza::{Draft, Kind, Stanza};
 use crate::xep::delay;
 use crate::xml::Writer;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::{Address, ConnectionId};
 
@@ -76,22 +77,23 @@ impl Router {
             return;
         }
         let stanza = message(account, &node.config, &inner, "");
-        let subscribers: Vec<Jid> = node
-            .subscriptions
-            .iter()
-            .filter(|(jid, state)| **state == Subscription::Subscribed && self.may_hear(account, &node, jid))
-            .map(|(jid, _)| jid.clone())
-            .collect();
-        let own = Jid::from(account.clone());
-        for to in self.hearers(account, &node).into_iter().chain([own]) {
-            if !subscribers.contains(&to) {
-                let mine = subscribers.iter().filter(|jid| jid.bare() == to.bare());
-                let heading = Heading { node: Arc::clone(&name), except: mine.cloned().collect() };
-                let stanza = stanza.readdressed(stanza.from().cloned(), Some(to));
-                self.route(Parcel { heading: Some(Arc::new(heading)), ..Parcel::own(stanza) });
+        let mut subscribers: BTreeMap<Bare, Vec<Jid>> = BTreeMap::new();
+        for (jid, state) in &node.subscriptions {
+            if *state == Subscription::Subscribed && self.may_hear(account, &node, jid) {
+                subscribers.entry(jid.bare().clone()).or_default().push(jid.clone());
             }
         }
-        subscribers.iter().for_each(|to| self.send_event(account, stanza.clone(), to));
+        let common = Arc::new(Heading { node: Arc::clone(&name), except: Vec::new() });
+        let own = Jid::from(account.clone());
+        for to in self.hearers(account, &node).into_iter().chain([own]) {
+            let heading = match subscribers.get(to.bare()) {
+                Some(apart) if apart.contains(&to) => continue,
+                Some(apart) => Arc::new(Heading { node: Arc::clone(&name), except: apart.clone() }),
+                None => Arc::clone(&common),
+            };
+            self.route(Parcel { heading: Some(heading), ..Parcel::shared(&stanza, to) });
+        }
+        subscribers.values().flatten().for_each(|to| self.send_event(account, &stanza, to));
     }
 
     fn may_hear(&self, account: &Address, node: &Node, who: &Jid) -> bool {
@@ -106,10 +108,9 @@ impl Router {
     }
 
     /// Tells one.
-    pub(super) fn send_event(&mut self, account: &Address, stanza: Stanza, to: &Jid) {
+    pub(super) fn send_event(&mut self, account: &Address, stanza: &Stanza, to: &Jid) {
         if !self.is_blocked(account, to) {
-            let stanza = stanza.readdressed(stanza.from().cloned(), Some(to.clone()));
-            self.route(Parcel::own(stanza));
+            self.route(Parcel::shared(stanza, to.clone()));
         }
     }
 

@@ -47,7 +47,7 @@ impl Router {
             let Some((_, name)) = place(number).map(|place| &lasts.wanted[place]) else { continue };
             let Some(node) = self.nodes(account).get(name).cloned() else { continue };
             let stanza = event::last(account, name, &node.config, &item);
-            self.send_event(account, stanza, &lasts.to);
+            self.send_event(account, &stanza, &lasts.to);
         }
         if let Some(last) = last.filter(|_| octets > self.octets_at_once()) {
             let rest: Vec<Arc<str>> = lasts.wanted[last + 1..].iter().map(|(_, name)| name.clone()).collect();

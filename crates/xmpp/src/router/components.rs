@@ -56,7 +56,7 @@ impl Router {
     /// For a component at home here.
     pub(super) fn for_component(&mut self, parcel: Parcel) {
         match self.components.get(parcel.to().domain()) {
-            Some(connection) => self.deliver(*connection, parcel.stanza),
+            Some(connection) => self.deliver(*connection, parcel.written().stanza),
             // It may come back.
             None => self.bounce(parcel, Condition::RemoteServerTimeout),
         }

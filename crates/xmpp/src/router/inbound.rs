@@ -45,11 +45,28 @@ impl Router {
                 Kind::Message | Kind::Iq => self.bounce(parcel, Condition::ServiceUnavailable),
             };
         }
+        if let Some(heading) = &parcel.heading {
+            return self.deliver_event(&account, &parcel.stanza, heading);
+        }
+        // Many are shown the same: it is not written for those who are not there.
+        if parcel.whom.is_some() && self.is_unseen(&account, &parcel) {
+            return;
+        }
+        let parcel = parcel.written();
         match parcel.stanza.kind() {
             Kind::Message => self.message(&account, parcel),
             Kind::Iq => self.iq(&account, parcel),
             Kind::Presence => self.presence(&account, parcel),
         }
+    }
+
+    /// Whether it is presence, and nobody is there to see it.
+    fn is_unseen(&self, account: &Address, parcel: &Parcel) -> bool {
+        let shown = matches!(
+            parcel.stanza.presence_type(),
+            Some(PresenceType::Available | PresenceType::Unavailable)
+        );
+        shown && self.accounts.get(account).is_none_or(|entry| entry.seats.is_empty())
     }
 
     /// The connection of a full JID's resource.
@@ -68,9 +85,6 @@ impl Router {
     }
 
     fn message(&mut self, account: &Address, parcel: Parcel) {
-        if let Some(heading) = &parcel.heading {
-            return self.deliver_event(account, &parcel.stanza, heading);
-        }
         let entry = self.accounts.get(account);
         let seat = entry.and_then(|entry| entry.seat(parcel.to().resource()?));
         let connected = seat.map(|seat| seat.connection);

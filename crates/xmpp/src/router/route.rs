@@ -31,6 +31,7 @@ impl Parcel {
     pub(crate) fn own(stanza: Stanza) -> Self {
         Self {
             stanza,
+            whom: None,
             origin: None,
             answer: false,
             quiet: true,
@@ -45,6 +46,7 @@ impl Parcel {
     pub(crate) fn of(stanza: Stanza, origin: ConnectionId) -> Self {
         Self {
             stanza,
+            whom: None,
             origin: Some(origin),
             answer: false,
             quiet: false,
@@ -62,7 +64,20 @@ impl Parcel {
 
     /// Whom it is for.
     pub(crate) fn to(&self) -> &Jid {
-        self.stanza.to().expect("a parcel has an addressee")
+        self.whom.as_ref().or(self.stanza.to()).expect("a parcel has an addressee")
+    }
+
+    /// A stanza of the server's own making that many are shown.
+    pub(crate) fn shared(stanza: &Stanza, to: Jid) -> Self {
+        Self { whom: Some(to), ..Self::own(stanza.clone()) }
+    }
+
+    /// The same with its addressee in the stanza.
+    pub(crate) fn written(mut self) -> Self {
+        if let Some(to) = self.whom.take() {
+            self.stanza = self.stanza.readdressed(self.stanza.from().cloned(), Some(to));
+        }
+        self
     }
 
     /// Whether it may become a write at its addressee's home.
