@@ -104,7 +104,7 @@ pub struct Receipt {
 pub struct Parcel {
     pub(crate) stanza: Stanza,
     /// For whom it is, where many are shown the same stanza: it is written for each only where somebody is given it.
-    pub(crate) whom: Option<Jid>,
+    pub(crate) whom: Option<Box<Jid>>,
     /// The session that caused it: what is not durable yet holds its answers back.
     pub(crate) origin: Option<ConnectionId>,
     /// Whether the server itself says it to whoever asked: it keeps its place behind that session's writes.

@@ -64,18 +64,18 @@ impl Parcel {
 
     /// Whom it is for.
     pub(crate) fn to(&self) -> &Jid {
-        self.whom.as_ref().or(self.stanza.to()).expect("a parcel has an addressee")
+        self.whom.as_deref().or(self.stanza.to()).expect("a parcel has an addressee")
     }
 
     /// A stanza of the server's own making that many are shown.
     pub(crate) fn shared(stanza: &Stanza, to: Jid) -> Self {
-        Self { whom: Some(to), ..Self::own(stanza.clone()) }
+        Self { whom: Some(Box::new(to)), ..Self::own(stanza.clone()) }
     }
 
     /// The same with its addressee in the stanza.
     pub(crate) fn written(mut self) -> Self {
         if let Some(to) = self.whom.take() {
-            self.stanza = self.stanza.readdressed(self.stanza.from().cloned(), Some(to));
+            self.stanza = self.stanza.readdressed(self.stanza.from().cloned(), Some(*to));
         }
         self
     }
