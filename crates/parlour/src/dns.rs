@@ -14,7 +14,7 @@ use crate::admin::answers::Text;
 use crate::admin::arguments::Arguments;
 use crate::admin::command::reply;
 use crate::config::Plan;
-use crate::config::plan::DomainPlan;
+use crate::config::plan::{DomainPlan, is_public};
 use crate::site;
 use domains::{Authority, Site};
 use serde_json::Value;
@@ -69,7 +69,7 @@ fn notes(site: &Site) -> Vec<String> {
         if host.addresses.is_empty() {
             notes.push(format!("no address is known for {label}: set network.addresses or network.external"));
         }
-        for address in host.addresses.iter().filter(|address| !site::is_public(**address)) {
+        for address in host.addresses.iter().filter(|address| !is_public(**address)) {
             notes.push(format!(
                 "{label}: the world does not reach {address}; behind NAT set network.external"
             ));

@@ -168,20 +168,10 @@ pub(crate) fn reached_at(plan: &Plan, listener: &Listener) -> Vec<IpAddr> {
     match listener.host {
         plan::Host::One(address) if !address.is_unspecified() => vec![plan.network.public(address)],
         plan::Host::One(any) => {
-            let mut all = plan.network.public_addresses();
+            let mut all = plan.network.published();
             all.retain(|address| address.is_ipv6() == any.is_ipv6());
             all
         }
-        plan::Host::All => plan.network.public_addresses(),
-    }
-}
-
-pub(crate) fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
-            !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || shared)
-        }
-        IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()),
+        plan::Host::All => plan.network.published(),
     }
 }

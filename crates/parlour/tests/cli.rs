@@ -142,18 +142,29 @@ fn init_makes_a_house_that_stands() {
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
 }
 
+/// The words of `init` in this folder.
+fn init_at<'a>(folder: &'a str, addresses: &[&'a str]) -> Vec<&'a str> {
+    [&["init", "falcot.com", "--dir", folder, "--address"], addresses].concat()
+}
+
 #[test]
 fn init_takes_several_addresses_in_one_list_or_in_several() {
     let dir = tempfile::tempdir().expect("a folder");
-    let external = |name: &str, addresses: &[&str]| {
-        let line = [&["init", "falcot.com", "--dir", name, "--address"], addresses].concat();
-        run(dir.path(), &line, "").done();
+    let network = |name: &str, addresses: &[&str]| {
+        run(dir.path(), &init_at(name, addresses), "").done();
         let text = std::fs::read_to_string(dir.path().join(name).join("parlour.toml")).expect("there");
-        text.lines().find(|line| line.starts_with("external")).expect("written").to_owned()
+        let lines = text.lines().filter(|line| line.starts_with("external") || line.starts_with("addresses"));
+        lines.map(str::to_owned).collect::<Vec<_>>().join("\n")
     };
-    let two = external("a", &["198.51.100.19", "198.51.100.20"]);
-    assert!(two.contains("198.51.100.19=") && two.contains("198.51.100.20="), "{two}");
-    assert_eq!(external("b", &["198.51.100.19", "--address", "198.51.100.20"]), two);
+    let two = network("a", &["198.51.100.19", "2001:db8::19"]);
+    assert!(two.contains("\"198.51.100.19") && two.contains("\"2001:db8::19"), "{two}");
+    assert_eq!(network("b", &["198.51.100.19", "--address", "2001:db8::19"]), two);
+    // Two of one family in front of a NAT: nobody has said where the second one leads.
+    if parlour::config::host::addresses().iter().any(std::net::IpAddr::is_ipv4) {
+        let done = run(dir.path(), &init_at("c", &["198.51.100.19", "198.51.100.20"]), "");
+        done.refused(2, "198.51.100.20 and another one are not this host's own");
+        assert!(!dir.path().join("c").exists());
+    }
 }
 
 #[test]

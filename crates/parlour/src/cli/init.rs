@@ -36,6 +36,8 @@ struct House {
     rooms: Domain,
     alias: Domain,
     addresses: Vec<IpAddr>,
+    /// The values of `addresses` and `external`.
+    reached_at: (Vec<IpAddr>, Vec<String>),
     dir: PathBuf,
     config: PathBuf,
     data: PathBuf,
@@ -49,11 +51,13 @@ impl House {
         let dir = std::path::absolute(arguments.required("dir"))
             .map_err(|error| Failure::usage(format!("--dir: {error}")))?;
         let data = dir.join("data");
+        let addresses = addresses(&arguments.texts("address"))?;
         Ok(Self {
             rooms: self::domain(&format!("rooms.{domain}"))?,
             alias: self::domain(&format!("sip.{domain}"))?,
             domain,
-            addresses: addresses(&arguments.texts("address"))?,
+            reached_at: reached_at(&addresses)?,
+            addresses,
             config: dir.join("parlour.toml"),
             certs: data.join("certs"),
             data,
@@ -112,15 +116,15 @@ impl House {
     }
 
     fn text(&self) -> String {
-        let (addresses, external) = reached_at(&self.addresses);
+        let (addresses, external) = &self.reached_at;
         template::text(|section, key| {
             Some(match (section, key) {
                 ("domains", "name") => template::quoted(self.domain.as_str()),
                 ("domains", "aliases") => template::list(&[&self.alias]),
                 ("domains", "admins") => "[]".into(),
                 ("domains", "rooms") => template::quoted(self.rooms.as_str()),
-                ("network", "addresses") => template::list(&addresses),
-                ("network", "external") => template::list(&external),
+                ("network", "addresses") => template::list(addresses),
+                ("network", "external") => template::list(external),
                 ("web", "https") if !may_listen(443) => "[]".into(),
                 ("web", "http") if !may_listen(80) => "[]".into(),
                 ("sip" | "xmpp", "origins") | ("admin", "metrics") => "[]".into(),
@@ -164,18 +168,25 @@ fn addresses(texts: &[&str]) -> Result<Vec<IpAddr>, Failure> {
 }
 
 /// The values of `addresses` and `external`: an address that this host does not have lies in front of a NAT, and
-/// leads to the first of our own of its family.
-fn reached_at(given: &[IpAddr]) -> (Vec<IpAddr>, Vec<String>) {
+/// leads to the first of our own of its family. To which a second one leads cannot be guessed.
+fn reached_at(given: &[IpAddr]) -> Result<(Vec<IpAddr>, Vec<String>), Failure> {
     let own = host::addresses();
     let (mut listed, mut external) = (vec![], vec![]);
     for address in given {
         let private = own.iter().find(|own| own.is_ipv6() == address.is_ipv6());
         match private.filter(|_| !host::has(*address)) {
-            Some(private) => external.push(format!("{address}={private}")),
+            Some(private) if external.iter().any(|(_, taken)| taken == private) => {
+                return Err(Failure::usage(format!(
+                    "{address} and another one are not this host's own: give one of them, and write the others with the addresses that \
+                     they lead to into network.external"
+                )));
+            }
+            Some(private) => external.push((*address, *private)),
             None => listed.push(*address),
         }
     }
-    (listed, external)
+    let pair = |(public, private): (IpAddr, IpAddr)| format!("{public}={private}");
+    Ok((listed, external.into_iter().map(pair).collect()))
 }
 
 /// Whether this user may listen at a port, and nobody else does.

@@ -154,7 +154,7 @@ pub const SECTIONS: &[Section] = &[
             Key {
                 name: "addresses",
                 kind: Kind::Texts,
-                comment: "Addresses of this host for relays and for the zone; empty is all that it has.",
+                comment: "Addresses of this host for relays and for the zone; empty is all that it has, in the zone those that the world reaches if there are any.",
                 absent: Absent::Same("[]"),
                 example: "[]",
             },

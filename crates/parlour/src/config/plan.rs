@@ -189,6 +189,27 @@ impl NetworkPlan {
         }
         all
     }
+
+    /// Those of them that others are told. Where the file lists none, a host has more than it should say, of bridges to its own guests for
+    /// instance: what the world does not reach is left out, as long as it reaches something.
+    pub fn published(&self) -> Vec<IpAddr> {
+        let mut all = self.public_addresses();
+        if !self.listed && all.iter().any(|address| is_public(*address)) {
+            all.retain(|address| is_public(*address));
+        }
+        all
+    }
+}
+
+/// Whether the world can reach an address.
+pub(crate) fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
+            !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || shared)
+        }
+        IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()),
+    }
 }
 
 /// One pair of `external`.

@@ -8,7 +8,7 @@ use crate::admin::arguments::Arguments;
 use crate::admin::command::{Invocation, reply};
 use crate::admin::here;
 use crate::config::Plan;
-use crate::config::plan::DomainPlan;
+use crate::config::plan::{DomainPlan, is_public};
 use crate::site;
 use domain::base::iana::Rtype;
 use domain::resolv::stub::conf::ResolvConf;
@@ -325,7 +325,7 @@ fn private(site: &Site) -> Vec<Finding> {
     let mut all: Vec<Finding> = vec![];
     for (label, host) in site.hosts().into_iter().filter(|(_, host)| host.is_on()) {
         let near: Vec<String> =
-            host.addresses.iter().filter(|a| !site::is_public(**a)).map(IpAddr::to_string).collect();
+            host.addresses.iter().filter(|a| !is_public(**a)).map(IpAddr::to_string).collect();
         let (message, evidence) = match (host.addresses.is_empty(), near.is_empty()) {
             (true, _) => (format!("no address is known for {label}"), "network.addresses".to_owned()),
             (false, true) => continue,

@@ -9,8 +9,8 @@ use super::places::Place;
 use super::way::Way;
 use super::{Patient, Skipped};
 use crate::config::Plan;
+use crate::config::plan::is_public;
 use crate::config::{certificate_facts, covers, days_left};
-use crate::site::is_public;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
@@ -49,7 +49,7 @@ pub(super) fn look(patient: &mut Patient, notes: &mut Notes) -> Result<(), Skipp
 
 /// Whether the world can come to the addresses that it is told.
 fn addresses(plan: &Plan, notes: &mut Notes) {
-    let all = plan.network.public_addresses();
+    let all = plan.network.published();
     if all.is_empty() {
         let finding =
             Finding::error("no-address", "no address is known at which the world reaches this host");

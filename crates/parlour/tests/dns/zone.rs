@@ -2,6 +2,7 @@
 
 use crate::command::House;
 use std::path::Path;
+use testkit::spaces::Spaces;
 use testkit::zone::check;
 
 /// Section 11.8.1 of the Debian Administrator's Handbook: an address for each service, names of its own for each.
@@ -149,6 +150,35 @@ fn components_belong_to_the_domain_that_they_lie_in() {
             "{name}\n{zone}"
         );
     }
+}
+
+/// The addresses that a zone has of a service, on a host with these.
+fn published_on_a_host_with(addresses: &[&str]) -> Option<Vec<String>> {
+    let lines: Vec<String> =
+        addresses.iter().map(|address| format!("-n @host addr add {address} dev lo nodad")).collect();
+    let spaces = Spaces::make(&["host"], &lines.join("\n"))?;
+    let house = House::init("falcot.com");
+    let text =
+        "[[domains]]\nname = \"falcot.com\"\n[turn]\nudp = [\":3478\"]\n[sip]\nudp = [\"172.17.0.1:5060\"]\n";
+    house.write("parlour.toml", text);
+    let mut command = spaces.command("host", env!("CARGO_BIN_EXE_parlour"));
+    let config = house.path().join("parlour.toml");
+    let output =
+        command.arg("--config").arg(config).args(["dns", "zone", "--records"]).output().expect("it runs");
+    let zone = String::from_utf8(output.stdout).expect("text");
+    assert!(zone.contains("sip.falcot.com. 3600 IN A 172.17.0.1"), "a listener's own address stays: {zone}");
+    let of =
+        |line: &str| Some(line.strip_prefix("turn.falcot.com. 3600 IN A")?.rsplit_once(' ')?.1.to_owned());
+    Some(zone.lines().filter_map(of).collect())
+}
+
+/// Bridges to guests of the host are nobody's business, unless there is nothing else.
+#[test]
+fn addresses_that_the_world_does_not_reach_are_left_out_where_it_reaches_others() {
+    let near = ["172.17.0.1/32", "fd00::2/128"];
+    let Some(found) = published_on_a_host_with(&[&near[..], &["11.0.0.1/32"]].concat()) else { return };
+    assert_eq!(found, ["11.0.0.1"]);
+    assert_eq!(published_on_a_host_with(&near).expect("as before"), ["172.17.0.1", "fd00::2"]);
 }
 
 /// Runs a script in a folder: what it says.

@@ -128,5 +128,6 @@ fn host(network: &NetworkPlan, bound: SocketAddr) -> String {
     }
     let of_family = |address: &IpAddr| address.is_ipv4() == ip.is_ipv4();
     let fallback = if ip.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
-    host_text(network.public_addresses().into_iter().find(of_family).unwrap_or(fallback))
+    let mut known = network.published().into_iter().chain(network.public_addresses());
+    host_text(known.find(of_family).unwrap_or(fallback))
 }
