@@ -231,6 +231,7 @@ fn config() -> Config {
         listeners: Listeners { all: vec![listener], addresses: vec![bound.ip()], external: Vec::new() },
         secret: Secret::new("the same on every worker"),
         authenticate: true,
+        speakers: Vec::new(),
         relaying: Relaying::Never,
         nonce: seconds(300),
         timing: Timing::default(),

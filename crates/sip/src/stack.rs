@@ -27,7 +27,7 @@ mod timer;
 
 pub use calls::Ringing;
 pub(crate) use calls::says_gone;
-pub use config::{Config, Limits};
+pub use config::{Config, Limits, Speaker};
 pub use inspect::Registered;
 pub use send::Path;
 pub use storage::Storage;

@@ -218,6 +218,7 @@ pub const SECTIONS: &[Section] = &[
                 example: "[]",
             },
             sip::PEERS,
+            sip::SPEAK_FOR,
             bans::KEY,
             sip::AUTHENTICATE,
             sip::LIMITS,

@@ -265,6 +265,9 @@ impl<'a> Judge<'a> {
             wss: self.listeners("sip", "wss", Transport::Wss, &mut places),
             origins: self.origins(self.file.section("sip")),
             peers: self.each(self.file.section("sip").texts("peers"), super::sip::peer),
+            speak_for: self.each(self.file.section("sip").texts("speak-for"), |typed| {
+                super::sip::speaker(typed, domains)
+            }),
             allow_targets: self.each(self.file.section("sip").texts("allow-targets"), network),
             bans: self.bans(self.file.section("sip").fields("bans")),
             authenticate: self.sip_authenticate(self.file.section("sip")),

@@ -247,6 +247,8 @@ pub struct SipPlan {
     pub origins: Vec<String>,
     /// Domains of others, and what else their servers' certificates may name, in lower case.
     pub peers: Vec<(String, String)>,
+    /// Who may call under other names.
+    pub speak_for: Vec<SpeakFor>,
     /// Ranges inside that requests may name as their targets.
     pub allow_targets: Vec<Network>,
     /// Who is shut out for failed sign-ins, of SIP and XMPP alike.
@@ -255,6 +257,15 @@ pub struct SipPlan {
     pub authenticate: bool,
     /// What clients may cost.
     pub limits: SipLimits,
+}
+
+/// An account that may call under another name of its domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpeakFor {
+    /// Which, at the domain's main name.
+    pub account: Address,
+    /// The name; `None`: any.
+    pub name: Option<Address>,
 }
 
 /// XMPP.

@@ -4,11 +4,11 @@ use super::fault::Fault;
 use super::file::{Table, Typed};
 use super::listener;
 use super::meaning::Judge;
-use super::plan::{DomainPlan, SipLimits, SipPlan, TlsPlan};
+use super::plan::{DomainPlan, SipLimits, SipPlan, SpeakFor, TlsPlan};
 use super::quantity;
 use std::net::IpAddr;
 use std::time::Duration;
-use wire::Domain;
+use wire::{Address, Domain};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -87,6 +87,28 @@ impl<'a> Judge<'a> {
             ..usual
         }
     }
+}
+
+/// Reads `ACCOUNT=USER`: who may call under which other name of its domain.
+pub(super) fn speaker(typed: &Typed<String>, domains: &[DomainPlan]) -> Result<SpeakFor, Fault> {
+    let wrong = || {
+        typed
+            .fault(format!("`{}` is not an account and a user", typed.value))
+            .help("write \"ACCOUNT=USER\", as in \"pbx@example.org=*\"")
+    };
+    let (account, user) = typed.value.split_once('=').ok_or_else(wrong)?;
+    let account: Address = account.trim().parse().map_err(|_| wrong())?;
+    let is = |domain: &&DomainPlan| {
+        std::iter::once(&domain.name).chain(&domain.aliases).any(|name| name.as_str() == account.domain())
+    };
+    let Some(domain) = domains.iter().find(is).map(|domain| &domain.name) else {
+        return Err(typed.fault(format!("{} is not a domain of this house", account.domain())));
+    };
+    let name = match user.trim() {
+        "*" => None,
+        user => Some(Address::within(user, domain).map_err(|_| wrong())?),
+    };
+    Ok(SpeakFor { account: account.at(domain), name })
 }
 
 /// Reads `DOMAIN=NAME`: what else the certificate of a domain's servers may name.

@@ -33,6 +33,30 @@ fn everything_that_can_be_written() {
 }
 
 #[test]
+fn who_may_call_under_another_name() {
+    let text =
+        format!("{DOMAIN}[sip]\nspeak-for = [\"PBX@falcot.com=*\", \"door@falcot.com = Reception\"]\n");
+    let speakers = plan(&text).sip.speak_for;
+    let read: Vec<_> = speakers
+        .iter()
+        .map(|speaker| (speaker.account.as_str(), speaker.name.as_ref().map(wire::Address::as_str)))
+        .collect();
+    assert_eq!(read, [("pbx@falcot.com", None), ("door@falcot.com", Some("reception@falcot.com"))]);
+    let help = "write \"ACCOUNT=USER\", as in \"pbx@example.org=*\"";
+    check(
+        &format!(
+            "{DOMAIN}[sip]\nspeak-for = [\"pbx@falcot.com\", \"pbx=*\", \"pbx@falcot.com=a b\", \"x@example.net=*\"]\n"
+        ),
+        &[
+            &format!("4:14 sip.speak-for: `pbx@falcot.com` is not an account and a user | {help}"),
+            &format!("4:32 sip.speak-for: `pbx=*` is not an account and a user | {help}"),
+            &format!("4:41 sip.speak-for: `pbx@falcot.com=a b` is not an account and a user | {help}"),
+            "4:63 sip.speak-for: example.net is not a domain of this house | ",
+        ],
+    );
+}
+
+#[test]
 fn limits_that_contradict_one_another_or_everybody() {
     check(
         &format!(

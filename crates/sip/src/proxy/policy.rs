@@ -99,13 +99,13 @@ impl Stack {
             return Ok(());
         }
         let verdict = self.digest.verify(request, role, &realm, &self.directory, (source, unix));
-        self.note_verdict(now, arrival, request, (&verdict, claimed));
+        self.note_verdict(now, arrival, request, (&verdict, (role, claimed)));
         let ask = |stale| Err(self.challenge(request, (role, self.config.me), (claimed, realm), stale));
         match verdict {
             // Whoever guesses hears the same as if it were wrong.
             Verdict::Granted(address) if self.locks.bar(now, &address, source) => ask(false),
             Verdict::Granted(address) => {
-                let is_it = address == *claimed;
+                let is_it = self.is_for(role, &address, claimed);
                 self.out.push_back(Output::Proof { source, account: Some(address), right: true });
                 if is_it { Ok(()) } else { Err(Refusal::NotYours) }
             }
@@ -116,6 +116,14 @@ impl Stack {
             }
             Verdict::Stale => ask(true),
             Verdict::Absent | Verdict::Missing(_) => ask(false),
+        }
+    }
+
+    /// Whether an account may do something in this name: register for itself alone, call as the configuration says, too.
+    fn is_for(&self, role: Role, account: &Address, claimed: &Address) -> bool {
+        match role {
+            Role::Server => account == claimed,
+            Role::Proxy => self.config.may_speak(account, claimed),
         }
     }
 
@@ -151,14 +159,14 @@ impl Stack {
         now: Instant,
         arrival: &Arrival,
         request: &Message<'_>,
-        (verdict, claimed): (&Verdict, &Address),
+        (verdict, (role, claimed)): (&Verdict, (Role, &Address)),
     ) {
         let registers = request.method() == Method::Register;
         let (note, whose) = match verdict {
             Verdict::Granted(address) if self.locks.bar(now, address, arrival.peer.ip()) => {
                 (Note::Locked, Some(address))
             }
-            Verdict::Granted(address) if address == claimed => return,
+            Verdict::Granted(address) if self.is_for(role, address, claimed) => return,
             Verdict::Granted(address) => (Note::NotYours, Some(address)),
             Verdict::Absent | Verdict::Stale if registers => return,
             Verdict::Absent => (Note::Asked, None),

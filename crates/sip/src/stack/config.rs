@@ -8,7 +8,7 @@ use crate::transaction::Timing;
 use crate::transport::Listeners;
 use crate::transport::inside::Range;
 use std::time::Duration;
-use wire::{Secret, WorkerId};
+use wire::{Address, Secret, WorkerId};
 
 /// How one worker's stack is to work.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Config {
     pub secret: Secret,
     /// Whether users must prove who they are. Only a closed laboratory does without.
     pub authenticate: bool,
+    /// Who may call under other names of its domain than its own.
+    pub speakers: Vec<Speaker>,
     /// Which calls' media are relayed.
     pub relaying: Relaying,
     /// How long a digest nonce is good for.
@@ -39,6 +41,22 @@ pub struct Config {
     pub targets: Vec<Range>,
     /// What peers may cost.
     pub limits: Limits,
+}
+
+/// An account that may call under another name of its domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Speaker {
+    /// Which.
+    pub account: Address,
+    /// The name; `None`: any.
+    pub name: Option<Address>,
+}
+
+impl Speaker {
+    fn may(&self, account: &Address, name: &Address) -> bool {
+        let of_domain = || account.domain() == name.domain();
+        self.account == *account && self.name.as_ref().map_or_else(of_domain, |own| own == name)
+    }
 }
 
 /// What peers may cost.
@@ -69,6 +87,11 @@ pub struct Limits {
 }
 
 impl Config {
+    /// Whether an account may call under a name.
+    pub(crate) fn may_speak(&self, account: &Address, name: &Address) -> bool {
+        account == name || self.speakers.iter().any(|speaker| speaker.may(account, name))
+    }
+
     pub(super) fn framing(&self) -> framing::Limits {
         let head = self.limits.head;
         framing::Limits { head, body: self.limits.message.saturating_sub(head) }

@@ -123,6 +123,7 @@ pub(crate) fn config(me: u16, workers: u16) -> Config {
         },
         secret: Secret::new("the same on every worker"),
         authenticate: false,
+        speakers: Vec::new(),
         relaying: Relaying::Never,
         nonce: Duration::from_secs(300),
         timing: Timing::default(),

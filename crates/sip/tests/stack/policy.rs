@@ -4,9 +4,12 @@ use crate::house::{House, Sent};
 use crate::{answer, request};
 use md5::{Digest, Md5};
 use sha2::Sha256;
+use sip::digest::Role;
+use sip::stack::Speaker;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use wire::Address;
 
 const ALICE: &str = "198.51.100.1:5060";
 
@@ -121,6 +124,53 @@ fn our_callers_prove_who_they_are() {
     check("alice@falcot.com", "7", &seen, "SIP/2.0 407 Proxy Authentication Required");
     check("falcot.com", "4", "", "SIP/2.0 403 Not Your Account");
     check("x@example.org", "5", "", "SIP/2.0 480 Temporarily Unavailable");
+}
+
+/// Telephone systems and gateways call for those behind them, and nobody registers for another all the same.
+#[test]
+fn who_may_calls_under_another_name() {
+    let address = |user: &str| Address::new(user, "falcot.com").unwrap();
+    let mut house = House::with(1, |config| {
+        config.authenticate = true;
+        let speaker = |account: &str, name: Option<&str>| Speaker {
+            account: address(account),
+            name: name.map(address),
+        };
+        config.speakers =
+            vec![speaker("alice", Some("carol")), speaker("alice", Some("17")), speaker("dave", None)];
+    });
+    for (n, (user, name, code)) in [
+        ("alice", "carol", "480"),
+        ("alice", "17", "480"),
+        ("alice", "alice", "480"),
+        ("alice", "dave", "403"),
+        ("dave", "anybody", "480"),
+        ("carol", "alice", "403"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let from = format!("<sip:{name}@falcot.com>");
+        let registers =
+            ("REGISTER", "sip:falcot.com", &*from, Role::Server, if user == name { "200" } else { "403" });
+        let bob = "<sip:bob@falcot.com>";
+        for (method, uri, to, role, expected) in
+            [("MESSAGE", "sip:bob@falcot.com", bob, Role::Proxy, code), registers]
+        {
+            let mut ask =
+                |n: &str, more: &str| {
+                    last(house.datagram(
+                        ALICE,
+                        &request(method, uri, ALICE, n, (&format!("{from};tag=a"), to), more),
+                    ))
+                };
+            let challenge = ask(&format!("{method}{n}"), "");
+            let proof = credentials(challenge.header(role.challenge())[0], user, "hunter2", method, uri);
+            let answer =
+                ask(&format!("{method}{n}b"), &format!("{}: {proof}\r\n", role.credentials().as_str()));
+            assert_eq!(answer.first_line().split(' ').nth(1), Some(expected), "{method} {user} as {name}");
+        }
+    }
 }
 
 #[test]

@@ -58,6 +58,7 @@ pub(super) fn config(me: usize, variant: u8) -> Config {
         },
         secret: Secret::new("the same on every worker"),
         authenticate: variant & 3 == 3,
+        speakers: Vec::new(),
         relaying: if variant & 8 == 0 { Relaying::Never } else { Relaying::Always },
         nonce: Duration::from_secs(300),
         timing: Timing::default(),

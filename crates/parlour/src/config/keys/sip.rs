@@ -20,6 +20,15 @@ pub(super) const PEERS: Key = Key {
     example: "[]",
 };
 
+pub(super) const SPEAK_FOR: Key = Key {
+    name: "speak-for",
+    kind: Kind::Texts,
+    comment: "Accounts that may call and write under other names of their domain than their own, as telephone systems and gateways\n\
+              do: \"ACCOUNT=USER\", as in \"pbx@example.org=*\", where * is any user.",
+    absent: Absent::Same("[]"),
+    example: "[]",
+};
+
 pub(super) const LIMITS: Key = Key {
     name: "limits",
     kind: Kind::Fields(KEYS),

@@ -4,7 +4,7 @@ use crate::config::plan::{NetworkPlan, Service};
 use crate::desk::Shared;
 use crate::marks;
 use ::sip::registrar::Rules;
-use ::sip::stack::{Config, Limits};
+use ::sip::stack::{Config, Limits, Speaker};
 use ::sip::transaction::Timing;
 use ::sip::transport::{Listener, Listeners, host_text};
 use net::{Begins, Bound};
@@ -66,6 +66,13 @@ pub(super) fn config(shared: &Shared) -> Config {
             expires_max: limits.expires_max,
             bindings: limits.bindings,
         },
+        speakers: shared
+            .plan
+            .sip
+            .speak_for
+            .iter()
+            .map(|speaker| Speaker { account: speaker.account.clone(), name: speaker.name.clone() })
+            .collect(),
         targets: shared.plan.sip.allow_targets.iter().map(|range| (range.address, range.prefix)).collect(),
         limits: Limits {
             transactions: limits.transactions,
