@@ -77,7 +77,7 @@ impl Room {
         }
         room.card = root.find("card", KEPT).map(|card| Card::new(card.content()));
         let rank = |(who, rank): (String, String)| Some((who.parse().ok()?, Rank::read(&rank)?));
-        room.ranks = Arc::new(row.ranks.into_iter().filter_map(rank).collect());
+        room.restore_ranks(row.ranks.into_iter().filter_map(rank).collect());
         Some(room)
     }
 }

@@ -171,6 +171,8 @@ pub(crate) struct Room {
     pub(crate) card: Option<Card>,
     /// What is large is copied where it changes: a room as it was before a request costs nothing where nothing does.
     pub(crate) ranks: Arc<BTreeMap<Bare, Rank>>,
+    /// Whose nick is theirs alone: for each entry it is looked up whether one is.
+    nicks: Arc<BTreeMap<Box<str>, Bare>>,
     pub(crate) occupants: Arc<BTreeMap<Arc<str>, Occupant>>,
     /// By full JID, the nick.
     pub(crate) seats: Arc<BTreeMap<Jid, Arc<str>>>,
@@ -206,6 +208,7 @@ impl Room {
             salt,
             subject: Subject::default(),
             card: None,
+            nicks: Arc::default(),
             occupants: Arc::default(),
             seats: Arc::default(),
             history: Arc::default(),
@@ -258,7 +261,16 @@ impl Room {
 
     /// Whose nick it is for good, if anybody's.
     pub(crate) fn reserved_for(&self, nick: &str) -> Option<&Bare> {
-        self.ranks.iter().find(|(_, rank)| rank.nick.as_deref() == Some(nick)).map(|(who, _)| who)
+        self.nicks.get(nick)
+    }
+
+    /// The ranks that were kept.
+    pub(crate) fn restore_ranks(&mut self, ranks: BTreeMap<Bare, Rank>) {
+        let mut nicks: BTreeMap<Box<str>, Bare> = BTreeMap::new();
+        for (who, nick) in ranks.iter().filter_map(|(who, rank)| Some((who, rank.nick.as_deref()?))) {
+            nicks.entry(nick.into()).or_insert_with(|| who.clone());
+        }
+        (self.ranks, self.nicks) = (Arc::new(ranks), Arc::new(nicks));
     }
 
     /// Whether an occupant may see who the others really are (§4.2).
@@ -268,6 +280,15 @@ impl Room {
 
     /// Sets somebody's rank; `None`: the room keeps nothing of them.
     pub(crate) fn set_rank(&mut self, who: &Bare, rank: Option<Rank>) {
+        let nick = rank.as_ref().and_then(|rank| rank.nick.as_deref());
+        let old = self.ranks.get(who).and_then(|rank| rank.nick.as_deref());
+        if nick != old {
+            let nicks = Arc::make_mut(&mut self.nicks);
+            if old.is_some_and(|old| nicks.get(old) == Some(who)) {
+                nicks.remove(old.unwrap_or_default());
+            }
+            nick.map(|nick| nicks.insert(nick.into(), who.clone()));
+        }
         let changed = match rank {
             Some(rank) => Arc::make_mut(&mut self.ranks).insert(who.clone(), rank.clone()) != Some(rank),
             None => Arc::make_mut(&mut self.ranks).remove(who).is_some(),

@@ -210,6 +210,36 @@ fn a_domain_is_made_members_part_by_part() {
     assert_eq!(first + rest.iter().sum::<usize>(), 150 * 301);
 }
 
+/// All that a room keeps of anybody was looked through whenever somebody came in.
+#[test]
+fn whose_a_nick_is_stands_in_an_index() {
+    let mut room = room(0, "verona.example");
+    let item = |who: &str, affiliation: &str, nick: &str| {
+        format!("<item jid='{who}@verona.example' affiliation='{affiliation}'{nick}/>")
+    };
+    let check = |room: &Room, nick: &str, expected: Option<&str>| {
+        let looked = room.reserved_for(nick).map(|who| who.as_str().to_owned());
+        let rows = room.ranks.iter().find(|(_, rank)| rank.nick.as_deref() == Some(nick));
+        assert_eq!(looked, rows.map(|(who, _)| who.as_str().to_owned()), "{nick}");
+        assert_eq!(looked.as_deref(), expected, "{nick}");
+    };
+    admin(&mut room, [item("tybalt", "member", " nick='Cat'")].into_iter());
+    check(&room, "Cat", Some("tybalt@verona.example"));
+    // Somebody else does not get it, and their own goes where they take another.
+    admin(&mut room, [item("romeo", "member", " nick='Cat'")].into_iter());
+    check(&room, "Cat", Some("tybalt@verona.example"));
+    admin(&mut room, [item("tybalt", "admin", " nick='Prince'")].into_iter());
+    check(&room, "Cat", None);
+    check(&room, "Prince", Some("tybalt@verona.example"));
+    room.changes.ranks = room.ranks.keys().cloned().collect();
+    let ranks = room.changed_ranks().into_iter().filter_map(|(who, rank)| Some((who, rank?)));
+    let (address, document) = (room.address.clone(), room.document().into());
+    let again = super::RoomRow { room: address, document, ranks: ranks.collect() };
+    check(&Room::restored(again).unwrap(), "Prince", Some("tybalt@verona.example"));
+    admin(&mut room, [item("tybalt", "none", "")].into_iter());
+    check(&room, "Prince", None);
+}
+
 /// Whoever asks for what they may not have, again and again, makes no copy of all who are there.
 #[test]
 fn what_changes_nothing_copies_nothing() {
