@@ -1,5 +1,6 @@
 //! The response context of a forwarded request (RFC 3261 §16.7): its branches, and the best answer so far.
 
+use super::response::passed_on;
 use super::route::Target;
 use crate::dialog::beginning::Beginning;
 use crate::message::{Edit, HeaderName, Message};
@@ -235,8 +236,8 @@ impl Context {
         }
     }
 
-    /// A branch ended with this final response of 300 or above.
-    pub fn refused(&mut self, branch: usize, code: u16, response: &Message<'_>) {
+    /// A branch ended with this final response of 300 or above, which may go on by a stream.
+    pub fn refused(&mut self, branch: usize, code: u16, response: &Message<'_>, on_stream: bool) {
         self.branches[branch].state = State::Done;
         if code == 487 && self.branches[branch].is_late {
             return self.failed(branch, 408);
@@ -245,11 +246,7 @@ impl Context {
             self.gather(branch, response);
         }
         if self.is_better(code) {
-            let mut bytes = Vec::new();
-            let mut edit = Edit::new(response, &mut bytes);
-            edit.pop(HeaderName::Via, 1);
-            edit.finish();
-            self.best = Best::Remote(code, bytes);
+            self.best = Best::Remote(code, passed_on(response, on_stream));
         }
     }
 
@@ -341,7 +338,7 @@ mod tests {
         for (branch, code) in codes.iter().enumerate() {
             assert!(!context.is_complete());
             let bytes = response(*code, "");
-            context.refused(branch, *code, &Message::parse(&bytes).expect("valid"));
+            context.refused(branch, *code, &Message::parse(&bytes).expect("valid"), false);
         }
         assert!(context.is_complete());
         match context.answer() {
@@ -375,7 +372,7 @@ mod tests {
         let mut context = context(2);
         context.failed(0, 408);
         let bytes = response(480, "");
-        context.refused(1, 480, &Message::parse(&bytes).expect("valid"));
+        context.refused(1, 480, &Message::parse(&bytes).expect("valid"), false);
         assert!(matches!(context.answer(), Answer::Pass(480, _)));
         assert_eq!(context.answer(), Answer::Own(480));
     }
@@ -386,8 +383,8 @@ mod tests {
         let first = response(407, "Proxy-Authenticate: Digest realm=\"a\"\r\n");
         let second =
             response(401, "WWW-Authenticate: Digest realm=\"b\"\r\nWWW-Authenticate: Digest realm=\"c\"\r\n");
-        context.refused(0, 407, &Message::parse(&first).expect("valid"));
-        context.refused(1, 401, &Message::parse(&second).expect("valid"));
+        context.refused(0, 407, &Message::parse(&first).expect("valid"), false);
+        context.refused(1, 401, &Message::parse(&second).expect("valid"), false);
         context.failed(2, 408);
         let Answer::Pass(407, bytes) = context.answer() else { panic!("the first challenge is the best") };
         let merged = Message::parse(&bytes).expect("valid");

@@ -12,11 +12,14 @@ use std::time::Instant;
 /// What a branch's phone is told when another took the call (RFC 3326).
 const ELSEWHERE: &[u8] = b"Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n";
 
-/// A response as it goes on: without our Via.
-fn without_our_via(response: &Message<'_>) -> Vec<u8> {
+/// A response as it goes on: without our Via, and on a stream with its length, which datagrams may do without (RFC 3261 §18.3).
+pub(super) fn passed_on(response: &Message<'_>, on_stream: bool) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut edit = Edit::new(response, &mut bytes);
     edit.pop(HeaderName::Via, 1);
+    if on_stream {
+        edit.content_length();
+    }
     edit.finish();
     bytes
 }
@@ -50,11 +53,18 @@ impl Stack {
     ) {
         match code {
             // 100 stays here, and other methods have no others (RFC 4320 §4.1).
-            101..=199 if invite => self.respond(now, server, code, without_our_via(response)),
+            101..=199 if invite => {
+                let on_stream = self.answers_on_stream(server);
+                self.respond(now, server, code, passed_on(response, on_stream));
+            }
             100..=199 => {}
             200..=299 => self.success(now, (server, branch), (code, invite), response),
             _ => self.refusal_of_branch(now, (server, branch), code, response),
         }
+    }
+
+    fn answers_on_stream(&self, server: Id) -> bool {
+        self.table.server(server).is_some_and(|server| server.arrival.transport.is_stream())
     }
 
     /// A provisional response to INVITE: the call is alive, or the phone can be told to stop.
@@ -87,7 +97,8 @@ impl Stack {
             self.media_settled(server, Some(branch));
         }
         if first || invite {
-            self.respond(now, server, code, without_our_via(response));
+            let on_stream = self.answers_on_stream(server);
+            self.respond(now, server, code, passed_on(response, on_stream));
         }
         if first && invite {
             self.give_up(now, server, ELSEWHERE);
@@ -102,6 +113,7 @@ impl Stack {
         code: u16,
         response: &Message<'_>,
     ) {
+        let on_stream = self.answers_on_stream(server);
         let has_room = self.table.keeps(response.bytes().len());
         let Some(context) = self.table.context_mut(server) else { return };
         if matches!(code, 430 | 503) && !context.closing && context.branches[branch].has_more() {
@@ -110,7 +122,7 @@ impl Stack {
         }
         // Where too much is kept already, the caller hears no more than that there is nobody to be had.
         match has_room {
-            true => context.refused(branch, code, response),
+            true => context.refused(branch, code, response, on_stream),
             false => context.failed(branch, Refusal::Unavailable.code()),
         }
         if context.plan.in_dialog && says_gone(code) {

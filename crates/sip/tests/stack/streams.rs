@@ -378,3 +378,30 @@ fn servers_of_other_domains_find_us_by_our_own() {
         assert!(routes[1].ends_with(named), "{}", routes[1]);
     }
 }
+
+/// Datagrams may do without a length; on a stream nobody could say where the message ends.
+#[test]
+fn answers_that_go_on_by_a_stream_say_how_long_they_are() {
+    for (n, status) in ["180 Ringing", "200 OK", "486 Busy Here"].into_iter().enumerate() {
+        let mut house = House::new(1);
+        let phone = "198.51.100.9:5060";
+        crate::call::register(&mut house, "bob", phone);
+        let conn = house.connect(0, Transport::Tcp, ALICE);
+        let sent = house.stream(conn, &tcp(&invite(&n.to_string())));
+        let copy = sent.iter().find(|sent| sent.to == phone).expect("the call");
+        let said = answer(
+            &copy.text,
+            status,
+            "b",
+            "Contact: <sip:bob@198.51.100.9>\r\nContent-Type: text/plain\r\n",
+        );
+        let said = said.replace("Content-Length: 0\r\n\r\n", "\r\nhello");
+        let heard = house.datagram(phone, &said);
+        let heard = heard.iter().find(|sent| sent.to == ALICE).expect("the answer");
+        assert_eq!(
+            (heard.header("Content-Length"), heard.text.ends_with("\r\n\r\nhello")),
+            (vec!["5"], true),
+            "{heard:?}"
+        );
+    }
+}
