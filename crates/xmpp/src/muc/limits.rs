@@ -19,6 +19,8 @@ pub(crate) const CARD: usize = 128 * 1024;
 pub(crate) const REASON: usize = 1024;
 /// Requests between occupants of one room that are not answered yet.
 pub(crate) const RELAYS: usize = 1_000;
+/// The longest `id` of one.
+pub(crate) const RELAY_ID: usize = 1024;
 /// Items of one request of an admin.
 pub(crate) const ITEMS: usize = 1_000;
 /// Stanzas that one request of several items may cause (items by clients in the room), and that come of any at once.

@@ -102,6 +102,10 @@ impl Room {
         let Some(other) = self.occupants.get(nick) else {
             return context.refuse(stanza, Condition::ItemNotFound);
         };
+        let id = stanza.id().unwrap_or_default().into_owned();
+        if id.len() > limits::RELAY_ID {
+            return context.refuse(stanza, Condition::PolicyViolation);
+        }
         if self.relays.len() >= limits::RELAYS {
             self.relays.pop_first();
         }
@@ -112,7 +116,6 @@ impl Room {
         else {
             return;
         };
-        let id = stanza.id().unwrap_or_default().into_owned();
         self.relayed += 1;
         let relay = Relay { asker: from.clone(), id, asked: other.who.clone(), nick: nick.into() };
         self.relays.insert(self.relayed, relay);

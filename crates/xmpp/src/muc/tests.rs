@@ -210,6 +210,25 @@ fn a_domain_is_made_members_part_by_part() {
     assert_eq!(first + rest.iter().sum::<usize>(), 150 * 301);
 }
 
+/// A thousand of them with names of a quarter of a megabyte each stayed with the room for as long as nobody answered.
+#[test]
+fn what_is_kept_of_requests_that_nobody_answers_is_bounded() {
+    let mut room = room(1, "verona.example");
+    let mut ask = |id: usize| {
+        let to = "to='ball@rooms.verona.example/0' type='get'";
+        let id = "x".repeat(id);
+        take(&mut room, &format!("<iq from='{OWNER}' {to} id='{id}'><query xmlns='jabber:iq:version'/></iq>"))
+    };
+    assert!(is_refused(&ask(limits::RELAY_ID + 1), Condition::PolicyViolation));
+    for _ in 0..=limits::RELAYS {
+        assert!(matches!(&ask(limits::RELAY_ID)[..], [Effect::Relay(_)]));
+    }
+    assert_eq!(room.relays.len(), limits::RELAYS);
+    assert!(
+        room.relays.values().map(|relay| relay.id.len()).sum::<usize>() <= limits::RELAYS * limits::RELAY_ID
+    );
+}
+
 /// All that a room keeps of anybody was looked through whenever somebody came in.
 #[test]
 fn whose_a_nick_is_stands_in_an_index() {

@@ -78,6 +78,11 @@ impl Node {
         self.note.is_some().then(|| Self { note: None, ..self.clone() })
     }
 
+    /// How many octets is kept of it.
+    fn octets(&self) -> usize {
+        self.write().len()
+    }
+
     /// As it is kept.
     pub(crate) fn write(&self) -> Arc<str> {
         let affiliation = |(jid, affiliation): (&Bare, &Affiliation)| {
@@ -122,45 +127,72 @@ impl Node {
     }
 }
 
-/// All nodes of an account, by name.
+/// All nodes of an account, by name, and how many octets is kept of each.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Nodes(BTreeMap<Arc<str>, Node>);
+pub(crate) struct Nodes {
+    all: BTreeMap<Arc<str>, (Node, usize)>,
+    octets: usize,
+}
 
 impl Nodes {
+    /// None.
     pub(crate) const fn new() -> Self {
-        Self(BTreeMap::new())
+        Self { all: BTreeMap::new(), octets: 0 }
     }
 
+    /// The node of a name.
     pub(crate) fn get(&self, name: &str) -> Option<&Node> {
-        self.0.get(name)
+        self.all.get(name).map(|(node, _)| node)
     }
 
-    /// The name as it is kept, and the node.
+    /// The same, and its name as it is shared.
     pub(crate) fn entry(&self, name: &str) -> Option<(&Arc<str>, &Node)> {
-        self.0.get_key_value(name)
+        self.all.get_key_value(name).map(|(name, (node, _))| (name, node))
     }
 
+    /// Adds a node, or replaces one.
     pub(crate) fn put(&mut self, name: Arc<str>, node: Node) {
-        self.0.insert(name, node);
+        let octets = node.octets();
+        self.insert(name, node, octets);
     }
 
+    fn insert(&mut self, name: Arc<str>, node: Node, octets: usize) {
+        let octets = name.len() + octets;
+        self.octets += octets;
+        self.octets -= self.all.insert(name, (node, octets)).map_or(0, |(_, octets)| octets);
+    }
+
+    /// Takes a node out.
     pub(crate) fn remove(&mut self, name: &str) {
-        self.0.remove(name);
+        self.octets -= self.all.remove(name).map_or(0, |(_, octets)| octets);
     }
 
+    /// Whether there is room for a node as it is to be, of `most` octets for all of them. What makes it no longer is possible in
+    /// any case.
+    pub(crate) fn has_room(&self, name: &str, node: &Node, most: usize) -> bool {
+        let (before, now) = (self.all.get(name).map_or(0, |(_, octets)| *octets), name.len() + node.octets());
+        now <= before || self.octets - before + now <= most
+    }
+
+    /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
+    /// All of them, with their names.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Node)> {
-        self.0.iter()
+        self.all.iter().map(|(name, (node, _))| (name, node))
     }
 }
 
 impl FromIterator<KeptNode> for Nodes {
     fn from_iter<T: IntoIterator<Item = KeptNode>>(kept: T) -> Self {
-        let node = |kept: KeptNode| (kept.name, Node::read(kept.number, &kept.payload));
-        Self(kept.into_iter().map(node).collect())
+        let mut nodes = Self::new();
+        for kept in kept {
+            let octets = kept.payload.len();
+            nodes.insert(kept.name, Node::read(kept.number, &kept.payload), octets);
+        }
+        nodes
     }
 }
 

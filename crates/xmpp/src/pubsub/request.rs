@@ -15,6 +15,9 @@ use crate::xml::Element;
 use std::sync::Arc;
 use wire::{Address, ConnectionId};
 
+/// The most octets of all of an account's nodes, without their items: names, configurations, affiliations, subscriptions.
+const OCTETS: usize = 1024 * 1024;
+
 /// Who asks.
 #[derive(Clone, Debug)]
 pub(crate) enum Asker {
@@ -73,6 +76,21 @@ impl<'a> View<'a> {
             Some(super::node::Affiliation::Owner) => Ok((name, node)),
             _ => Err(Condition::Forbidden.into()),
         }
+    }
+}
+
+impl View<'_> {
+    /// The plan, where there is room for what it makes of a node. Others take no more than half of it, so that the account itself is
+    /// never without.
+    fn bounded(&self, plan: Plan) -> Result<Plan, StanzaError> {
+        let most = if self.is_own() { OCTETS } else { OCTETS / 2 };
+        if let Plan::Change(change) = &plan
+            && let Some(Set::To(node)) = &change.node
+            && !self.nodes.has_room(&change.name, node, most)
+        {
+            return Err(Condition::ResourceConstraint.into());
+        }
+        Ok(plan)
     }
 }
 
@@ -185,7 +203,7 @@ impl Router {
             number,
             chance: &chance,
         };
-        let plan = plan(&view, get, payload);
+        let plan = plan(&view, get, payload).and_then(|plan| view.bounded(plan));
         match plan {
             Ok(plan) => self.carry_out(account, asker.clone(), plan),
             // A stranger must not learn whether an account exists (RFC 6120 §13.11).
@@ -268,5 +286,52 @@ fn plan(view: &View<'_>, get: bool, payload: &Element) -> Result<Plan, StanzaErr
         ("affiliations", true, true) => affiliations::list(view, first),
         ("affiliations", false, true) => affiliations::manage(view, first),
         _ => Err(Condition::BadRequest.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pubsub::node::Affiliation;
+
+    /// Five hundred nodes with a thousand long addresses each were a gigabyte, of one account.
+    #[test]
+    fn nodes_have_a_bound_in_octets() {
+        let account: Address = "juliet@verona.example".parse().unwrap();
+        let limits = Limits::default();
+        let long = |n: usize| format!("{n}{}@verona.example", "x".repeat(1000));
+        let mut full = Node::default();
+        let mut nodes = Nodes::new();
+        let refused = |nodes: &Nodes, who: &str, node: &Node| {
+            let who: Jid = who.parse().unwrap();
+            let view = View {
+                account: &account,
+                who: &who,
+                nodes,
+                roster: None,
+                limits: &limits,
+                number: 1,
+                chance: "",
+            };
+            let change = Change::to("a".into(), node.clone(), Done::default());
+            let error = view.bounded(Plan::Change(Box::new(change))).err();
+            error.map(|error| error.condition)
+        };
+        let (own, other) = ("juliet@verona.example/balcony", "romeo@verona.example/garden");
+        for n in 0..600 {
+            full.affiliations.insert(long(n).parse().unwrap(), Affiliation::Member);
+        }
+        assert_eq!(refused(&nodes, own, &full), None);
+        assert_eq!(refused(&nodes, other, &full), Some(Condition::ResourceConstraint));
+        nodes.put("a".into(), full.clone());
+        // What makes it no longer is possible.
+        assert_eq!(refused(&nodes, other, &full), None);
+        nodes.put("b".into(), full.clone());
+        full.affiliations.insert(long(600).parse().unwrap(), Affiliation::Member);
+        assert_eq!(refused(&nodes, own, &full), Some(Condition::ResourceConstraint));
+        nodes.remove("b");
+        assert_eq!(refused(&nodes, own, &full), None);
+        nodes.remove("a");
+        assert!(nodes.has_room("", &Node::default(), Node::default().write().len()));
     }
 }
