@@ -10,12 +10,14 @@ use crate::admin::arguments::Arguments;
 use crate::admin::command::{Invocation, reply};
 use crate::admin::failure::Kind;
 use crate::admin::here;
-use crate::config::plan::{PushPlan, ServerPlan};
+use crate::config::Plan;
+use crate::config::plan::{DomainPlan, PushPlan, ServerPlan};
 use crate::site;
 use domains::changes::Changes;
 use domains::record::Record;
 use domains::{Zone, zones};
 use serde_json::Value;
+use wire::Domain;
 
 /// `parlour dns push`
 pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Failure> {
@@ -29,8 +31,10 @@ pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Fail
         Failure::new(Kind::Configuration, message)
     })?;
     let installation = super::installation::name(&plan, apply).map_err(Failure::failed)?;
-    let sites = wanted(&plan, arguments)?.into_iter().map(|domain| site::of(&plan, domain));
-    let zones: Vec<Zone> = sites.flat_map(|site| zones(&site)).collect();
+    let zones = match arguments.text("withdraw") {
+        Some(name) => vec![withdrawn(&plan, name, arguments)?],
+        None => zones_of(&plan, &wanted(&plan, arguments)?),
+    };
     let job = Job { push, installation, apply };
     let done = here::block_on(async {
         let mut done = DnsPush { applied: apply, good: true, server: push.to_string(), zones: vec![] };
@@ -42,6 +46,22 @@ pub fn run(invocation: &Invocation, arguments: &Arguments) -> Result<Value, Fail
         done
     })?;
     reply(&done)
+}
+
+fn zones_of(plan: &Plan, domains: &[&DomainPlan]) -> Vec<Zone> {
+    domains.iter().flat_map(|domain| zones(&site::of(plan, domain))).collect()
+}
+
+/// A zone in which nothing is wanted any more, of a domain that was ours, or a name of one.
+fn withdrawn(plan: &Plan, name: &str, arguments: &Arguments) -> Result<Zone, Failure> {
+    let apex = Domain::new(name).map_err(|_| Failure::usage(format!("`{name}` is not a domain name")))?;
+    let all: Vec<&DomainPlan> = plan.domains.iter().collect();
+    if arguments.text("domain").is_some() || zones_of(plan, &all).iter().any(|zone| zone.apex == apex) {
+        let message =
+            format!("what is withdrawn is not in the configuration any more: take {apex} out of it first");
+        return Err(Failure::usage(message));
+    }
+    Ok(Zone { apex, records: vec![], ttl: plan.dns.ttl })
 }
 
 /// What is to be done, and as whom.

@@ -68,6 +68,41 @@ fn comes_changes_and_goes(server: &NameServer) {
     assert_eq!(json["zones"][0]["add"].as_array().map(Vec::len), Some(0), "{json}");
 }
 
+/// A domain that is not ours any more leaves nothing of ours behind, and everything of others.
+#[test]
+fn a_domain_that_is_gone_is_withdrawn() {
+    let zones = [
+        ("falcot.com", zone("falcot.com", 1, "")),
+        ("example.org", zone("example.org", 1, "www IN A 192.0.2.7")),
+    ];
+    let zones = zones.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let server = NameServer::bind(&zones, Changed::ByKey);
+    let house = house(&server, "[turn]\nudp = [\":3478\"]");
+    let alone = std::fs::read_to_string(house.path().join("parlour.toml")).expect("ours");
+    house.write("parlour.toml", &format!("[[domains]]\nname = \"example.org\"\n{alone}"));
+    house.run(&["dns", "push", "--apply"]).done();
+    let withdraw = |how: &str| house.run(&["dns", "push", "--withdraw", "example.org", how]);
+    withdraw("--apply").refused(2, "take example.org out of it first");
+    house.write("parlour.toml", &alone);
+    house
+        .run(&["dns", "push", "--withdraw", "example.org", "falcot.com", "--apply"])
+        .refused(2, "take example.org out");
+    for how in ["--dry-run", "--apply"] {
+        let done = withdraw(how).done();
+        assert!(
+            done.contains("- turn.example.org. 60 IN A 192.0.2.1") && !done.contains("falcot.com"),
+            "{done}"
+        );
+        assert!(!done.contains("+ ") && !done.contains("www"), "{done}");
+    }
+    assert!(withdraw("--apply").done().contains("0 put in, 0 taken out"));
+    assert!(ask(&server, "_parlour.example.org", Rtype::TXT).is_empty(), "marks go as well");
+    assert!(ask(&server, "turn.example.org", Rtype::A).is_empty());
+    for kept in ["www.example.org", "turn.falcot.com"] {
+        assert_eq!(ask(&server, kept, Rtype::A).len(), 1, "{kept}");
+    }
+}
+
 #[test]
 fn in_bind_ours_comes_and_changes() {
     let server = NameServer::bind(&[("falcot.com", &zone("falcot.com", 1, ""))], Changed::ByKey);

@@ -85,6 +85,13 @@ pub(super) const PUSH: Command = Command {
             help: "Only show what would change",
         },
         Argument { name: "apply", kind: Kind::Flag, positional: false, required: false, help: "Change it" },
+        Argument {
+            name: "withdraw",
+            kind: Kind::Text,
+            positional: false,
+            required: false,
+            help: "Take out all that was put in for this domain, which the configuration does not have any more",
+        },
     ],
     reads: false,
     returns: Returned::of::<DnsPush>(),
