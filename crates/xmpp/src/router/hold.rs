@@ -58,7 +58,12 @@ impl Router {
             return self.utter(connection, word);
         }
         let (debt, pace) = self.ledger.open(connection, None);
+        session.held_octets += word.octets();
+        // A few questions for all there is are as much as many others.
+        let heavy = !session.is_heavy && session.held_octets > self.limits.waiting_octets;
+        session.is_heavy |= heavy;
         session.held.push_back(Held { word, mark, round: None, debt });
+        self.set_pace(connection, if heavy { Pace::Slow } else { Pace::Same });
         self.set_pace(connection, pace);
         self.release(connection);
     }
@@ -86,6 +91,10 @@ impl Router {
                 return;
             }
             let Some(Held { word, debt, .. }) = session.held.pop_front() else { return };
+            session.held_octets -= word.octets();
+            let light = session.is_heavy && session.held_octets <= self.limits.waiting_octets / 2;
+            session.is_heavy &= !light;
+            self.set_pace(connection, if light { Pace::Ready } else { Pace::Same });
             let pace = self.ledger.close(debt);
             self.utter(connection, word);
             self.set_pace(connection, pace);

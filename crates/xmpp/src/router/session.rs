@@ -119,10 +119,23 @@ pub(crate) struct Session {
     pub(crate) directed: BTreeSet<Jid>,
     /// Answers in order.
     pub(crate) held: VecDeque<Held>,
+    /// Octets of them, and whether the session was slowed down for it.
+    pub(crate) held_octets: usize,
+    pub(crate) is_heavy: bool,
     /// What it has under way at other workers.
     pub(crate) abroad: Abroad,
     /// How many reasons there are to read no more from it.
     pub(crate) slow: usize,
+}
+
+impl Word {
+    /// How much of memory it takes while it waits.
+    pub(crate) fn octets(&self) -> usize {
+        match self {
+            Self::Stanza(stanza) => stanza.as_str().len(),
+            Self::Handled(_) => 0,
+        }
+    }
 }
 
 impl Session {
@@ -140,6 +153,8 @@ impl Session {
             renewed: None,
             directed: BTreeSet::new(),
             held: VecDeque::new(),
+            held_octets: 0,
+            is_heavy: false,
             abroad: Abroad::default(),
             slow: 0,
         }

@@ -92,6 +92,7 @@ fn limits(scene: &Scene) -> Limits {
                 "directed" => &mut limits.directed,
                 "pending" => &mut limits.pending,
                 "waiting" => &mut limits.waiting,
+                "waiting-octets" => &mut limits.waiting_octets,
                 "backlog" => &mut limits.backlog,
                 "cached" => &mut limits.cached,
                 "nodes" => &mut limits.nodes,
@@ -364,9 +365,10 @@ impl Play {
                 self.world.client(connection).deaf = true;
                 return;
             }
-            "read no further" => {
+            "read no further" | "read on" => {
                 let connection = self.connection(who);
-                return assert!(self.world.client(connection).is_paused(), "{}", self.place);
+                let paused = self.world.client(connection).is_paused();
+                return assert_eq!(paused, state == "read no further", "{}", self.place);
             }
             _ => {}
         }
