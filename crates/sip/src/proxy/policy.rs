@@ -14,28 +14,46 @@ use std::net::IpAddr;
 use std::time::Instant;
 use wire::{Address, Domain, Flow, WorkerId};
 
+/// Who asks for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// Somebody who has proven an account or a domain, or is in a dialog.
+    Known,
+    /// Anybody.
+    Stranger,
+}
+
 impl Stack {
-    /// Whether a request may be forwarded.
+    /// Whether a request may be forwarded, and who asks for that.
     pub(crate) fn permit(
         &mut self,
         now: Instant,
         arrival: &Arrival,
         request: &Message<'_>,
         plan: &Plan,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Asker, Refusal> {
+        let mut asker = Asker::Known;
         // A route sealed for this dialog proves that the dialog was let through when it began.
         if !plan.in_dialog {
             match self.caller(request, arrival)? {
                 Some(_) if matches!(plan.target, Target::Account(_)) && self.is_vouched(request) => {}
                 Some(caller) => self.prove(now, arrival, request, (Role::Proxy, &caller))?,
-                None if matches!(plan.target, Target::Account(_)) => {}
+                None if matches!(plan.target, Target::Account(_)) => asker = self.stranger(arrival),
                 None => return Err(Refusal::Relaying),
             }
         }
         match &plan.target {
-            Target::Account(_) if self.dialog_flow(plan).is_some() => Ok(()),
+            Target::Account(_) if self.dialog_flow(plan).is_some() => Ok(asker),
             Target::Account(address) if self.directory.get(address).is_none() => Err(Refusal::NotFound),
-            _ => Ok(()),
+            _ => Ok(asker),
+        }
+    }
+
+    /// Somebody of another domain, which only TLS proves.
+    fn stranger(&self, arrival: &Arrival) -> Asker {
+        match arrival.flow {
+            Flow::Stream(conn) if self.connections.has_proven(conn) => Asker::Known,
+            _ => Asker::Stranger,
         }
     }
 

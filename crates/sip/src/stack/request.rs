@@ -2,6 +2,7 @@
 
 use super::{Output, Parcel, Server, ServerKind, Stack};
 use crate::message::{HeaderName, Message, Method, Via};
+use crate::proxy::policy::Asker;
 use crate::proxy::route::{Plan, Target};
 use crate::proxy::{Context, Refusal, validate};
 use crate::slab::Id;
@@ -116,7 +117,10 @@ impl Stack {
             return self.refuse(now, &arrival, request, &refusal);
         }
         match self.permit(now, &arrival, request, &plan) {
-            Ok(()) => {
+            Ok(Asker::Stranger) if !self.table.takes_strangers() => {
+                self.refuse(now, &arrival, request, &Refusal::Overload);
+            }
+            Ok(_) => {
                 if plan.in_dialog {
                     self.call_goes_on(now, request);
                 }

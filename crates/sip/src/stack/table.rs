@@ -202,6 +202,11 @@ impl Table {
         own < self.per_source && self.rows.room() > 0 && self.kept + length <= self.most_kept
     }
 
+    /// Whether somebody finds room whom nobody knows: half of all is for those who have proven who they are, and for dialogs.
+    pub(crate) fn takes_strangers(&self) -> bool {
+        self.rows.room() > self.rows.len() && self.kept <= self.most_kept / 2
+    }
+
     /// How many requests are not finally answered.
     pub(crate) fn unanswered(&self) -> usize {
         self.unanswered

@@ -225,6 +225,26 @@ fn something_long_is_answered_and_not_dropped() {
     assert_eq!(words(&sent), [(ALICE, "100"), (BOB, "INVITE")]);
 }
 
+/// Whoever floods a house with calls under foreign names leaves half of all room to those who live there, and to calls that stand.
+#[test]
+fn strangers_have_half_of_all_room() {
+    let mut house = House::with(1, |config| config.limits.transactions = 40);
+    call::register(&mut house, "bob", BOB);
+    let stranger = |n: usize| {
+        let parties = ("<sip:x@example.org>;tag=x", "<sip:bob@falcot.com>");
+        request("MESSAGE", "sip:bob@falcot.com", BOB2, &format!("s{n}"), parties, "")
+    };
+    // Each takes two: as it came, and as it left.
+    for n in 0..15 {
+        let expected = if n < 10 { (BOB, "MESSAGE") } else { (BOB2, "503") };
+        assert_eq!(words(&house.datagram(BOB2, &stranger(n))), [expected], "{n}");
+    }
+    for n in 0..10 {
+        assert_eq!(words(&house.datagram(ALICE, &of_alice("MESSAGE", &format!("m{n}")))), [(BOB, "MESSAGE")]);
+    }
+    assert_eq!(words(&house.datagram(ALICE, &of_alice("MESSAGE", "m"))), [(ALICE, "503")]);
+}
+
 /// An answer is as long as a phone likes, and is kept to be sent again: it counts as the request does.
 #[test]
 fn long_answers_take_no_more_room_than_long_requests() {
