@@ -77,7 +77,8 @@ impl<M: Send + 'static> Net<'_, M> {
     /// is when it has more than 2^14 octets. On a WebSocket they are one message: text where they are UTF-8, else binary.
     ///
     /// # Errors
-    /// [`Full`] when [`Limits::write_buffer`](crate::Limits::write_buffer) would be passed.
+    /// [`Full`] when [`Limits::write_buffer`](crate::Limits::write_buffer) would be passed, but for a message on a WebSocket of which
+    /// nothing waits: it can only be written whole.
     pub fn write(&mut self, conn: ConnectionId, bytes: &[u8]) -> Result<(), Full> {
         let core = &mut *self.core;
         if dtls::is_dtls(conn) {
@@ -90,7 +91,8 @@ impl<M: Send + 'static> Net<'_, M> {
         };
         let is_web = stream.web.is_some();
         let size = if is_web { web::Session::size(bytes.len()) } else { bytes.len() };
-        if stream.queued() + size > limit {
+        let queued = stream.queued();
+        if queued + size > limit && !(is_web && queued == 0) {
             return Err(Full);
         }
         let queue = stream.queue(&mut core.spare);

@@ -113,6 +113,28 @@ fn each_message_comes_and_goes_whole() {
 trait Stream: Read + Write {}
 impl<T: Read + Write> Stream for T {}
 
+/// A message is written whole: one that is longer than the buffer never left, and nothing behind it.
+#[test]
+fn a_message_that_is_longer_than_the_buffer_goes_where_nothing_waits() {
+    let limits = Limits { write_buffer: 10_000, ..Limits::default() };
+    let house = House::with(1, &listeners(SHOW), limits, ignore);
+    for index in [0, 3] {
+        let stream: Box<dyn Stream> =
+            if index == 3 { Box::new(house.dial_tls(index)) } else { Box::new(house.dial(index)) };
+        let mut client = open(stream, "/chat");
+        let (conn, _) = house.opened();
+        let long = vec![b'x'; 40_000];
+        for _ in 0..2 {
+            // The answer to its request, or what came before, is still on its way perhaps.
+            while house.ask(0, move |_, net| net.queued(conn)) > 0 {}
+            let said = long.clone();
+            let both = house.ask(0, move |_, net| [net.write(conn, &said), net.write(conn, b"and more")]);
+            assert!(both[0].is_ok() && both[1].is_err(), "{both:?}");
+            assert_eq!(read(&mut client), (0x81, long.clone()));
+        }
+    }
+}
+
 #[test]
 fn in_pieces_of_one_octet() {
     let house = House::new(1, &listeners(SHOW));
