@@ -13,7 +13,7 @@ use crate::site;
 use domain::base::iana::Rtype;
 use domain::resolv::stub::conf::ResolvConf;
 use domains::check::{Finding, Question, Severity, Signatures, View, differences, questions};
-use domains::message::{Answer, Manner};
+use domains::message::{Answer, Manner, word};
 use domains::record::{Data, Record};
 use domains::zone::elsewhere;
 use domains::{Site, Zone, zones};
@@ -89,6 +89,8 @@ pub(crate) fn resolver_of_host(named: Option<&str>) -> Result<SocketAddr, Failur
 struct Checked {
     zones: Vec<DnsZone>,
     findings: Vec<Finding>,
+    /// Nobody answers.
+    is_deaf: bool,
 }
 
 impl Checked {
@@ -123,7 +125,13 @@ struct Looker {
 impl Looker {
     async fn site(&self, site: &Site, checked: &mut Checked) {
         for zone in zones(site) {
-            self.zone(site, &zone, checked).await;
+            // Who has not answered once need not be waited for again.
+            if !checked.is_deaf {
+                self.zone(site, &zone, checked).await;
+            }
+        }
+        if checked.is_deaf {
+            return;
         }
         let others = Zone { apex: site.name.clone(), records: elsewhere(site), ttl: site.ttl };
         if !others.records.is_empty() {
@@ -146,7 +154,14 @@ impl Looker {
 
     async fn zone(&self, site: &Site, zone: &Zone, checked: &mut Checked) {
         let name = zone.apex.as_str();
-        let Some(parent) = self.zone_above(name).await else {
+        let parent = match self.zone_above(name).await {
+            Ok(parent) => parent,
+            Err(trouble) => {
+                checked.is_deaf = trouble.what == "silent";
+                return checked.findings.push(trouble);
+            }
+        };
+        let Some(parent) = parent else {
             let message = format!("{name} is in no zone of the DNS");
             checked.findings.push(Finding {
                 evidence: "no SOA record".into(),
@@ -190,18 +205,37 @@ impl Looker {
         ask(self.resolver, &(name.to_owned(), kind.to_int()), manner).await.ok()
     }
 
-    async fn zone_above(&self, name: &str) -> Option<String> {
+    /// The zone that a name lies in, as the first one says who answers; why nobody does.
+    async fn zone_above(&self, name: &str) -> Result<Option<String>, Finding> {
         let soa = (name.to_owned(), Rtype::SOA.to_int());
-        let first = match self.own.first() {
-            Some(server) => ask(*server, &soa, Manner::default()).await,
-            None => ask(self.resolver, &soa, UNCHECKED).await,
+        let (asked, manner) = match &self.own[..] {
+            [] => (std::slice::from_ref(&self.resolver), UNCHECKED),
+            own => (own, Manner::default()),
         };
-        // The root's word is that there is no such name.
-        let zone = first.ok()?.zone()?.owner.clone();
-        (!zone.is_empty()
-            && domains::zone::lies_in(name, &wire::Domain::new(&zone).ok()?)
-            && zone.contains('.'))
-        .then_some(zone)
+        let mut first = None;
+        for server in asked {
+            let (what, message, evidence) = match ask(*server, &soa, manner).await {
+                Ok(answer) if answer.is_good() => return Ok(apex_above(name, &answer)),
+                Ok(answer) => ("refused", format!("{server} does not say what {name} is"), word(answer.code)),
+                Err(error) => ("silent", format!("{server} does not answer"), error),
+            };
+            first.get_or_insert(Finding {
+                evidence,
+                fix: self.other_way(),
+                views: vec![server.to_string()],
+                ..finding(Severity::Error, what, name, message)
+            });
+        }
+        Err(first.expect("somebody was asked"))
+    }
+
+    /// What to do where nobody answers who was asked.
+    fn other_way(&self) -> String {
+        match self.own.is_empty() {
+            true => "--server ADDRESS or network.resolver names another resolver; or see /etc/resolv.conf",
+            false => "see that the name server runs, serves the zone, and that UDP and TCP port 53 reach it",
+        }
+        .to_owned()
     }
 
     /// The zone's own servers, each address of each.
@@ -271,6 +305,13 @@ impl Looker {
             broken,
         }
     }
+}
+
+/// The zone of an answer about a name. The root's word is that there is no such name.
+fn apex_above(name: &str, answer: &Answer) -> Option<String> {
+    let zone = answer.zone()?.owner.clone();
+    let is_above = zone.contains('.') && domains::zone::lies_in(name, &wire::Domain::new(&zone).ok()?);
+    is_above.then_some(zone)
 }
 
 fn row(zone: &Zone, record: &Record, views: &[View]) -> DnsRecord {

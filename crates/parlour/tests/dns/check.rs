@@ -116,7 +116,14 @@ fn servers_that_differ_lag_or_do_not_serve() {
     assert_eq!(code, 1);
     assert!(findings(&json).contains(&"error refused falcot.com".into()), "{json:#}");
     let (code, json) = look(&house, &good, &[&other]);
-    assert_eq!((code, findings(&json)), (1, vec!["error zone falcot.com".into()]));
+    assert_eq!((code, findings(&json)), (1, vec!["error refused falcot.com".into()]));
+    let above = NameServer::bind(&[("com", &zone("com", 1, ""))], Changed::ByNobody);
+    let (code, json) = look(&house, &good, &[&above]);
+    assert_eq!(
+        (code, findings(&json)),
+        (1, vec!["error zone falcot.com".into()]),
+        "nobody has registered it"
+    );
 }
 
 #[test]
@@ -130,6 +137,29 @@ fn a_server_that_does_not_answer_is_named_once() {
     let said = house.run(&arguments);
     assert_eq!((said.code, findings(&said.json())), (1, vec!["error silent falcot.com".into()]));
     assert_eq!(said.json()["findings"][0]["seen_by"], Value::from(vec![silent_at]));
+}
+
+/// That nobody answers does not mean that there is no such domain.
+#[test]
+fn who_asks_nobody_is_told_so() {
+    let (house, lines) = house();
+    let nobody =
+        std::net::UdpSocket::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").to_string();
+    let said = house.run(&["dns", "check", "--json", "--server", &nobody]);
+    assert_eq!((said.code, findings(&said.json())), (1, vec!["error silent falcot.com".into()]));
+    assert!(said.json()["findings"][0]["fix"].as_str().is_some_and(|fix| fix.contains("network.resolver")));
+    let (good, refuses) =
+        (serve(&lines), NameServer::bind(&[("example.org", &zone("example.org", 1, ""))], Changed::ByNobody));
+    let said = house.run(&["dns", "check", "--json", "--server", &refuses.address.to_string()]);
+    assert_eq!(findings(&said.json())[0], "error refused falcot.com");
+    assert_eq!(said.json()["findings"][0]["evidence"], "REFUSED");
+    // Of several name servers, the first one that answers says which zone it is.
+    let good_at = good.address.to_string();
+    let arguments =
+        ["dns", "check", "--json", "--server", &good_at, "--authority", &nobody, "--authority", &good_at];
+    let said = house.run(&arguments);
+    assert_eq!(findings(&said.json()), ["error silent falcot.com"]);
+    assert_eq!(said.json()["zones"][0]["zone"], "falcot.com");
 }
 
 /// A zone signed by BIND's own tools, and its key as a resolver trusts it.
