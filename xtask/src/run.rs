@@ -8,7 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-const BINARY: &str = "target/release/parlour";
+const PROFILE: &str = "trial";
+const BINARY: &str = "target/trial/parlour";
 const DOMAIN: &str = "parlour.localhost";
 const USERS: [&str; 2] = ["alice", "bob"];
 
@@ -20,7 +21,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         _ => bail!("usage: cargo xtask run [--dir DIR]"),
     };
     install::for_build()?;
-    shell::run(&cargo(), &["build", "--release", "--package", "parlour"])?;
+    shell::run(&cargo(), &["build", "--profile", PROFILE, "--package", "parlour"])?;
     let config = dir.join("parlour.toml");
     if !config.exists() {
         prepare(&dir, &config)?;
