@@ -233,16 +233,7 @@ mod tests {
         let directory = Directory::new([(&domain, &[][..])]).with(accounts);
         let mut router = Router::new(Setting::of_test(now, directory));
         let connection = ConnectionId { worker: WorkerId(0), slot: 1, generation: 0 };
-        let suspended = Suspended {
-            jid: "romeo@verona.example/garden".parse().unwrap(),
-            presence: None,
-            interested: false,
-            carbons: false,
-            blocklist: false,
-            directed: Vec::new(),
-            versions: false,
-            given: None,
-        };
+        let suspended = Suspended::of_test("romeo@verona.example/garden", &[]);
         router.handle(now, Input::Restore { connection, suspended: Box::new(suspended) });
         let say = |router: &mut Router, status: usize| {
             let status = "x".repeat(status);

@@ -214,16 +214,7 @@ mod tests {
         let directory = Directory::new([(&domain, &[][..])]).with([(address, Some(account))]);
         let mut router = router(now, 3, directory);
         let connection = ConnectionId { worker: WorkerId(0), slot: 1, generation: 0 };
-        let suspended = Suspended {
-            jid: "romeo@verona.example/garden".parse().unwrap(),
-            presence: None,
-            interested: false,
-            carbons: false,
-            blocklist: false,
-            directed: vec!["seen@verona.example".parse().unwrap()],
-            versions: false,
-            given: None,
-        };
+        let suspended = Suspended::of_test("romeo@verona.example/garden", &["seen@verona.example"]);
         router.handle(now, Input::Restore { connection, suspended: Box::new(suspended) });
         while router.poll().is_some() {}
         router.handle(now, Input::NoRoom { to: WorkerId(1), what: parcel(0, "probe", false) });

@@ -33,6 +33,23 @@ pub struct Suspended {
     pub given: Option<i64>,
 }
 
+#[cfg(test)]
+impl Suspended {
+    /// A session that wants nothing, whose presence these were sent.
+    pub(crate) fn of_test(jid: &str, directed: &[&str]) -> Self {
+        Self {
+            jid: jid.parse().expect("a JID"),
+            presence: None,
+            interested: false,
+            versions: false,
+            carbons: false,
+            blocklist: false,
+            directed: directed.iter().map(|jid| jid.parse().expect("a JID")).collect(),
+            given: None,
+        }
+    }
+}
+
 impl Router {
     /// What is to be known of a session when the server comes back; none of one that is not here.
     pub fn suspend(&self, connection: ConnectionId) -> Option<Suspended> {
@@ -135,16 +152,7 @@ mod tests {
         let mut router = router();
         let directed =
             ["ball@rooms.verona.example/Romeo", "juliet@verona.example/balcony", "rooms.verona.example"];
-        let suspended = Suspended {
-            jid: "romeo@verona.example/garden".parse().unwrap(),
-            presence: None,
-            interested: false,
-            carbons: false,
-            blocklist: false,
-            directed: directed.iter().map(|jid| jid.parse().unwrap()).collect(),
-            versions: false,
-            given: None,
-        };
+        let suspended = Suspended::of_test("romeo@verona.example/garden", &directed);
         let now = testkit::start();
         let connection = connection(1);
         router.handle(now, Input::Restore { connection, suspended: Box::new(suspended) });
@@ -177,16 +185,8 @@ mod tests {
             let now = testkit::start();
             let mut router = router();
             for (slot, up_to) in (1..).zip(given) {
-                let suspended = Suspended {
-                    jid: format!("romeo@verona.example/{slot}").parse().unwrap(),
-                    presence: None,
-                    interested: false,
-                    carbons: false,
-                    blocklist: false,
-                    directed: Vec::new(),
-                    versions: false,
-                    given: Some(up_to),
-                };
+                let jid = format!("romeo@verona.example/{slot}");
+                let suspended = Suspended { given: Some(up_to), ..Suspended::of_test(&jid, &[]) };
                 let connection = connection(slot);
                 router.handle(now, Input::Restore { connection, suspended: Box::new(suspended) });
             }
