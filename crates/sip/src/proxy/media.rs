@@ -346,6 +346,9 @@ impl Stack {
 
     /// Whose call begins: the caller's, who has proved it, or else the one who is called.
     fn account_of(&self, request: &Message<'_>, arrival: &Arrival, plan: &Plan) -> Option<Address> {
+        if plan.prover.is_some() {
+            return plan.prover.clone();
+        }
         let caller = request.from().uri().ok().and_then(|uri| match uri {
             crate::uri::Uri::Sip(uri) => self.place().account(&uri, arrival),
             _ => None,

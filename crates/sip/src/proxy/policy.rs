@@ -15,9 +15,11 @@ use std::time::Instant;
 use wire::{Address, Domain, Flow, WorkerId};
 
 /// Who asks for something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Asker {
-    /// Somebody who has proven an account or a domain, or is in a dialog.
+    /// Somebody who has proven this account.
+    Account(Address),
+    /// Somebody who has proven a domain, or is in a dialog.
     Known,
     /// Anybody.
     Stranger,
@@ -37,7 +39,9 @@ impl Stack {
         if !plan.in_dialog {
             match self.caller(request, arrival)? {
                 Some(_) if matches!(plan.target, Target::Account(_)) && self.is_vouched(request) => {}
-                Some(caller) => self.prove(now, arrival, request, (Role::Proxy, &caller))?,
+                Some(caller) => {
+                    asker = Asker::Account(self.prove(now, arrival, request, (Role::Proxy, &caller))?);
+                }
                 None if matches!(plan.target, Target::Account(_)) => asker = self.stranger(arrival),
                 None => return Err(Refusal::Relaying),
             }
@@ -96,16 +100,17 @@ impl Stack {
         }
     }
 
-    /// Whether a request proves to come from `claimed`: an address at the main name of a domain of ours.
+    /// Whether a request proves to come from `claimed`, an address at the main name of a domain of ours, or from an account that may
+    /// speak for it: from which.
     pub(crate) fn prove(
         &mut self,
         now: Instant,
         arrival: &Arrival,
         request: &Message<'_>,
         (role, claimed): (Role, &Address),
-    ) -> Result<(), Refusal> {
+    ) -> Result<Address, Refusal> {
         if !self.config.authenticate {
-            return self.directory.get(claimed).map(|_| ()).ok_or(Refusal::NotYours);
+            return self.directory.get(claimed).map(|_| claimed.clone()).ok_or(Refusal::NotYours);
         }
         let Some(realm) = self.directory.domain(claimed.domain()).cloned() else {
             return Err(Refusal::NotYours);
@@ -114,7 +119,7 @@ impl Stack {
         let source = arrival.peer.ip();
         if self.has_shown(now, arrival, claimed) && !self.locks.bar(now, claimed, source) {
             self.out.push_back(Output::Proof { source, account: Some(claimed.clone()), right: true });
-            return Ok(());
+            return Ok(claimed.clone());
         }
         let verdict = self.digest.verify(request, role, &realm, &self.directory, (source, unix));
         self.note_verdict(now, arrival, request, (&verdict, (role, claimed)));
@@ -124,8 +129,8 @@ impl Stack {
             Verdict::Granted(address) if self.locks.bar(now, &address, source) => ask(false),
             Verdict::Granted(address) => {
                 let is_it = self.is_for(role, &address, claimed);
-                self.out.push_back(Output::Proof { source, account: Some(address), right: true });
-                if is_it { Ok(()) } else { Err(Refusal::NotYours) }
+                self.out.push_back(Output::Proof { source, account: Some(address.clone()), right: true });
+                if is_it { Ok(address) } else { Err(Refusal::NotYours) }
             }
             Verdict::Refused(account) => {
                 let refusal = ask(false);

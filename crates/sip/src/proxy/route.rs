@@ -39,6 +39,8 @@ pub struct Plan {
     pub in_dialog: bool,
     /// The dialog's media go by a relay: who has proved, when it began, whose seat that takes.
     pub seat: Option<Seat>,
+    /// The account that the caller has proven.
+    pub prover: Option<Address>,
     /// Which of its target's phones alone it is for (RFC 5627).
     pub phone: Option<Phone>,
     /// It must travel by TLS to its very end: the Request-URI is sips (RFC 5630 §3.2).

@@ -96,7 +96,13 @@ impl Stack {
         }
     }
 
-    fn judged(&mut self, now: Instant, arrival: Arrival, (request, key): (&Message<'_>, Key), plan: Plan) {
+    fn judged(
+        &mut self,
+        now: Instant,
+        arrival: Arrival,
+        (request, key): (&Message<'_>, Key),
+        mut plan: Plan,
+    ) {
         // Whoever gets it would take it for safe all the way (RFC 3261 §26.2.2).
         if plan.needs_tls() && !arrival.transport.is_secure() {
             return self.refuse(now, &arrival, request, &Refusal::SipsNotAllowed);
@@ -120,7 +126,10 @@ impl Stack {
             Ok(Asker::Stranger) if !self.table.takes_strangers() => {
                 self.refuse(now, &arrival, request, &Refusal::Overload);
             }
-            Ok(_) => {
+            Ok(asker) => {
+                if let Asker::Account(account) = asker {
+                    plan.prover = Some(account);
+                }
                 if plan.in_dialog {
                     self.call_goes_on(now, request);
                 }

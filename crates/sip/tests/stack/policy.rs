@@ -5,6 +5,7 @@ use crate::{answer, request};
 use md5::{Digest, Md5};
 use sha2::Sha256;
 use sip::digest::Role;
+use sip::proxy::media::Relaying;
 use sip::stack::Speaker;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -171,6 +172,28 @@ fn who_may_calls_under_another_name() {
             assert_eq!(answer.first_line().split(' ').nth(1), Some(expected), "{method} {user} as {name}");
         }
     }
+}
+
+/// Under as many names as it likes, a telephone system has one account's share of the relay.
+#[test]
+fn who_speaks_for_others_pays_for_their_media() {
+    let account = Address::new("alice", "falcot.com").unwrap();
+    let mut house = House::with(1, |config| {
+        (config.authenticate, config.relaying) = (true, Relaying::Always);
+        config.speakers = vec![Speaker { account: account.clone(), name: None }];
+    });
+    let uri = "sip:x@203.0.113.9";
+    for (n, name) in ["alice", "17", "18"].into_iter().enumerate() {
+        let mut ask = |n: &str, more: &str| {
+            let parties = (&*format!("<sip:{name}@falcot.com>;tag=a"), "<sip:x@203.0.113.9>");
+            house.datagram(ALICE, &request("INVITE", uri, ALICE, n, parties, more))
+        };
+        let challenge = last(ask(&format!("a{n}"), ""));
+        let proof = credentials(challenge.header("Proxy-Authenticate")[0], "alice", "hunter2", "INVITE", uri);
+        ask(&format!("b{n}"), &format!("Proxy-Authorization: {proof}\r\n"));
+    }
+    let seats: Vec<_> = house.passages.iter().map(|passage| passage.seat).collect();
+    assert!(seats[0].is_some() && seats == [seats[0]; 3], "{seats:?}");
 }
 
 #[test]
