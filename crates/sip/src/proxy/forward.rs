@@ -3,7 +3,7 @@
 //! other byte goes out as it came in.
 
 use super::route::Plan;
-use crate::message::{Edit, HeaderName, Message, NameAddr};
+use crate::message::{Edit, HeaderName, Message, NameAddr, lex};
 use crate::transport::{Arrival, Hop, via_name};
 use crate::uri::{SipUri, Uri};
 use wire::{Domain, Transport};
@@ -146,11 +146,15 @@ fn join(a: &[u8], b: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Whether credentials are for this realm.
+/// Whether credentials are for this realm, however they are written: whoever gets them may try passwords on them at leisure.
 fn names_realm(value: &[u8], realm: &str) -> bool {
     let is = |text: &[u8]| match text.strip_prefix(b"\"") {
         Some(text) => text.strip_prefix(realm.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'"')),
         None => false,
     };
-    memchr::memchr_iter(b'=', value).any(|at| value[..at].ends_with(b"realm") && is(&value[at + 1..]))
+    let named = |before: &[u8]| {
+        let name = lex::trim_end(before);
+        name.len().checked_sub(5).is_some_and(|at| name[at..].eq_ignore_ascii_case(b"realm"))
+    };
+    memchr::memchr_iter(b'=', value).any(|at| named(&value[..at]) && is(lex::trim_start(&value[at + 1..])))
 }

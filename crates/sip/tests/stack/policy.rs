@@ -214,6 +214,8 @@ fn credentials_for_us_go_no_further_and_others_do() {
     let sent = house.datagram(ALICE, &call("2", &more()));
     assert_eq!(sent[1].to, "203.0.113.1:5060");
     assert_eq!(sent[1].header("Proxy-Authorization"), [theirs]);
+    let spaced = more().replacen("realm=\"falcot.com\"", "Realm = \"falcot.com\"", 1);
+    assert_eq!(house.datagram(ALICE, &call("4", &spaced))[1].header("Proxy-Authorization"), [theirs]);
     let by_address = call("3", &more()).replace("alice@falcot.com", "alice@192.0.2.1");
     assert_eq!(house.datagram(ALICE, &by_address)[1].header("Proxy-Authorization"), [theirs]);
 }
