@@ -9,6 +9,8 @@ use crate::xml::Element;
 
 /// How many messages a page has where the client names no number.
 const USUAL: u32 = 50;
+/// The longest name of a question.
+const LONGEST_ID: usize = 1024;
 /// The most ids that a client may ask for at once.
 const MOST_IDS: usize = 100;
 
@@ -31,6 +33,10 @@ pub(crate) struct Asked {
 pub(crate) fn read(query: &Element, most: u32) -> Result<Asked, Condition> {
     if query.get("node").is_some_and(|node| !node.is_empty()) {
         return Err(Condition::ItemNotFound);
+    }
+    // Each message of the answer says it again.
+    if query.get("queryid").is_some_and(|id| id.len() > LONGEST_ID) {
+        return Err(Condition::PolicyViolation);
     }
     let mut asked = Asked {
         span: Span { peer: None, resource: None, after: 0, before: i64::MAX, only: None },
@@ -211,6 +217,13 @@ mod tests {
         assert_eq!(form(&ids.repeat(52)), Err(Condition::PolicyViolation));
         assert_eq!(form(&field("fulltext", "x")), Err(Condition::FeatureNotImplemented));
         assert_eq!(asked("<x xmlns='jabber:x:data' type='cancel'/>"), Err(Condition::BadRequest));
+        let named = |length: usize| {
+            let id = "x".repeat(length);
+            let query = format!("<query xmlns='urn:xmpp:mam:2' queryid='{id}'/>");
+            read(&Element::parse(&query, ns::CLIENT).unwrap(), 100).map(|asked| asked.queryid.is_some())
+        };
+        assert_eq!(named(LONGEST_ID), Ok(true));
+        assert_eq!(named(LONGEST_ID + 1), Err(Condition::PolicyViolation));
         let node = Element::parse("<query xmlns='urn:xmpp:mam:2' node='n'/>", ns::CLIENT).unwrap();
         assert_eq!(read(&node, 100), Err(Condition::ItemNotFound));
     }

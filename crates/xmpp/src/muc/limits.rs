@@ -25,6 +25,8 @@ pub(crate) const RELAY_ID: usize = 1024;
 pub(crate) const ITEMS: usize = 1_000;
 /// Stanzas that one request of several items may cause (items by clients in the room), and that come of any at once.
 pub(crate) const TOLD: usize = 20_000;
+/// Octets that one message may become: its own by clients in the room.
+pub(crate) const SAID: usize = 64 * 1024 * 1024;
 /// Octets of whom a room keeps: their addresses, nicks, and the reasons.
 pub(crate) const RANKS_OCTETS: usize = 512 * 1024;
 

@@ -17,6 +17,9 @@ impl Room {
             return context.refuse(stanza, Condition::NotAcceptable);
         };
         let nick = nick.clone();
+        if stanza.as_str().len() * self.seats.len() > limits::SAID {
+            return context.refuse(stanza, Condition::PolicyViolation);
+        }
         if stanza.marks().any(Marks::SUBJECT)
             && !stanza.marks().any(Marks::all(&[Marks::BODY, Marks::THREAD]))
         {

@@ -210,6 +210,20 @@ fn a_domain_is_made_members_part_by_part() {
     assert_eq!(first + rest.iter().sum::<usize>(), 150 * 301);
 }
 
+/// A quarter of a megabyte for each of a thousand is a quarter of a gigabyte at once, as often as one of them likes.
+#[test]
+fn what_is_said_is_shorter_where_there_are_more_to_hear_it() {
+    let mut room = room(400, "verona.example");
+    let mut say = |octets: usize| {
+        let to = "to='ball@rooms.verona.example' type='groupchat'";
+        let body = "x".repeat(octets);
+        take(&mut room, &format!("<message from='7@verona.example/x' {to}><body>{body}</body></message>"))
+    };
+    let most = limits::SAID / 401;
+    assert!(is_refused(&say(most), Condition::PolicyViolation));
+    assert!(matches!(&say(most - 200)[..], [Effect::All(_)]));
+}
+
 /// A thousand of them with names of a quarter of a megabyte each stayed with the room for as long as nobody answered.
 #[test]
 fn what_is_kept_of_requests_that_nobody_answers_is_bounded() {
