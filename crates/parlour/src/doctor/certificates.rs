@@ -179,6 +179,12 @@ fn trusted(plan: &Plan, one: &Shown, notes: &mut Notes) {
             "nobody but itself vouches for the certificate",
             "have it issued by an authority; see docs/domains.md".to_owned(),
         )
+    } else if plan.tls.as_ref().is_some_and(|tls| matches!(tls.source, TlsSource::Acme(_))) {
+        // The file has the key as well, and is the server's own to write.
+        (
+            "clients cannot follow the certificate to an authority that is known here",
+            "[tls]\nroots = [\"ROOT.pem\"]   # of the authority of [acme], for this host; clients have to know it too".to_owned(),
+        )
     } else {
         (
             "clients cannot follow the certificate to an authority that is known here",

@@ -1,6 +1,6 @@
 //! Faults of certificates.
 
-use crate::visit::{house, visit};
+use crate::visit::{BINARY, house, visit};
 use openssl::asn1::{Asn1Integer, Asn1Time};
 use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};
@@ -133,6 +133,27 @@ fn who_vouches_for_them() {
     house.set("tls", "roots", "[\"data/roots.pem\"]");
     std::fs::remove_file(house.dir().join("data/certs/authority.pem")).expect("there");
     visit(&house, "certificates").found(&[]);
+}
+
+/// The file of such a certificate has its key in it: what overwrote it would end TLS.
+#[test]
+fn an_authority_by_acme_that_nobody_knows_is_no_reason_to_touch_its_file() {
+    let house = house().prepare();
+    let other = House::of(BINARY).domain("falcot.org").prepare();
+    let (root, key) = authority(&other);
+    put(&house, &NAMES, [-10, 80], Some((&root, &key)));
+    let certs = house.dir().join("data/certs");
+    let read = |name: &str| std::fs::read_to_string(certs.join(name)).expect("put there");
+    let both = read("falcot.com.key") + &read("falcot.com.pem");
+    let file = certs.join("falcot.com.acme.pem");
+    std::fs::write(&file, both).expect("ours");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("ours");
+    house.set("acme", "terms-accepted", "true");
+    house.set("tls", "source", "\"acme\"");
+    let said = visit(&house, "certificates");
+    said.found(&["warning certificate-untrusted"]);
+    said.says("certificate-untrusted", "evidence", "falcot.com.acme.pem");
+    said.says("certificate-untrusted", "fix", "roots = [\"ROOT.pem\"]");
 }
 
 #[test]
