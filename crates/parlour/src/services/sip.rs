@@ -12,6 +12,7 @@ use crate::config::plan;
 use crate::desk::{Desk, Shared};
 use crate::marks;
 use crate::report::Report;
+use crate::seldom::Seldom;
 use crate::services::{self, Service};
 use crate::switchboard::Answer;
 use ::sip::registrar::Row;
@@ -91,6 +92,8 @@ pub struct Sip {
     dialled: FxHashMap<ConnectionId, Dialled>,
     open: FxHashSet<ConnectionId>,
     draining: bool,
+    /// That another worker's queue is full.
+    full: Seldom,
     /// It was said that the database does not answer.
     stalled: bool,
     /// Of certificates that are taken back.
@@ -111,6 +114,7 @@ impl Sip {
             dialled: FxHashMap::default(),
             open: FxHashSet::default(),
             draining: false,
+            full: Seldom::default(),
             stalled: false,
             tide: identity::Tide::default(),
         }
@@ -264,7 +268,10 @@ impl Sip {
     fn hand_over(&mut self, desk: &mut Desk<'_, '_>, to: WorkerId, parcel: Parcel) {
         let full = desk.net.post(to, crate::mail::Mail::Sip(Mail::Parcel(parcel))).err();
         if let Some(crate::mail::Mail::Sip(Mail::Parcel(parcel))) = full {
-            tracing::warn!(worker = to.0, "a worker's queue is full");
+            // Strangers can fill it: each datagram of theirs may be handed over.
+            if let Some(times) = self.full.happened(desk.net.now(), 1) {
+                tracing::warn!(worker = to.0, times, "a worker's queue is full");
+            }
             self.stack.handle(desk.net.now(), Input::NotHandedOver { parcel });
         }
     }
