@@ -27,7 +27,8 @@ pub fn zone(plan: &Plan, arguments: &Arguments) -> Result<Value, Failure> {
     let servers = arguments.texts("name-server").into_iter().map(|name| {
         Domain::new(name).map_err(|_| Failure::usage(format!("`{name}` is not a name server's name")))
     });
-    let authority = Authority { servers: servers.collect::<Result<_, _>>()?, serial: serial() };
+    let authority =
+        Authority { servers: servers.collect::<Result<_, _>>()?, serial: serial(OffsetDateTime::now_utc()) };
     let mut text = String::new();
     for domain in wanted(plan, arguments)? {
         let site = site::of(plan, domain);
@@ -81,9 +82,30 @@ fn notes(site: &Site) -> Vec<String> {
     notes
 }
 
-/// The date with two digits to count a day's versions, as zones have it (RFC 1912 §2.2).
-fn serial() -> u32 {
-    let today = OffsetDateTime::now_utc().date();
-    let date = today.year() * 10_000 + i32::from(u8::from(today.month())) * 100 + i32::from(today.day());
-    u32::try_from(date).unwrap_or(0).saturating_mul(100)
+/// The date with two digits to count a day's versions, as zones have it (RFC 1912 §2.2): quarters of an hour, so that what is printed
+/// later on a day is seen to be newer by those who copy the zone.
+fn serial(now: OffsetDateTime) -> u32 {
+    let (date, time) = (now.date(), now.time());
+    let day = date.year() * 10_000 + i32::from(u8::from(date.month())) * 100 + i32::from(date.day());
+    let quarter = u32::from(time.hour()) * 4 + u32::from(time.minute()) / 15;
+    u32::try_from(day).unwrap_or(0).saturating_mul(100).saturating_add(quarter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(since_1970: i64, expected: u32) {
+        let now = OffsetDateTime::from_unix_timestamp(since_1970).expect("a time");
+        assert_eq!(serial(now), expected);
+    }
+
+    #[test]
+    fn versions_of_a_zone_are_told_apart_within_a_day() {
+        check(1_795_305_600, 2_026_112_200);
+        check(1_795_305_600 + 14 * 60, 2_026_112_200);
+        check(1_795_305_600 + 15 * 60, 2_026_112_201);
+        check(1_795_305_600 + 24 * 3600 - 1, 2_026_112_295);
+        check(1_795_305_600 + 24 * 3600, 2_026_112_300);
+    }
 }
