@@ -92,10 +92,13 @@ impl Stack {
 
     /// The domain of ours that gives a response: a server that is connected to by TLS for it is shown that one's certificate.
     fn answering_for(&self, transport: Transport, response: &[u8]) -> Box<str> {
-        let Ok(response) = Message::parse(response) else { return Box::default() };
+        // Nobody is shown a certificate elsewhere.
+        let Some(Ok(response)) = transport.is_secure().then(|| Message::parse(response)) else {
+            return Box::default();
+        };
         let place = self.place();
         let own = place.answerer(&response).filter(|own| Some(*own) != self.directory.first_domain());
-        own.filter(|_| transport.is_secure()).map(|own| own.as_str().into()).unwrap_or_default()
+        own.map(|own| own.as_str().into()).unwrap_or_default()
     }
 
     fn flow_path(&mut self, arrival: &Arrival) -> Option<Path> {

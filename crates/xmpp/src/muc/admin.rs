@@ -288,8 +288,7 @@ impl Room {
         let gone =
             gone.into_iter().map(|(nick, status)| (nick, Note { statuses: vec![status], ..note.clone() }));
         self.throw_out(context, gone.collect());
-        let stay = present.into_iter().filter(|nick| !self.due.goes(nick)).collect::<Vec<_>>();
-        let stay = stay.into_iter().filter(|nick| self.affiliated(nick));
+        let stay = present.into_iter().filter(|nick| !self.due.goes(nick) && self.affiliated(nick));
         let changed = stay.map(|nick| (nick, note.clone())).collect();
         self.show_changed(context, changed);
     }
