@@ -14,13 +14,14 @@ use crate::admin::answers::Text;
 use crate::admin::arguments::Arguments;
 use crate::admin::command::reply;
 use crate::config::Plan;
-use crate::config::plan::{DomainPlan, is_public};
+use crate::config::plan::DomainPlan;
 use crate::site;
 use domains::{Authority, Site};
 use serde_json::Value;
 use std::fmt::Write;
 use time::OffsetDateTime;
 use wire::Domain;
+use wire::inside::is_public;
 
 /// `parlour dns zone`
 pub fn zone(plan: &Plan, arguments: &Arguments) -> Result<Value, Failure> {

@@ -40,12 +40,7 @@ impl Depth {
             IpAddr::V4(ip) => depth4(ip),
             IpAddr::V6(ip) if ip.is_loopback() || ip.is_unspecified() => Self::Host,
             IpAddr::V6(ip) if ip.is_unicast_link_local() => Self::Link,
-            IpAddr::V6(ip) => {
-                let [first, ..] = ip.segments();
-                // Unique local and site-local (RFC 4193, RFC 3879).
-                let is_local = first & 0xFE00 == 0xFC00 || first & 0xFFC0 == 0xFEC0;
-                if is_local { Self::Inside } else { embedded(ip).map_or(Self::Outside, depth4) }
-            }
+            IpAddr::V6(ip) => embedded(ip).map_or_else(|| depth6(ip), depth4),
         }
     }
 
@@ -80,6 +75,8 @@ fn depth4(ip: Ipv4Addr) -> Depth {
     }
 }
 
+/// What is not the Internet of IANA's special-purpose registry (RFC 6890). Documentation's addresses are nobody's either, but stand for
+/// the Internet's wherever they are used.
 const INSIDE4: [([u8; 4], u8); 4] = [
     ([100, 64, 0, 0], 10), // carrier-grade NAT
     ([192, 0, 0, 0], 24),  // protocol assignments
@@ -87,16 +84,34 @@ const INSIDE4: [([u8; 4], u8); 4] = [
     ([240, 0, 0, 0], 4),   // reserved
 ];
 
+/// That of an address that leads to no IPv4 address. Only 2000::/3 is the Internet: the rest are unique local, site-local, local NAT64,
+/// to be discarded, for segments, not given out. Benchmarks (RFC 5180) have theirs within. An interface's part says nothing of where
+/// an address lies: whoever has a network of the Internet chooses it.
+fn depth6(ip: Ipv6Addr) -> Depth {
+    match ip.segments() {
+        [0x2001, 2, 0, ..] => Depth::Inside,
+        [first, ..] if first & 0xE000 == 0x2000 || ip.is_multicast() => Depth::Outside,
+        _ => Depth::Inside,
+    }
+}
+
+/// Whether the world can reach an address.
+pub fn is_public(ip: IpAddr) -> bool {
+    Depth::of(ip) == Depth::Outside && !ip.to_canonical().is_multicast()
+}
+
 fn within4(ip: Ipv4Addr, first: Ipv4Addr, prefix: u8) -> bool {
     (u32::from(ip) ^ u32::from(first)).leading_zeros() >= u32::from(prefix)
 }
 
-/// The IPv4 address that an IPv6 address leads to: by NAT64 (RFC 6052), 6to4 (RFC 3056), or as ::a.b.c.d.
+/// The IPv4 address that an IPv6 address leads to: by NAT64 (RFC 6052), 6to4 (RFC 3056), as ::a.b.c.d, or as ::ffff:0:a.b.c.d
+/// (RFC 2765).
 fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     match ip.segments() {
-        [0x64, 0xFF9B, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] | [0, 0, 0, 0, 0, 0, high, low] => {
-            Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
-        }
+        [0x64, 0xFF9B, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..]
+        | [0, 0, 0, 0, 0, 0, high, low]
+        | [0, 0, 0, 0, 0xFFFF, 0, high, low] => Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))),
         _ => None,
     }
 }
@@ -124,8 +139,28 @@ mod tests {
             "fec0::1",
             "64:ff9b::a00:1",
             "::ffff:10.0.0.1",
+            "::ffff:0:10.0.0.1",
+            "192.0.0.8",
+            "64:ff9b:1::808:808",
+            "100::1",
+            "2001:2::1",
+            "4000::1",
+            "5f00::1",
         ];
-        let outside = ["8.8.8.8", "100.128.0.1", "172.32.0.1", "2001:4860::1", "64:ff9b::808:808"];
+        let outside = [
+            "8.8.8.8",
+            "100.128.0.1",
+            "172.32.0.1",
+            "2001:4860::1",
+            "64:ff9b::808:808",
+            "192.0.1.1",
+            "203.0.113.7",
+            "2001:db8::1",
+            "2001:2:1::1",
+            // By an address of one's own choice nobody gets inside.
+            "2a01::5efe:10.0.0.1",
+            "2001:0:a00:1::",
+        ];
         let check = |list: &[&str], expected| {
             for text in list {
                 assert_eq!(Depth::of(ip(text)), expected, "{text}");
@@ -137,6 +172,12 @@ mod tests {
         check(&link, Depth::Link);
         check(&inside, Depth::Inside);
         check(&outside, Depth::Outside);
+        for text in outside {
+            assert!(is_public(ip(text)), "{text}");
+        }
+        for text in host.iter().chain(&link).chain(&inside).chain(&["224.0.1.75", "ff0e::1"]) {
+            assert!(!is_public(ip(text)), "{text}");
+        }
     }
 
     #[test]

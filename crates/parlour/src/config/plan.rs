@@ -16,6 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use wire::inside::is_public;
 use wire::{Address, Domain, Secret, Transport};
 
 pub use bans::BansPlan;
@@ -198,17 +199,6 @@ impl NetworkPlan {
             all.retain(|address| is_public(*address));
         }
         all
-    }
-}
-
-/// Whether the world can reach an address.
-pub(crate) fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
-            !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || shared)
-        }
-        IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()),
     }
 }
 

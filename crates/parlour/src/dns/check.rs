@@ -8,7 +8,7 @@ use crate::admin::arguments::Arguments;
 use crate::admin::command::{Invocation, reply};
 use crate::admin::here;
 use crate::config::Plan;
-use crate::config::plan::{DomainPlan, is_public};
+use crate::config::plan::DomainPlan;
 use crate::site;
 use domain::base::iana::Rtype;
 use domain::resolv::stub::conf::ResolvConf;
@@ -20,6 +20,7 @@ use domains::{Site, Zone, zones};
 use serde_json::Value;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+use wire::inside::is_public;
 
 /// How many of a domain's servers are asked.
 const MAX_SERVERS: usize = 16;

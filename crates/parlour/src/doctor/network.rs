@@ -9,12 +9,12 @@ use super::places::Place;
 use super::way::Way;
 use super::{Patient, Skipped};
 use crate::config::Plan;
-use crate::config::plan::is_public;
 use crate::config::{certificate_facts, covers, days_left};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use wire::Transport;
+use wire::inside::is_public;
 
 pub(super) fn look(patient: &mut Patient, notes: &mut Notes) -> Result<(), Skipped> {
     addresses(&patient.plan, notes);

@@ -214,5 +214,5 @@ fn for_udp(writer: Writer<'_>) -> Writer<'_> {
 
 /// Whether an address means something only near its owner.
 pub(super) fn is_near(address: IpAddr) -> bool {
-    !crate::config::plan::is_public(address)
+    !wire::inside::is_public(address)
 }

@@ -175,10 +175,10 @@ fn published_on_a_host_with(addresses: &[&str]) -> Option<Vec<String>> {
 /// Bridges to guests of the host are nobody's business, unless there is nothing else.
 #[test]
 fn addresses_that_the_world_does_not_reach_are_left_out_where_it_reaches_others() {
-    let near = ["172.17.0.1/32", "fd00::2/128"];
+    let near = ["172.17.0.1/32", "198.18.0.1/32", "fd00::2/128"];
     let Some(found) = published_on_a_host_with(&[&near[..], &["11.0.0.1/32"]].concat()) else { return };
     assert_eq!(found, ["11.0.0.1"]);
-    assert_eq!(published_on_a_host_with(&near).expect("as before"), ["172.17.0.1", "fd00::2"]);
+    assert_eq!(published_on_a_host_with(&near).expect("as before"), ["172.17.0.1", "198.18.0.1", "fd00::2"]);
 }
 
 /// Runs a script in a folder: what it says.
