@@ -180,6 +180,24 @@ impl Context {
         self.branches.len() + self.later.iter().map(Vec::len).sum::<usize>()
     }
 
+    /// Whether the next group has breadth enough while these branches are not answered (RFC 5393 §5.3.3.1).
+    pub fn may_widen(&self) -> bool {
+        let busy = self.branches.iter().filter(|branch| branch.state != State::Done).count();
+        let more = self.later.front().map_or(0, Vec::len);
+        self.plan.has_breadth_for(more, busy, self.targets())
+    }
+
+    /// Whether any group is wider than the request may become.
+    pub fn is_too_wide(&self) -> bool {
+        self.later.iter().any(|group| !self.plan.has_breadth_for(group.len(), 0, self.targets()))
+    }
+
+    /// Whether what goes round by this server itself may go there: that counts whoever has his turn later, too. What is given anew at
+    /// each round would be work without end for one request.
+    pub fn may_go_round(&self) -> bool {
+        self.targets() <= self.plan.breadth
+    }
+
     /// The client transactions of the branches that still ring, whose time is over. They are not tried another way.
     pub fn be_late(&mut self) -> Vec<Id> {
         let mut ringing = Vec::new();

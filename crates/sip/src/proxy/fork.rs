@@ -146,7 +146,7 @@ impl Stack {
     fn fork(&mut self, now: Instant, id: Id, groups: VecDeque<Vec<Branch>>, request: Option<&Message<'_>>) {
         let Some(context) = self.table.context_mut(id) else { return };
         context.later = groups;
-        if context.targets() > context.plan.breadth {
+        if context.is_too_wide() {
             context.later.clear();
             return self.nowhere(now, id, &Refusal::Breadth);
         }
@@ -191,6 +191,10 @@ impl Stack {
                 self.cancel_client(now, client, NOT_ANSWERED);
             }
         }
+        // Else the next ones ring as soon as all of these have stopped.
+        if !self.table.context_mut(id).is_some_and(|context| context.may_widen()) {
+            return;
+        }
         self.note_server(now, id, Note::NextGroup, (0, b""));
         self.next_group(now, id, None);
         self.conclude(now, id);
@@ -209,7 +213,7 @@ impl Stack {
     }
 
     /// The same. `request`: what is to be forwarded, where it is at hand.
-    fn go_on(&mut self, now: Instant, id: Id, index: usize, code: u16, request: Option<&Message<'_>>) {
+    fn go_on(&mut self, now: Instant, id: Id, index: usize, mut code: u16, request: Option<&Message<'_>>) {
         while let Some(context) = self.table.context_mut(id) {
             let hop = match context.closing {
                 true => None,
@@ -225,6 +229,8 @@ impl Stack {
                 if self.resolve(now, asked, question) {
                     return;
                 }
+            } else if !context.may_go_round() && self.leads_to_us(&hop) {
+                code = Refusal::Breadth.code();
             } else if self.try_hop(now, id, index, &hop, request) {
                 return;
             }

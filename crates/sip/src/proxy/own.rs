@@ -11,14 +11,16 @@ const PARAM: &str = "own";
 impl Stack {
     /// The parameter that our Via gets on the way to ourselves; empty on every other. `uri` is the Request-URI as it leaves.
     pub(super) fn vouch(&self, hop: &Hop, request: &Message<'_>, uri: &[u8]) -> String {
-        match hop {
-            Hop::Address { transport, to, .. }
-                if self.config.listeners.is_us(to.ip(), Some(to.port()), *transport) =>
-            {
-                format!(";{PARAM}={:016x}", self.voucher(request, uri))
-            }
-            _ => String::new(),
+        match self.leads_to_us(hop) {
+            true => format!(";{PARAM}={:016x}", self.voucher(request, uri)),
+            false => String::new(),
         }
+    }
+
+    /// Whether a way leads to this server itself.
+    pub(super) fn leads_to_us(&self, hop: &Hop) -> bool {
+        let Hop::Address { transport, to, .. } = hop else { return false };
+        self.config.listeners.is_us(to.ip(), Some(to.port()), *transport)
     }
 
     /// Whether we have sent this request to ourselves. Whoever sees the Via later, further on its way, learns how to ask the

@@ -193,6 +193,7 @@ fn own(code: u16) -> Refusal {
     match code {
         408 => Refusal::Timeout,
         430 => Refusal::FlowFailed,
+        440 => Refusal::Breadth,
         480 => Refusal::Unavailable,
         487 => Refusal::Cancelled,
         500 => Refusal::Upstream,

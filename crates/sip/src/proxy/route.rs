@@ -73,7 +73,18 @@ impl Plan {
     /// The Max-Breadth of each of so many copies (RFC 5393 §5.3.3); `None` where it stays as it came.
     pub fn share(&self, targets: usize) -> Option<usize> {
         let kept = targets <= 1 && self.has_breadth;
-        (!kept).then(|| self.breadth / targets.max(1))
+        (!kept).then(|| self.of_each(targets))
+    }
+
+    /// What each of so many targets may have. Where they are more than the breadth, those that come later have what the earlier ones
+    /// have had (RFC 5393 §5.3.3.1).
+    fn of_each(&self, targets: usize) -> usize {
+        (self.breadth / targets.max(1)).max(1)
+    }
+
+    /// Whether so many copies more may be under way, beside those that have no final answer yet.
+    pub fn has_breadth_for(&self, more: usize, busy: usize, targets: usize) -> bool {
+        (busy + more) * self.of_each(targets) <= self.breadth
     }
 }
 

@@ -263,19 +263,67 @@ fn a_loop_that_changes_each_time_ends_by_max_forwards() {
     assert_eq!((hops, words(&end).last().map(|word| word.1)), (70, Some("483")));
 }
 
-/// RFC 5393 §5.3.3: where the breadth is not enough for all, also one after the other, nobody rings; one way is enough for
-/// one phone.
+/// A call of so much breadth.
+fn thin(breadth: u32) -> String {
+    let more = format!("Max-Breadth: {breadth}\r\nContent-Length");
+    of_alice("INVITE", &format!("b{breadth}")).replace("Content-Length", &more)
+}
+
+/// RFC 5393 §5.3.3: where the breadth is not enough for all that would ring at once, nobody rings; one way is enough for one phone.
 #[test]
 fn a_breadth_that_is_not_enough_rings_nobody() {
-    let thin = |breadth: u32| {
-        let more = format!("Max-Breadth: {breadth}\r\nContent-Length");
-        of_alice("INVITE", &format!("b{breadth}")).replace("Content-Length", &more)
-    };
     let mut house = house(&[]);
-    register(&mut house, "bob", &format!("<sip:bob@{BOB}>;q=1.0, <sip:bob@{BOB2}>;q=0.5"));
+    register(
+        &mut house,
+        "bob",
+        &format!("<sip:bob@{BOB}>;q=1.0, <sip:bob@{BOB2}>;q=0.5, <sip:bob@{BOB3}>;q=0.5"),
+    );
     let sent = house.datagram(ALICE, &thin(1));
     assert_eq!(words(&sent), [(ALICE, "100"), (ALICE, "440")]);
-    assert_eq!(words(&house.datagram(ALICE, &thin(2))), [(ALICE, "100"), (BOB, "INVITE")]);
     let mut house = self::house(&[BOB]);
     assert_eq!(words(&house.datagram(ALICE, &thin(1))), [(ALICE, "100"), (BOB, "INVITE")]);
+}
+
+/// RFC 5393 §5.3.3.1: whoever comes later has the breadth that those before have had, as soon as they are answered.
+#[test]
+fn breadth_that_was_had_is_had_again() {
+    let mut house = house(&[]);
+    let contacts = format!("<sip:bob@{BOB}>;q=1.0, <sip:bob@{BOB2}>;q=0.5, <sip:bob@{BOB3}>;q=0.2");
+    register(&mut house, "bob", &contacts);
+    let sent = house.datagram(ALICE, &thin(1));
+    assert_eq!(words(&sent), [(ALICE, "100"), (BOB, "INVITE")]);
+    let sent = says(&mut house, BOB, &copy(&sent, BOB), "486 Busy Here");
+    assert_eq!(words(&sent), [(BOB, "ACK"), (BOB2, "INVITE")]);
+    let second = copy(&sent, BOB2);
+    assert!(second.contains("\r\nMax-Breadth: 1\r\n"), "{second}");
+    // Who has had his time has the breadth until he has stopped.
+    says(&mut house, BOB2, &second, "180 Ringing");
+    assert_eq!(words(&house.wait(seconds(20))), [(BOB2, "CANCEL")]);
+    let sent = says(&mut house, BOB2, &second, "487 Request Terminated");
+    assert_eq!(words(&sent), [(BOB2, "ACK"), (BOB3, "INVITE")]);
+    let sent = says(&mut house, BOB3, &copy(&sent, BOB3), "200 OK");
+    assert_eq!(words(&sent), [(ALICE, "200")]);
+    house.wait(seconds(200));
+    assert_eq!(house.transactions(), 0);
+}
+
+/// One who forwards to himself by many URIs, one after the other: what each round is given anew would be work without end.
+#[test]
+fn rounds_by_this_server_share_the_breadth_also_one_after_the_other() {
+    let contacts: Vec<String> = (1..=3).map(|n| format!("<sip:bob@falcot.com;x={n}>;q=0.{n}")).collect();
+    let mut house = spiral(&contacts.join(", "));
+    for (text, most) in [(thin(2), 0), (thin(9), 12)] {
+        let (mut sent, mut rounds, mut heard) = (house.datagram(ALICE, &text), 0, Vec::new());
+        while !sent.is_empty() {
+            let (ours, other): (Vec<_>, Vec<_>) = sent.into_iter().partition(|sent| sent.to == US);
+            rounds += ours.iter().filter(|sent| sent.text.starts_with("INVITE")).count();
+            assert!(rounds <= most, "{rounds}");
+            heard.extend(other);
+            sent = ours.into_iter().flat_map(|sent| house.datagram(US, &sent.text)).collect();
+        }
+        let last = heard.last().map(|sent| sent.first_line().to_owned());
+        let expected =
+            if most == 0 { "SIP/2.0 440 Max-Breadth Exceeded" } else { "SIP/2.0 482 Loop Detected" };
+        assert_eq!(last.as_deref(), Some(expected));
+    }
 }
