@@ -1,7 +1,7 @@
 //! What a REGISTER asks for: its Contacts with their lives (RFC 3261 §10.2, §10.3 step 6).
 
 use super::{Rules, binding};
-use crate::message::{self, HeaderName, Message, NameAddr, Params};
+use crate::message::{self, HeaderName, Message, NameAddr, Param, Params};
 use crate::proxy::Refusal;
 use crate::transport::{Arrival, Hop, is_behind_nat};
 use crate::uri::Uri;
@@ -52,11 +52,14 @@ pub enum Changes<'a> {
 /// them.
 pub type Scratch<'a> = Vec<(Result<message::Contact<'a>, message::Fault>, Vec<u8>)>;
 
-/// Reads the Contacts, and collects the parameters that are kept of each.
-pub fn scratch<'a>(request: &Message<'a>) -> Scratch<'a> {
+/// Reads the Contacts, and collects the parameters that are kept of each. `keeps_flows`: the phone's flow ends here, or at a
+/// proxy that keeps it; else a `reg-id` says nothing (RFC 5626 §6).
+pub fn scratch<'a>(request: &Message<'a>, keeps_flows: bool) -> Scratch<'a> {
+    let is_kept =
+        |param: &Param<'_>| !OURS.iter().any(|name| param.is(name)) && (keeps_flows || !param.is("reg-id"));
     let kept = |contact: &NameAddr<'_>| {
         let mut text = Vec::new();
-        for param in contact.params().iter().filter(|param| !OURS.iter().any(|name| param.is(name))) {
+        for param in contact.params().iter().filter(is_kept) {
             text.push(b';');
             text.extend_from_slice(param.name);
             if let Some(value) = param.value {
@@ -97,9 +100,18 @@ pub fn read<'a>(
     }
     match (all, changes.is_empty()) {
         (true, true) if request.expires() == Some(0) => Ok(Changes::RemoveAll),
+        (false, false) if has_flows_beside_others(&changes) => {
+            Err(Refusal::BadRequest("More Than One Contact With Reg-Id"))
+        }
         (false, false) => Ok(Changes::Each(changes)),
         _ => Err(Refusal::BadContact),
     }
+}
+
+/// Whether a flow is not the only Contact that is registered: a request comes by one flow (RFC 5626 §6).
+fn has_flows_beside_others(changes: &[Change<'_>]) -> bool {
+    let mut registered = changes.iter().filter(|change| !change.expires.is_zero());
+    registered.clone().nth(1).is_some() && registered.any(|change| change.instance().is_some())
 }
 
 fn change<'a>(

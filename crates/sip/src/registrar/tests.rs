@@ -49,7 +49,7 @@ impl Book {
         let text = text(call, cseq, headers);
         let request = Message::parse(text.as_bytes()).unwrap();
         let arrival = arrival("192.0.2.9:5060");
-        let scratch = scratch(&request);
+        let scratch = scratch(&request, true);
         let changes = read(&request, &scratch, &RULES, &arrival)?;
         let origin = Origin { call_id: call.as_bytes(), cseq, path: b"", arrival, stamp: 0 };
         self.registrar.apply(&self.address, &changes, &origin, &RULES, self.now)?;
@@ -110,7 +110,7 @@ fn long_contacts_are_fewer() {
     let mut register = |cseq, path: &str, contacts: &str| {
         let text = text("c", cseq, &format!("Contact: {contacts}\r\n"));
         let request = Message::parse(text.as_bytes()).unwrap();
-        let (scratch, arrival) = (scratch(&request), arrival("192.0.2.9:5060"));
+        let (scratch, arrival) = (scratch(&request, true), arrival("192.0.2.9:5060"));
         let changes = read(&request, &scratch, &rules, &arrival).unwrap();
         let origin = Origin { call_id: b"c", cseq, path: path.as_bytes(), arrival, stamp: 0 };
         let done = book.registrar.apply(&book.address, &changes, &origin, &rules, book.now);

@@ -1,8 +1,7 @@
 //! What a REGISTER and its answer say about flows (RFC 5626) and about the way back to us (RFC 3608).
 
 use super::Stack;
-use crate::message::{HeaderName, Message, NameAddr, Reply};
-use crate::registrar::Changes;
+use crate::message::{Contact, HeaderName, Message, NameAddr, Reply};
 use crate::transport::Arrival;
 use crate::uri::Uri;
 use std::time::Duration;
@@ -14,9 +13,12 @@ const DATAGRAMS: Duration = Duration::from_secs(29);
 const STREAMS: Duration = Duration::from_secs(120);
 
 /// Whether a REGISTER asks for a flow: a Contact with `+sip.instance` and `reg-id`, and the option tag.
-pub(super) fn asked(request: &Message<'_>, changes: &Changes<'_>) -> bool {
-    let Changes::Each(changes) = changes else { return false };
-    supports(request, "outbound") && changes.iter().any(|change| change.instance().is_some())
+pub(super) fn asked(request: &Message<'_>) -> bool {
+    let is_flow =
+        |contact: &NameAddr<'_>| contact.params().has("reg-id") && contact.params().has("+sip.instance");
+    let mut contacts = request.contacts().flatten();
+    supports(request, "outbound")
+        && contacts.any(|contact| matches!(contact, Contact::At(contact) if is_flow(&contact)))
 }
 
 /// Whether a phone says that it knows an extension.
@@ -38,15 +40,7 @@ pub(super) fn first_hop_knows(request: &Message<'_>) -> bool {
 impl Stack {
     /// What the 200 says about the phone's flow and its way to us.
     pub(super) fn outbound_headers(&self, reply: &mut Reply<'_>, arrival: &Arrival, request: &Message<'_>) {
-        let flow =
-            |contact: &NameAddr<'_>| contact.params().has("reg-id") && contact.params().has("+sip.instance");
-        let has_flow = || {
-            request.contacts().flatten().any(|contact| match contact {
-                crate::message::Contact::At(contact) => flow(&contact),
-                crate::message::Contact::All => false,
-            })
-        };
-        if supports(request, "outbound") && has_flow() {
+        if asked(request) {
             let longest = if arrival.transport.is_stream() { STREAMS } else { DATAGRAMS };
             let timer = longest.min(self.config.limits.idle / 2).as_secs().max(1);
             reply.header("Require", "outbound").header("Flow-Timer", timer.to_string());

@@ -96,7 +96,8 @@ impl Stack {
         // The directory's own name: what is kept of a registration shares it.
         let own = self.directory.get(address).map(|account| account.address.clone());
         let address = &own.unwrap_or_else(|| address.clone());
-        let scratch = request::scratch(request);
+        let keeps_flows = outbound::first_hop_knows(request);
+        let scratch = request::scratch(request, keeps_flows);
         let changes = request::read(request, &scratch, &self.config.rules, &arrival)?;
         if !is_sips_throughout(request, &changes) {
             return Err(Refusal::SipsContact);
@@ -106,8 +107,7 @@ impl Stack {
             self.send_back(now, &arrival, return_address(request.via(), &arrival), bytes);
             return Ok(());
         }
-        let outbound = outbound::asked(request, &changes);
-        if outbound && !outbound::first_hop_knows(request) {
+        if !keeps_flows && outbound::asked(request) {
             return Err(Refusal::NoOutbound);
         }
         let path = request.list(HeaderName::Path).collect::<Vec<_>>().join(&b", "[..]);

@@ -125,3 +125,46 @@ fn the_flow_timer_suits_the_transport() {
     let text = register(1, "r1", "").replace("SIP/2.0/TCP", "SIP/2.0/UDP");
     assert_eq!(house.datagram("203.0.113.7:4001", &text)[0].header("Flow-Timer"), ["29"]);
 }
+
+/// RFC 5626 §6: one request registers one flow, the one that it comes by. Others may go with it.
+#[test]
+fn a_request_registers_one_flow_and_nothing_beside_it() {
+    let mut house = House::new(1);
+    let (one, other) = ("Contact: <sip:bob@10.0.0.2>", ";+sip.instance=\"<urn:uuid:1>\"");
+    let mut number = 0;
+    let mut ask = |contacts: &[&str]| {
+        number += 1;
+        let lines: String = contacts.iter().map(|more| format!("{one}{more}\r\n")).collect();
+        let bob = "<sip:bob@falcot.com>";
+        let more = format!("{lines}Supported: outbound\r\n");
+        let text = request("REGISTER", "sip:falcot.com", ALICE, "r", (&format!("{bob};tag=r"), bob), &more);
+        let text = text.replace("bKr", &format!("bKr{number}"));
+        house.datagram(ALICE, &text.replace("CSeq: 1 ", &format!("CSeq: {number} ")))[0].clone()
+    };
+    let (first, second) = (format!(";reg-id=1{other}"), format!(";reg-id=2{other}"));
+    let plain = ";x=1";
+    for contacts in [[&*first, &*second], [&first, plain], [plain, &second]] {
+        let refused = ask(&contacts);
+        assert_eq!(refused.first_line(), "SIP/2.0 400 More Than One Contact With Reg-Id", "{contacts:?}");
+    }
+    let gone = format!("{first};expires=0");
+    for contacts in [&[&*first][..], &[&*second, &gone], &[&gone, &second], &[";x=1;reg-id=1", ";y"]] {
+        assert_eq!(ask(contacts).first_line(), "SIP/2.0 200 OK", "{contacts:?}");
+    }
+    assert_eq!(bound(&house), 1, "one URI, however it was registered");
+}
+
+/// RFC 5626 §6: where the flow of a phone does not end here, nor at a proxy that keeps it, its `reg-id` says nothing.
+#[test]
+fn behind_a_proxy_that_keeps_no_flows_contacts_are_told_apart_by_their_uris() {
+    let mut house = House::new(1);
+    for (number, host) in [(1, "10.0.0.2:5060"), (2, "10.0.0.2:6060")] {
+        let text = register(1, &format!("r{number}"), "").replace("path, outbound", "path");
+        let text = text.replace("bob@10.0.0.2:5060", &format!("bob@{host}"));
+        let text = text.replacen("Via:", "Via: SIP/2.0/UDP 203.0.113.5;branch=z9hG4bKe\r\nVia:", 1);
+        let answer = house.datagram(EDGE, &text.replace("bKe", &format!("bKe{number}")))[0].clone();
+        assert_eq!(answer.first_line(), "SIP/2.0 200 OK");
+        assert!(!answer.text.contains("reg-id") && answer.text.contains("+sip.instance"), "{answer:?}");
+    }
+    assert_eq!(bound(&house), 2);
+}
