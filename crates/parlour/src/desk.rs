@@ -7,6 +7,7 @@ use crate::doorman::Doorman;
 use crate::mail::Mail;
 use crate::resolver::Resolver;
 use crate::services::media::book::Book as Calls;
+use crate::services::sip::strangers::Book as Strangers;
 use crate::services::turn::FastPath;
 use crate::services::turn::ledger::Book;
 use crate::switchboard::Switchboard;
@@ -38,6 +39,8 @@ pub struct Shared {
     pub fast_path: Option<Arc<FastPath>>,
     /// How many relays accounts have, over all workers.
     pub relays: Arc<Book>,
+    /// How many requests strangers have sent, to all workers.
+    pub strangers: Arc<Strangers>,
     /// Whose certificates are believed.
     pub trust: Arc<Trust>,
     /// How many calls of accounts are relayed, over all workers.

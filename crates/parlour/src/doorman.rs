@@ -41,6 +41,8 @@ const AGAIN: Duration = Duration::from_secs(3600);
 pub enum Reason {
     /// So many sign-ins failed, and it had been banned so many times before.
     Failures(u32, u32),
+    /// So many requests came after what strangers may send, and it had been banned so many times before.
+    Flood(u32, u32),
     /// An administrator wants it.
     Administrator,
 }
@@ -51,6 +53,10 @@ impl fmt::Display for Reason {
             Self::Failures(failures, 0) => write!(f, "{failures} failed sign-ins"),
             Self::Failures(failures, before) => {
                 write!(f, "{failures} failed sign-ins, banned {before} times before")
+            }
+            Self::Flood(requests, 0) => write!(f, "{requests} requests more than strangers may send"),
+            Self::Flood(requests, before) => {
+                write!(f, "{requests} requests more than strangers may send, banned {before} times before")
             }
             Self::Administrator => f.write_str("an administrator"),
         }
@@ -71,6 +77,8 @@ pub struct Ban {
 pub enum Letter {
     /// To a source's keeper: a sign-in failed.
     Failed(Source),
+    /// To a source's keeper: it sends more than strangers may.
+    Flooded(Source),
     /// To an account's home: a sign-in to it failed.
     Missed(Address),
     /// To an account's home: a sign-in was right.
@@ -239,6 +247,14 @@ impl Doorman {
         }
     }
 
+    /// Somebody sends more than strangers may, from an address that nobody can have forged.
+    pub fn flooded(&mut self, now: Instant, from: IpAddr) {
+        if self.rules.attempts > 0 && !self.rules.trusts(from) {
+            let source = Source::of(from);
+            self.send(now, self.keeper(source), Letter::Flooded(source));
+        }
+    }
+
     /// Somebody has signed in.
     pub fn right(&mut self, now: Instant, from: IpAddr, account: &Address) {
         let source = Source::of(from);
@@ -255,7 +271,8 @@ impl Doorman {
     /// Takes in a letter.
     pub fn letter(&mut self, now: Instant, letter: Letter) {
         match letter {
-            Letter::Failed(source) => self.count(now, source),
+            Letter::Failed(source) => self.count(now, source, Reason::Failures),
+            Letter::Flooded(source) => self.count(now, source, Reason::Flood),
             Letter::Missed(account) => self.count_miss(now, account),
             Letter::Right(account, source) => self.remember(now, &account, source),
             Letter::Ban(source, ban) => self.ban(now, source, ban),
@@ -332,7 +349,7 @@ impl Doorman {
         }
     }
 
-    fn count(&mut self, now: Instant, source: Source) {
+    fn count(&mut self, now: Instant, source: Source, reason: fn(u32, u32) -> Reason) {
         if let Some(ban) = self.bans.get(now, &source).copied() {
             return self.count_more(now, source, ban);
         }
@@ -348,7 +365,7 @@ impl Doorman {
         }
         if count.failures >= self.rules.attempts {
             let length = self.rules.time.saturating_mul(1 << count.bans.min(20)).min(self.rules.longest);
-            let ban = Ban { until: now + length, reason: Reason::Failures(count.failures, count.bans) };
+            let ban = Ban { until: now + length, reason: reason(count.failures, count.bans) };
             count = Count { since: now, failures: 0, bans: count.bans + 1 };
             end = ban.until + self.rules.longest;
             self.tally.bans += 1;

@@ -21,9 +21,9 @@ use crate::marks;
 use crate::office::{Office, Suspended};
 use crate::renewal;
 use crate::secret;
-use crate::services::media;
 use crate::services::turn::FastPath;
 use crate::services::turn::ledger::Book;
+use crate::services::{media, sip};
 use crate::sweep;
 use crate::trust::Trust;
 use crate::vitals::Vitals;
@@ -132,6 +132,7 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
         bound: Arc::clone(&bound),
         fast_path: FastPath::attach(plan)?,
         relays: Arc::default(),
+        strangers: Arc::default(),
         trust: Trust::new(plan, identities.clone()),
         calls: Arc::default(),
         challenges: Arc::clone(&challenges),
@@ -184,6 +185,7 @@ struct Base {
     bound: Arc<[Bound]>,
     fast_path: Option<Arc<FastPath>>,
     relays: Arc<Book>,
+    strangers: Arc<sip::strangers::Book>,
     trust: Arc<Trust>,
     calls: Arc<media::book::Book>,
     challenges: Arc<Challenges>,
@@ -204,6 +206,7 @@ impl Base {
             bound: Arc::clone(&self.bound),
             fast_path: self.fast_path.clone(),
             relays: Arc::clone(&self.relays),
+            strangers: Arc::clone(&self.strangers),
             trust: Arc::clone(&self.trust),
             calls: Arc::clone(&self.calls),
             challenges: Arc::clone(&self.challenges),

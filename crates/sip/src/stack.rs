@@ -21,6 +21,7 @@ mod request;
 mod scanner;
 mod send;
 mod storage;
+mod strangers;
 mod table;
 mod tally;
 mod timer;
@@ -31,6 +32,7 @@ pub use config::{Config, Limits, Speaker};
 pub use inspect::Registered;
 pub use send::Path;
 pub use storage::Storage;
+pub use strangers::{Everybody, Strangers};
 pub(crate) use table::{Asked, Cancel, Client, ClientKind, Entry, Server, ServerKind};
 pub use tally::Tally;
 
@@ -237,6 +239,13 @@ pub enum Output {
         /// Whether they were right.
         right: bool,
     },
+    /// Somebody who has proven nothing asks for too much: a request of theirs is not answered.
+    TurnedAway {
+        /// From where.
+        source: IpAddr,
+        /// Whether nobody can have written this address in another's name.
+        is_proven: bool,
+    },
     /// A message of a call that is relayed is about to go on. [`Input::Mediated`] follows.
     Media {
         /// The mark.
@@ -339,6 +348,7 @@ pub struct Stack {
     storage: Storage,
     pub(crate) out: VecDeque<Output>,
     pub(crate) locks: Arc<Locks>,
+    pub(crate) strangers: Arc<dyn Strangers>,
     /// Requests of scanners.
     scanned: u64,
     tally: Tally,
@@ -370,6 +380,7 @@ impl Stack {
             storage: Storage::default(),
             out: VecDeque::new(),
             locks: Arc::default(),
+            strangers: Arc::new(Everybody),
             scanned: 0,
             tally: Tally::default(),
             trace: Trace::new(limits.trace),
@@ -445,6 +456,11 @@ impl Stack {
     /// Other accounts than before are locked.
     pub fn set_locks(&mut self, locks: Arc<Locks>) {
         self.locks = locks;
+    }
+
+    /// Strangers may ask for so much from now on; before, for anything.
+    pub fn set_strangers(&mut self, strangers: Arc<dyn Strangers>) {
+        self.strangers = strangers;
     }
 
     /// How many requests of scanners were passed over.
@@ -589,6 +605,8 @@ impl Stack {
     /// rest comes again, or ends by a timer, as what is lost on the network does.
     fn not_handed_over(&mut self, now: Instant, parcel: Parcel) {
         match parcel {
+            // Nobody has counted it so far.
+            Parcel::Unread { arrival, .. } if !self.takes(now, &arrival) => {}
             Parcel::Request { arrival, bytes, .. } | Parcel::Unread { arrival, bytes } => {
                 if let Ok(request) = Message::parse(&bytes) {
                     self.refuse(now, &arrival, &request, &Refusal::Overload);

@@ -367,6 +367,9 @@ fn parlour(place: &Place, service: Service, extra: &str) -> Result<Vec<String>> 
 const CALLS: &str = "authenticate = false\n\n[media]\nrelay = \"always\"\naddresses = [\"127.0.0.1\"]\n\
                      rtp-ports = \"21000-29999\"\naccount = 4096\n";
 
+/// Requests of one source a second, more than it can send: all are counted, as they are everywhere, and answered.
+const FAST: u32 = 1_000_000_000;
+
 /// One worker, and every service on, as an organisation has them; those that are not measured on any port.
 fn parlour_config(place: &Place, service: Service, extra: &str) -> Result<String> {
     let own = (place.plain, place.tls);
@@ -388,7 +391,8 @@ fn parlour_config(place: &Place, service: Service, extra: &str) -> Result<String
          [turn]\nudp = [\"127.0.0.1:{turn}\"]\ntls = [\"127.0.0.1:{turn_tls}\"]\nrelay-ports = \"10000-20999\"\n\
          limits = {{ strangers = 0 }}\n\
          allow-peers = [\"127.0.0.0/8\"]\n{extra}\n\
-         [sip]\nudp = [\"127.0.0.1:{sip}\"]\ntls = [\"127.0.0.1:{sip_tls}\"]\n{open}{calls}\n\
+         [sip]\nudp = [\"127.0.0.1:{sip}\"]\ntls = [\"127.0.0.1:{sip_tls}\"]\n\
+         bans = {{ rate = {FAST} }}\n{open}{calls}\n\
          [xmpp]\nclient = [\"127.0.0.1:{xmpp}\"]\nclient-tls = [\"127.0.0.1:{xmpp_tls}\"]\n\
          archive = {archive}\n"
     ))

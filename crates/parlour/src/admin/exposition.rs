@@ -113,6 +113,12 @@ const ROWS: &[Row] = &[
         "",
         "SIP requests of scanners, which are not answered.",
     ),
+    counter(
+        "sip.unanswered",
+        "parlour_sip_unanswered_total",
+        "",
+        "SIP requests of sources that had sent more than strangers may.",
+    ),
     counter("sip.requests.", "parlour_sip_requests_total", "method", "SIP requests that came, again or not."),
     counter("sip.answers.", "parlour_sip_answers_total", "class", "SIP answers that left, ours and others'."),
     counter("sip.messages.", "parlour_sip_messages_total", "transport", "SIP messages that came."),

@@ -570,8 +570,8 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         path: &["sip", "bans"],
-        summary: "List the sources and accounts that are shut out for failed sign-ins",
-        details: "Sign-ins of XMPP count too. `sip.bans` says after how many failures, and for how long.",
+        summary: "List the sources and accounts that are shut out for failed sign-ins or floods",
+        details: "Sign-ins of XMPP count too. `sip.bans` says after how many failures or requests, and for how long.",
         returns: Returned::of::<Bans>(),
         run: Run::Server(bans::list),
         ..LOOK

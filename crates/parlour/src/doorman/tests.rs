@@ -7,7 +7,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 fn rules() -> BansPlan {
     let trusted = vec![Network { address: "192.0.2.128".parse().expect("valid"), prefix: 25 }];
-    BansPlan { attempts: 5, window: MINUTE, time: 10 * MINUTE, longest: 30 * MINUTE, account: 12, trusted }
+    let (time, longest) = (10 * MINUTE, 30 * MINUTE);
+    BansPlan { attempts: 5, window: MINUTE, time, longest, account: 12, rate: 0, burst: 1, trusted }
 }
 
 struct House {
@@ -242,4 +243,19 @@ fn an_account_knows_the_last_of_its_places() {
     let known: Vec<bool> = hosts.iter().map(|host| !house.bar(host)).collect();
     assert_eq!(known, [false, true, false, true, true, true, true, true, true]);
     assert!(!house.bar("198.51.100.10") && house.bar("198.51.100.11"));
+}
+
+#[test]
+fn floods_ban_as_failures_do_and_say_so() {
+    let mut house = House::new(2);
+    for turn in 0..5 {
+        assert!(!house.bans("198.51.100.1"));
+        house.doormen[turn % 2].flooded(house.now, ip("198.51.100.1"));
+        house.doormen[turn % 2].flooded(house.now, ip("192.0.2.200"));
+        house.settle();
+    }
+    assert!(house.bans("198.51.100.1") && !house.bans("192.0.2.200"), "whoever is trusted may");
+    let reason = house.doormen[0].listed(house.now).bans[0].1.reason;
+    assert_eq!(reason, Reason::Flood(5, 0));
+    assert_eq!(reason.to_string(), "5 requests more than strangers may send");
 }

@@ -7,6 +7,7 @@ mod keepalive;
 mod names;
 pub mod overview;
 mod setup;
+pub mod strangers;
 
 use crate::config::plan;
 use crate::desk::{Desk, Shared};
@@ -94,6 +95,10 @@ pub struct Sip {
     draining: bool,
     /// That another worker's queue is full.
     full: Seldom,
+    door: Arc<strangers::Door>,
+    /// That strangers ask for too much, and how often they did.
+    flooded: Seldom,
+    turned_away: u64,
     /// It was said that the database does not answer.
     stalled: bool,
     /// Of certificates that are taken back.
@@ -108,6 +113,8 @@ impl Sip {
             let rows: Vec<Row> = rows.into_iter().map(row).collect();
             stack.load(now, address, &rows);
         }
+        let door = Arc::new(setup::door(shared));
+        stack.set_strangers(Arc::clone(&door) as _);
         Self {
             stack,
             keeper: Arc::new(Keeper { me: shared.me, postbox: shared.postbox.clone() }),
@@ -115,6 +122,9 @@ impl Sip {
             open: FxHashSet::default(),
             draining: false,
             full: Seldom::default(),
+            door,
+            flooded: Seldom::default(),
+            turned_away: 0,
             stalled: false,
             tide: identity::Tide::default(),
         }
@@ -220,12 +230,30 @@ impl Sip {
                 Output::Media { token, passage } => desk.switchboard.mediate(desk.net, token, passage),
                 Output::MediaOver(over) => desk.switchboard.relay_no_more(desk.net, over),
                 Output::HandOver { to, parcel } => self.hand_over(desk, to, parcel),
+                Output::TurnedAway { source, is_proven } => self.turned_away(desk, source, is_proven),
                 Output::Proof { source, account, right } => proof(desk, source, account, right),
             }
         }
         self.watch_storage(desk.net.me());
         if self.draining && self.drained() {
             self.open.iter().for_each(|conn| desk.net.close(*conn));
+        }
+    }
+
+    /// Somebody has sent more than a stranger may. Where nobody can have written that address in another's name, it counts for
+    /// a ban.
+    fn turned_away(&mut self, desk: &mut Desk<'_, '_>, source: IpAddr, is_proven: bool) {
+        let now = desk.net.now();
+        self.turned_away += 1;
+        if let Some(times) = self.flooded.happened(now, 1) {
+            tracing::warn!(
+                %source,
+                times,
+                "more requests than sip.bans lets somebody send who proves nothing: they are not answered"
+            );
+        }
+        if is_proven {
+            desk.doorman.flooded(now, source);
         }
     }
 
@@ -334,7 +362,9 @@ impl Service for Sip {
             }
             let bytes = batch.data(index);
             if keepalive::is_stun(bytes) {
-                if let Some(reply) = keepalive::answer(bytes, peer) {
+                if !self.door.takes(desk.net.now(), peer, false) {
+                    self.turned_away(desk, peer.ip(), false);
+                } else if let Some(reply) = keepalive::answer(bytes, peer) {
                     desk.net.send(socket, Some(local).filter(|ip| !ip.is_unspecified()), peer, &reply);
                 }
                 continue;
@@ -409,6 +439,8 @@ impl Service for Sip {
 
     fn refresh(&mut self, desk: &mut Desk<'_, '_>) {
         self.stack.set_config(setup::config(desk.shared), desk.net.epoch());
+        self.door = Arc::new(setup::door(desk.shared));
+        self.stack.set_strangers(Arc::clone(&self.door) as _);
         self.stack.set_directory(desk.net.now(), desk.shared.directory.clone());
         self.carry_out(desk);
     }

@@ -33,6 +33,17 @@ fn everything_that_can_be_written() {
 }
 
 #[test]
+fn what_strangers_may_ask_for() {
+    let bans = |text: &str| plan(&format!("{DOMAIN}[sip]\nbans = {{ {text} }}\n")).sip.bans;
+    let rate = |text: &str| (bans(text).rate, bans(text).burst);
+    assert_eq!(rate(""), (100, 1000));
+    assert_eq!(rate("rate = 7"), (7, 70));
+    assert_eq!(rate("rate = 7, burst = 3"), (7, 3));
+    assert_eq!(rate("rate = 0"), (0, 1), "any number");
+    assert_eq!(rate("rate = 1000000000"), (1_000_000_000, 1_000_000_000));
+}
+
+#[test]
 fn who_may_call_under_another_name() {
     let text =
         format!("{DOMAIN}[sip]\nspeak-for = [\"PBX@falcot.com=*\", \"door@falcot.com = Reception\"]\n");

@@ -98,6 +98,12 @@ impl Agent {
         Self::new(stream.local_addr().unwrap(), user, Link::Tcp(stream, Vec::new()))
     }
 
+    /// One by TCP from another address of the loopback network.
+    pub(crate) fn tcp_from(house: &House, user: &str, address: [u8; 4]) -> Self {
+        let stream = crate::bans::connect_from(address, house.port("sip.tcp"));
+        Self::new(stream.local_addr().unwrap(), user, Link::Tcp(stream, Vec::new()))
+    }
+
     /// One by TLS.
     pub(crate) fn tls(house: &House, user: &str) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", house.port("sip.tls"))).unwrap();

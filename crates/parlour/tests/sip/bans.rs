@@ -43,7 +43,7 @@ fn is_answered(agent: &mut Agent) -> bool {
     agent.hear(A_WHILE).is_some()
 }
 
-fn connect_from(address: [u8; 4], port: u16) -> TcpStream {
+pub(crate) fn connect_from(address: [u8; 4], port: u16) -> TcpStream {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
     socket.connect(&SocketAddr::from(([127, 0, 0, 1], port)).into()).unwrap();

@@ -11,6 +11,7 @@ mod conformance;
 mod crash;
 mod failover;
 mod federation;
+mod flood;
 mod houses;
 mod identity;
 mod keepalive;

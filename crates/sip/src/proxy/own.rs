@@ -25,7 +25,7 @@ impl Stack {
 
     /// Whether we have sent this request to ourselves. Whoever sees the Via later, further on its way, learns how to ask the
     /// same of the same target once more, which that one can do anyway.
-    pub(super) fn is_vouched(&self, request: &Message<'_>) -> bool {
+    pub(crate) fn is_vouched(&self, request: &Message<'_>) -> bool {
         let Some(said) = request.via().params().get(PARAM) else { return false };
         let voucher = self.voucher(request, request.uri_bytes().unwrap_or_default());
         format!("{voucher:016x}").as_bytes() == said

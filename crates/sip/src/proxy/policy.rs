@@ -110,7 +110,9 @@ impl Stack {
         (role, claimed): (Role, &Address),
     ) -> Result<Address, Refusal> {
         if !self.config.authenticate {
-            return self.directory.get(claimed).map(|_| claimed.clone()).ok_or(Refusal::NotYours);
+            let known = self.directory.get(claimed).map(|_| claimed.clone()).ok_or(Refusal::NotYours)?;
+            self.strangers.have_proven(now, arrival, role == Role::Server);
+            return Ok(known);
         }
         let Some(realm) = self.directory.domain(claimed.domain()).cloned() else {
             return Err(Refusal::NotYours);
@@ -128,6 +130,7 @@ impl Stack {
             // Whoever guesses hears the same as if it were wrong.
             Verdict::Granted(address) if self.locks.bar(now, &address, source) => ask(false),
             Verdict::Granted(address) => {
+                self.strangers.have_proven(now, arrival, role == Role::Server);
                 let is_it = self.is_for(role, &address, claimed);
                 self.out.push_back(Output::Proof { source, account: Some(address.clone()), right: true });
                 if is_it { Ok(address) } else { Err(Refusal::NotYours) }

@@ -27,7 +27,9 @@ impl Stack {
             if !self.mediate_ack(now, arrival, ack, &plan) {
                 self.forward_stateless(now, arrival, ack, plan);
             }
-        } else if ack.to().tag() != Some(self.tag(ack).as_bytes()) {
+        } else if ack.to().tag() != Some(self.tag(ack).as_bytes())
+            && (stray.is_some() || self.takes(now, &arrival))
+        {
             // Not even the ACK of a refusal that we gave without a transaction: perhaps another worker's.
             self.pass_on(arrival, ack, stray);
         }

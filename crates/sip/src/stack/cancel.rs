@@ -18,7 +18,12 @@ impl Stack {
         cancel: &Message<'_>,
         stray: Option<u16>,
     ) {
-        let Some(id) = self.table.find(self.key(cancel)) else {
+        let (found, is_new) = (self.table.find(self.key(cancel)), stray.is_none());
+        if found.is_none() && is_new && !self.takes(now, &arrival) {
+            return;
+        }
+        self.saw(now, &arrival, cancel, is_new);
+        let Some(id) = found else {
             if !self.pass_on(arrival, cancel, stray) {
                 self.refuse(now, &arrival, cancel, &Refusal::NoTransaction);
             }

@@ -23,8 +23,11 @@ impl Stack {
         self.trace.latest(most)
     }
 
-    /// A request has come.
-    pub(super) fn saw(&mut self, now: Instant, arrival: &Arrival, request: &Message<'_>) {
+    /// A request has come; `is_new`: to any worker.
+    pub(super) fn saw(&mut self, now: Instant, arrival: &Arrival, request: &Message<'_>, is_new: bool) {
+        if !is_new {
+            return;
+        }
         let mark = self.trace.mark(request);
         let line = (0, first_line(request.bytes()));
         self.trace.add(now, mark, What::Came, Side::Caller, of_arrival(arrival), line);

@@ -26,6 +26,9 @@ impl Stack {
         let local = SocketAddr::new(local, listener.bound.port());
         let arrival = Arrival { flow, transport: Transport::Udp, local, peer };
         if let Some(to) = self.registers_at(&arrival, bytes) {
+            if !self.has_room(now, &arrival) {
+                return;
+            }
             let parcel = Parcel::Unread { arrival, bytes: bytes.to_vec() };
             return self.out.push_back(Output::HandOver { to, parcel });
         }
@@ -144,6 +147,9 @@ impl Stack {
 
     /// Answers what cannot be read, if it is to be answered.
     fn malformed(&mut self, now: Instant, arrival: &Arrival, malformed: &Malformed<'_>) {
+        if !self.takes(now, arrival) {
+            return;
+        }
         let mut bytes = Vec::new();
         if !malformed.reply(&mut bytes, Some(arrival.peer), "malformed") {
             return;

@@ -23,17 +23,22 @@ impl Stack {
         request: &Message<'_>,
         stray: Option<u16>,
     ) {
-        if stray.is_none() {
-            self.saw(now, &arrival, request);
-        }
+        let is_new = stray.is_none();
         match request.method() {
-            Method::Ack => self.ack(now, arrival, request, stray),
+            Method::Ack => {
+                self.saw(now, &arrival, request, is_new);
+                self.ack(now, arrival, request, stray);
+            }
             Method::Cancel => self.cancel_request(now, arrival, request, stray),
             _ => {
                 let key = self.key(request);
                 match self.table.find(key) {
-                    Some(id) => self.repeated(now, id),
-                    None => self.fresh(now, arrival, request, key),
+                    Some(_) if is_new && !self.takes(now, &arrival) => {}
+                    Some(id) => {
+                        self.saw(now, &arrival, request, is_new);
+                        self.repeated(now, id);
+                    }
+                    None => self.fresh(now, arrival, (request, key), is_new),
                 }
             }
         }
@@ -85,11 +90,16 @@ impl Stack {
     }
 
     /// A request that was not seen before (RFC 3261 §16.3, §8.2).
-    fn fresh(&mut self, now: Instant, arrival: Arrival, request: &Message<'_>, key: Key) {
-        self.note_alias(&arrival, request.via());
-        self.introduce(now, request);
+    /// `is_new`: to any worker.
+    fn fresh(&mut self, now: Instant, arrival: Arrival, (request, key): (&Message<'_>, Key), is_new: bool) {
         let judged =
             validate::check(&self.seal, request).and_then(|()| self.place().route(request, &arrival));
+        if is_new && !self.takes_routed(now, &arrival, request, judged.as_ref().ok()) {
+            return;
+        }
+        self.note_alias(&arrival, request.via());
+        self.saw(now, &arrival, request, is_new);
+        self.introduce(now, request);
         match judged {
             Ok(plan) => self.judged(now, arrival, (request, key), plan),
             Err(refusal) => self.refuse(now, &arrival, request, &refusal),

@@ -152,6 +152,12 @@ impl Connections {
         self.open.get(&id).is_some_and(|connection| !connection.domains.is_empty())
     }
 
+    /// Whether the other end has proven a domain, or to be a user.
+    pub fn is_known(&self, id: ConnectionId) -> bool {
+        let proves = |connection: &Connection| !connection.domains.is_empty() || connection.users.is_some();
+        self.open.get(&id).is_some_and(proves)
+    }
+
     /// The other end has proven to be these users, until a time since 1970.
     pub fn identify(&mut self, id: ConnectionId, users: Box<[Address]>, until: Duration) {
         if let Some(connection) = self.open.get_mut(&id) {

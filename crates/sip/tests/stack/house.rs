@@ -74,6 +74,8 @@ pub(crate) struct House {
     pub(crate) last_dial: u64,
     /// Of which account credentials were shown, and whether they were right.
     pub(crate) proofs: Vec<(Option<String>, bool)>,
+    /// Whose requests were not looked at, and whether that was beyond doubt.
+    pub(crate) turned_away: Vec<(String, bool)>,
     /// What was asked of the relay, which puts 192.0.2.50 into descriptions, and what is over.
     pub(crate) passages: Vec<Passage>,
     pub(crate) over: Vec<Over>,
@@ -186,6 +188,7 @@ impl House {
             expected: Vec::new(),
             last_dial: 0,
             proofs: Vec::new(),
+            turned_away: Vec::new(),
             passages: Vec::new(),
             over: Vec::new(),
             relay_stalls: false,
@@ -365,6 +368,9 @@ impl House {
                     }
                 };
                 self.stacks[worker].handle(self.now, Input::Resolved { token, found, random: 0 });
+            }
+            Output::TurnedAway { source, is_proven } => {
+                self.turned_away.push((source.to_string(), is_proven))
             }
             Output::Proof { account, right, .. } => self.proofs.push((account.map(|a| a.to_string()), right)),
             Output::Media { token, passage } => {

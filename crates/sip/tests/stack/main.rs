@@ -29,6 +29,7 @@ mod scene;
 mod serial;
 mod sips;
 mod storage;
+mod strangers;
 mod streams;
 mod torture;
 mod web;

@@ -39,7 +39,7 @@ impl World {
             Output::Resolve { token, question } => {
                 self.debts.push_back((worker, Debt::Resolve { token, question }));
             }
-            Output::Proof { .. } => {}
+            Output::Proof { .. } | Output::TurnedAway { .. } => {}
             Output::Media { token, passage } => {
                 self.books.is_lossy |= self.is_slow;
                 let is_request = passage.kind == Kind::Request;

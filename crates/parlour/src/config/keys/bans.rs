@@ -7,9 +7,10 @@ pub(super) const KEY: Key = Key {
     kind: Kind::Fields(KEYS),
     comment: "Who is shut out for failed sign-ins (of XMPP too): a source after `attempts` in `window`, for `time`, each\n\
               time twice as long, up to `longest`. An account that fails `account` times takes nobody new for `time`.\n\
-              Networks in `trusted` are never banned; attempts = 0 bans nobody.",
+              Networks in `trusted` are never banned; attempts = 0 bans nobody. A source that proves nothing may send `rate`\n\
+              SIP requests a second; more are not answered.",
     absent: Absent::Same("{}"),
-    example: "{ attempts = 20, window = \"1m\", time = \"10m\", longest = \"1d\", account = 100, trusted = [] }",
+    example: "{ attempts = 20, window = \"1m\", time = \"10m\", longest = \"1d\", account = 100, rate = 100, burst = 1000, trusted = [] }",
 };
 
 const KEYS: &[Key] = &[
@@ -32,9 +33,24 @@ const KEYS: &[Key] = &[
         example: "100",
     },
     Key {
+        name: "rate",
+        kind: Kind::Number,
+        comment: "SIP requests a second that one source may send without good credentials, outside of its calls; more are not\n\
+                  answered, and over streams count as failures. 0 is any number.",
+        absent: Absent::Same("100"),
+        example: "100",
+    },
+    Key {
+        name: "burst",
+        kind: Kind::Number,
+        comment: "As many of them may come at once; ten times `rate` unless set.",
+        absent: Absent::Same("1000"),
+        example: "1000",
+    },
+    Key {
         name: "trusted",
         kind: Kind::Texts,
-        comment: "Networks that are never banned, as \"address\" or \"network/prefix\".",
+        comment: "Networks that are never banned, and may send any number of requests, as \"address\" or \"network/prefix\".",
         absent: Absent::Same("[]"),
         example: "[]",
     },

@@ -4,7 +4,7 @@ use super::Network;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Who is shut out for failed sign-ins.
+/// Who is shut out for failed sign-ins, and how many requests strangers may send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BansPlan {
     /// Failures of one source in the window for which it is banned; 0: nobody is.
@@ -17,7 +17,11 @@ pub struct BansPlan {
     pub longest: Duration,
     /// Failures of one account in the window, wherever they come from, for which it takes nobody new for `time`.
     pub account: u32,
-    /// Networks that are never banned.
+    /// Requests a second that one source may send by SIP without proving anything; 0: any number.
+    pub rate: u32,
+    /// As many may come at once.
+    pub burst: u32,
+    /// Networks that are never banned, and may send any number.
     pub trusted: Vec<Network>,
 }
 

@@ -81,6 +81,7 @@ impl Sip {
         report.add("sip.bindings.unsaved", count(stack.storage().unsaved()));
         report.add("sip.registrations.from-memory", stack.storage().from_memory());
         report.add("sip.scanners", stack.scanned());
+        report.add("sip.unanswered", self.turned_away);
         report.add("sip.streams", count(stack.streams()));
         for (transport, open) in stack.streams_by_transport() {
             report.add(&format!("sip.open.{transport}"), count(open));

@@ -1,5 +1,6 @@
 //! From the plan to what one worker's SIP stack is to do.
 
+use super::strangers::Door;
 use crate::config::plan::{NetworkPlan, Service};
 use crate::desk::Shared;
 use crate::marks;
@@ -9,6 +10,7 @@ use ::sip::transaction::Timing;
 use ::sip::transport::{Listener, Listeners, host_text};
 use net::{Begins, Bound};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 use wire::{Secret, Transport};
 
@@ -88,6 +90,12 @@ pub(super) fn config(shared: &Shared) -> Config {
             answer: ANSWER,
         },
     }
+}
+
+/// How much strangers may ask for.
+pub(super) fn door(shared: &Shared) -> Door {
+    let sip = &shared.plan.sip;
+    Door::new(Arc::clone(&shared.strangers), &sip.bans, sip.limits.expires_max)
 }
 
 fn listeners(network: &NetworkPlan, bound: &[Bound]) -> Listeners {
