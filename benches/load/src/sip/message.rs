@@ -59,7 +59,7 @@ pub(crate) struct Challenge<'a> {
 pub(crate) fn challenge(text: &str) -> Option<Challenge<'_>> {
     let message = Message(text);
     let all = message.headers("WWW-Authenticate").chain(message.headers("Proxy-Authenticate"));
-    let text = all.into_iter().find(|value| !value.to_ascii_lowercase().contains("sha-"))?;
+    let text = all.into_iter().find(|value| !value.to_ascii_lowercase().contains("algorithm=sha-"))?;
     let quoted = |name: &str| text.split_once(&format!("{name}=\""))?.1.split('"').next();
     Some(Challenge { realm: quoted("realm")?, nonce: quoted("nonce")?, qop: text.contains("qop") })
 }
@@ -70,7 +70,7 @@ mod tests {
 
     const REFUSAL: &str = "SIP/2.0 407 Proxy Authentication Required\r\nCall-ID: 12-99@load\r\nCSeq: 1 INVITE\r\n\
         proxy-authenticate: Digest realm=\"a\", nonce=\"b\", algorithm=SHA-256\r\n\
-        Proxy-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\", algorithm=MD5\r\n\
+        Proxy-Authenticate: Digest realm=\"r\", nonce=\"nSha-\", qop=\"auth\", algorithm=MD5\r\n\
         Contact: \"x\" <sip:load1@127.0.0.1:5>;q=1\r\n\r\nX: body";
 
     #[test]
@@ -80,6 +80,6 @@ mod tests {
         assert_eq!((message.cseq_method(), message.contact()), ("INVITE", "sip:load1@127.0.0.1:5"));
         assert_eq!((message.header("X"), message.headers("Proxy-Authenticate").count()), ("", 2));
         let challenge = challenge(REFUSAL).unwrap();
-        assert_eq!((challenge.realm, challenge.nonce, challenge.qop), ("r", "n", true));
+        assert_eq!((challenge.realm, challenge.nonce, challenge.qop), ("r", "nSha-", true));
     }
 }
