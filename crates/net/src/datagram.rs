@@ -34,9 +34,12 @@ impl Datagram {
             socket.set_reuse_port(true)?;
         }
         sys::prepare_datagrams(&socket, address.is_ipv6(), address.ip().is_unspecified())?;
-        if !shared {
+        match shared {
+            // Nearly all that a listener sends fits its path: what is never cut needs no number of its own from the kernel, which
+            // all cores draw from one place. The first that does not fit ends that.
+            true => sys::allow_fragments(&socket, address.is_ipv6(), false)?,
             // A relayed datagram goes through in fragments unless its sender asks for one piece (RFC 8656 §14).
-            sys::allow_fragments(&socket, address.is_ipv6(), true)?;
+            false => sys::allow_fragments(&socket, address.is_ipv6(), true)?,
         }
         // The kernel grants what its own limits allow; less is no reason not to start.
         let _ = socket.set_recv_buffer_size(buffer);

@@ -216,7 +216,13 @@ impl Run<'_> {
                 Ok(_) => return self.drop_all(),
                 Err(error) => match remedy(&error, join, tried) {
                     Remedy::Stop => return self.drop_all(),
-                    Remedy::Again => tried += 1,
+                    Remedy::Again => {
+                        if error.raw_os_error() == Some(libc::EMSGSIZE) && self.entries[0].socket.is_shared()
+                        {
+                            let _ = sys::cut_what_does_not_fit(&datagram.socket, datagram.local.is_ipv6());
+                        }
+                        tried += 1;
+                    }
                     Remedy::Singly => join = false,
                     Remedy::Skip => {
                         self.skip(1);

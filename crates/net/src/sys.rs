@@ -24,6 +24,8 @@ pub(crate) use events::{Event, Events, Interest};
 pub(crate) use meters::{Clock, Meters};
 #[cfg(test)]
 pub(crate) use options::without_checksums;
-pub(crate) use options::{allow_fragments, join_datagrams, prepare_datagrams, raise_open_files};
+pub(crate) use options::{
+    allow_fragments, cut_what_does_not_fit, join_datagrams, prepare_datagrams, raise_open_files,
+};
 pub(crate) use receive::Arrivals;
 pub(crate) use send::{Departures, Gathering, send_one};

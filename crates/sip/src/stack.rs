@@ -33,7 +33,7 @@ pub use inspect::Registered;
 pub use send::Path;
 pub use storage::Storage;
 pub use strangers::{Everybody, Strangers};
-pub(crate) use table::{Asked, Cancel, Client, ClientKind, Entry, Server, ServerKind};
+pub(crate) use table::{Asked, Cancel, Chain, Client, ClientKind, Entry, Server, ServerKind};
 pub use tally::Tally;
 
 use crate::dialog::book::{Book, Event};

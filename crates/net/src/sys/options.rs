@@ -30,6 +30,14 @@ pub(crate) fn allow_fragments(socket: &impl AsFd, v6: bool, allow: bool) -> io::
     set(socket, level, option, value)
 }
 
+/// From now on what is too big for the path leaves in fragments, which this host makes.
+pub(crate) fn cut_what_does_not_fit(socket: &impl AsFd, v6: bool) -> io::Result<()> {
+    match v6 {
+        false => set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_WANT),
+        true => set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_WANT),
+    }
+}
+
 /// Lets the kernel hand over datagrams of one sender and one size as one (UDP GRO, Linux 5.0).
 pub(crate) fn join_datagrams(socket: &impl AsFd) -> io::Result<()> {
     switch_on(socket, libc::SOL_UDP, libc::UDP_GRO)

@@ -5,6 +5,7 @@ use net::{IcmpError, Tag};
 use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
+use wire::SocketId;
 
 const MTU: u32 = 1400;
 const RELAY: Tag = Tag(9);
@@ -24,9 +25,26 @@ fn what_is_not_to_be_cut_is_sent_whole_or_not_at_all() {
 fn inside() {
     let up = Command::new("ip").args(["link", "set", "lo", "up", "mtu", &MTU.to_string()]).status().unwrap();
     assert!(up.success());
-    let house = House::new(1, &[spec(SHOW, udp(), "127.0.0.1:0")]);
+    let house = House::new(1, &[spec(SHOW, udp(), "127.0.0.1:0"), spec(SHOW, udp(), "[::1]:0")]);
     check(&house, "127.0.0.1:0", IcmpError { kind: 3, code: 4, info: MTU });
     check(&house, "[::1]:0", IcmpError { kind: 2, code: 0, info: MTU });
+    listener_sends(&house, 0, "127.0.0.1:0");
+    listener_sends(&house, 1, "[::1]:0");
+}
+
+/// What does not fit the path leaves a listener in fragments, where it was in the row, and again when the socket knows.
+fn listener_sends(house: &House, listener: u32, at: &str) {
+    let peer = UdpSocket::bind(at).unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let to = peer.local_addr().unwrap();
+    let sent = [1000, 2000, 1001, 2001, 2002, 1002];
+    for _ in 0..2 {
+        house.ask(0, move |_, net| {
+            sent.map(|length| net.send(SocketId(listener), None, to, &vec![7; length]))
+        });
+        let mut buffer = [0; 4096];
+        assert_eq!(sent.map(|_| peer.recv(&mut buffer).unwrap()), sent, "from {at}");
+    }
 }
 
 /// One that is too big passes in fragments, fails in one piece with the error that a router would give, and leaves those

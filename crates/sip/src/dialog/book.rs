@@ -7,6 +7,7 @@ use crate::slab::{Id, Slab};
 use crate::trace::Peer;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry as Slot;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
@@ -63,21 +64,35 @@ pub enum Event {
     Heard(Box<Sign>),
 }
 
-/// A request within a dialog.
+/// A request within a dialog; its texts are still the request's where its home is on the worker that it has come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sign {
+pub struct Sign<T = Box<[u8]>> {
     /// The Call-ID.
-    pub call_id: Box<[u8]>,
+    pub call_id: T,
     /// The tags of whoever sent it, and of the other side.
-    pub tags: [Box<[u8]>; 2],
+    pub tags: [T; 2],
     /// Its number; `None` where only the end is told.
     pub cseq: Option<u32>,
     /// Where the sender is reached from now on, where that is said.
-    pub target: Option<Box<[u8]>>,
+    pub target: Option<T>,
     /// How long the dialog stands without being refreshed, where that is said.
     pub lasts: Option<Duration>,
     /// The dialog is over.
     pub ends: bool,
+}
+
+impl Sign<&[u8]> {
+    /// The same with texts of its own, to be told elsewhere.
+    pub(crate) fn to_owned(&self) -> Sign {
+        Sign {
+            call_id: self.call_id.into(),
+            tags: self.tags.map(Box::from),
+            cseq: self.cseq,
+            target: self.target.map(Box::from),
+            lasts: self.lasts,
+            ends: self.ends,
+        }
+    }
 }
 
 impl Party {
@@ -166,7 +181,7 @@ impl Book {
     pub(crate) fn take(&mut self, now: Instant, event: Event) {
         match event {
             Event::Began(call) => self.begin(now, *call),
-            Event::Heard(sign) => self.hear(now, *sign),
+            Event::Heard(sign) => self.hear(now, &sign),
         }
     }
 
@@ -213,19 +228,24 @@ impl Book {
         }
     }
 
-    fn hear(&mut self, now: Instant, sign: Sign) {
-        let name = self.name(&sign.call_id, &sign.tags[0], &sign.tags[1]);
-        let Some(id) = self.by_name.get(&name).copied() else { return };
+    /// Takes in a request within a call.
+    pub(crate) fn hear<T: AsRef<[u8]>>(&mut self, now: Instant, sign: &Sign<T>) {
+        let [from, to] = [0, 1].map(|side| sign.tags[side].as_ref());
+        let name = self.name(sign.call_id.as_ref(), from, to);
+        let Slot::Occupied(found) = self.by_name.entry(name) else { return };
+        let id = *found.get();
         if sign.ends {
-            return self.remove(id);
+            found.remove();
+            self.rows.remove(id);
+            return;
         }
         let Some(call) = self.rows.get_mut(id) else { return };
         call.heard = now;
         call.lasts = sign.lasts.unwrap_or(call.lasts);
-        let Some(party) = call.parties.iter_mut().find(|party| party.tag == sign.tags[0]) else { return };
+        let Some(party) = call.parties.iter_mut().find(|party| *party.tag == *from) else { return };
         party.cseq = party.cseq.max(sign.cseq.unwrap_or_default());
-        if let Some(target) = sign.target {
-            party.target = target;
+        if let Some(target) = &sign.target {
+            party.target = target.as_ref().into();
         }
         if call.is_long() {
             self.dropped += 1;

@@ -235,6 +235,22 @@ pub(crate) fn push_number(out: &mut Vec<u8>, mut number: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
+/// An address and a port, as a Via or a URI names them.
+pub(crate) fn host_port(ip: IpAddr, port: u16) -> String {
+    let mut text = Vec::with_capacity(24);
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => {
+            text.push(b'[');
+            push_ip(&mut text, ip.into());
+            text.push(b']');
+        }
+        ip @ IpAddr::V4(_) => push_ip(&mut text, ip),
+    }
+    text.push(b':');
+    push_number(&mut text, port.into());
+    String::from_utf8(text).expect("an address is written in ASCII")
+}
+
 /// An address without brackets, with room for a port behind it.
 pub(crate) fn ip_text(ip: IpAddr) -> String {
     match ip {

@@ -19,7 +19,7 @@ use crate::transport::token::{self, Sealed, Seat, Side};
 use crate::transport::{self, Arrival, Blocked, Branch as Via, Hop};
 use crate::uri::{SipUri, Uri, is_sips, plain};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use wire::names::{Found, Question};
@@ -567,10 +567,13 @@ const NOT_ANSWERED: &[u8] = b"Reason: SIP;cause=408;text=\"Request Timeout\"\r\n
 
 /// The branches of contacts, in groups of the same preference, the most preferred first (RFC 3261 §16.6). What has registered as
 /// sips is reached by TLS alone, and `secure` requests reach nobody else.
-pub(super) fn groups(contacts: Vec<registrar::Contact>, secure: bool) -> VecDeque<Vec<Branch>> {
-    let mut groups: BTreeMap<Reverse<u16>, Vec<OfPhone>> = BTreeMap::new();
+pub(super) fn groups(mut contacts: Vec<registrar::Contact>, secure: bool) -> VecDeque<Vec<Branch>> {
+    contacts.sort_by_key(|contact| Reverse(contact.q));
+    let (mut groups, mut group, mut preference) = (VecDeque::new(), Vec::new(), None);
     for contact in contacts {
-        let q = contact.q;
+        if preference.replace(contact.q).is_some_and(|before| before != contact.q) {
+            close(&mut groups, &mut group);
+        }
         let is_sips = is_sips(&contact.uri);
         if secure && !is_sips {
             continue;
@@ -578,10 +581,18 @@ pub(super) fn groups(contacts: Vec<registrar::Contact>, secure: bool) -> VecDequ
         let is_fit = |branch: &Branch| !is_sips || branch.hops.iter().all(|hop| hop.transport().is_secure());
         let instance = contact.instance.clone().filter(|_| contact.outbound);
         if let Some(branch) = contact_branch(contact, secure).filter(is_fit) {
-            add(groups.entry(Reverse(q)).or_default(), instance, branch);
+            add(&mut group, instance, branch);
         }
     }
-    groups.into_values().map(|group| group.into_iter().map(|(_, branch)| branch).collect()).collect()
+    close(&mut groups, &mut group);
+    groups
+}
+
+/// Puts a group behind those before it, unless nobody is in it.
+fn close(groups: &mut VecDeque<Vec<Branch>>, group: &mut Vec<OfPhone>) {
+    if !group.is_empty() {
+        groups.push_back(group.drain(..).map(|(_, branch)| branch).collect());
+    }
 }
 
 /// A branch, and the phone whose flow it is where it is one of perhaps several.

@@ -136,12 +136,12 @@ impl Place<'_> {
         plan.in_dialog &= request.to().tag().is_some();
         plan.secure = request_uri.secure;
         let remaining = &routes[plan.popped..];
-        plan.routes = remaining
-            .iter()
-            .map(|(bytes, _)| [b"<", *bytes, b">"].concat())
-            .collect::<Vec<_>>()
-            .join(&b", "[..])
-            .into();
+        let mut ahead = Vec::new();
+        for (bytes, _) in remaining {
+            let begin = if ahead.is_empty() { &b"<"[..] } else { b", <" };
+            [begin, bytes, b">"].iter().for_each(|part| ahead.extend_from_slice(part));
+        }
+        plan.routes = ahead.into();
         plan.target = match remaining.first() {
             Some(_) => Target::Next,
             None => self.target(&request_uri, arrival)?,

@@ -181,28 +181,30 @@ impl Stack {
         }
         let refreshes = matches!(method, Method::Invite | Method::Update);
         let sign = Sign {
-            call_id: request.call_id().into(),
-            tags: [from.into(), to.into()],
+            call_id: request.call_id(),
+            tags: [from, to],
             cseq: Some(request.cseq().number),
-            target: contact(request).filter(|_| refreshes).map(Box::from),
-            lasts: book::lasts(request).filter(|_| refreshes),
+            target: refreshes.then(|| contact(request)).flatten(),
+            lasts: refreshes.then(|| book::lasts(request)).flatten(),
             ends: method == Method::Bye,
         };
-        self.tell_home(now, request.call_id(), Event::Heard(Box::new(sign)));
+        self.heard_of_call(now, &sign);
+    }
+
+    fn heard_of_call(&mut self, now: Instant, sign: &Sign<&[u8]>) {
+        match home(sign.call_id, self.config.workers) == self.config.me {
+            true => self.calls.hear(now, sign),
+            false => self.tell_home(now, sign.call_id, Event::Heard(Box::new(sign.to_owned()))),
+        }
     }
 
     /// A request of a dialog was answered 481 or 408: there is no such dialog any more (RFC 3261 §12.2.1.2).
     pub(crate) fn call_is_gone(&mut self, now: Instant, answer: &Message<'_>) {
         let (Some(from), Some(to)) = (answer.from().tag(), answer.to().tag()) else { return };
-        let sign = Sign {
-            call_id: answer.call_id().into(),
-            tags: [from.into(), to.into()],
-            cseq: None,
-            target: None,
-            lasts: None,
-            ends: true,
-        };
-        self.tell_home(now, answer.call_id(), Event::Heard(Box::new(sign)));
+        let tags = [from, to];
+        let sign =
+            Sign { call_id: answer.call_id(), tags, cseq: None, target: None, lasts: None, ends: true };
+        self.heard_of_call(now, &sign);
     }
 
     /// An administrator ends a call: what stands here is ended on both sides, what rings here is cancelled. Says how many

@@ -1,6 +1,6 @@
 //! Client transactions: started, answered, ended.
 
-use super::{Cancel, Client, ClientKind, Path, Stack};
+use super::{Cancel, Chain, Client, ClientKind, Path, Stack};
 use crate::message::{HeaderName, Message, Method, build};
 use crate::proxy::Refusal;
 use crate::proxy::context::State;
@@ -30,7 +30,8 @@ impl Stack {
             false => ClientKind::Request(ClientRequest::new(reliable)),
         };
         let (mark, request, reason) = (self.mark_of_owner(owner), Vec::new(), Vec::new());
-        let client = Client { kind, owner, mark, path, request, cancel: Cancel::No, reason };
+        let client =
+            Client { kind, owner, mark, path, request, cancel: Cancel::No, reason, chain: Chain::default() };
         let id = self.table.insert_client(client)?;
         let bytes = write(self, id);
         let alarm = &mut Self::alarm(&mut self.timers, &self.config, id, now);

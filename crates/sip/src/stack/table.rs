@@ -1,5 +1,9 @@
 //! The transactions of one worker: one row each, found by key or by number, bounded.
 
+mod chains;
+
+pub(crate) use self::chains::Chain;
+use self::chains::Chains;
 use super::send::Path;
 use crate::page::{Found, Page};
 use crate::proxy::Context;
@@ -14,7 +18,6 @@ use crate::transaction::server_invite::{self, ServerInvite};
 use crate::transaction::server_request::{self, ServerRequest};
 use crate::transport::{Arrival, Hop};
 use rustc_hash::FxHashMap;
-use std::collections::BTreeSet;
 use std::collections::hash_map::Entry as Slot;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -93,6 +96,8 @@ pub(crate) struct Client {
     pub(crate) cancel: Cancel,
     /// The Reason lines of the CANCEL, once it is wanted.
     pub(crate) reason: Vec<u8>,
+    /// Its neighbours among those that depend on the same end.
+    pub(crate) chain: Chain,
 }
 
 impl Client {
@@ -143,14 +148,11 @@ pub(crate) enum Asked {
 }
 
 /// Whom a client transaction depends on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum End {
     Datagrams(SocketAddr),
     Stream(ConnectionId),
 }
-
-const FIRST: Id = Id { index: 0, generation: 0 };
-const LAST: Id = Id { index: u32::MAX, generation: u32::MAX };
 
 /// All transactions.
 #[derive(Debug)]
@@ -159,7 +161,7 @@ pub(crate) struct Table {
     rows: Slab<Box<Entry>>,
     by_key: FxHashMap<Key, Id>,
     /// Client transactions by whom they depend on, so that a closed port or stream ends them at once.
-    by_end: BTreeSet<(End, Id)>,
+    by_end: Chains,
     unanswered: usize,
     /// Bytes of the requests and answers that are kept, and how many there may be for another to be taken in.
     kept: usize,
@@ -178,7 +180,7 @@ impl Table {
         Self {
             rows: Slab::new(limit),
             by_key: FxHashMap::default(),
-            by_end: BTreeSet::new(),
+            by_end: Chains::default(),
             unanswered: 0,
             kept: 0,
             most_kept: limit.saturating_mul(KEPT_EACH),
@@ -297,9 +299,8 @@ impl Table {
     }
 
     pub(crate) fn insert_client(&mut self, client: Client) -> Option<Id> {
-        let end = end(&client.path);
         let id = self.rows.insert(Box::new(Entry::Client(client)))?;
-        self.by_end.extend(end.map(|end| (end, id)));
+        self.by_end.join(&mut self.rows, id);
         Some(id)
     }
 
@@ -341,23 +342,18 @@ impl Table {
 
     /// A client transaction's request now goes another way.
     pub(crate) fn moved(&mut self, id: Id, path: Path) {
+        self.by_end.leave(&mut self.rows, id);
         let Some(client) = self.client_mut(id) else { return };
-        let old = std::mem::replace(&mut client.path, path);
-        let new = end(&client.path);
-        if let Some(old) = end(&old) {
-            self.by_end.remove(&(old, id));
-        }
-        self.by_end.extend(new.map(|new| (new, id)));
+        client.path = path;
+        self.by_end.join(&mut self.rows, id);
     }
 
     /// Takes a client transaction out.
     pub(crate) fn remove_client(&mut self, id: Id) -> Option<Client> {
         self.client(id)?;
+        self.by_end.leave(&mut self.rows, id);
         let Entry::Client(client) = *self.rows.remove(id)? else { return None };
         self.kept -= client.request.len();
-        if let Some(end) = end(&client.path) {
-            self.by_end.remove(&(end, id));
-        }
         Some(client)
     }
 
@@ -407,23 +403,11 @@ impl Table {
 
     /// The client transactions that wait for something over this stream.
     pub(crate) fn waiting_on_stream(&self, conn: ConnectionId) -> Vec<Id> {
-        self.waiting(End::Stream(conn))
+        self.by_end.of(&self.rows, End::Stream(conn))
     }
 
     /// The client transactions that wait for something from this address.
     pub(crate) fn waiting_on_datagrams(&self, peer: SocketAddr) -> Vec<Id> {
-        self.waiting(End::Datagrams(peer))
-    }
-
-    fn waiting(&self, end: End) -> Vec<Id> {
-        self.by_end.range((end, FIRST)..=(end, LAST)).map(|(_, id)| *id).collect()
-    }
-}
-
-fn end(path: &Path) -> Option<End> {
-    match path {
-        Path::Datagram { to, .. } => Some(End::Datagrams(*to)),
-        Path::Stream { conn, .. } => Some(End::Stream(*conn)),
-        Path::Dial { .. } => None,
+        self.by_end.of(&self.rows, End::Datagrams(peer))
     }
 }

@@ -1,8 +1,8 @@
 //! Our own addresses: which listener a message leaves by, what we call ourselves on it, and which hosts are us.
 
+use super::default_port;
 use super::inside::Depth;
-use super::{default_port, host_text};
-use crate::message::reply::push_number;
+use crate::message::reply::host_port;
 use crate::uri::Host;
 use std::cmp::Reverse;
 use std::net::{IpAddr, SocketAddr};
@@ -110,15 +110,11 @@ impl Listeners {
     /// end of the path where it is known.
     pub fn sent_by(&self, listener: &Listener, local: Option<IpAddr>) -> String {
         let known = local.filter(|ip| !ip.is_unspecified()).or(Some(listener.bound.ip()));
-        let mut text = match known.map(|ip| ip.to_canonical()).filter(|ip| !ip.is_unspecified()) {
-            Some(ip) => host_text(self.public(ip)),
-            None => listener.host.to_string(),
-        };
-        let mut digits = Vec::with_capacity(5);
-        push_number(&mut digits, listener.bound.port().into());
-        text.push(':');
-        text.extend(digits.into_iter().map(char::from));
-        text
+        let port = listener.bound.port();
+        match known.map(|ip| ip.to_canonical()).filter(|ip| !ip.is_unspecified()) {
+            Some(ip) => host_port(self.public(ip), port),
+            None => format!("{}:{port}", listener.host),
+        }
     }
 
     /// What the world calls one of our addresses.
