@@ -5,6 +5,7 @@
 
 mod ack;
 mod ask;
+mod called;
 mod calls;
 mod cancel;
 mod client;
@@ -104,6 +105,13 @@ pub enum Input<'a> {
         users: Box<[Address]>,
         /// Until when the certificate holds.
         until: Duration,
+    },
+    /// Whoever opened a stream has asked for this name in its handshake (RFC 6066 §3).
+    Asked {
+        /// Which.
+        conn: ConnectionId,
+        /// The name.
+        name: Arc<str>,
     },
     /// A stream could not be opened.
     Refused {
@@ -275,6 +283,8 @@ pub enum Parcel {
         bytes: Vec<u8>,
         /// Who its sender has proven to be by a certificate, where that is whom it is about.
         user: Option<Address>,
+        /// The name that its stream's handshake asked for.
+        asked: Option<Arc<str>>,
     },
     /// A datagram that belongs to the other worker, as far as one can tell without reading it.
     Unread {
@@ -343,6 +353,8 @@ pub struct Stack {
     pub(crate) connections: Connections,
     /// Who the sender of what is being handed over has proven to be by a certificate.
     pub(crate) handed_user: Option<Address>,
+    /// The name that the handshake of its stream asked for.
+    pub(crate) handed_name: Option<Arc<str>>,
     pub(crate) blocked: Blocked,
     registrar: Registrar,
     storage: Storage,
@@ -375,6 +387,7 @@ impl Stack {
             asked: Slab::new(limits.transactions),
             connections: Connections::new(limits.dials),
             handed_user: None,
+            handed_name: None,
             blocked: Blocked::default(),
             registrar: Registrar::default(),
             storage: Storage::default(),
@@ -585,10 +598,10 @@ impl Stack {
 
     fn handed_over(&mut self, now: Instant, parcel: Parcel) {
         match parcel {
-            Parcel::Request { arrival, bytes, user } => {
-                self.handed_user = user;
+            Parcel::Request { arrival, bytes, user, asked } => {
+                (self.handed_user, self.handed_name) = (user, asked);
                 self.message(now, arrival, &bytes, Some(0));
-                self.handed_user = None;
+                (self.handed_user, self.handed_name) = (None, None);
             }
             Parcel::Unread { arrival, bytes } => self.message(now, arrival, &bytes, None),
             Parcel::Stray { arrival, bytes, left } => self.message(now, arrival, &bytes, Some(left)),
@@ -634,6 +647,7 @@ impl Machine for Stack {
                 let arrival = Arrival { flow: Flow::Stream(conn), transport, local, peer };
                 self.opened(now, conn, (arrival, domains), token);
             }
+            Input::Asked { conn, name } => self.connections.note_asked(conn, name),
             Input::Identified { conn, users, until } => self.connections.identify(conn, users, until),
             Input::Refused { token, why } => self.refused(now, id_of(token), &why),
             Input::Received { conn, bytes } => self.received(now, conn, bytes),

@@ -399,6 +399,9 @@ impl Service for Sip {
         let is_dialled = token.is_some();
         self.handle(desk, Input::Opened { conn, transport, local, peer, token, domains });
         if !is_dialled {
+            if let Some(name) = &info.sni {
+                self.handle(desk, Input::Asked { conn, name: name.as_str().into() });
+            }
             self.look_at(desk, conn, info);
         }
     }

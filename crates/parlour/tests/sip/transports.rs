@@ -134,3 +134,16 @@ fn an_answer_may_be_long() {
     joe.reply(&heard, "200 OK", &body);
     assert_eq!(roland.expect("SIP/2.0 200").body(), body);
 }
+
+/// What it is told leads back by the name that its handshake asked for: our certificate has that, and seldom an address.
+#[test]
+fn a_phone_by_tls_is_told_the_name_that_it_knows() {
+    let house = house();
+    let port = house.port("sip.tls");
+    for (host, expected) in [("falcot.com", "falcot.com"), ("sip.falcot.com", "127.0.0.1")] {
+        let mut joe = Agent::tls(&house, "joe");
+        let uri = format!("sip:{host}:{port};transport=tls");
+        let heard = joe.ask("REGISTER", &uri, JOE, "Supported: path\r\n", "");
+        assert_eq!(heard.header("Service-Route"), format!("<sip:{expected}:{port};transport=tls;lr>"));
+    }
+}

@@ -455,7 +455,9 @@ impl Stack {
         let Some(listener) = self.config.listeners.by_local(arrival.transport, arrival.local) else {
             return Vec::new();
         };
-        let mut near = self.config.listeners.sent_by(listener, Some(arrival.local.ip()));
+        let called = self.called(request, arrival);
+        let sent_here = || self.config.listeners.sent_by(listener, Some(arrival.local.ip()));
+        let mut near = called.unwrap_or_else(sent_here);
         let mut far = sent_by.to_owned();
         self.names_of_ours(request, arrival, (&mut near, &mut far, hop));
         let caller = self.caller_side(request, arrival);

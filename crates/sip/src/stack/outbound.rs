@@ -48,7 +48,9 @@ impl Stack {
         if supports(request, "path")
             && let Some(listener) = self.config.listeners.by_local(arrival.transport, arrival.local)
         {
-            let host = self.config.listeners.sent_by(listener, Some(arrival.local.ip()));
+            let called = self.called(request, arrival);
+            let host =
+                called.unwrap_or_else(|| self.config.listeners.sent_by(listener, Some(arrival.local.ip())));
             let param = crate::proxy::transport_param(arrival.transport);
             reply.header("Service-Route", format!("<sip:{host}{param};lr>"));
         }

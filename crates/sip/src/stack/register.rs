@@ -51,13 +51,15 @@ impl Stack {
             let realm = self.directory.domain(address.domain()).cloned().ok_or(Refusal::NotYours)?;
             return Err(self.challenge(request, (role, home), (address, realm), false));
         }
+        let mut asked = None;
         // Its bindings end with the connection: their home wants to know.
         if let Flow::Stream(conn) = arrival.flow
             && let Some(connection) = self.connections.get_mut(conn)
         {
             connection.used_by(home);
+            asked = connection.asked.clone();
         }
-        let parcel = Parcel::Request { arrival, bytes: request.bytes().to_vec(), user };
+        let parcel = Parcel::Request { arrival, bytes: request.bytes().to_vec(), user, asked };
         self.out.push_back(Output::HandOver { to: home, parcel });
         Ok(())
     }

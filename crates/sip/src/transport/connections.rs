@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::{Address, ConnectionId, Transport, WorkerId};
 
@@ -51,6 +52,8 @@ pub struct Connection {
     domains: Box<[Box<str>]>,
     /// The users that it has proven to be, and until when its certificate holds, as time since 1970.
     users: Option<Box<(Box<[Address]>, Duration)>>,
+    /// The name that its handshake asked for, where the peer has opened it.
+    pub asked: Option<Arc<str>>,
     /// Other workers whose requests left by it.
     writers: Vec<WorkerId>,
 }
@@ -158,6 +161,18 @@ impl Connections {
         self.open.get(&id).is_some_and(proves)
     }
 
+    /// Whoever opened it has asked for this name.
+    pub fn note_asked(&mut self, id: ConnectionId, name: Arc<str>) {
+        if let Some(connection) = self.open.get_mut(&id) {
+            connection.asked = Some(name);
+        }
+    }
+
+    /// The name that whoever opened it has asked for.
+    pub fn asked(&self, id: ConnectionId) -> Option<&str> {
+        self.open.get(&id)?.asked.as_deref()
+    }
+
     /// The other end has proven to be these users, until a time since 1970.
     pub fn identify(&mut self, id: ConnectionId, users: Box<[Address]>, until: Duration) {
         if let Some(connection) = self.open.get_mut(&id) {
@@ -244,8 +259,17 @@ impl Connections {
         (now, dial): (Instant, Option<Id>),
     ) -> Vec<Waiting> {
         let (links, writers, theirs) = (Vec::new(), Vec::new(), dial.is_none());
-        let connection =
-            Connection { arrival, framer, heard: now, links, theirs, domains, users: None, writers };
+        let connection = Connection {
+            arrival,
+            framer,
+            heard: now,
+            links,
+            theirs,
+            domains,
+            users: None,
+            asked: None,
+            writers,
+        };
         self.open.insert(id, connection);
         let Some(dial) = dial.and_then(|dial| self.dials.remove(dial)) else { return Vec::new() };
         let Peer { at, name, own, .. } = dial.peer.clone();

@@ -379,6 +379,55 @@ fn servers_of_other_domains_find_us_by_our_own() {
     }
 }
 
+/// Telephones that verify certificates (pjsip) expect the name that they know in whatever leads back here.
+#[test]
+fn whoever_comes_by_tls_is_led_back_by_the_name_that_it_has_asked_for() {
+    let (mut house, mut number) = (House::new(2), 0);
+    let routed = |port: &str| format!("Route: <sip:falcot.com{port};transport=tls;lr>\r\n");
+    let address = "192.0.2.1:5061";
+    for (asked, uri, route, expected) in [
+        ("falcot.com", "sip:falcot.com;transport=tls", "", "falcot.com"),
+        ("sip.falcot.com", "sip:SIP.falcot.com", "", "sip.falcot.com"),
+        ("falcot.com", "sip:falcot.com:5061", "", "falcot.com:5061"),
+        ("falcot.com", "sip:falcot.com:443;transport=tls", "", address),
+        ("falcot.com", "sip:sip.falcot.com", &routed(":5061"), "falcot.com:5061"),
+        // Nothing listens there, or it has come by another name than the one it writes: who knows whether that one leads here.
+        ("sip.falcot.com", "sip:falcot.com", "", address),
+        ("sip.falcot.com", "sip:sip.falcot.com", &routed(""), address),
+        ("", "sip:falcot.com", "", address),
+        ("beta.test", "sip:falcot.com", "", address),
+    ] {
+        // At the home of the address, and elsewhere.
+        for worker in [0, 1] {
+            number += 1;
+            let conn = house.connect(worker, Transport::Tls, &format!("198.51.100.2:{}", 41_000 + number));
+            if !asked.is_empty() {
+                house.input(worker.into(), Input::Asked { conn, name: asked.into() });
+            }
+            let (bob, branch) = ("<sip:bob@falcot.com>", number.to_string());
+            let more =
+                format!("Supported: path\r\n{route}Contact: <sip:bob@10.0.0.2:5060;transport=tls>\r\n");
+            let text =
+                request("REGISTER", uri, "10.0.0.2:5060", &branch, (&format!("{bob};tag=r"), bob), &more);
+            let sent = house.stream(conn, &text.replace("SIP/2.0/UDP", "SIP/2.0/TLS"));
+            let led = format!("<sip:{expected};transport=tls;lr>");
+            assert_eq!(sent[0].header("Service-Route"), [&*led], "{uri} {asked}: {}", sent[0].text);
+        }
+    }
+    // Within a call: bob, by the last stream, and alice by one whose name he does not share.
+    let conn = house.connect(0, Transport::Tls, "198.51.100.1:50000");
+    house.input(0, Input::Asked { conn, name: "sip.falcot.com".into() });
+    for (branch, host, expected) in
+        [("c1", "sip.falcot.com", "@sip.falcot.com;"), ("c2", "falcot.com", "@192.0.2.1:5061;")]
+    {
+        let text = invite(branch).replace("INVITE sip:bob@falcot.com", &format!("INVITE sip:bob@{host}"));
+        let sent = house.stream(conn, &text.replace("SIP/2.0/UDP", "SIP/2.0/TLS"));
+        let invite = sent.iter().find(|sent| sent.first_line().starts_with("INVITE ")).unwrap();
+        let routes = invite.header("Record-Route");
+        assert!(routes[1].contains(expected) && routes[1].ends_with(";transport=tls;lr>"), "{routes:?}");
+    }
+}
+
 /// Datagrams may do without a length; on a stream nobody could say where the message ends.
 #[test]
 fn answers_that_go_on_by_a_stream_say_how_long_they_are() {
