@@ -35,6 +35,12 @@ pub fn of(plan: &Plan, domain: &DomainPlan) -> Site {
     }
 }
 
+/// The names of the hosts at which a domain's SIP is.
+pub fn sip_hosts(plan: &Plan, domain: &DomainPlan) -> Vec<String> {
+    let host = offered(plan, Service::Sip, &plan.dns.sip.name_for(&domain.name));
+    host.all().map(|host| host.name.clone()).collect()
+}
+
 /// Its rooms, and the components that lie below it; those that lie below none are the first domain's.
 fn components(plan: &Plan, domain: &DomainPlan) -> Vec<Domain> {
     let is_of = |name: &Domain| {

@@ -228,7 +228,7 @@ fn config() -> Config {
     Config {
         me: WorkerId(0),
         workers: 1,
-        listeners: Listeners { all: vec![listener], addresses: vec![bound.ip()], external: Vec::new() },
+        listeners: Listeners { all: vec![listener], addresses: vec![bound.ip()], ..Listeners::default() },
         secret: Secret::new("the same on every worker"),
         authenticate: true,
         speakers: Vec::new(),

@@ -21,6 +21,22 @@ fn own_callers_must_prove_who_they_are() {
     assert_eq!(answer.line(), "SIP/2.0 407 Proxy Authentication Required");
 }
 
+/// What `parlour dns zone` leads telephones to is this server, also where they name it as a proxy on the way, or in place of the domain.
+#[test]
+fn the_host_in_the_zone_is_this_server() {
+    let house = house();
+    let (mut roland, mut joe) = (Agent::udp(&house, "roland"), Agent::udp(&house, "joe"));
+    let route = "Route: <sip:sip.falcot.com;lr>\r\n";
+    let more = format!("Contact: {}\r\n{route}", joe.contact());
+    let answer = joe.ask("REGISTER", "sip:sip.falcot.com", "sip:joe@sip.falcot.com", &more, "");
+    assert_eq!(answer.line(), "SIP/2.0 200 OK", "{}", answer.0);
+    let request = roland.request("MESSAGE", "sip:joe@sip.falcot.com", "sip:joe@falcot.com", route, "");
+    roland.send(request);
+    assert_eq!(roland.answer().line(), "SIP/2.0 407 Proxy Authentication Required");
+    let answer = roland.ask("OPTIONS", "sip:sip.falcot.com", "sip:sip.falcot.com", route, "");
+    assert_eq!(answer.line(), "SIP/2.0 200 OK", "{}", answer.0);
+}
+
 #[test]
 fn nobody_registers_for_another() {
     let house = house();

@@ -172,7 +172,7 @@ impl Stack {
         self.pass_best(now, server, best);
         // What may not be said at all (408 to other methods than INVITE, RFC 4320 §4.2) ends in silence.
         if self.table.server(server).is_some_and(|server| !server.is_answered()) {
-            self.end_server(now, server);
+            self.fall_silent(now, server);
         }
     }
 

@@ -187,9 +187,10 @@ impl Place<'_> {
         }
     }
 
-    /// The domain of ours that a URI's host is.
+    /// The domain of ours that a URI's host is, or is a host of.
     pub fn domain_of(&self, uri: &SipUri<'_>) -> Option<&wire::Domain> {
-        self.directory.domain(std::str::from_utf8(uri.host.name()?).ok()?)
+        let name = std::str::from_utf8(uri.host.name()?).ok()?;
+        self.directory.domain(name).or_else(|| self.listeners.domain_at(name, uri.port))
     }
 
     /// The domain of ours that a request is of: the caller's, or the one that is asked for.

@@ -208,7 +208,24 @@ impl Stack {
         Some(id)
     }
 
-    /// Ends a server transaction without a word (RFC 4320 §4.2), or because its machine has ended.
+    /// Nothing will be said to a request: it ends without a word as soon as it does not come again (RFC 4320 §4.2).
+    pub(crate) fn fall_silent(&mut self, now: Instant, id: Id) {
+        let Some(server) = self.table.server_mut(id) else { return };
+        let age = now.saturating_duration_since(server.began);
+        let mut alarm = Self::alarm(&mut self.timers, &self.config, id, now);
+        let is_kept = match &mut server.kind {
+            ServerKind::Invite(_) => false,
+            ServerKind::Request(machine) => !machine.fall_silent(age, &mut alarm),
+        };
+        if is_kept {
+            self.table.forget_request(id);
+            self.table.settle(id);
+        } else {
+            self.end_server(now, id);
+        }
+    }
+
+    /// Ends a server transaction without a word, or because its machine has ended.
     pub(crate) fn end_server(&mut self, now: Instant, id: Id) {
         let Some(server) = self.table.server_mut(id) else { return };
         let mut alarm = Self::alarm(&mut self.timers, &self.config, id, now);

@@ -14,6 +14,8 @@ pub enum State {
     Proceeding,
     /// Answered; the answer is sent again when the request comes again.
     Completed,
+    /// There is no answer that may leave (RFC 4320 §4.2); the request coming again is still the same.
+    Silent,
     /// Over.
     Terminated,
 }
@@ -45,7 +47,7 @@ impl ServerRequest {
     pub fn repeated(&self) -> Repeated {
         match self.state {
             State::Proceeding | State::Completed => Repeated::Resend,
-            State::Trying | State::Terminated => Repeated::Absorb,
+            State::Trying | State::Silent | State::Terminated => Repeated::Absorb,
         }
     }
 
@@ -67,11 +69,24 @@ impl ServerRequest {
         }
     }
 
+    /// Nothing more is said to the request, which is so old. Whether it is over: where its client may send it again it is kept, so
+    /// that it is not taken for another.
+    pub fn fall_silent(&mut self, age: Duration, alarm: &mut Alarm<'_>) -> bool {
+        let left = alarm.timing.patience().saturating_sub(age);
+        if self.reliable || left.is_zero() {
+            return true;
+        }
+        alarm.stop(Timer::Trying);
+        self.state = State::Silent;
+        alarm.start(Timer::J, left);
+        false
+    }
+
     /// One of its timers is due.
     pub fn fired(&mut self, timer: Timer, alarm: &mut Alarm<'_>) -> Fired {
         match (timer, self.state) {
             (Timer::Trying(_), State::Trying) => Fired::Trying,
-            (Timer::J(_), State::Completed) => {
+            (Timer::J(_), State::Completed | State::Silent) => {
                 self.end(alarm);
                 Fired::Ended
             }
@@ -108,6 +123,22 @@ mod tests {
         assert!(machine.respond(100, &mut bench.alarm()));
         assert_eq!(machine.repeated(), Repeated::Resend);
         assert!(!machine.respond(180, &mut bench.alarm()) && !machine.respond(408, &mut bench.alarm()));
+    }
+
+    #[test]
+    fn what_is_never_answered_is_not_taken_for_another_while_it_comes_again() {
+        let mut bench = Bench::new();
+        let mut machine = started(false, &mut bench);
+        bench.wait(2000);
+        assert!(!machine.fall_silent(Duration::from_secs(2), &mut bench.alarm()));
+        assert_eq!((machine.repeated(), machine.state()), (Repeated::Absorb, State::Silent));
+        assert!(!machine.respond(200, &mut bench.alarm()));
+        assert_eq!(bench.next(), Some((Timer::J(ID), 32000)));
+        assert_eq!(machine.fired(Timer::J(ID), &mut bench.alarm()), Fired::Ended);
+        for (reliable, age) in [(true, 0), (false, 32)] {
+            let mut machine = started(reliable, &mut bench);
+            assert!(machine.fall_silent(Duration::from_secs(age), &mut bench.alarm()), "{reliable} {age}");
+        }
     }
 
     #[test]

@@ -4,9 +4,10 @@ use super::default_port;
 use super::inside::Depth;
 use crate::message::reply::host_port;
 use crate::uri::Host;
+use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::net::{IpAddr, SocketAddr};
-use wire::{SocketId, Transport};
+use wire::{Domain, SocketId, Transport};
 
 /// One place where we listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Listeners {
     pub addresses: Vec<IpAddr>,
     /// Behind one-to-one NAT: an address of this host, and what the world calls it.
     pub external: Vec<(IpAddr, IpAddr)>,
+    /// Names of this host, in lower case, and the main name of the domain whose addresses those at it are.
+    pub names: FxHashMap<Box<str>, Domain>,
 }
 
 impl Listeners {
@@ -138,6 +141,19 @@ impl Listeners {
             || self.all.iter().any(|listener| same(listener.bound.ip(), ip))
     }
 
+    /// The domain whose host goes by this name, at a port where we listen: at another there may be another server.
+    pub fn domain_at(&self, name: &str, port: Option<u16>) -> Option<&Domain> {
+        let name = name.strip_suffix('.').unwrap_or(name);
+        if self.names.is_empty() || !port.is_none_or(|port| self.has_port(port)) {
+            return None;
+        }
+        let mut lower = [0; 253];
+        let lower = lower.get_mut(..name.len())?;
+        lower.copy_from_slice(name.as_bytes());
+        lower.make_ascii_lowercase();
+        self.names.get(std::str::from_utf8(lower).ok()?)
+    }
+
     /// Whether a host is the name that one of our listeners goes by.
     pub fn is_our_name(&self, host: Host<'_>) -> bool {
         host.name().is_some_and(|name| self.all.iter().any(|l| l.host.as_bytes().eq_ignore_ascii_case(name)))
@@ -201,6 +217,9 @@ mod tests {
             ],
             addresses: vec!["192.0.2.7".parse().expect("valid"), "10.0.0.7".parse().expect("valid")],
             external: vec![("10.0.0.7".parse().expect("valid"), "198.51.100.7".parse().expect("valid"))],
+            names: [("sip.falcot.com".into(), Domain::new("falcot.com").expect("valid"))]
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -303,5 +322,14 @@ mod tests {
         assert!(us("192.0.2.7", None, Transport::Udp) && us("198.51.100.7", Some(5061), Transport::Udp));
         assert!(!us("192.0.2.7", Some(5070), Transport::Udp) && !us("203.0.113.1", None, Transport::Udp));
         assert!(all.is_our_name(Host::Name(b"FALCOT.com")) && !all.is_our_name(Host::Name(b"falcot.org")));
+        for (name, port, is_ours) in [
+            ("Sip.Falcot.com", None, true),
+            ("sip.falcot.com.", Some(5061), true),
+            ("sip.falcot.com", Some(5070), false),
+            ("xmpp.falcot.com", None, false),
+            (&"a".repeat(254), None, false),
+        ] {
+            assert_eq!(all.domain_at(name, port).is_some(), is_ours, "{name}");
+        }
     }
 }

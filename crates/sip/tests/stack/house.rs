@@ -121,7 +121,7 @@ pub(crate) fn config(me: u16, workers: u16) -> Config {
                 listener(Transport::Tls, None, "192.0.2.1:5061"),
             ],
             addresses: vec!["192.0.2.1".parse().unwrap()],
-            external: Vec::new(),
+            ..Listeners::default()
         },
         secret: Secret::new("the same on every worker"),
         authenticate: false,

@@ -274,6 +274,11 @@ fn a_message_is_answered_once_and_finally() {
     ends(house);
     let (mut house, out) = under_way("MESSAGE");
     assert!(says(&mut house, BOB, &out, "408 Request Timeout").is_empty());
+    // Who asked hears nothing of that, and asks again: that is no other message, which would be delivered once more.
+    for _ in 0..15 {
+        house.wait(seconds(2));
+        assert!(house.datagram(ALICE, &of_alice("MESSAGE", "1")).is_empty());
+    }
     ends(house);
 }
 

@@ -540,3 +540,45 @@ fn what_comes_back_to_us_is_not_asked_again() {
         assert_eq!((&*back.to, back.first_line().split(' ').next()), (CAROL, Some(method)), "{back:?}");
     }
 }
+
+/// Telephones are told the name of the host, and take it for the domain, or for a proxy on the way there.
+#[test]
+fn the_names_of_this_host_are_its_domains() {
+    const BOB: &str = "198.51.100.2:5060";
+    let named = |config: &mut sip::stack::Config| {
+        let domain = |name: &str| wire::Domain::new(name).unwrap();
+        let names = [("host.falcot.com", "falcot.com"), ("host.lab.falcot.com", "lab.falcot.com")];
+        config.listeners.names = names.into_iter().map(|(host, name)| (host.into(), domain(name))).collect();
+    };
+    let mut house = House::with(1, named);
+    let at = "<sip:bob@Sip.Falcot.com>";
+    let route = "Route: <sip:host.falcot.com:5060;lr>\r\n";
+    let more = format!("Contact: <sip:bob@{BOB}>\r\n{route}");
+    let register = request("REGISTER", "sip:host.falcot.com", BOB, "r", (&format!("{at};tag=r"), at), &more);
+    assert_eq!(last(house.datagram(BOB, &register)).first_line(), "SIP/2.0 200 OK");
+    for (branch, uri) in [
+        ("1", "sip:bob@falcot.com"),
+        ("2", "sip:bob@host.falcot.com"),
+        ("3", "sip:bob@HOST.falcot.com.:5061"),
+    ] {
+        let parties = ("<sip:alice@host.falcot.com>;tag=a", "<sip:bob@falcot.com>");
+        let sent = last(house.datagram(ALICE, &request("MESSAGE", uri, ALICE, branch, parties, route)));
+        assert_eq!((sent.to.as_str(), sent.header("Route")), (BOB, vec![]), "{uri}: {}", sent.text);
+    }
+    // The host of another domain, and another server at this host.
+    for (branch, uri, code) in
+        [("4", "sip:bob@host.lab.falcot.com", "404"), ("5", "sip:bob@host.falcot.com:5070", "503")]
+    {
+        let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:bob@falcot.com>");
+        let sent = last(house.datagram(ALICE, &request("MESSAGE", uri, ALICE, branch, parties, "")));
+        assert_eq!(sent.first_line().split(' ').nth(1), Some(code), "{uri}");
+    }
+    // Nobody calls as one of us by such a name.
+    let mut house = House::with(1, |config| {
+        named(config);
+        config.authenticate = true;
+    });
+    let parties = ("<sip:alice@host.falcot.com>;tag=a", "<sip:bob@falcot.com>");
+    let sent = last(house.datagram(BOB, &request("MESSAGE", "sip:bob@falcot.com", BOB, "6", parties, "")));
+    assert_eq!(sent.first_line(), "SIP/2.0 407 Proxy Authentication Required");
+}

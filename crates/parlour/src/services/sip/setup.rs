@@ -1,18 +1,21 @@
 //! From the plan to what one worker's SIP stack is to do.
 
 use super::strangers::Door;
+use crate::config::Plan;
 use crate::config::plan::{NetworkPlan, Service};
 use crate::desk::Shared;
 use crate::marks;
+use crate::site;
 use ::sip::registrar::Rules;
 use ::sip::stack::{Config, Limits, Speaker};
 use ::sip::transaction::Timing;
 use ::sip::transport::{Listener, Listeners, host_text};
 use net::{Begins, Bound};
+use rustc_hash::FxHashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use wire::{Secret, Transport};
+use wire::{Domain, Secret, Transport};
 
 /// Connections that one worker opens at a time.
 const DIALS: usize = 1024;
@@ -55,7 +58,7 @@ pub(super) fn config(shared: &Shared) -> Config {
     Config {
         me: shared.me,
         workers: shared.workers,
-        listeners: listeners(&shared.plan.network, &shared.bound),
+        listeners: Listeners { names: names(&shared.plan), ..listeners(&shared.plan.network, &shared.bound) },
         secret: Secret::new(shared.key("sip")),
         authenticate: shared.plan.sip.authenticate,
         relaying: shared.plan.media.relaying,
@@ -98,6 +101,22 @@ pub(super) fn door(shared: &Shared) -> Door {
     Door::new(Arc::clone(&shared.strangers), &sip.bans, sip.limits.expires_max)
 }
 
+/// What this host is called where telephones are told of it, each domain's host first: some of them take it for the domain, others for a
+/// proxy on the way there.
+fn names(plan: &Plan) -> FxHashMap<Box<str>, Domain> {
+    let mut names = FxHashMap::default();
+    let hosts = plan
+        .domains
+        .iter()
+        .flat_map(|domain| site::sip_hosts(plan, domain).into_iter().map(move |name| (name, &domain.name)));
+    let external = plan.network.named.iter().map(|named| named.name.to_string());
+    let external = external.zip(plan.domains.first().map(|domain| &domain.name).into_iter().cycle());
+    for (name, domain) in hosts.chain(external) {
+        names.entry(name.to_ascii_lowercase().into()).or_insert_with(|| domain.clone());
+    }
+    names
+}
+
 fn listeners(network: &NetworkPlan, bound: &[Bound]) -> Listeners {
     // What SIP has for itself comes first: that is what we call ourselves, and where DNS leads to.
     let is_ours = |bound: &&Bound| marks::owner(bound.tag) == Service::Sip;
@@ -131,7 +150,7 @@ fn listeners(network: &NetworkPlan, bound: &[Bound]) -> Listeners {
         addresses.extend([IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()]);
     }
     let external = network.external.iter().map(|pair| (pair.private, pair.public)).collect();
-    Listeners { all, addresses, external }
+    Listeners { all, addresses, external, ..Listeners::default() }
 }
 
 /// What a listener calls itself where the message's own path does not say: its address, else the first that the world
