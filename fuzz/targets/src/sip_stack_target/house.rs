@@ -55,6 +55,7 @@ pub(super) fn config(me: usize, variant: u8) -> Config {
             ],
             addresses: vec![ip("192.0.2.1"), ip("2001:db8::1")],
             external: Vec::new(),
+            ..Listeners::default()
         },
         secret: Secret::new("the same on every worker"),
         authenticate: variant & 3 == 3,
