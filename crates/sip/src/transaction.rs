@@ -50,6 +50,12 @@ impl Timing {
         self.t1 * 64
     }
 
+    /// When a request other than INVITE that went to several is answered with what there is: while its client still waits, on whose
+    /// clock more time has passed than on ours.
+    pub fn last_word(&self) -> Duration {
+        self.patience() * 15 / 16
+    }
+
     /// When a request other than INVITE must be answered with 100: when the client's Timer E reaches T2 (RFC 4320 §4.1).
     pub fn trying(&self) -> Duration {
         let (mut interval, mut sum) = (self.t1, Duration::ZERO);
@@ -92,7 +98,8 @@ pub enum Timer {
     M(Id),
     /// Server: say 100 now (RFC 4320 §4.1).
     Trying(Id),
-    /// Proxy: these contacts had their time, the less preferred ones are tried (RFC 3261 §16.6 step 11).
+    /// Proxy: these contacts had their time, the less preferred ones are tried (RFC 3261 §16.6 step 11), or, of requests other than
+    /// INVITE, what others have said is the answer.
     Serial(Id),
     /// INVITE client: the CANCEL had no effect (RFC 3261 §9.1).
     Cancelled(Id),

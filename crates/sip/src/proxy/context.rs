@@ -159,6 +159,11 @@ impl Context {
         }
     }
 
+    /// Whether somebody has refused it, so that there is something to be said.
+    pub fn has_refusal(&self) -> bool {
+        self.best.code().is_some_and(|code| code != 408)
+    }
+
     /// How many octets of answers are kept.
     pub fn keeps(&self) -> usize {
         let best = if let Best::Remote(_, bytes) = &self.best { bytes.len() } else { 0 };

@@ -160,11 +160,13 @@ impl Stack {
         self.timers.cancel(Timer::Serial(id));
         let Some(server) = self.table.server_mut(id) else { return };
         let timing = &self.config.timing;
-        let patience = if matches!(server.kind, ServerKind::Invite(_)) { timing.serial } else { timing.t2 };
+        let invite = matches!(server.kind, ServerKind::Invite(_));
         let Some(context) = server.context.as_deref_mut() else { return };
         let Some(group) = context.later.pop_front() else { return };
         if !context.later.is_empty() {
-            self.timers.set(Timer::Serial(id), now + patience);
+            self.timers.set(Timer::Serial(id), now + if invite { timing.serial } else { timing.t2 });
+        } else if !invite && context.branches.len() + group.len() > 1 {
+            self.timers.set(Timer::Serial(id), server.began + timing.last_word());
         }
         let first = context.branches.len();
         let all = first..first + group.len();
@@ -183,8 +185,11 @@ impl Stack {
         let Some(server) = self.table.server_mut(id) else { return };
         let invite = matches!(server.kind, ServerKind::Invite(_));
         let Some(context) = server.context.as_deref_mut() else { return };
-        if context.answered || context.closing || context.later.is_empty() {
+        if context.answered || context.closing {
             return;
+        }
+        if context.later.is_empty() {
+            return self.settle_for_a_refusal(now, id);
         }
         if invite {
             for client in context.be_late() {
@@ -198,6 +203,17 @@ impl Stack {
         self.note_server(now, id, Note::NextGroup, (0, b""));
         self.next_group(now, id, None);
         self.conclude(now, id);
+    }
+
+    /// A request other than INVITE has nearly had its time, and somebody is silent: a refusal of another is told while whoever asked
+    /// still hears it (RFC 4320 §3).
+    fn settle_for_a_refusal(&mut self, now: Instant, id: Id) {
+        let Some(context) = self.table.context_mut(id).filter(|context| context.has_refusal()) else {
+            return;
+        };
+        for client in context.be_late() {
+            self.client_ended(now, client, Some(Refusal::Timeout.code()));
+        }
     }
 
     /// Whether somebody has answered the call, though the answer is still with whoever relays its media.

@@ -88,7 +88,7 @@ impl Stack {
     }
 
     /// A client transaction is over; `failure` is what counts as its answer if it never had one.
-    pub(super) fn client_ended(&mut self, now: Instant, id: Id, failure: Option<u16>) {
+    pub(crate) fn client_ended(&mut self, now: Instant, id: Id, failure: Option<u16>) {
         let Some(mut client) = self.table.remove_client(id) else { return };
         let mut alarm = Self::alarm(&mut self.timers, &self.config, id, now);
         match &mut client.kind {

@@ -263,6 +263,34 @@ fn a_loop_that_changes_each_time_ends_by_max_forwards() {
     assert_eq!((hops, words(&end).last().map(|word| word.1)), (70, Some("483")));
 }
 
+/// RFC 4320 §3: whoever sends a message waits for 32 s and no longer, also where a phone that is not there any more says nothing.
+#[test]
+fn a_refusal_is_heard_in_time_where_others_are_silent() {
+    for q in ["1.0", "0.5"] {
+        let mut house = house(&[]);
+        register(&mut house, "bob", &format!("<sip:bob@{BOB}>;q=1.0, <sip:bob@{BOB2}>;q={q}"));
+        let mut sent = house.datagram(ALICE, &of_alice("MESSAGE", "1"));
+        sent.extend(house.wait(seconds(5)));
+        let (one, two) = (copy(&sent, BOB), copy(&sent, BOB2));
+        assert!(says(&mut house, BOB, &one, "415 Unsupported Media Type").is_empty());
+        let heard = |sent: &[crate::house::Sent]| {
+            let of_alice = words(sent).into_iter().filter(|(to, _)| *to == ALICE);
+            of_alice.map(|(_, word)| word.to_owned()).collect::<Vec<_>>()
+        };
+        assert!(heard(&house.wait(seconds(24))).is_empty());
+        assert_eq!(heard(&house.wait(seconds(2))), ["415"], "{q}");
+        assert!(says(&mut house, BOB2, &two, "200 OK").is_empty(), "that is too late");
+        house.wait(seconds(70));
+        assert_eq!(house.transactions(), 0);
+    }
+    // Where nobody has said anything, nothing is said: perhaps somebody still answers.
+    let mut house = house(&[BOB, BOB2]);
+    let sent = house.datagram(ALICE, &of_alice("MESSAGE", "1"));
+    let one = copy(&sent, BOB);
+    house.wait(seconds(31));
+    assert_eq!(words(&says(&mut house, BOB, &one, "200 OK")), [(ALICE, "200")]);
+}
+
 /// A call of so much breadth.
 fn thin(breadth: u32) -> String {
     let more = format!("Max-Breadth: {breadth}\r\nContent-Length");
