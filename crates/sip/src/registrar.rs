@@ -4,6 +4,7 @@
 
 pub mod binding;
 pub mod gruu;
+pub(crate) mod places;
 pub mod request;
 
 pub use binding::{Binding, Row};
@@ -240,7 +241,13 @@ impl Registrar {
         let last = |binding: &Binding| binding.since().max(binding::micros(epoch.unix(binding.expires)));
         self.stamp =
             bindings.iter().map(|binding| last(binding).saturating_add(AHEAD)).fold(self.stamp, Stamp::max);
-        self.replace(&address, bindings);
+        self.replace_all(&address, bindings);
+    }
+
+    /// Puts bindings in the place of those that the address had, where its rows are going to be written anew.
+    fn replace_all(&mut self, address: &Address, mut bindings: Vec<Binding>) {
+        places::settle(&mut bindings, |_| false);
+        self.replace(address, bindings);
     }
 
     /// Carries out a registration, all of it or nothing (RFC 3261 §10.3 steps 6 and 7).
@@ -282,6 +289,7 @@ impl Registrar {
                 limit(&mut bindings, origin, rules)?;
             }
         }
+        places::settle(&mut bindings, |binding| binding.is_of((origin.call_id, origin.cseq)));
         self.replace(address, bindings);
         Ok(())
     }
@@ -378,7 +386,7 @@ impl Registrar {
         let row = self.rows.get(id)?;
         let address = row.address.clone();
         let bindings = row.bindings.all().iter().filter(|binding| keep(binding)).cloned().collect();
-        self.replace(&address, bindings);
+        self.replace_all(&address, bindings);
         Some(address)
     }
 
@@ -422,8 +430,12 @@ fn comes_late(bindings: &[Binding], change: &Change<'_>, origin: &Origin<'_>) ->
 fn set(bindings: &mut Vec<Binding>, change: &Change<'_>, origin: &Origin<'_>, now: Instant) {
     let since =
         bindings.iter().filter(|binding| is_of_same(binding, change, origin)).map(Binding::since).min();
+    let place = bindings.iter().find(|binding| is_same(binding, change)).map(|binding| binding.place);
     bindings.retain(|binding| !is_same(binding, change));
-    bindings.push(Binding::new(change, origin, since, now));
+    let place = place.unwrap_or_else(|| u8::try_from(bindings.len()).unwrap_or(u8::MAX));
+    let mut binding = Binding::new(change, origin, since, now);
+    binding.place = place;
+    bindings.push(binding);
 }
 
 /// Keeps the newest bindings, which are at the end, as far as there may be so many and as they may be so long; what the

@@ -213,15 +213,15 @@ pub enum Output {
         /// Which.
         conn: ConnectionId,
     },
-    /// Put these bindings on the disk in place of those the address had. [`Input::Stored`] follows.
+    /// Put these bindings on the disk, each in place of the one that stood there. [`Input::Stored`] follows.
     Store {
         /// The mark.
         token: Token,
         /// Whose bindings.
         address: Address,
-        /// All of them.
+        /// Those that have changed, or all of them.
         rows: Vec<registrar::Row>,
-        /// There may be more on the disk than these: they go.
+        /// These are all, and there may be more on the disk, in the places behind: they go.
         fewer: bool,
     },
     /// Where is this address? [`Input::Located`] follows.
@@ -410,7 +410,9 @@ impl Stack {
     /// Puts in the bindings of an address as they were kept; what has ended by `now` is left out.
     pub fn load(&mut self, now: Instant, address: Address, rows: &[registrar::Row]) {
         let read = |row| Binding::from_row(row, &self.epoch, &self.config.listeners);
-        let bindings = rows.iter().filter_map(read).filter(|binding| binding.expires > now).collect();
+        let mut rows: Vec<&registrar::Row> = rows.iter().collect();
+        rows.sort_by_key(|row| row.order());
+        let bindings = rows.into_iter().filter_map(read).filter(|binding| binding.expires > now).collect();
         self.storage.note_fewer(&address);
         self.registrar.load((now, &self.epoch), address, bindings);
         self.watch_bindings(now);

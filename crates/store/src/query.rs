@@ -36,13 +36,13 @@ pub enum Query {
 
     /// Every binding of every address, grouped by address, in the order of `place`: [`Answer::Bindings`].
     LoadBindings,
-    /// What an address of record is bound to from now on; empty = nothing.
+    /// What an address of record is bound to from now on, in these places; what is in others stays.
     ReplaceBindings {
         /// The address of record: an account.
         aor: Address,
         /// Each with a `place` of its own.
         rows: Vec<BindingRow>,
-        /// There may be more of them than these: those in the places behind are forgotten.
+        /// These are all, in the first places, and there may be more: those in the places behind are forgotten.
         fewer: bool,
     },
     /// Forgets every binding that ended before a time.

@@ -3,9 +3,9 @@
 
 use crate::dialect::{Connection, Dialect};
 use crate::insert;
-use crate::query::{Answer, ArchivedMessage, BindingRow, Fault, NodeChange, Outcome, Query, RosterItem};
+use crate::query::{Answer, ArchivedMessage, Fault, NodeChange, Outcome, Query, RosterItem};
 use crate::tables::archive::Of;
-use crate::tables::bindings::Change;
+use crate::tables::bindings::Bound;
 use crate::tables::offline::Addition;
 use crate::tables::{accounts, archive, bindings, documents, nodes, offline, rooms, roster};
 use rustc_hash::FxHashMap;
@@ -105,7 +105,7 @@ async fn change_nodes(
 /// Changes that do not touch one another, whatever their order.
 #[derive(Default)]
 struct Gathered<'a> {
-    bindings: FxHashMap<&'a Address, (&'a [BindingRow], bool)>,
+    bindings: FxHashMap<&'a Address, Bound<'a>>,
     /// `None` takes the item out.
     roster: FxHashMap<(&'a Address, &'a str), Option<&'a RosterItem>>,
     /// A message that is asked to be forgotten was listed before, so it is none of those added here.
@@ -123,8 +123,7 @@ impl<'a> Gathered<'a> {
     fn take(&mut self, i: usize, query: &'a Query) -> bool {
         match query {
             Query::ReplaceBindings { aor, rows, fewer } => {
-                let last = self.bindings.entry(aor).or_default();
-                *last = (rows, last.1 || *fewer);
+                self.bindings.entry(aor).or_default().take(rows, *fewer);
             }
             Query::PutRosterItem { account, item } => {
                 self.roster.insert((account, &item.contact), Some(item));
@@ -150,8 +149,8 @@ impl<'a> Gathered<'a> {
     /// Whether it is written by a single statement, as most are: many registrations, or many messages for archives.
     fn is_one_statement(&self) -> bool {
         let others = self.roster.len() + self.forgotten.len() + self.messages.len();
-        let fewer = self.bindings.values().any(|(_, fewer)| *fewer);
-        let bindings = self.bindings.values().map(|(rows, _)| rows.len()).sum();
+        let fewer = self.bindings.values().any(|bound| bound.fewer);
+        let bindings = self.bindings.values().map(Bound::len).sum();
         let inserts = [bindings, self.archived.len(), self.talk.len()];
         let statements = inserts.iter().map(|rows| rows.div_ceil(insert::MOST)).sum::<usize>();
         statements == 1 && others == 0 && !fewer
@@ -164,8 +163,7 @@ impl<'a> Gathered<'a> {
         outcomes: &mut [Outcome],
     ) -> sqlx::Result<()> {
         if !self.bindings.is_empty() {
-            let all = self.bindings.into_iter();
-            let mut changes: Vec<_> = all.map(|(aor, (rows, fewer))| Change { aor, rows, fewer }).collect();
+            let mut changes: Vec<_> = self.bindings.into_iter().collect();
             bindings::replace(connection, dialect, &mut changes).await?;
         }
         write_roster(connection, dialect, self.roster).await?;

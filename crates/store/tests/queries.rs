@@ -192,6 +192,51 @@ fn bindings_are_replaced_as_a_whole() {
 }
 
 #[test]
+fn bindings_in_other_places_stay_whether_changes_come_one_by_one_or_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = house(folder.path());
+    let row = |place, expires| BindingRow { expires, ..row(place) };
+    let put = |rows: &[BindingRow], fewer| Query::ReplaceBindings {
+        aor: address("joe@falcot.com"),
+        rows: rows.to_vec(),
+        fewer,
+    };
+    let first = [row(0, 1), row(1, 1), row(2, 1), row(3, 1)];
+    for (changes, expected) in [
+        (vec![put(&[row(1, 2)], false)], vec![row(0, 1), row(1, 2), row(2, 1), row(3, 1)]),
+        (
+            vec![put(&[row(1, 2)], false), put(&[row(4, 3)], false), put(&[row(1, 4)], false)],
+            vec![row(0, 1), row(1, 4), row(2, 1), row(3, 1), row(4, 3)],
+        ),
+        (
+            vec![put(&[row(3, 2)], false), put(&[row(0, 3), row(1, 3)], true), put(&[row(1, 4)], false)],
+            vec![row(0, 3), row(1, 4)],
+        ),
+        (
+            vec![put(&[row(0, 3), row(1, 3)], true), put(&[], false), put(&[row(2, 5)], false)],
+            vec![row(0, 3), row(1, 3), row(2, 5)],
+        ),
+        (vec![put(&[], false)], first.to_vec()),
+        (vec![put(&[row(2, 9)], false), put(&[], true)], vec![]),
+    ] {
+        for together in [false, true] {
+            ask(&store, put(&first, true)).unwrap();
+            for change in changes.clone() {
+                match together {
+                    true => store.handle().ask(change, |_| {}).unwrap(),
+                    false => drop(ask(&store, change).unwrap()),
+                }
+            }
+            // Behind all of them.
+            ask(&store, replace("roland@falcot.com", vec![])).unwrap();
+            let all = store.load_bindings().unwrap();
+            let rows = all.into_iter().next().map(|(_, rows)| rows).unwrap_or_default();
+            assert_eq!(rows, expected, "{changes:?}, together: {together}");
+        }
+    }
+}
+
+#[test]
 fn rosters() {
     let folder = tempfile::tempdir().unwrap();
     let store = house(folder.path());

@@ -285,7 +285,7 @@ impl Sip {
         aor: Address,
         (rows, fewer): (Vec<Row>, bool),
     ) {
-        let rows = (0..).zip(rows).map(|(place, row)| kept(place, row)).collect();
+        let rows = rows.into_iter().map(kept).collect();
         let query = Query::ReplaceBindings { aor, rows, fewer };
         let asked = desk.shared.store.ask_together(query, &self.keeper, token);
         if asked.is_err() {
@@ -336,12 +336,12 @@ fn write(desk: &mut Desk<'_, '_>, conn: ConnectionId, bytes: &[u8]) {
 
 fn row(kept: BindingRow) -> Row {
     let expires = Duration::from_secs(u64::try_from(kept.expires).unwrap_or_default());
-    Row { expires, data: kept.payload }
+    Row { place: u16::try_from(kept.place).unwrap_or(u16::MAX), expires, data: kept.payload }
 }
 
-fn kept(place: i64, row: Row) -> BindingRow {
+fn kept(row: Row) -> BindingRow {
     let expires = i64::try_from(row.expires.as_secs()).unwrap_or(i64::MAX);
-    BindingRow { place, expires, payload: row.data }
+    BindingRow { place: row.place.into(), expires, payload: row.data }
 }
 
 /// Whether an error says that nobody is there: destination unreachable, but not for a datagram's size (RFC 792, RFC 4443).

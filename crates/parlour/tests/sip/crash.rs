@@ -89,3 +89,29 @@ fn acknowledged_registrations_outlive_the_server() {
         assert!(contacts.len() == 1 && contacts[0].starts_with(&uri), "{user}: {uri} is not in {contacts:?}");
     }
 }
+
+/// A refresh writes one row of several: the others stay as they were, as does what it has refreshed.
+#[test]
+fn several_phones_of_one_account_outlive_the_server_whichever_was_refreshed() {
+    let mut house = crate::house();
+    let mut phones: Vec<Agent> = (0..3).map(|_| Agent::udp(&house, "joe")).collect();
+    for place in [0, 1, 2, 1, 0, 1] {
+        let contact = format!("Contact: {}\r\n", phones[place].contact());
+        assert!(register(&mut phones[place], &contact).is_some());
+    }
+    let known = register(&mut phones[0], "").expect("an answer");
+    house.kill_and_restart();
+    let mut phone = Agent::udp(&house, "joe");
+    let left = register(&mut phone, "").expect("an answer");
+    let uris = |contacts: &[String]| {
+        let mut uris: Vec<_> = contacts.iter().map(|c| c.split(';').next().unwrap().to_owned()).collect();
+        uris.sort_unstable();
+        uris
+    };
+    assert_eq!((left.len(), uris(&left)), (3, uris(&known)));
+    // The one that goes is gone after the next, too.
+    let gone = format!("Contact: {};expires=0\r\n", phones[1].contact());
+    assert_eq!(register(&mut phone, &gone).map(|left| left.len()), Some(2));
+    house.kill_and_restart();
+    assert_eq!(register(&mut Agent::udp(&house, "joe"), "").map(|left| left.len()), Some(2));
+}

@@ -1,6 +1,6 @@
 //! One binding, kept small: its texts share one allocation. Its row is how it survives a restart.
 
-use super::{Change, Contact, Origin};
+use super::{Change, Contact, Origin, Stamp};
 use crate::message::Params;
 use crate::transport::inside::Depth;
 use crate::transport::{Arrival, Listeners, token};
@@ -22,6 +22,8 @@ pub struct Binding {
     pub q: u16,
     /// How far inside whoever registered it is.
     depth: Depth,
+    /// Where its row stands on the disk among those of its address: each has a place of its own, without a gap.
+    pub(super) place: u8,
     /// Since when its phone has been registered without a break under this Call-ID, in microseconds since 1970: temporary URIs
     /// that are older are not its own any more (RFC 5627).
     since: u64,
@@ -32,20 +34,36 @@ pub struct Binding {
 /// A binding as it is kept on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
+    /// Where it stands among the rows of its address.
+    pub place: u16,
     /// When it ends, as time since 1970-01-01 00:00 UTC.
     pub expires: Duration,
     /// All else, in a form that only this crate reads.
     pub data: Vec<u8>,
 }
 
+impl Row {
+    /// What was registered or refreshed later comes later.
+    pub fn order(&self) -> Stamp {
+        let order = || self.data.get(ROW_ORDER)?.try_into().ok().map(Stamp::from_be_bytes);
+        if self.data.first() == Some(&VERSION) { order().unwrap_or(0) } else { 0 }
+    }
+}
+
 /// What [`Row::data`] begins with.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+
+/// The same of rows that stood in the order in which they had been refreshed.
+const VERSION_2: u8 = 2;
 
 /// The same of rows that do not say since when their phones have been registered.
 const VERSION_1: u8 = 1;
 
 /// How many octets stand before the texts of a row.
-const ROW_HEAD: usize = 25;
+const ROW_HEAD: usize = 33;
+
+/// Those of them that say when it was written.
+const ROW_ORDER: std::ops::Range<usize> = 25..ROW_HEAD;
 
 /// Where the depth begins in what has the preference below it.
 const DEPTH: u32 = 14;
@@ -57,7 +75,8 @@ impl Binding {
         let (text, ends) = join(parts, change.by_flow.then_some(&origin.arrival));
         let depth = Depth::of(origin.arrival.peer.ip());
         let since = since.unwrap_or(origin.stamp);
-        Self { text, ends, cseq: origin.cseq, q: change.q, depth, since, expires: now + change.expires }
+        let expires = now + change.expires;
+        Self { text, ends, cseq: origin.cseq, q: change.q, depth, place: 0, since, expires }
     }
 
     /// How long its texts are.
@@ -133,8 +152,13 @@ impl Binding {
         }
     }
 
-    /// The binding as it is kept on disk.
-    pub fn row(&self, epoch: &Epoch) -> Row {
+    /// Whether this request made it, or refreshed it.
+    pub(crate) fn is_of(&self, (call_id, cseq): (&[u8], u32)) -> bool {
+        self.cseq == cseq && self.call_id() == call_id
+    }
+
+    /// The binding as it is kept on disk. `order`: that of a row that is to come later is higher.
+    pub fn row(&self, epoch: &Epoch, order: Stamp) -> Row {
         let mut data = Vec::with_capacity(ROW_HEAD + self.text.len());
         data.push(VERSION);
         data.extend_from_slice(&self.cseq.to_be_bytes());
@@ -144,8 +168,9 @@ impl Binding {
         }
         data.extend_from_slice(&u32::from(self.ends[3]).to_be_bytes());
         data.extend_from_slice(&self.since.to_be_bytes());
+        data.extend_from_slice(&order.to_be_bytes());
         data.extend_from_slice(&self.text);
-        Row { expires: epoch.unix(self.expires), data }
+        Row { place: self.place.into(), expires: epoch.unix(self.expires), data }
     }
 
     /// Reads a row back; `None` where it is none of ours. Connections of an earlier run are gone, datagrams
@@ -155,11 +180,13 @@ impl Binding {
         let number = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
         let length = u32::from_be_bytes(head[13..].try_into().expect("four bytes"));
         let ends = [number(7), number(9), number(11), u16::try_from(length).ok()?];
-        let (since, rest) = match head[0] {
-            VERSION => rest.split_first_chunk().map(|(since, rest)| (u64::from_be_bytes(*since), rest))?,
-            VERSION_1 => (0, rest),
+        let (since, order, rest) = match head[0] {
+            VERSION => (rest.get(..8)?, 8, rest.get(8..)?),
+            VERSION_2 => (rest.get(..8)?, 0, rest.get(8..)?),
+            VERSION_1 => (&[0; 8][..], 0, rest),
             _ => return None,
         };
+        let (since, rest) = (u64::from_be_bytes(since.try_into().expect("eight octets")), rest.get(order..)?);
         let (text, arrival) = rest.split_at_checked(usize::from(ends[3]))?;
         if !ends.is_sorted() {
             return None;
@@ -176,6 +203,7 @@ impl Binding {
             cseq: u32::from_be_bytes(head[1..5].try_into().expect("four bytes")),
             q: number(5) & ((1 << DEPTH) - 1),
             depth: Depth::of_bits(number(5) >> DEPTH),
+            place: 0,
             since,
             expires: epoch.instant(row.expires),
         })

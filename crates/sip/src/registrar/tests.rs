@@ -191,7 +191,7 @@ fn bindings_survive_a_restart() {
     assert_eq!((binding.params(), binding.call_id(), binding.cseq), (&b";x=\"y\""[..], &b"c"[..], 7));
     assert!(binding.arrival().is_some(), "its Via tells of another address than the one we saw");
     let epoch = Epoch { instant: book.now, unix: Duration::from_secs(1_000_000) };
-    let row = binding.row(&epoch);
+    let row = binding.row(&epoch, 5);
     assert_eq!(row.expires, Duration::from_secs(1_000_100));
     let listener = |socket| Listener {
         transport: Transport::Udp,
@@ -204,8 +204,13 @@ fn bindings_survive_a_restart() {
     let moved = Binding::from_row(&row, &epoch, &listeners(4)).unwrap();
     assert!(matches!(moved.arrival().unwrap().flow, Flow::Datagram { socket: SocketId(4), .. }));
     assert_eq!(Binding::from_row(&row, &epoch, &Listeners::default()).unwrap().arrival(), None);
-    // As rows were before they said since when the phone has been registered: what it was given holds.
+    // As rows were before they said in which order they had been written, and since when the phone has been registered: what it
+    // was given holds.
     let mut before = row.clone();
+    before.data[0] = 2;
+    before.data.drain(25..33);
+    assert_eq!((row.order(), before.order()), (5, 0));
+    assert_eq!(Binding::from_row(&before, &epoch, &listeners(1)).as_ref(), Some(binding));
     before.data[0] = 1;
     before.data.drain(17..25);
     assert_eq!(Binding::from_row(&before, &epoch, &listeners(1)).as_ref(), Some(binding));
@@ -226,7 +231,7 @@ fn bindings_survive_a_restart() {
     let origin = Origin { call_id: b"c", cseq: 1, path: b"", arrival, stamp: 0 };
     let streamed = Binding::new(&changes[0], &origin, None, book.now);
     assert_eq!(streamed.arrival(), Some(arrival));
-    let row = streamed.row(&epoch);
+    let row = streamed.row(&epoch, 5);
     assert_eq!(
         Binding::from_row(&row, &epoch, &listeners(1)).unwrap().arrival(),
         None,
@@ -247,7 +252,7 @@ fn a_binding_is_small() {
     let row =
         std::mem::size_of::<Entry>() + std::mem::size_of::<(Address, Id)>() + 2 * book.address.as_str().len();
     let bytes = std::mem::size_of::<Binding>()
-        + binding.row(&Epoch { instant: book.now, unix: Duration::ZERO }).data.len()
+        + binding.row(&Epoch { instant: book.now, unix: Duration::ZERO }, 5).data.len()
         + row;
     assert!(std::mem::size_of::<Binding>() <= 56 && bytes <= 400, "{bytes} bytes");
 }

@@ -7,6 +7,7 @@ use crate::message::reply::push_number;
 use crate::message::{HeaderName, Message, NameAddr, Reply, glance};
 use crate::proxy::{Refusal, validate};
 use crate::registrar::gruu;
+use crate::registrar::places;
 use crate::registrar::request::Change;
 use crate::registrar::{Binding, Changes, Origin, Row, request};
 use crate::slab::Id;
@@ -131,7 +132,7 @@ impl Stack {
         if let Some(server) = server {
             self.table.hold_answer(server, bytes);
         }
-        self.save(now, address, server);
+        self.save(now, address, (server, Some((request.call_id(), cseq))));
         Ok(())
     }
 
@@ -144,9 +145,21 @@ impl Stack {
         }
     }
 
-    /// The bindings of an address as they are kept on disk.
-    pub(super) fn rows(&self, address: &Address) -> Vec<Row> {
-        self.registrar.bindings(address).iter().map(|binding| binding.row(&self.epoch)).collect()
+    /// The bindings of an address as they are kept on disk, in the order of their places; where it is told, those alone that a
+    /// request has made or refreshed.
+    pub(super) fn rows(&mut self, now: Instant, address: &Address, of: Option<(&[u8], u32)>) -> Vec<Row> {
+        let stamp = self.registrar.stamp(self.epoch.unix(now));
+        let bindings = self.registrar.bindings(address);
+        let of = of.filter(|_| bindings.len() <= places::MOST);
+        let ordered = (stamp..).zip(bindings);
+        let changed = ordered.filter(|(_, binding)| of.is_none_or(|request| binding.is_of(request)));
+        let mut rows: Vec<Row> = changed.map(|(order, binding)| binding.row(&self.epoch, order)).collect();
+        rows.sort_by_key(|row| row.place);
+        if of.is_none() {
+            // There may be more than have places of their own.
+            (0..).zip(&mut rows).for_each(|(place, row)| row.place = place);
+        }
+        rows
     }
 
     /// Answers a REGISTER whose bindings are in memory, and on the disk if that could be. Its answer waits where the last

@@ -65,13 +65,18 @@ impl Stack {
     /// Puts the bindings of an address on the disk that has lost some.
     pub(super) fn save_fewer(&mut self, now: Instant, address: &Address) {
         self.storage.note_fewer(address);
-        self.save(now, address, None);
+        self.save(now, address, (None, None));
     }
 
     /// Puts the bindings of an address on the disk. `server`: the REGISTER that is answered then, or when the disk has
-    /// had its time.
-    pub(super) fn save(&mut self, now: Instant, address: &Address, server: Option<Id>) {
-        if !self.storage.stalled && self.write_bindings(now, address, server) {
+    /// had its time. `of`: the disk has all but those of this request (its Call-ID and CSeq), if it has what it was given before.
+    pub(super) fn save(
+        &mut self,
+        now: Instant,
+        address: &Address,
+        (server, of): (Option<Id>, Option<(&[u8], u32)>),
+    ) {
+        if !self.storage.stalled && self.write_bindings(now, address, (server, of)) {
             return;
         }
         self.save_later(now, address.clone());
@@ -79,8 +84,14 @@ impl Stack {
     }
 
     /// Asks the disk to write; `false` where too much is asked already.
-    fn write_bindings(&mut self, now: Instant, address: &Address, server: Option<Id>) -> bool {
+    fn write_bindings(
+        &mut self,
+        now: Instant,
+        address: &Address,
+        (server, of): (Option<Id>, Option<(&[u8], u32)>),
+    ) -> bool {
         let fewer = self.storage.longer.contains(address);
+        let of = of.filter(|_| !fewer && !self.storage.behind.contains(address));
         let question = Asked::Store { server, address: address.clone(), fewer };
         let asked = match server {
             Some(_) => self.ask_for_registration(now, question),
@@ -90,7 +101,7 @@ impl Stack {
         self.storage.asked += 1;
         self.storage.behind.remove(address);
         self.storage.longer.remove(address);
-        let rows = self.rows(address);
+        let rows = self.rows(now, address, of);
         self.out.push_back(Output::Store { token, address: address.clone(), rows, fewer });
         true
     }
@@ -184,7 +195,7 @@ impl Stack {
     /// Tries whether the disk takes something again, with one address.
     pub(super) fn try_to_save(&mut self, now: Instant) {
         let Some(address) = self.storage.behind.iter().next().cloned() else { return };
-        self.write_bindings(now, &address, None);
+        self.write_bindings(now, &address, (None, None));
         self.timers.set(Timer::Storage, now + REST);
     }
 
@@ -193,7 +204,7 @@ impl Stack {
         let room = AT_ONCE.saturating_sub(self.storage.asked);
         let next: Vec<Address> = self.storage.behind.iter().take(room).cloned().collect();
         for address in next {
-            self.write_bindings(now, &address, None);
+            self.write_bindings(now, &address, (None, None));
         }
     }
 
@@ -201,7 +212,7 @@ impl Stack {
     pub(super) fn save_all(&mut self, now: Instant) {
         let all: Vec<Address> = self.storage.behind.iter().cloned().collect();
         for address in all {
-            self.write_bindings(now, &address, None);
+            self.write_bindings(now, &address, (None, None));
         }
     }
 }

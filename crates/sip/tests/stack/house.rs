@@ -48,6 +48,8 @@ pub(crate) struct House {
     pub(crate) disk: BTreeMap<Address, Vec<Row>>,
     /// How often it was told that there may be more bindings than those that it is to keep.
     pub(crate) forgotten: usize,
+    /// How many rows were written.
+    pub(crate) written: usize,
     /// Whether the disk answers; if not, tokens gather here.
     pub(crate) disk_stalls: bool,
     pub(crate) held: Vec<(usize, u64)>,
@@ -172,6 +174,7 @@ impl House {
             sent: Vec::new(),
             disk: BTreeMap::new(),
             forgotten: 0,
+            written: 0,
             disk_stalls: false,
             held: Vec::new(),
             held_rows: BTreeMap::new(),
@@ -198,6 +201,11 @@ impl House {
             streams: BTreeMap::new(),
             out: VecDeque::new(),
         }
+    }
+
+    /// The calendar.
+    pub(crate) fn epoch(&self) -> wire::Epoch {
+        testkit::epoch(self.began)
     }
 
     /// Ends every worker and starts anew with what is on the disk.
@@ -426,11 +434,16 @@ impl House {
     fn write(&mut self, worker: usize, token: u64) {
         let Some((address, (mut rows, fewer))) = self.held_rows.remove(&(worker, token)) else { return };
         self.forgotten += usize::from(fewer);
-        if !fewer {
-            // Rows in the places behind stay.
-            let before = self.disk.remove(&address).unwrap_or_default();
-            rows.extend(before.into_iter().skip(rows.len()));
-        }
+        self.written += rows.len();
+        // Rows in other places stay, but, where there are fewer, for those behind.
+        let before = self.disk.remove(&address).unwrap_or_default();
+        let count = rows.len();
+        let stays = |row: &Row| {
+            !(rows.iter().any(|new| new.place == row.place) || fewer && usize::from(row.place) >= count)
+        };
+        let before: Vec<Row> = before.into_iter().filter(stays).collect();
+        rows.extend(before);
+        rows.sort_by_key(|row| row.place);
         match rows.is_empty() {
             true => self.disk.remove(&address),
             false => self.disk.insert(address, rows),

@@ -2,6 +2,7 @@
 
 use crate::house::{House, Sent};
 use crate::request;
+use sip::registrar::Row;
 use std::time::Duration;
 use wire::Address;
 
@@ -157,4 +158,146 @@ fn what_is_over_goes_from_the_disk_and_a_refresh_looks_for_nothing() {
     contacts(&mut house, 5, "<sip:bob@198.51.100.5>");
     contacts(&mut house, 6, "<sip:bob@198.51.100.5>");
     assert_eq!((on_disk(&house, "bob"), house.forgotten), (1, before + 1));
+}
+
+/// A REGISTER of bob's with these Contacts, which has to be answered with 200.
+fn bind(house: &mut House, cseq: u32, call_id: &str, contacts: &str) {
+    let via = phone("bob");
+    let parties = ("<sip:bob@falcot.com>;tag=r", "<sip:bob@falcot.com>");
+    let branch = format!("b{cseq}");
+    let more = format!("Contact: {contacts}\r\n");
+    let text = request("REGISTER", "sip:falcot.com", &via, &branch, parties, &more);
+    let text = text.replace("CSeq: 1", &format!("CSeq: {cseq}"));
+    let sent = house.datagram(&via, &text.replace(&format!("call-{branch}@"), &format!("{call_id}@")));
+    assert!(lines(&sent).iter().all(|line| *line == OK), "{contacts}: {sent:?}");
+}
+
+fn bob() -> Address {
+    Address::new("bob", "falcot.com").unwrap()
+}
+
+/// What is on the disk of bob's, and what is in memory, in comparable form: all but when it was written, and where.
+fn both(house: &House) -> [Vec<Vec<u8>>; 2] {
+    let epoch = house.epoch();
+    let plain = |row: &Row| [&row.data[..25], &row.data[33..], &row.expires.as_secs().to_be_bytes()].concat();
+    let disk: Vec<Row> = house.disk.get(&bob()).cloned().unwrap_or_default();
+    let places: Vec<usize> = disk.iter().map(|row| row.place.into()).collect();
+    assert_eq!(places, (0..disk.len()).collect::<Vec<_>>(), "one after another");
+    let memory = house.stacks[0].registrar().bindings(&bob()).iter().map(|binding| binding.row(&epoch, 0));
+    let mut both = [disk.iter().map(plain).collect::<Vec<_>>(), memory.map(|row| plain(&row)).collect()];
+    both.iter_mut().for_each(|rows| rows.sort_unstable());
+    both
+}
+
+#[test]
+fn a_refresh_writes_its_own_row_alone_and_what_was_refreshed_last_is_known_after_a_restart() {
+    let mut house = House::new(1);
+    let contact = |n: u32| format!("<sip:bob@198.51.100.{n}>");
+    let mut cseq = 0;
+    let mut written = |house: &mut House, contacts: &str| {
+        cseq += 1;
+        let before = house.written;
+        bind(house, cseq, "call", contacts);
+        let [disk, memory] = both(house);
+        assert_eq!(disk, memory, "{contacts}");
+        house.written - before
+    };
+    let three = [1, 2, 3].map(contact).join(", ");
+    assert_eq!(written(&mut house, &three), 3);
+    for n in [2, 1, 3, 1] {
+        assert_eq!(written(&mut house, &contact(n)), 1, "a refresh");
+    }
+    assert_eq!(written(&mut house, &[1, 3].map(contact).join(", ")), 2);
+    assert_eq!(written(&mut house, &contact(4)), 1, "it takes the place of the second");
+    assert_eq!(written(&mut house, &format!("{};expires=0", contact(1))), 2, "one goes: the others");
+    assert_eq!(written(&mut house, &format!("{};expires=0", contact(9))), 0, "nothing has changed");
+    assert_eq!(written(&mut house, &contact(3)), 1);
+    house.restart();
+    // Nothing is known then of what else may stand there.
+    assert_eq!(written(&mut house, &contact(5)), 3);
+    assert_eq!(written(&mut house, &contact(6)), 1);
+    let left: Vec<_> = house.stacks[0].contacts(house.now, &bob()).into_iter().map(|c| c.uri).collect();
+    let left: Vec<_> = left.iter().map(|uri| String::from_utf8_lossy(uri)).collect();
+    assert_eq!(left, ["sip:bob@198.51.100.3", "sip:bob@198.51.100.5", "sip:bob@198.51.100.6"]);
+}
+
+/// Whatever phones do, and whenever the disk fails: once it has had what it was asked to write it has what is in memory, and
+/// after a restart memory has what was on it.
+#[test]
+fn the_disk_follows_whatever_changes() {
+    for seed in 0..40_u64 {
+        let mut house = House::new(1);
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut chance = |of: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % of
+        };
+        let mut answered = 0;
+        for cseq in 1..120 {
+            match chance(10) {
+                0 => drop(house.wait(Duration::from_secs(chance(90)))),
+                1 => house.disk_stalls = true,
+                // It takes what it is asked for in order, or not at all.
+                2 | 3 => {
+                    while answered < house.held.len() {
+                        house.disk_answers(answered, chance(3) > 0);
+                        answered += 1;
+                    }
+                    house.disk_stalls = false;
+                }
+                _ => {
+                    let mut contact = || {
+                        let phone =
+                            ["", ";+sip.instance=\"<urn:uuid:1>\";reg-id=1"][usize::from(chance(3) == 0)];
+                        let expires = [0, 60, 100, 600][usize::try_from(chance(4)).unwrap()];
+                        format!("<sip:bob@198.51.100.{}>{phone};expires={expires}", chance(6))
+                    };
+                    let (first, second) = (contact(), contact());
+                    let flows = [&first, &second].iter().any(|contact| contact.contains("reg-id"));
+                    let both = chance(2) == 0 && !flows;
+                    let contacts = if both { format!("{first}, {second}") } else { first };
+                    let call_id = ["one", "two"][usize::try_from(chance(2)).unwrap()];
+                    bind(&mut house, cseq, call_id, &contacts);
+                }
+            }
+            if house.stacks[0].storage().unsaved() == 0 {
+                let [disk, memory] = both(&house);
+                assert_eq!(disk, memory, "seed {seed}, step {cseq}");
+            }
+        }
+        while answered < house.held.len() {
+            house.disk_answers(answered, true);
+            answered += 1;
+        }
+        house.disk_stalls = false;
+        house.wait(Duration::from_secs(15));
+        let [disk, memory] = both(&house);
+        assert_eq!((house.stacks[0].storage().unsaved(), &disk), (0, &memory), "seed {seed}");
+        house.restart();
+        assert_eq!(both(&house), [disk, memory], "seed {seed}");
+    }
+}
+
+#[test]
+fn more_contacts_than_have_places_of_their_own_are_written_together() {
+    let mut house = House::with(1, |config| config.rules.bindings = 300);
+    for cseq in 1..=3 {
+        let contacts = (0..86).map(|n| format!("<sip:bob@198.51.{cseq}.{n}>")).collect::<Vec<_>>();
+        bind(&mut house, cseq, "call", &contacts.join(", "));
+        let [disk, memory] = both(&house);
+        assert_eq!((disk.len(), &disk), (usize::try_from(cseq).unwrap() * 86, &memory));
+    }
+    let before = house.written;
+    bind(&mut house, 4, "call", "<sip:bob@198.51.2.7>");
+    assert_eq!(house.written, before + 258);
+    for (cseq, n) in (5..).zip(0..4) {
+        bind(&mut house, cseq, "call", &format!("<sip:bob@198.51.1.{n}>;expires=0"));
+        let [disk, memory] = both(&house);
+        assert_eq!((disk.len(), &disk), (257 - n, &memory));
+    }
+    let before = house.written;
+    bind(&mut house, 9, "call", "<sip:bob@198.51.2.7>");
+    assert_eq!(house.written, before + 1);
+    let [disk, memory] = both(&house);
+    assert_eq!(disk, memory);
 }

@@ -6,6 +6,7 @@ use super::people::Letter;
 use super::world::{Debt, Stream, World, stream_key};
 use crate::tape::Tape;
 use sip::proxy::media::{Kind, Over};
+use sip::registrar::Row;
 use sip::stack::{Input, Output, Token};
 use sip::{Message, Parcel};
 use std::net::SocketAddr;
@@ -30,8 +31,8 @@ impl World {
                 assert!(!(to.ip().is_loopback() || to.ip().is_multicast()), "to nobody: {to}");
                 self.debts.push_back((worker, Debt::Connect { token, transport, to }));
             }
-            Output::Store { token, address, rows, fewer: _ } => {
-                self.debts.push_back((worker, Debt::Store { token, address, rows }));
+            Output::Store { token, address, rows, fewer } => {
+                self.debts.push_back((worker, Debt::Store { token, address, rows, fewer }));
             }
             Output::Locate { token, address } => {
                 self.debts.push_back((worker, Debt::Locate { token, address }))
@@ -102,7 +103,13 @@ impl World {
     pub(super) fn pay(&mut self, worker: usize, debt: Debt) {
         match debt {
             Debt::Connect { token, transport, to } => self.connected(worker, token, transport, to),
-            Debt::Store { token, address, rows } => {
+            Debt::Store { token, address, mut rows, fewer } => {
+                let count = rows.len();
+                let before = self.disk.remove(&address).unwrap_or_default().into_iter();
+                let is_new = |row: &Row| rows.iter().any(|new| new.place == row.place);
+                let stays = |row: &Row| !(is_new(row) || fewer && usize::from(row.place) >= count);
+                let before: Vec<Row> = before.filter(stays).collect();
+                rows.extend(before);
                 match rows.is_empty() {
                     true => self.disk.remove(&address),
                     false => self.disk.insert(address, rows),

@@ -31,6 +31,7 @@ pub(super) enum Debt {
         token: Token,
         address: Address,
         rows: Vec<Row>,
+        fewer: bool,
     },
     Locate {
         token: Token,
