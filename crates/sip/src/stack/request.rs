@@ -33,7 +33,7 @@ impl Stack {
             _ => {
                 let key = self.key(request);
                 match self.table.find(key) {
-                    Some(_) if is_new && !self.takes(now, &arrival) => {}
+                    Some(id) if is_new && !self.takes_again(now, &arrival, id) => {}
                     Some(id) => {
                         self.saw(now, &arrival, request, is_new);
                         self.repeated(now, id);

@@ -7,6 +7,7 @@
 use super::{Output, Stack};
 use crate::message::Message;
 use crate::proxy::route::Plan;
+use crate::slab::Id;
 use crate::transport::Arrival;
 use std::fmt::Debug;
 use std::time::Instant;
@@ -60,6 +61,13 @@ impl Stack {
         plan: Option<&Plan>,
     ) -> bool {
         plan.is_some_and(|plan| plan.in_dialog) || self.is_vouched(request) || self.takes(now, arrival)
+    }
+
+    /// The same of one that has come before.
+    pub(super) fn takes_again(&mut self, now: Instant, arrival: &Arrival, id: Id) -> bool {
+        let context = self.table.server(id).and_then(|server| server.context.as_deref());
+        context.is_some_and(|context| context.plan.in_dialog || context.plan.prover.is_some())
+            || self.takes(now, arrival)
     }
 
     /// The same of one that another worker is to look at, and to count.

@@ -130,14 +130,17 @@ fn a_stream_stays_open_and_who_floods_it_is_known() {
 fn what_belongs_to_a_call_and_answers_do_not_count() {
     let mut house = scene::house(&[BOB]);
     let pail = limited(&mut house, 1);
-    let invite = of_alice("INVITE", "1");
+    let invite = of_alice("INVITE", "1").replace("<sip:alice@falcot.com>", "<sip:x@example.org>");
     let out = copy(&house.datagram(ALICE, &invite), BOB);
     assert_eq!(pail.left(), 0);
     assert_eq!(words(&house.datagram(ALICE, &invite)), [], "what comes again is answered again, and counts");
     assert_eq!(words(&says(&mut house, BOB, &out, "180 Ringing")), [(ALICE, "180")]);
     let ok = says(&mut house, BOB, &out, "200 OK").remove(0);
     assert_eq!(words(&house.datagram(ALICE, &within("ACK", "ack", 1, &ok))), [(BOB, "ACK")]);
-    assert_eq!(words(&house.datagram(ALICE, &within("BYE", "2", 2, &ok))), [(BOB, "BYE")]);
+    let bye = within("BYE", "2", 2, &ok);
+    let out = copy(&house.datagram(ALICE, &bye), BOB);
+    assert_eq!(words(&says(&mut house, BOB, &out, "200 OK")), [(ALICE, "200")]);
+    assert_eq!(words(&house.datagram(ALICE, &bye)), [(ALICE, "200")], "the answer was lost");
     assert_eq!(house.turned_away.len(), 1);
 }
 
