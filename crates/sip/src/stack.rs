@@ -48,6 +48,7 @@ use crate::registrar::{self, Binding, Contact, Registrar};
 use crate::slab::{Id, Slab};
 use crate::trace::{Note, Trace};
 use crate::transaction::{Alarm, Keyring, Timer};
+use crate::transport::blocked::LONGEST;
 use crate::transport::connections::Peer;
 use crate::transport::{Arrival, Blocked, Connections, Seal};
 use std::collections::VecDeque;
@@ -541,7 +542,9 @@ impl Stack {
         self.timers.cancel(Timer::Dialling(dial));
         let Some((peer, waiting)) = self.connections.refused(dial) else { return };
         let Peer { transport, at: to, name, .. } = peer;
-        self.blocked.add(now, (true, to), None);
+        let stands_in =
+            waiting.iter().filter_map(|waiting| waiting.owner).any(|owner| self.stands_in(owner, to));
+        self.blocked.add(now, (true, to), stands_in.then_some(LONGEST));
         let text = format!("{name} ({transport} {to}): {why}");
         for owner in waiting.into_iter().filter_map(|waiting| waiting.owner) {
             if self.asker(owner).is_some_and(|asker| self.may_hear_of(asker, to.ip())) {

@@ -162,12 +162,27 @@ impl Stack {
             }
             Route::Waits => true,
             Route::Dial(id) => {
-                self.timers.set(Timer::Dialling(id), now + self.config.limits.answer);
+                let limit = match owner.is_some_and(|owner| self.stands_in(owner, to)) {
+                    true => 4 * self.config.timing.t1,
+                    false => self.config.limits.answer,
+                };
+                self.timers.set(Timer::Dialling(id), now + limit);
                 self.out.push_back(Output::Connect { token: token_of(id), transport, to, name, own });
                 true
             }
             Route::Full => false,
         }
+    }
+
+    /// Whether a client transaction's stream to an address stands in for datagrams, which go there next. Many servers that take
+    /// datagrams alone have a firewall that says nothing to all else.
+    pub(super) fn stands_in(&self, client: Id, to: SocketAddr) -> bool {
+        let owner = self.table.client(client).and_then(|client| client.owner);
+        let next = owner.and_then(|(server, branch)| {
+            let context = self.table.server(server)?.context.as_deref()?;
+            context.branches.get(branch)?.hops.front()
+        });
+        matches!(next, Some(Hop::Address { transport: Transport::Udp, to: at, .. }) if *at == to)
     }
 
     /// Another worker's bytes for a stream of ours.

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 /// How long a target that failed is tried last.
 pub const A_WHILE: Duration = Duration::from_secs(30);
 
-/// The longest time that a 503 can ask for.
-const LONGEST: Duration = Duration::from_secs(300);
+/// The longest time that a 503 can ask for. As long nobody tries whether an address that takes datagrams takes streams by now.
+pub const LONGEST: Duration = Duration::from_secs(300);
 
 /// The most targets that are listed; the one that would be forgotten first makes room.
 const LIMIT: usize = 1024;

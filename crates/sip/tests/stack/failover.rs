@@ -194,6 +194,41 @@ fn what_is_too_long_for_a_datagram_goes_by_tcp_and_by_udp_where_that_is_refused(
     assert!(sent[1].header("Via")[0].starts_with("SIP/2.0/UDP"));
 }
 
+/// Many a provider takes datagrams alone, behind a firewall that says nothing to all else: nobody waits long for that, nor often.
+#[test]
+fn what_is_too_long_for_a_datagram_is_one_soon_where_nobody_takes_the_connection() {
+    let long = |branch: &str| {
+        call("INVITE", branch, "").replace("Contact", &format!("X: {}\r\nContact", "x".repeat(1000)))
+    };
+    let mut house = house();
+    house.silent_dials = true;
+    let sent = house.datagram(ALICE, &long("1"));
+    assert_eq!((sent.len(), house.dialled.len()), (1, 1), "{sent:?}");
+    assert!(house.wait(Duration::from_millis(1900)).is_empty());
+    let sent = house.wait(Duration::from_millis(200));
+    assert_eq!(lines(&sent), [(FIRST, "INVITE sip:x")]);
+    assert!(sent[0].header("Via")[0].starts_with("SIP/2.0/UDP 192.0.2.1:5060;"));
+    house.datagram(FIRST, &answer(&sent[0].text, "486 Busy Here", "b", ""));
+    for (branch, wait) in [("2", 0), ("3", 290)] {
+        house.wait(Duration::from_secs(wait));
+        let sent = house.datagram(ALICE, &long(branch));
+        assert_eq!((lines(&sent)[1].0, house.dialled.len()), (FIRST, 1), "{branch}");
+        house.datagram(FIRST, &answer(&sent[1].text, "486 Busy Here", "b", ""));
+    }
+    house.wait(Duration::from_secs(70));
+    assert_eq!(house.transactions(), 0);
+    house.datagram(ALICE, &long("4"));
+    assert_eq!(house.dialled.len(), 2, "perhaps it takes them by now");
+    // Where streams are named, they have the time that they may take.
+    let mut house = self::house();
+    house.silent_dials = true;
+    house.datagram(ALICE, &call("INVITE", "5", ";transport=tcp"));
+    for (wait, dialled) in [(9, 1), (2, 2)] {
+        house.wait(Duration::from_secs(wait));
+        assert_eq!(house.dialled.len(), dialled);
+    }
+}
+
 /// A phone that registered by UDP listens to nothing else.
 #[test]
 fn phones_get_long_requests_as_they_registered() {
