@@ -40,7 +40,9 @@ impl World {
             Output::Resolve { token, question } => {
                 self.debts.push_back((worker, Debt::Resolve { token, question }));
             }
-            Output::Proof { .. } | Output::TurnedAway { .. } => {}
+            Output::Proof { .. } => {}
+            // Nobody has to answer it, and nobody may know of it.
+            Output::TurnedAway { .. } => self.books.is_lossy = true,
             Output::Media { token, passage } => {
                 self.books.is_lossy |= self.is_slow;
                 let is_request = passage.kind == Kind::Request;

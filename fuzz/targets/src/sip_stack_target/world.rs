@@ -7,9 +7,10 @@ use crate::tape::Tape;
 use sip::Parcel;
 use sip::proxy::media::Fork;
 use sip::registrar::Row;
-use sip::stack::{Input, Stack, Token};
+use sip::stack::{Everybody, Input, Stack, Strangers, Token};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::names::Question;
 use wire::{Address, ConnectionId, Epoch, Machine, Transport};
@@ -103,7 +104,15 @@ impl World {
     pub(super) fn new(variant: u8) -> Self {
         let now = Instant::now() + Duration::from_secs(86_400);
         let epoch = Epoch { instant: now, unix: YEAR_2026 };
-        let stack = |me| Stack::new(house::config(me, variant), house::accounts(true), epoch);
+        let strangers: Arc<dyn Strangers> = match variant & 16 == 0 {
+            true => Arc::new(Everybody),
+            false => Arc::new(house::Crowded::default()),
+        };
+        let stack = |me| {
+            let mut stack = Stack::new(house::config(me, variant), house::accounts(true), epoch);
+            stack.set_strangers(Arc::clone(&strangers));
+            stack
+        };
         Self {
             now,
             stacks: (0..usize::from(WORKERS)).map(stack).collect(),
