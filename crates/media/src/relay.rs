@@ -4,15 +4,18 @@
 //! Packets are not read: SRTP, DTLS and whatever else comes from the right place pass as they are.
 
 mod guard;
+mod kept;
 mod latch;
 mod message;
 mod ports;
+mod record;
 mod session;
 #[cfg(test)]
 mod tests;
 mod way;
 
 pub use guard::Guard;
+pub use kept::{Changes, Kept};
 pub use message::{Branch, End, Kind, Message, Seat};
 pub use session::{Ended, Reason};
 
@@ -20,7 +23,7 @@ use latch::Latch;
 use ports::Ports;
 use rustc_hash::FxHashMap;
 use session::Session;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -100,8 +103,8 @@ pub struct Counts {
     pub no_seat: u64,
 }
 
-/// The number of a session in its relay.
-type Number = u64;
+/// The number of a call that is relayed, never used again.
+pub type Number = u64;
 
 /// One worker's relay: that of the calls at home there.
 #[derive(Debug)]
@@ -115,21 +118,27 @@ pub struct Relay {
     timers: Timers<Number>,
     ended: VecDeque<Ended>,
     next: Number,
+    /// Calls that are not kept as they are now, and those that are over and kept still.
+    changes: BTreeSet<Number>,
+    /// How many of those that stand are kept.
+    kept: usize,
     counts: Counts,
 }
 
 impl Relay {
-    /// A relay without calls.
-    pub fn new(config: Config) -> Self {
+    /// A relay without calls. Theirs are numbers from `first` on, of which each worker has every so-many-th.
+    pub fn new(config: Config, first: Number) -> Self {
         Self {
             ports: Ports::new(&config.ports, config.share),
+            next: first + u64::from(config.share.0),
             config,
             sessions: FxHashMap::default(),
             calls: FxHashMap::default(),
             ways: FxHashMap::default(),
             timers: Timers::default(),
             ended: VecDeque::new(),
-            next: 0,
+            changes: BTreeSet::new(),
+            kept: 0,
             counts: Counts::default(),
         }
     }
@@ -203,16 +212,21 @@ impl Relay {
     fn learn(&mut self, now: Instant, socket: SocketId, from: SocketAddr, bytes: &[u8]) -> bool {
         let ours = self.is_ours(from);
         let Some(way) = self.ways.get_mut(&socket) else { return false };
+        let before = way.latch.standing();
         if ours || !way.latch.learns(now, from, bytes, &self.config.guard) {
             return false;
         }
-        let (rtp, known) = (way.rtp, way.latch.known());
+        let (session, rtp, known) = (way.session, way.rtp, way.latch.found());
+        let is_new = way.latch.standing() != before;
         aim(&mut self.ways, &self.config.guard, socket);
         if let (Some(rtp), (named, Some(found))) = (rtp, known) {
             if let Some(way) = self.ways.get_mut(&rtp) {
                 way.latch.hint(found, named);
             }
             aim(&mut self.ways, &self.config.guard, rtp);
+        }
+        if is_new {
+            self.note(session);
         }
         true
     }

@@ -18,6 +18,9 @@ pub trait Handler: 'static {
     /// What workers hand over to one another, and the back office to workers.
     type Mail: Send + 'static;
 
+    /// Called once, before anything else: sockets that the handler binds are there before anything is read from a listener.
+    fn begin(&mut self, _net: &mut Net<'_, Self::Mail>) {}
+
     /// A batch of datagrams that arrived on one socket. Each may be changed in place; there are
     /// [`HEADROOM`](crate::HEADROOM) writable bytes in front of each.
     fn datagrams(&mut self, net: &mut Net<'_, Self::Mail>, socket: SocketId, batch: &mut Batch<'_>);

@@ -118,8 +118,9 @@ impl<H: Handler> Worker<H> {
         self.leave();
     }
 
-    /// What the handler wished for when it was made, and mail that came before.
+    /// What the handler wishes for at the beginning, and mail that came before.
     pub(crate) fn begin(&mut self) {
+        self.handler.begin(&mut Net::new(&mut self.core));
         self.settle();
         self.listen();
     }

@@ -8,6 +8,7 @@ use crate::mail::Mail;
 use crate::marks;
 use crate::report::Report;
 use crate::resolver::{Answer, Resolver};
+use crate::services::media::keeper::Share;
 use crate::services::{Service, media::Media, sip, sip::Sip, turn::Turn, web::Web, xmpp::Xmpp};
 use crate::switchboard::{Errand, Mediated, Reach, Switchboard, Wanted};
 use net::{
@@ -23,6 +24,17 @@ use wire::{Address, ConnectionId, SocketId};
 
 /// XMPP sessions of addresses at home on one worker, from before the server's last end.
 pub type Suspended = Vec<(Address, Document)>;
+
+/// What one worker begins with: of before the server's last end.
+#[derive(Debug, Default)]
+pub struct Before {
+    /// The bindings of addresses at home there.
+    pub kept: sip::Kept,
+    /// Their sessions.
+    pub suspended: Suspended,
+    /// The calls at home there that are relayed.
+    pub calls: Share,
+}
 
 /// One worker's services and what they share.
 #[derive(Debug)]
@@ -40,7 +52,8 @@ pub struct Office {
 
 impl Office {
     /// An office with what was kept for its addresses.
-    pub fn new(shared: Shared, start: &Start<'_, Mail>, kept: sip::Kept, suspended: Suspended) -> Self {
+    pub fn new(shared: Shared, start: &Start<'_, Mail>, before: Before) -> Self {
+        let Before { kept, suspended, calls } = before;
         Self {
             switchboard: Switchboard::default(),
             resolver: Resolver::default(),
@@ -48,7 +61,7 @@ impl Office {
             turn: Turn::new(&shared, start.now, start.epoch),
             sip: Sip::new(&shared, start.now, start.epoch, kept),
             xmpp: Xmpp::new(&shared, start.now, start.epoch, suspended),
-            media: Media::new(&shared),
+            media: Media::new(&shared, calls),
             web: Web::new(&shared),
             shared,
         }
@@ -219,6 +232,18 @@ impl Office {
 impl Handler for Office {
     type Mail = Mail;
 
+    fn begin(&mut self, net: &mut Net<'_, Mail>) {
+        let mut desk = Desk {
+            net,
+            shared: &self.shared,
+            switchboard: &mut self.switchboard,
+            resolver: &mut self.resolver,
+            doorman: &mut self.doorman,
+        };
+        self.media.begin(&mut desk);
+        self.settle(net);
+    }
+
     fn datagrams(&mut self, net: &mut Net<'_, Mail>, socket: SocketId, batch: &mut Batch<'_>) {
         if let Some(tag) = net.socket_tag(socket) {
             self.serve(net, tag, |service, desk| service.datagrams(desk, socket, batch));
@@ -369,6 +394,7 @@ impl Handler for Office {
     }
 
     fn drained(&self) -> bool {
-        self.turn.drained() && self.sip.drained() && self.xmpp.drained() && self.web.drained()
+        let services: [&dyn Service; 5] = [&self.turn, &self.sip, &self.xmpp, &self.media, &self.web];
+        services.iter().all(|service| service.drained())
     }
 }

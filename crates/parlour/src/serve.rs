@@ -18,7 +18,7 @@ use crate::front::Front;
 use crate::listen;
 use crate::mail::Mail;
 use crate::marks;
-use crate::office::{Office, Suspended};
+use crate::office::{Before, Office, Suspended};
 use crate::renewal;
 use crate::secret;
 use crate::services::turn::FastPath;
@@ -118,8 +118,7 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
     let loaded = store.load_accounts().context("the accounts")?;
     let directory = Arc::new(directory(plan, loaded));
     forget_old_bindings(&handle);
-    let kept = share_out(store.load_bindings().context("the bindings")?, workers);
-    let suspended = share_out(suspended(&handle)?, workers);
+    let before = before(plan, store)?;
     let setup = Setup { limits, identities: identities.clone() };
     let vitals: Arc<Vitals> = Arc::default();
     let shared_vitals = Arc::clone(&vitals);
@@ -140,13 +139,22 @@ fn start(plan: &Arc<Plan>, store: &Store, secret: Arc<Secret>) -> Result<(Runnin
         secret,
     };
     let mut running = net::run(listeners, setup, move |start| {
-        let me = usize::from(start.me.0);
-        let kept = kept[me].lock().map(|mut kept| std::mem::take(&mut *kept));
-        let suspended = suspended[me].lock().map(|mut suspended| std::mem::take(&mut *suspended));
-        Office::new(base.shared(start), start, kept.unwrap_or_default(), suspended.unwrap_or_default())
+        let own = before[usize::from(start.me.0)].lock().map(|mut own| std::mem::take(&mut *own));
+        Office::new(base.shared(start), start, own.unwrap_or_default())
     })?;
     let front = Front::new(running.reception().context("the listeners")?, identities);
     Ok((running, Opening { plan: Arc::clone(plan), store: handle, front, challenges, vitals, wished }))
+}
+
+/// What each worker begins with, of before the last end.
+fn before(plan: &Plan, store: &Store) -> Result<Vec<Mutex<Before>>> {
+    let (workers, handle) = (plan.network.workers, store.handle());
+    let kept = share_out(store.load_bindings().context("the bindings")?, workers);
+    let suspended = share_out(suspended(&handle)?, workers);
+    let calls =
+        media::keeper::load(&handle, workers, plan.media.silence).context("the calls that are relayed")?;
+    let all = kept.into_iter().zip(suspended).zip(calls);
+    Ok(all.map(|((kept, suspended), calls)| Mutex::new(Before { kept, suspended, calls })).collect())
 }
 
 /// The XMPP sessions that wait for their clients since the last end.
@@ -377,12 +385,12 @@ async fn stop(running: Running<Mail>, plan: &Plan) {
 }
 
 /// Each worker's share of the bindings: those of the addresses at home there.
-fn share_out<T>(kept: Vec<(Address, T)>, workers: u16) -> Vec<Mutex<Vec<(Address, T)>>> {
+fn share_out<T>(kept: Vec<(Address, T)>, workers: u16) -> Vec<Vec<(Address, T)>> {
     let mut shares: Vec<Vec<(Address, T)>> = (0..workers).map(|_| Vec::new()).collect();
     for (address, one) in kept {
         shares[usize::from(address.home(workers).0)].push((address, one));
     }
-    shares.into_iter().map(Mutex::new).collect()
+    shares
 }
 
 fn directory(plan: &Plan, accounts: Vec<wire::Account>) -> Directory {
@@ -422,7 +430,7 @@ mod tests {
         let addresses: Vec<Address> = (0..50).map(|n| format!("u{n}@falcot.com").parse().unwrap()).collect();
         let shares = share_out(addresses.iter().map(|a| (a.clone(), ())).collect(), 3);
         for address in &addresses {
-            let share = shares[usize::from(address.home(3).0)].lock().unwrap();
+            let share = &shares[usize::from(address.home(3).0)];
             assert!(share.iter().any(|(own, _)| own == address));
         }
     }

@@ -22,7 +22,7 @@ pub use handle::{Asker, Busy, Health, StoreHandle};
 pub use location::OpenError;
 pub use query::{
     AccountRecord, Answer, ArchivedMessage, BindingRow, Changes, Document, Fault, ItemPage, Items,
-    NodeChange, NodeItem, NodeLookUp, NodeRow, OfflineMessage, Outcome, Query, Rank, Room, RosterItem,
-    SETTINGS, Span, Subscription,
+    NodeChange, NodeItem, NodeLookUp, NodeRow, OfflineMessage, Outcome, Query, Rank, RelayRow, Room,
+    RosterItem, SETTINGS, Span, Subscription,
 };
 pub use store::{Settings, Store};

@@ -51,6 +51,16 @@ pub enum Query {
         before: i64,
     },
 
+    /// Every call that is relayed, in the order of their numbers: [`Answer::Relays`].
+    LoadRelays,
+    /// Calls that are relayed, as they are now, and those that are not any more.
+    KeepRelays {
+        /// Added, or set anew.
+        put: Vec<RelayRow>,
+        /// Forgotten, if they are there: their numbers.
+        gone: Vec<i64>,
+    },
+
     /// An account's roster and its settings: [`Answer::Roster`].
     LoadRoster(Address),
     /// Adds or replaces an item of an account's roster.
@@ -365,6 +375,8 @@ pub enum Answer {
     Version(i64),
     /// To [`Query::LoadBindings`].
     Bindings(Vec<(Address, Vec<BindingRow>)>),
+    /// To [`Query::LoadRelays`].
+    Relays(Vec<RelayRow>),
     /// To [`Query::LoadRoster`].
     Roster {
         /// The contacts.
@@ -447,6 +459,17 @@ pub struct BindingRow {
     /// When it ends, in seconds since 1970.
     pub expires: i64,
     /// All that the registrar knows of it.
+    pub payload: Vec<u8>,
+}
+
+/// A call whose media are relayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayRow {
+    /// Its number, never used again; one that is not greater than 0 is no call's.
+    pub number: i64,
+    /// When it was written, in seconds since 1970.
+    pub written: i64,
+    /// All that whoever relays knows of it.
     pub payload: Vec<u8>,
 }
 
@@ -591,6 +614,7 @@ impl Query {
                 | Self::RemoveAccount(_)
                 | Self::ReplaceBindings { .. }
                 | Self::PurgeBindings { .. }
+                | Self::KeepRelays { .. }
                 | Self::PutRosterItem { .. }
                 | Self::RemoveRosterItem { .. }
                 | Self::AddOffline { .. }
@@ -613,6 +637,7 @@ impl Query {
         match self {
             Self::PutAccounts(accounts) => accounts.len(),
             Self::ReplaceBindings { rows, .. } => 1 + rows.len(),
+            Self::KeepRelays { put, gone } => put.len() + gone.len(),
             Self::ChangeNodes { changes, .. } => changes.iter().map(NodeChange::weight).sum(),
             Self::PutRoom { ranks, .. } => 1 + ranks.len(),
             _ => 1,
@@ -623,6 +648,7 @@ impl Query {
     pub(crate) fn check(&self) -> Result<(), Fault> {
         match self {
             Self::ReplaceBindings { rows, .. } => check_bindings(rows),
+            Self::KeepRelays { put, .. } => put.iter().try_for_each(|row| check_payload(&row.payload)),
             Self::PutRosterItem { item, .. } => check_item(item),
             Self::AddOffline { payload, .. } => check_payload(payload),
             Self::PutDocument { document, .. } => check_document(document),

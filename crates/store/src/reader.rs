@@ -5,7 +5,7 @@ use crate::handle::Job;
 use crate::location::Location;
 use crate::query::{Answer, Fault, Outcome, Query, SETTINGS};
 use crate::tables::archive::Of;
-use crate::tables::{accounts, archive, bindings, documents, nodes, offline, rooms, roster};
+use crate::tables::{accounts, archive, bindings, documents, nodes, offline, relays, rooms, roster};
 use crate::writer::{connect, fault};
 use sqlx::Connection as _;
 use std::cell::RefCell;
@@ -72,6 +72,7 @@ async fn answer(connection: &mut Connection, query: &Query) -> sqlx::Result<Answ
         Query::AccountChanges { since } => Answer::Changes(accounts::changes(connection, *since).await?),
         Query::AccountsVersion => Answer::Version(accounts::version(connection).await?),
         Query::LoadBindings => Answer::Bindings(bindings::load(connection).await?),
+        Query::LoadRelays => Answer::Relays(relays::load(connection).await?),
         Query::LoadRoster(account) => Answer::Roster {
             items: roster::load(connection, account).await?,
             settings: documents::load(connection, account, SETTINGS, "").await?,

@@ -14,6 +14,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("documents and archive", include_str!("migrations/0003_documents_and_archive.sql")),
     ("nodes", include_str!("migrations/0004_nodes.sql")),
     ("rooms", include_str!("migrations/0005_rooms.sql")),
+    ("relays", include_str!("migrations/0006_relays.sql")),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS parlour_migrations (

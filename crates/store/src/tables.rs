@@ -6,6 +6,7 @@ pub(crate) mod bindings;
 pub(crate) mod documents;
 pub(crate) mod nodes;
 pub(crate) mod offline;
+pub(crate) mod relays;
 pub(crate) mod rooms;
 pub(crate) mod roster;
 

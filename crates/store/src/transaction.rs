@@ -3,11 +3,11 @@
 
 use crate::dialect::{Connection, Dialect};
 use crate::insert;
-use crate::query::{Answer, ArchivedMessage, Fault, NodeChange, Outcome, Query, RosterItem};
+use crate::query::{Answer, ArchivedMessage, Fault, NodeChange, Outcome, Query, RelayRow, RosterItem};
 use crate::tables::archive::Of;
 use crate::tables::bindings::Bound;
 use crate::tables::offline::Addition;
-use crate::tables::{accounts, archive, bindings, documents, nodes, offline, rooms, roster};
+use crate::tables::{accounts, archive, bindings, documents, nodes, offline, relays, rooms, roster};
 use rustc_hash::FxHashMap;
 use sqlx::Connection as _;
 use wire::Address;
@@ -106,6 +106,8 @@ async fn change_nodes(
 #[derive(Default)]
 struct Gathered<'a> {
     bindings: FxHashMap<&'a Address, Bound<'a>>,
+    /// `None` takes the row out.
+    relays: FxHashMap<i64, Option<&'a RelayRow>>,
     /// `None` takes the item out.
     roster: FxHashMap<(&'a Address, &'a str), Option<&'a RosterItem>>,
     /// A message that is asked to be forgotten was listed before, so it is none of those added here.
@@ -124,6 +126,10 @@ impl<'a> Gathered<'a> {
         match query {
             Query::ReplaceBindings { aor, rows, fewer } => {
                 self.bindings.entry(aor).or_default().take(rows, *fewer);
+            }
+            Query::KeepRelays { put, gone } => {
+                self.relays.extend(put.iter().map(|row| (row.number, Some(row))));
+                self.relays.extend(gone.iter().map(|number| (*number, None)));
             }
             Query::PutRosterItem { account, item } => {
                 self.roster.insert((account, &item.contact), Some(item));
@@ -148,10 +154,12 @@ impl<'a> Gathered<'a> {
 
     /// Whether it is written by a single statement, as most are: many registrations, or many messages for archives.
     fn is_one_statement(&self) -> bool {
-        let others = self.roster.len() + self.forgotten.len() + self.messages.len();
+        let relays = self.relays.values().flatten().count();
+        let others =
+            self.roster.len() + self.forgotten.len() + self.messages.len() + self.relays.len() - relays;
         let fewer = self.bindings.values().any(|bound| bound.fewer);
         let bindings = self.bindings.values().map(Bound::len).sum();
-        let inserts = [bindings, self.archived.len(), self.talk.len()];
+        let inserts = [bindings, relays, self.archived.len(), self.talk.len()];
         let statements = inserts.iter().map(|rows| rows.div_ceil(insert::MOST)).sum::<usize>();
         statements == 1 && others == 0 && !fewer
     }
@@ -166,6 +174,7 @@ impl<'a> Gathered<'a> {
             let mut changes: Vec<_> = self.bindings.into_iter().collect();
             bindings::replace(connection, dialect, &mut changes).await?;
         }
+        write_relays(connection, dialect, self.relays).await?;
         write_roster(connection, dialect, self.roster).await?;
         for (of, rows) in [(Of::Accounts, &self.archived), (Of::Rooms, &self.talk)] {
             if !rows.is_empty() {
@@ -182,6 +191,17 @@ impl<'a> Gathered<'a> {
         }
         Ok(())
     }
+}
+
+async fn write_relays(
+    connection: &mut Connection,
+    dialect: Dialect,
+    changes: FxHashMap<i64, Option<&RelayRow>>,
+) -> sqlx::Result<()> {
+    let put: Vec<&RelayRow> = changes.values().copied().flatten().collect();
+    let gone: Vec<i64> = changes.iter().filter(|(_, row)| row.is_none()).map(|(number, _)| *number).collect();
+    relays::put(connection, dialect, &put).await?;
+    relays::remove(connection, &gone).await
 }
 
 async fn write_roster(

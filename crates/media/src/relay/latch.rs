@@ -4,8 +4,10 @@
 //! who only listens says nothing that would tell.
 
 use super::guard::Guard;
+use super::record::{Reader, Writer};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
+use wire::Epoch;
 
 /// For how long after a description a stranger may still turn out to be its writer.
 const STRANGERS: Duration = Duration::from_secs(10);
@@ -56,7 +58,78 @@ pub(super) struct Latch {
     is_ipv4: bool,
 }
 
+/// What outlives a restart of what is known of one end of one port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    /// Where its signalling comes from.
+    pub(super) source: IpAddr,
+    /// Where its description says that it receives, and since when, as time since 1970.
+    named: Option<(SocketAddr, Duration)>,
+    /// Who was found.
+    peer: Option<(SocketAddr, Rank)>,
+    has_moved: bool,
+    hint: Option<SocketAddr>,
+}
+
+impl Known {
+    pub(super) fn write(&self, out: &mut Writer) {
+        out.host(self.source);
+        out.maybe(self.named, |out, (named, since)| {
+            out.address(named);
+            out.time(since);
+        });
+        out.maybe(self.peer, |out, (address, rank)| {
+            out.address(address);
+            out.octet(rank as u8);
+        });
+        out.octet(u8::from(self.has_moved));
+        out.maybe(self.hint, Writer::address);
+    }
+
+    pub(super) fn read(octets: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            source: octets.host()?,
+            named: octets.maybe(|octets| Some((octets.address()?, octets.time()?)))?,
+            peer: octets.maybe(|octets| Some((octets.address()?, Rank::read(octets)?)))?,
+            has_moved: octets.octet()? != 0,
+            hint: octets.maybe(Reader::address)?,
+        })
+    }
+}
+
+impl Rank {
+    fn read(octets: &mut Reader<'_>) -> Option<Self> {
+        let all = [Self::Stranger, Self::Host, Self::Named];
+        octets.octet().and_then(|octet| all.into_iter().find(|rank| *rank as u8 == octet))
+    }
+}
+
 impl Latch {
+    /// What of it outlives a restart.
+    pub(super) fn known(&self, epoch: &Epoch) -> Known {
+        Known {
+            source: self.source,
+            named: self.named.map(|(named, since)| (named, epoch.unix(since))),
+            peer: self.peer.map(|peer| (peer.address, peer.rank)),
+            has_moved: self.has_moved,
+            hint: self.hint,
+        }
+    }
+
+    /// After a restart. Whoever was found has the place, and is as new there as if it had come now: a better one may have
+    /// come in the last moments before the end.
+    pub(super) fn again(known: &Known, local: SocketAddr, (now, epoch): (Instant, &Epoch)) -> Self {
+        let peer =
+            known.peer.map(|(address, rank)| Peer { address, rank, learning: now + LEARNING, heard: now });
+        Self {
+            named: known.named.map(|(named, since)| (named, epoch.instant(since).min(now))),
+            peer,
+            has_moved: known.has_moved && peer.is_some(),
+            hint: known.hint,
+            ..Self::new(known.source, local)
+        }
+    }
+
     pub(super) fn new(source: IpAddr, local: SocketAddr) -> Self {
         let is_ipv4 = local.is_ipv4();
         Self { named: None, source, peer: None, has_moved: false, hint: None, stranger: None, is_ipv4 }
@@ -121,7 +194,7 @@ impl Latch {
     }
 
     /// Where its description says that it is, and the place that was found for it, where more than its coming speaks for that.
-    pub(super) fn known(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
+    pub(super) fn found(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
         let peer = self.peer.filter(|peer| peer.rank > Rank::Stranger && !self.has_moved);
         (self.named.map(|(named, _)| named), peer.map(|peer| peer.address))
     }
@@ -182,6 +255,11 @@ impl Latch {
             (Some(peer), false) => Some(peer).filter(fits),
             _ => places.into_iter().flatten().find(fits),
         }
+    }
+
+    /// Who stands there, and whether its description has named another place since.
+    pub(super) fn standing(&self) -> (Option<SocketAddr>, bool) {
+        (self.peer.map(|peer| peer.address), self.has_moved)
     }
 
     /// When it was heard last.

@@ -1,6 +1,7 @@
 //! A worker's ports, in pairs: an even one for RTP, the next for RTCP (RFC 3550 §11). The one that has been free for
 //! longest is given first, so that what comes late for a call that is over meets nobody else's.
 
+use rustc_hash::FxHashSet;
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
@@ -46,6 +47,14 @@ impl Ports {
         self.free.retain(|free| *free != port);
     }
 
+    /// After a restart: these are in use, and those are, but by calls at home with another worker. Nobody says when they are
+    /// free, so they come last: what somebody has is passed over.
+    pub(super) fn set_aside(&mut self, taken: &FxHashSet<u16>, lent: &FxHashSet<u16>) {
+        let (last, first): (Vec<u16>, Vec<u16>) =
+            self.free.drain(..).filter(|port| !taken.contains(port)).partition(|port| lent.contains(port));
+        self.free.extend(first.into_iter().chain(last));
+    }
+
     /// How many are free.
     pub(super) fn len(&self) -> usize {
         self.free.len()
@@ -80,5 +89,13 @@ mod tests {
         assert_eq!([ports.take(), ports.take(), ports.take()], [Some(30_002), Some(30_004), Some(first)]);
         ports.give(40_000);
         assert_eq!((ports.take(), ports.len()), (None, 0));
+    }
+
+    #[test]
+    fn what_calls_at_home_elsewhere_have_comes_last() {
+        let mut ports = Ports::new(&(30_000..=30_009), (0, 1));
+        ports.set_aside(&[30_002].into_iter().collect(), &[30_000, 30_004, 40_000].into_iter().collect());
+        let all: Vec<u16> = std::iter::from_fn(|| ports.take()).collect();
+        assert_eq!(all, [30_006, 30_008, 30_000, 30_004]);
     }
 }

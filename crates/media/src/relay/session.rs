@@ -9,9 +9,9 @@ use wire::SocketId;
 use wire::inside::Depth;
 
 /// Media of one call that are relayed; further ones are left as they are.
-const MAX_STREAMS: usize = 8;
+pub(super) const MAX_STREAMS: usize = 8;
 /// Phones of one branch that have answered, each with a tag of its own.
-const MAX_TAGS: usize = 16;
+pub(super) const MAX_TAGS: usize = 16;
 /// Branches of one Call-ID.
 const MAX_BRANCHES: usize = 64;
 /// Of those, how many begin in mid-call, with whatever tags the request names.
@@ -27,32 +27,42 @@ pub(super) type Side = usize;
 pub(super) struct Session {
     pub(super) call: Box<[u8]>,
     /// Which branch of the fork it is, until it is taken.
-    branch: Option<Branch>,
+    pub(super) branch: Option<Branch>,
+    /// It was relayed before a restart.
+    pub(super) is_restored: bool,
     /// The tags of each end: of the called one as many as phones have answered.
-    tags: [Vec<Box<[u8]>>; 2],
+    pub(super) tags: [Vec<Box<[u8]>>; 2],
     /// Where each end's signalling is.
-    ends: [(IpAddr, Option<IpAddr>); 2],
-    streams: Vec<Stream>,
-    is_taken: bool,
-    held: [bool; 2],
-    seat: Option<Seat>,
+    pub(super) ends: [(IpAddr, Option<IpAddr>); 2],
+    pub(super) streams: Vec<Stream>,
+    pub(super) is_taken: bool,
+    /// Something of it is kept for a restart.
+    pub(super) is_kept: bool,
+    pub(super) held: [bool; 2],
+    pub(super) seat: Option<Seat>,
     pub(super) began: Instant,
     /// When its signalling was heard last.
     pub(super) touched: Instant,
 }
 
 /// One medium: a pair of ports towards each end, where it is relayed.
-type Stream = Option<Box<[Facing; 2]>>;
+pub(super) type Stream = Option<Box<[Facing; 2]>>;
 
 /// What faces one end.
 #[derive(Clone, Copy, Debug)]
-struct Facing {
+pub(super) struct Facing {
     /// As it is bound.
-    local: SocketAddr,
+    pub(super) local: SocketAddr,
     /// What the end is told.
-    public: IpAddr,
-    rtp: SocketId,
-    rtcp: Option<SocketId>,
+    pub(super) public: IpAddr,
+    pub(super) rtp: SocketId,
+    pub(super) rtcp: Option<SocketId>,
+}
+
+impl Facing {
+    pub(super) fn sockets(&self) -> impl Iterator<Item = SocketId> + use<> {
+        std::iter::once(self.rtp).chain(self.rtcp)
+    }
 }
 
 /// A call that is over.
@@ -81,7 +91,7 @@ pub enum Reason {
 
 impl Session {
     pub(super) fn sockets(&self) -> impl Iterator<Item = SocketId> {
-        self.facings().flat_map(|facing| std::iter::once(facing.rtp).chain(facing.rtcp))
+        self.facings().flat_map(Facing::sockets)
     }
 
     /// Its even ports.
@@ -91,6 +101,11 @@ impl Session {
 
     fn facings(&self) -> impl Iterator<Item = &Facing> {
         self.streams.iter().flatten().flat_map(|facing| facing.iter())
+    }
+
+    /// Whether it began to be relayed in mid-call.
+    fn is_anew(&self) -> bool {
+        self.branch.is_none() && !self.is_restored
     }
 
     /// Whether somebody has put it on hold.
@@ -150,6 +165,7 @@ impl Relay {
         let body = description.and_then(|description| self.describe(now, number, by, &description, hands));
         let patience = self.sessions.get(&number)?.patience(&self.config);
         self.timers.set(number, now + patience);
+        self.note(number);
         body
     }
 
@@ -166,7 +182,7 @@ impl Relay {
     /// Whether a call may have one more session.
     fn may_begin(&self, message: &Message) -> bool {
         let Some(numbers) = self.calls.get(&message.call) else { return true };
-        let is_anew = |number: &&Number| self.sessions.get(number).is_some_and(|one| one.branch.is_none());
+        let is_anew = |number: &&Number| self.sessions.get(number).is_some_and(Session::is_anew);
         let anew = numbers.iter().filter(is_anew).count();
         numbers.len() < MAX_BRANCHES && (message.branch.is_some() || anew < MAX_ANEW)
     }
@@ -189,15 +205,17 @@ impl Relay {
             return None;
         }
         let number = self.next;
-        self.next += 1;
+        self.next += u64::from(self.config.share.1.max(1));
         let tag = |end: &End| Some(end.tag.clone()).filter(|tag| !tag.is_empty()).into_iter().collect();
         let session = Session {
             call: message.call.clone(),
             branch: message.branch,
+            is_restored: false,
             tags: [tag(&message.by), tag(&message.to)],
             ends,
             streams: Vec::new(),
             is_taken: false,
+            is_kept: false,
             held: [false; 2],
             seat: message.seat,
             began: now,
@@ -230,7 +248,7 @@ impl Relay {
             let has = |session: &Session| session.streams.get(index).is_some_and(Option::is_some);
             if is_new && !self.sessions.get(&number).is_some_and(has) {
                 let ends = self.sessions.get(&number)?.ends;
-                let stream = self.stream(by, ends, medium, hands);
+                let stream = self.stream(number, by, ends, medium, hands);
                 let streams = &mut self.sessions.get_mut(&number)?.streams;
                 streams.resize_with(streams.len().max(index + 1), || None);
                 streams[index] = stream;
@@ -262,6 +280,7 @@ impl Relay {
     /// Ports towards both ends.
     fn stream(
         &mut self,
+        number: Number,
         by: Side,
         ends: [(IpAddr, Option<IpAddr>); 2],
         medium: &Medium,
@@ -279,18 +298,23 @@ impl Relay {
             self.close(&first, hands);
             return None;
         };
-        self.join((first.rtp, &first, ends[0].0), (second.rtp, &second, ends[1].0));
+        self.join(number, (first.rtp, &first, ends[0].0), (second.rtp, &second, ends[1].0));
         if let (Some(one), Some(other)) = (first.rtcp, second.rtcp) {
-            self.join((one, &first, ends[0].0), (other, &second, ends[1].0));
+            self.join(number, (one, &first, ends[0].0), (other, &second, ends[1].0));
         }
         Some(Box::new([first, second]))
     }
 
-    fn join(&mut self, one: (SocketId, &Facing, IpAddr), other: (SocketId, &Facing, IpAddr)) {
+    pub(super) fn join(
+        &mut self,
+        session: Number,
+        one: (SocketId, &Facing, IpAddr),
+        other: (SocketId, &Facing, IpAddr),
+    ) {
         for ((socket, facing, source), (twin, ..)) in [(one, other), (other, one)] {
             let latch = Latch::new(source, facing.local);
             let rtp = (socket != facing.rtp).then_some(facing.rtp);
-            self.ways.insert(socket, Way { latch, twin, to: None, rtp, media: None, packets: 0 });
+            self.ways.insert(socket, Way { session, latch, twin, to: None, rtp, media: None, packets: 0 });
         }
     }
 
@@ -323,7 +347,7 @@ impl Relay {
     }
 
     fn close(&mut self, facing: &Facing, hands: &mut dyn Hands) {
-        for socket in std::iter::once(facing.rtp).chain(facing.rtcp) {
+        for socket in facing.sockets() {
             hands.close(socket);
             self.ways.remove(&socket);
         }
@@ -365,6 +389,7 @@ impl Relay {
     pub(super) fn end(&mut self, now: Instant, number: Number, reason: Reason, hands: &mut dyn Hands) {
         let Some(session) = self.sessions.remove(&number) else { return };
         self.timers.cancel(number);
+        self.forget(number, session.is_kept);
         let mut packets = [0; 2];
         for facing in session.streams.iter().flatten() {
             for (side, face) in facing.iter().enumerate() {
@@ -389,7 +414,7 @@ impl Relay {
 }
 
 /// Binds a pair, or its even port alone.
-fn bind(
+pub(super) fn bind(
     local: SocketAddr,
     has_rtcp: bool,
     hands: &mut dyn Hands,

@@ -1,5 +1,7 @@
 //! Calls through a relay whose sockets are numbers.
 
+mod restart;
+
 use super::*;
 use std::collections::{BTreeMap, BTreeSet};
 use wire::WorkerId;
@@ -111,7 +113,7 @@ impl Scene {
 
     fn with(config: Config) -> Self {
         Self {
-            relay: Relay::new(config),
+            relay: Relay::new(config, 0),
             fake: Fake { most_seats: 9, ..Fake::default() },
             now: testkit::start(),
         }

@@ -1,6 +1,7 @@
 //! One socket of the relay, with what the path of a packet needs.
 
 use super::Latch;
+use super::Number;
 use std::net::SocketAddr;
 use std::time::Instant;
 use wire::SocketId;
@@ -8,6 +9,8 @@ use wire::SocketId;
 /// A socket that faces one end. Its twin faces the other.
 #[derive(Debug)]
 pub(super) struct Way {
+    /// Whose it is.
+    pub(super) session: Number,
     /// Who stands at its end.
     pub(super) latch: Latch,
     /// The socket that faces the other end.

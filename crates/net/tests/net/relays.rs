@@ -36,6 +36,21 @@ fn what_a_gate_accepts_says_which_one_it_was() {
     }
 }
 
+/// Also in front of mail that lies there already.
+#[test]
+fn what_a_handler_binds_at_its_beginning_is_there_before_all_else() {
+    let house = House::new(2, &[spec(ECHO, udp(), "127.0.0.1:0")]);
+    for worker in [0, 1] {
+        let (socket, address) = house.ask(worker, |probe, _| probe.own).expect("it has begun");
+        let peer = UdpSocket::bind(local(0)).unwrap();
+        peer.send_to(b"hello", address).unwrap();
+        let Seen::Datagram { worker: at, socket: by, data, .. } = house.next() else {
+            panic!("nothing came")
+        };
+        assert_eq!((at.0, by, &data[..]), (worker, socket, &b"hello"[..]));
+    }
+}
+
 #[test]
 fn nobody_else_gets_the_port_of_a_gate_and_a_closed_one_is_free() {
     let house = House::new(2, &[]);

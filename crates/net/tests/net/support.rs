@@ -64,6 +64,8 @@ pub(crate) struct Probe {
     pub(crate) alarm: Option<Instant>,
     /// Whether it has clients on a listener that is not in force any more.
     pub(crate) holds: bool,
+    /// The socket that it has bound at its beginning.
+    pub(crate) own: Option<(SocketId, SocketAddr)>,
     /// How far each connection has got.
     pub(crate) positions: HashMap<ConnectionId, u32>,
 }
@@ -71,7 +73,8 @@ pub(crate) struct Probe {
 impl Probe {
     /// One that nobody listens to.
     pub(crate) fn silent() -> Self {
-        Self { seen: channel().0, on_received: ignore, alarm: None, holds: false, positions: HashMap::new() }
+        let (seen, positions) = (channel().0, HashMap::new());
+        Self { seen, on_received: ignore, alarm: None, holds: false, own: None, positions }
     }
 
     pub(crate) fn tell(&self, seen: Seen) {
@@ -81,6 +84,10 @@ impl Probe {
 
 impl Handler for Probe {
     type Mail = Mail;
+
+    fn begin(&mut self, net: &mut Net<'_, Mail>) {
+        self.own = Some(net.bind_datagram(([127, 0, 0, 1], 0).into(), SHOW).expect("a port is free"));
+    }
 
     fn datagrams(&mut self, net: &mut Net<'_, Mail>, socket: SocketId, batch: &mut Batch<'_>) {
         let of = batch.len();
@@ -300,6 +307,7 @@ impl House {
             on_received,
             alarm: None,
             holds: false,
+            own: None,
             positions: HashMap::new(),
         });
         Self {

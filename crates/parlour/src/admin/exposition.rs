@@ -141,6 +141,12 @@ const ROWS: &[Row] = &[
     ),
     gauge("media.calls", "parlour_media_calls", "", "Calls whose media are relayed now."),
     counter("media.calls-relayed", "parlour_media_calls_total", "", "Calls whose media were relayed."),
+    gauge(
+        "media.calls-unsaved",
+        "parlour_media_calls_unsaved",
+        "",
+        "Calls whose relay a sudden end of the server would not outlive as it is now.",
+    ),
     counter(
         "media.without-ports",
         "parlour_media_without_ports_total",

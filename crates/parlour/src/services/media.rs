@@ -2,6 +2,7 @@
 //! lies.
 
 pub mod book;
+pub mod keeper;
 mod passage;
 mod setup;
 
@@ -16,6 +17,7 @@ use ::media::Relay;
 use ::media::relay::{Hands, Reason, Seat, Unbound};
 use ::sip::proxy::media::{Over, Passage};
 use book::Book;
+use keeper::{Keeper, Share};
 use net::{Batch, CloseReason, ConnectionInfo, HEADROOM, IcmpError, Net, Tag};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -29,6 +31,9 @@ const RELAY: Tag = marks::tag(plan::Service::Media, 1);
 #[derive(Debug)]
 pub struct Media {
     relay: Relay,
+    keeper: Keeper,
+    /// What is relayed from the beginning.
+    share: Share,
     /// How often it had no ports, or an account its share, as far as that was counted for the log.
     refused: u64,
     refusals: Seldom,
@@ -78,10 +83,35 @@ impl Hands for Worker<'_, '_> {
 }
 
 impl Media {
-    /// A service without calls.
-    pub fn new(shared: &Shared) -> Self {
-        let relay = Relay::new(setup::config(shared));
-        Self { relay, refused: 0, refusals: Seldom::default(), unbound: Unsaid::default() }
+    /// A service that relays no call before [`Self::begin`].
+    pub fn new(shared: &Shared, share: Share) -> Self {
+        let relay = Relay::new(setup::config(shared), share.first);
+        let (refusals, unbound) = (Seldom::default(), Unsaid::default());
+        Self { relay, keeper: Keeper::default(), share, refused: 0, refusals, unbound }
+    }
+
+    /// Calls of before the last end are relayed again.
+    pub fn begin(&mut self, desk: &mut Desk<'_, '_>) {
+        let Share { calls, ports, .. } = std::mem::take(&mut self.share);
+        let (now, epoch, all) = (desk.net.now(), desk.net.epoch(), calls.len());
+        let hands = &mut hands(desk, &mut self.unbound);
+        let lost = self.relay.restore((now, &epoch), calls, &ports, hands);
+        if lost > 0 {
+            tracing::warn!(
+                calls = lost,
+                "calls lose their relay: their ports are taken, or their addresses are gone"
+            );
+        }
+        if all > lost {
+            tracing::info!(calls = all - lost, "calls of before are relayed as they were");
+        }
+        self.say_refusals(now);
+        self.look(desk);
+    }
+
+    /// What has changed is kept.
+    fn look(&mut self, desk: &Desk<'_, '_>) {
+        self.keeper.look(desk, &mut self.relay, desk.shared.plan.media.silence);
     }
 
     /// A message of a call passes: the session description that goes on in place of its own.
@@ -89,6 +119,7 @@ impl Media {
         let now = desk.net.now();
         let body = self.relay.pass(now, &passage::message(passage), &mut hands(desk, &mut self.unbound));
         self.say_refusals(now);
+        self.look(desk);
         body
     }
 
@@ -103,6 +134,7 @@ impl Media {
             Over::Dialog { call, by, to } => self.relay.over(call, by, to, now, hands),
         }
         self.say_ended();
+        self.look(desk);
     }
 
     fn say_ended(&mut self) {
@@ -146,6 +178,7 @@ impl Service for Media {
                 desk.net.forward(socket, None, to, batch.part(index, HEADROOM..end));
             }
         }
+        self.look(desk);
     }
 
     fn unreachable(&mut self, _: &mut Desk<'_, '_>, _: SocketId, _: SocketAddr, _: IcmpError) {
@@ -171,28 +204,34 @@ impl Service for Media {
         self.relay.set_config(setup::config(desk.shared));
     }
 
-    fn drain(&mut self, _: &mut Desk<'_, '_>, _: Instant) {
-        // Calls last as long as they last: nothing would be won by waiting a little.
+    fn drain(&mut self, desk: &mut Desk<'_, '_>, _: Instant) {
+        // Calls last as long as they last, and go on with the server that comes after this one.
+        self.keeper.drain(desk, &mut self.relay, desk.shared.plan.media.silence);
     }
 
     fn drained(&self) -> bool {
-        true
+        self.relay.unkept() == 0
     }
 
     fn tick(&mut self, desk: &mut Desk<'_, '_>) {
         let now = desk.net.now();
         self.relay.tick(now, &mut hands(desk, &mut self.unbound));
         self.say_ended();
+        if self.keeper.deadline().is_some_and(|at| at <= now) {
+            self.keeper.work(desk, &mut self.relay, desk.shared.plan.media.silence);
+        }
+        self.look(desk);
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.relay.deadline()
+        [self.relay.deadline(), self.keeper.deadline()].into_iter().flatten().min()
     }
 
     fn report(&self, report: &mut Report) {
         let counts = self.relay.counts();
         report.add("media.calls", self.relay.len() as u64);
         report.add("media.calls-relayed", counts.calls);
+        report.add("media.calls-unsaved", self.keeper.unsaved(&self.relay) as u64);
         report.add("media.without-ports", counts.no_ports);
         report.add("media.over-quota", counts.no_seat);
         report.add("media.packets", counts.packets);

@@ -321,19 +321,27 @@ impl Agent {
 
     /// A request in the dialog that `answer`, a 200 to our INVITE, has made.
     pub(crate) fn within(&mut self, method: &str, answer: &Heard) {
+        self.within_with(method, answer, "");
+    }
+
+    /// The same with a session description.
+    pub(crate) fn within_with(&mut self, method: &str, answer: &Heard, sdp: &str) {
         let (cseq, branch) = (if method == "ACK" { self.cseq } else { self.cseq + 1 }, unique());
+        let contact = format!("Contact: {}\r\nContent-Type: application/sdp\r\n", self.contact());
+        let kind = if sdp.is_empty() { "" } else { &contact };
         self.cseq = cseq;
         let routes: String =
             answer.all("Record-Route").iter().rev().map(|r| format!("Route: {r}\r\n")).collect();
         let target = answer.header("Contact").trim_matches(['<', '>']);
         let text = format!(
             "{method} {target} SIP/2.0\r\nVia: SIP/2.0/{} {};branch=z9hG4bK{branch};rport\r\nMax-Forwards: 70\r\n{routes}\
-             From: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n",
+             From: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\n{kind}Content-Length: {}\r\n\r\n{sdp}",
             self.transport(),
             self.local,
             answer.header("From"),
             answer.header("To"),
             answer.header("Call-ID"),
+            sdp.len(),
         );
         self.send(text);
     }

@@ -24,6 +24,7 @@ mod peers;
 mod phones;
 mod policy;
 mod reload;
+mod restart;
 mod sipp;
 mod sipvicious;
 mod storage;

@@ -10,16 +10,16 @@ use testkit::House;
 const JOE: &str = "sip:joe@falcot.com";
 
 /// Where a phone behind a NAT says it is.
-const HOME: &str = "192.168.1.5";
+pub(crate) const HOME: &str = "192.168.1.5";
 
 /// A phone's two ports for sound.
-struct Ear {
-    rtp: UdpSocket,
-    rtcp: UdpSocket,
+pub(crate) struct Ear {
+    pub(crate) rtp: UdpSocket,
+    pub(crate) rtcp: UdpSocket,
 }
 
 impl Ear {
-    fn at(ip: &str) -> Self {
+    pub(crate) fn at(ip: &str) -> Self {
         let bind = || {
             let socket = UdpSocket::bind((ip, 0)).unwrap();
             socket.set_read_timeout(Some(A_WHILE)).unwrap();
@@ -33,7 +33,7 @@ impl Ear {
     }
 
     /// What it offers, or answers, as if it were at `ip`.
-    fn sdp(&self, ip: &str) -> String {
+    pub(crate) fn sdp(&self, ip: &str) -> String {
         let (rtp, rtcp) = (self.port(), self.rtcp.local_addr().unwrap().port());
         let family = if ip.contains(':') { "IP6" } else { "IP4" };
         format!(
@@ -42,26 +42,26 @@ impl Ear {
         )
     }
 
-    fn hears(&self) -> Option<(Vec<u8>, SocketAddr)> {
+    pub(crate) fn hears(&self) -> Option<(Vec<u8>, SocketAddr)> {
         hear(&self.rtp)
     }
 }
 
-fn hear(socket: &UdpSocket) -> Option<(Vec<u8>, SocketAddr)> {
+pub(crate) fn hear(socket: &UdpSocket) -> Option<(Vec<u8>, SocketAddr)> {
     let mut buffer = [0; 2048];
     let (length, from) = socket.recv_from(&mut buffer).ok()?;
     Some((buffer[..length].to_vec(), from))
 }
 
 /// A packet of sound.
-fn rtp(number: u8) -> Vec<u8> {
+pub(crate) fn rtp(number: u8) -> Vec<u8> {
     let mut packet = vec![0x80, 0, 0, number];
     packet.resize(172, number);
     packet
 }
 
 /// Where a description says that sound is received, and its RTCP.
-fn told(sdp: &str) -> (SocketAddr, SocketAddr) {
+pub(crate) fn told(sdp: &str) -> (SocketAddr, SocketAddr) {
     let line = |begin: &str| sdp.lines().find_map(|line| line.strip_prefix(begin)).unwrap_or_default();
     let ip = line("c=IN IP").split(' ').nth(1).unwrap().parse().unwrap();
     let port = |text: &str| text.split(' ').next().unwrap().parse().unwrap();
@@ -88,19 +88,19 @@ fn invite(roland: &mut Agent, body: &str) {
 }
 
 /// Two people at addresses of their own, of whom the first says that it is at home.
-struct Call {
-    house: House,
-    roland: Agent,
-    joe: Agent,
-    ears: [Ear; 2],
+pub(crate) struct Call {
+    pub(crate) house: House,
+    pub(crate) roland: Agent,
+    pub(crate) joe: Agent,
+    pub(crate) ears: [Ear; 2],
     /// What joe got.
     asked: Heard,
     /// What roland got.
-    answered: Heard,
+    pub(crate) answered: Heard,
 }
 
 impl Call {
-    fn new(house: House, offer: impl Fn(&Ear) -> String) -> Self {
+    pub(crate) fn new(house: House, offer: impl Fn(&Ear) -> String) -> Self {
         let mut roland = Agent::udp_from(&house, "roland", [127, 0, 0, 2]);
         let mut joe = Agent::udp_from(&house, "joe", [127, 0, 0, 3]);
         let ears = [Ear::at("127.0.0.2"), Ear::at("127.0.0.3")];
@@ -119,11 +119,11 @@ impl Call {
     }
 
     /// Where each of them is told to send.
-    fn told(&self) -> [(SocketAddr, SocketAddr); 2] {
+    pub(crate) fn told(&self) -> [(SocketAddr, SocketAddr); 2] {
         [told(self.answered.body()), told(self.asked.body())]
     }
 
-    fn hang_up(&mut self) {
+    pub(crate) fn hang_up(&mut self) {
         self.roland.within("BYE", &self.answered);
         let bye = self.joe.expect("BYE ");
         self.joe.reply(&bye, "200 OK", "");

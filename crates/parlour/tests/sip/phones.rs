@@ -49,7 +49,7 @@ impl Place {
 
 impl Phone {
     /// `media` is what the account says of encryption.
-    fn start(
+    pub(crate) fn start(
         house: &House,
         user: &str,
         (transport, media): (&str, &str),
@@ -90,7 +90,7 @@ impl Phone {
     }
 
     /// What it has heard so far, as samples.
-    fn heard(&self) -> Vec<i16> {
+    pub(crate) fn heard(&self) -> Vec<i16> {
         let files = std::fs::read_dir(&self.dir).unwrap().flatten();
         let name = |file: &std::fs::DirEntry| file.file_name().to_string_lossy().into_owned();
         let Some(file) = files.into_iter().find(|file| name(file).ends_with("-dec.wav")) else {
@@ -107,10 +107,15 @@ impl Phone {
 
     /// Waits until it has heard two seconds, and says how loud a tone is in the last of them.
     pub(crate) fn hears(&self, tone: f64) -> f64 {
+        self.hears_after(0, tone)
+    }
+
+    /// The same of two seconds behind so many samples.
+    pub(crate) fn hears_after(&self, samples: usize, tone: f64) -> f64 {
         let second = RATE as usize;
         let end = Instant::now() + Duration::from_secs(20);
         loop {
-            let heard = self.heard();
+            let heard = self.heard().split_off(samples);
             if heard.len() >= 2 * second {
                 return loudness(&heard[second..2 * second], tone);
             }

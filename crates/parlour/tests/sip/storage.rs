@@ -15,7 +15,7 @@ const HOLD: &str = "import sqlite3, sys, time\n\
     print('held', flush=True)\n\
     time.sleep(60)\n";
 
-fn hold(house: &House) -> Program {
+pub(crate) fn hold(house: &House) -> Program {
     let mut command = Command::new("python3");
     command.args(["-c", HOLD]).arg(house.dir().join("data/parlour.db"));
     let holder = Program::start(&mut command, "python3");
