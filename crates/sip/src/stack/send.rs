@@ -147,12 +147,26 @@ impl Stack {
 
     fn dial(&mut self, now: Instant, mut peer: Peer, bytes: Vec<u8>, owner: Option<Id>) -> bool {
         self.connections.name(&mut peer);
-        let Peer { transport, at: to, name, own } = peer.clone();
-        if transport.is_web() {
-            // Only the client can open one.
+        // Only the client can open one of those.
+        if peer.transport.is_web() {
             return false;
         }
-        match self.connections.send(peer, bytes, owner) {
+        let route = self.connections.send(peer.clone(), bytes, owner);
+        self.take_route(now, peer, route, owner)
+    }
+
+    /// The same for an answer, whose own way is gone.
+    fn dial_for_answer(&mut self, now: Instant, mut peer: Peer, bytes: Vec<u8>) {
+        self.connections.name(&mut peer);
+        if !peer.transport.is_web() {
+            let route = self.connections.send_answer(peer.clone(), bytes);
+            self.take_route(now, peer, route, None);
+        }
+    }
+
+    fn take_route(&mut self, now: Instant, peer: Peer, route: Route, owner: Option<Id>) -> bool {
+        let Peer { transport, at: to, name, own } = peer;
+        match route {
             Route::Open(conn, bytes) => {
                 if let Some(owner) = owner {
                     self.table.moved(owner, Path::Stream { conn, peer: to, transport });
@@ -224,7 +238,7 @@ impl Stack {
             Flow::Stream(_) => {
                 let (transport, name) = (arrival.transport, to.ip().to_string().into());
                 let own = self.answering_for(transport, &bytes);
-                self.dial(now, Peer { transport, at: to, name, own }, bytes, None);
+                self.dial_for_answer(now, Peer { transport, at: to, name, own }, bytes);
             }
         }
     }

@@ -79,6 +79,8 @@ pub struct Waiting {
 #[derive(Debug)]
 struct Dial {
     peer: Peer,
+    /// It is opened for an answer.
+    is_answer: bool,
     waiting: Vec<Waiting>,
 }
 
@@ -108,6 +110,9 @@ pub struct Connections {
     /// Keyed by names that others choose, so by a hash that they cannot foresee.
     by_peer: HashMap<Peer, Link>,
     dials: Slab<Dial>,
+    /// How many of them are for answers, and how many may be.
+    answers: usize,
+    most_answers: usize,
     /// Which domain an address has proven to us lately: Routes of dialogs name the address alone.
     proven: HashMap<SocketAddr, Box<str>>,
 }
@@ -119,6 +124,8 @@ impl Connections {
             open: FxHashMap::default(),
             by_peer: HashMap::new(),
             dials: Slab::new(dials),
+            answers: 0,
+            most_answers: (dials / 4).max(1),
             proven: HashMap::new(),
         }
     }
@@ -216,6 +223,31 @@ impl Connections {
         Route::Waits
     }
 
+    /// The same of an answer. A quarter of all that are opened at a time is for those: whoever asks says where they go, and may be gone
+    /// before it is answered, as often as it likes.
+    pub fn send_answer(&mut self, peer: Peer, bytes: Vec<u8>) -> Route {
+        let is_known = self.by_peer.contains_key(&peer) || self.theirs(&peer).is_some();
+        if !is_known && self.answers >= self.most_answers {
+            return Route::Full;
+        }
+        let route = self.send(peer, bytes, None);
+        if let Route::Dial(id) = route
+            && let Some(dial) = self.dials.get_mut(id)
+        {
+            dial.is_answer = true;
+            self.answers += 1;
+        }
+        route
+    }
+
+    /// A connection is being opened no more: it is open, or will not be.
+    fn take_dial(&mut self, dial: Id) -> Option<Dial> {
+        let dial = self.dials.remove(dial)?;
+        self.answers -= usize::from(dial.is_answer);
+        self.by_peer.remove(&dial.peer);
+        Some(dial)
+    }
+
     /// The peer's own connection, which is any domain's of ours: it knows by whose name it has reached us.
     fn theirs(&self, peer: &Peer) -> Option<Link> {
         if peer.own.is_empty() {
@@ -239,7 +271,7 @@ impl Connections {
     }
 
     fn dial(&mut self, peer: Peer, bytes: Vec<u8>, owner: Option<Id>) -> Route {
-        let dial = Dial { peer: peer.clone(), waiting: vec![Waiting { bytes, owner }] };
+        let dial = Dial { peer: peer.clone(), is_answer: false, waiting: vec![Waiting { bytes, owner }] };
         match self.dials.insert(dial) {
             Some(id) => {
                 self.by_peer.insert(peer, Link::Dialling(id));
@@ -271,9 +303,8 @@ impl Connections {
             writers,
         };
         self.open.insert(id, connection);
-        let Some(dial) = dial.and_then(|dial| self.dials.remove(dial)) else { return Vec::new() };
+        let Some(dial) = dial.and_then(|dial| self.take_dial(dial)) else { return Vec::new() };
         let Peer { at, name, own, .. } = dial.peer.clone();
-        self.by_peer.remove(&dial.peer);
         if arrival.transport.is_secure() && name.parse::<IpAddr>().is_err() {
             self.note_proof(at, name);
         }
@@ -318,8 +349,7 @@ impl Connections {
 
     /// A connection of ours could not be opened. To whom, and what waited for it, come back.
     pub fn refused(&mut self, dial: Id) -> Option<(Peer, Vec<Waiting>)> {
-        let dial = self.dials.remove(dial)?;
-        self.by_peer.remove(&dial.peer);
+        let dial = self.take_dial(dial)?;
         self.proven.remove(&dial.peer.at);
         Some((dial.peer, dial.waiting))
     }

@@ -141,6 +141,36 @@ fn an_answer_whose_stream_is_gone_goes_by_a_new_one() {
     );
 }
 
+/// Who asks by a stream and is gone when the answer comes has one opened to wherever it likes: that leaves room for what others ask.
+#[test]
+fn answers_leave_room_for_what_is_asked() {
+    let mut house = House::new(1);
+    let (at, bob) = ("198.51.100.2:5060", "<sip:bob@falcot.com>");
+    let contact = format!("Contact: <sip:bob@{at}>\r\n");
+    house.datagram(
+        at,
+        &request("REGISTER", "sip:falcot.com", at, "r", (&format!("{bob};tag=r"), bob), &contact),
+    );
+    house.silent_dials = true;
+    let gone = |house: &mut House, n: usize| {
+        let peer = format!("203.0.113.{n}:5060");
+        let conn = house.connect(0, Transport::Tcp, &peer);
+        let parties = ("<sip:x@example.net>;tag=a", bob);
+        let text = request("MESSAGE", "sip:bob@falcot.com", &peer, &format!("m{n}"), parties, "");
+        let sent = house.stream(conn, &tcp(&text));
+        house.input(0, Input::Closed { conn });
+        house.datagram(at, &answer(&sent.last().unwrap().text, "200 OK", "b", ""));
+    };
+    (1..6).for_each(|n| gone(&mut house, n));
+    assert_eq!(house.dialled.len(), 2, "of ten that may be opened at a time");
+    let call = invite("1").replace("bob@falcot.com", "bob@203.0.113.50;transport=tcp");
+    house.datagram(ALICE, &call);
+    assert_eq!(house.dialled.len(), 3);
+    house.wait(Duration::from_secs(11));
+    gone(&mut house, 6);
+    assert_eq!(house.dialled.len(), 4);
+}
+
 #[test]
 fn a_connection_that_never_opens_is_given_up() {
     let mut house = House::new(1);
