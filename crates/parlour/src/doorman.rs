@@ -120,7 +120,32 @@ pub struct Listed {
 struct Count {
     since: Instant,
     failures: u32,
+    /// Requests after what strangers may send.
+    flood: u32,
     bans: u32,
+}
+
+impl Count {
+    fn new(since: Instant, bans: u32) -> Self {
+        Self { since, failures: 0, flood: 0, bans }
+    }
+
+    /// How many there are with this one.
+    fn one_more(&mut self, fault: Fault) -> u32 {
+        let counted = match fault {
+            Fault::Failure => &mut self.failures,
+            Fault::Flood => &mut self.flood,
+        };
+        *counted = counted.saturating_add(1);
+        *counted
+    }
+}
+
+/// What is counted of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Failure,
+    Flood,
 }
 
 /// Where somebody has signed in from, kept small: there are as many as accounts. In octets, for the same reason.
@@ -271,8 +296,8 @@ impl Doorman {
     /// Takes in a letter.
     pub fn letter(&mut self, now: Instant, letter: Letter) {
         match letter {
-            Letter::Failed(source) => self.count(now, source, Reason::Failures),
-            Letter::Flooded(source) => self.count(now, source, Reason::Flood),
+            Letter::Failed(source) => self.count(now, source, Fault::Failure),
+            Letter::Flooded(source) => self.count(now, source, Fault::Flood),
             Letter::Missed(account) => self.count_miss(now, account),
             Letter::Right(account, source) => self.remember(now, &account, source),
             Letter::Ban(source, ban) => self.ban(now, source, ban),
@@ -349,24 +374,28 @@ impl Doorman {
         }
     }
 
-    fn count(&mut self, now: Instant, source: Source, reason: fn(u32, u32) -> Reason) {
+    fn count(&mut self, now: Instant, source: Source, fault: Fault) {
         if let Some(ban) = self.bans.get(now, &source).copied() {
-            return self.count_more(now, source, ban);
+            return self.count_more(now, source, (fault, ban));
         }
         let before = self.counts.get(now, &source).copied();
-        let mut count = before.unwrap_or(Count { since: now, failures: 0, bans: 0 });
+        let mut count = before.unwrap_or(Count::new(now, 0));
         if count.since + self.rules.window <= now {
-            (count.since, count.failures) = (now, 0);
+            count = Count::new(now, count.bans);
         }
-        count.failures += 1;
+        let counted = count.one_more(fault);
         let mut end = now + self.rules.window;
         if count.bans > 0 {
             end = end.max(now + self.rules.longest);
         }
-        if count.failures >= self.rules.attempts {
+        if counted >= self.most(fault) {
             let length = self.rules.time.saturating_mul(1 << count.bans.min(20)).min(self.rules.longest);
-            let ban = Ban { until: now + length, reason: reason(count.failures, count.bans) };
-            count = Count { since: now, failures: 0, bans: count.bans + 1 };
+            let reason = match fault {
+                Fault::Failure => Reason::Failures(counted, count.bans),
+                Fault::Flood => Reason::Flood(counted, count.bans),
+            };
+            let ban = Ban { until: now + length, reason };
+            count = Count::new(now, count.bans + 1);
             end = ban.until + self.rules.longest;
             self.tally.bans += 1;
             self.out.push_back(Output::Banned(source, ban));
@@ -375,11 +404,18 @@ impl Doorman {
         self.counts.put(now, source, count, end);
     }
 
+    /// How much of it bans. An office that is too many at once is not to be shut out for a few of them.
+    fn most(&self, fault: Fault) -> u32 {
+        match fault {
+            Fault::Failure => self.rules.attempts,
+            Fault::Flood => self.rules.attempts.max(self.rules.burst),
+        }
+    }
+
     /// A banned source has failed: sent before the ban was known everywhere, or some worker never heard of it.
-    fn count_more(&mut self, now: Instant, source: Source, ban: Ban) {
-        let mut count = self.counts.remove(&source).unwrap_or(Count { since: now, failures: 0, bans: 0 });
-        count.failures += 1;
-        if count.failures.is_multiple_of(self.rules.attempts.max(1)) {
+    fn count_more(&mut self, now: Instant, source: Source, (fault, ban): (Fault, Ban)) {
+        let mut count = self.counts.remove(&source).unwrap_or(Count::new(now, 0));
+        if count.one_more(fault).is_multiple_of(self.rules.attempts.max(1)) {
             self.announce(now, &Letter::Ban(source, ban));
         }
         self.counts.put(now, source, Count { since: now, ..count }, ban.until + self.rules.longest);

@@ -246,9 +246,10 @@ fn an_account_knows_the_last_of_its_places() {
 }
 
 #[test]
-fn floods_ban_as_failures_do_and_say_so() {
+fn a_flood_bans_when_it_is_as_long_again_and_says_so() {
     let mut house = House::new(2);
-    for turn in 0..5 {
+    house.doormen.iter_mut().for_each(|doorman| doorman.set_rules(BansPlan { burst: 30, ..rules() }));
+    for turn in 0..30 {
         assert!(!house.bans("198.51.100.1"));
         house.doormen[turn % 2].flooded(house.now, ip("198.51.100.1"));
         house.doormen[turn % 2].flooded(house.now, ip("192.0.2.200"));
@@ -256,6 +257,15 @@ fn floods_ban_as_failures_do_and_say_so() {
     }
     assert!(house.bans("198.51.100.1") && !house.bans("192.0.2.200"), "whoever is trusted may");
     let reason = house.doormen[0].listed(house.now).bans[0].1.reason;
-    assert_eq!(reason, Reason::Flood(5, 0));
-    assert_eq!(reason.to_string(), "5 requests more than strangers may send");
+    assert_eq!(reason, Reason::Flood(30, 0));
+    assert_eq!(reason.to_string(), "30 requests more than strangers may send");
+    // Wrong passwords are few, and do not add up with it.
+    for _ in 0..29 {
+        house.doormen[0].flooded(house.now, ip("198.51.100.2"));
+        house.settle();
+    }
+    house.fail("198.51.100.2", None, 4);
+    assert!(!house.bans("198.51.100.2"));
+    house.fail("198.51.100.2", None, 1);
+    assert!(house.bans("198.51.100.2"));
 }

@@ -79,13 +79,13 @@ fn a_flood_is_not_answered_and_telephones_beside_it_are() {
 fn who_floods_by_a_stream_is_banned() {
     let house = little();
     let mut attacker = Agent::tcp_from(&house, "x", ATTACKER);
-    let requests: String = (0..100).map(|_| options(&mut attacker)).collect();
+    let requests: String = (0..300).map(|_| options(&mut attacker)).collect();
     attacker.send(requests);
     let end = Instant::now() + SOON;
     loop {
         let bans = house.cli(&["sip", "bans"], "").stdout;
         let bans = String::from_utf8_lossy(&bans);
-        if bans.contains("127.0.0.66 ") && bans.contains("20 requests more than strangers may send") {
+        if bans.contains("127.0.0.66 ") && bans.contains("50 requests more than strangers may send") {
             break;
         }
         assert!(Instant::now() < end, "{bans}");

@@ -36,7 +36,7 @@ const KEYS: &[Key] = &[
         name: "rate",
         kind: Kind::Number,
         comment: "SIP requests a second that one source may send without good credentials, outside of its calls; more are not\n\
-                  answered, and over streams count as failures. 0 is any number.",
+                  answered, and over streams `burst` of those ban. 0 is any number.",
         absent: Absent::Same("100"),
         example: "100",
     },
