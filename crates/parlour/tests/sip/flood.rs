@@ -1,8 +1,9 @@
 //! Who sends more than a stranger may is not answered any more; telephones at the same address, and everybody else, are.
 
-use crate::agent::{Agent, SOON};
+use crate::agent::{A_WHILE, Agent, SOON};
 use crate::sipp::sipp;
 use crate::{configured, house};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use testkit::House;
@@ -107,4 +108,22 @@ fn an_office_registers_at_once_behind_one_address() {
         sipp_from(&house, "127.0.0.66", "register", 500, &["-t", "un", "-max_socket", "600", "-r", "5000"]);
     let (code, said) = run(&mut phones, "sip-tester", Duration::from_secs(70));
     assert_eq!((code, counted(&house, "sip.unanswered")), (Some(0), 0), "{said}");
+}
+
+/// Keep-alives are answered with less than they might be asked for in another's name.
+#[test]
+fn keep_alives_by_stun_count_too() {
+    let house = little();
+    let socket = UdpSocket::bind((Ipv4Addr::from(ATTACKER), 0)).unwrap();
+    socket.set_read_timeout(Some(A_WHILE)).unwrap();
+    let began = Instant::now();
+    let binding = [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[7; 12]].concat();
+    for _ in 0..150 {
+        socket.send_to(&binding, ("127.0.0.1", house.port("sip.udp"))).unwrap();
+    }
+    let mut buffer = [0; 100];
+    let answered = std::iter::from_fn(|| socket.recv(&mut buffer).ok()).count();
+    let most = 50 + 10 * (usize::try_from(began.elapsed().as_secs()).unwrap() + 1);
+    assert!((50..=most).contains(&answered), "{answered} of at most {most}");
+    assert_eq!(counted(&house, "sip.unanswered"), 150 - answered as u64);
 }
