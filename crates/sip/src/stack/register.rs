@@ -101,7 +101,8 @@ impl Stack {
         let address = &own.unwrap_or_else(|| address.clone());
         let keeps_flows = outbound::first_hop_knows(request);
         let scratch = request::scratch(request, keeps_flows);
-        let changes = request::read(request, &scratch, &self.config.rules, &arrival)?;
+        let mut changes = request::read(request, &scratch, &self.config.rules, &arrival)?;
+        self.follow_addresses(&arrival, address, &mut changes);
         if !is_sips_throughout(request, &changes) {
             return Err(Refusal::SipsContact);
         }
@@ -134,6 +135,21 @@ impl Stack {
         }
         self.save(now, address, (server, Some((request.call_id(), cseq))));
         Ok(())
+    }
+
+    /// A Contact that is another address of ours is no phone: what is for it goes there, whichever way its REGISTER came.
+    fn follow_addresses(&self, arrival: &Arrival, address: &Address, changes: &mut Changes<'_>) {
+        let Changes::Each(changes) = changes else { return };
+        let is_another = |uri: &[u8]| match Uri::parse(uri) {
+            Ok(Uri::Sip(uri)) => self
+                .place()
+                .account(&uri, arrival)
+                .is_some_and(|other| other != *address && self.directory.get(&other).is_some()),
+            _ => false,
+        };
+        for change in changes.iter_mut().filter(|change| change.by_flow && change.instance().is_none()) {
+            change.by_flow = !is_another(change.uri);
+        }
     }
 
     /// The clock of whichever binding ends first.

@@ -183,3 +183,38 @@ fn nobody_calls_who_has_unregistered() {
     let sent = house.datagram(crate::scene::ALICE, &crate::scene::of_alice("INVITE", "2"));
     assert_eq!(words(&sent).last(), Some(&(crate::scene::ALICE, "480")));
 }
+
+/// Bob's telephone, which comes by a stream or from behind NAT, has his calls go on to carol.
+#[test]
+fn a_contact_that_is_another_account_is_followed_whichever_way_it_was_registered() {
+    const ALICE: &str = "198.51.100.1:5060";
+    for by_stream in [true, false] {
+        let mut house = House::new(1);
+        house.names.insert("falcot.com".to_owned(), vec!["192.0.2.1".parse().unwrap()]);
+        let conn = house.connect(0, wire::Transport::Tcp, BOB);
+        let mut to = |house: &mut House, cseq: u32, contact: &str| {
+            let text = register("c", cseq, &format!("Contact: <{contact}>\r\n"));
+            let answer = match by_stream {
+                true => house.stream(conn, &text.replace("SIP/2.0/UDP", "SIP/2.0/TCP")),
+                false => house.datagram("203.0.113.7:4001", &text),
+            };
+            assert_eq!(answer[0].first_line(), "SIP/2.0 200 OK");
+            let parties = ("<sip:alice@falcot.com>;tag=a", "<sip:bob@falcot.com>");
+            let text = request("MESSAGE", "sip:bob@falcot.com", ALICE, &format!("m{cseq}"), parties, "");
+            let sent = house.datagram(ALICE, &text).remove(0);
+            let gone = register("c", cseq + 1, &format!("Contact: <{contact}>;expires=0\r\n"));
+            house.datagram(BOB, &gone);
+            (sent.to, sent.text.split(' ').nth(1).unwrap().to_owned())
+        };
+        let carol = "sip:carol@sip.falcot.com";
+        house.names.insert("sip.falcot.com".to_owned(), vec!["192.0.2.1".parse().unwrap()]);
+        assert_eq!(to(&mut house, 1, carol), ("192.0.2.1:5060".to_owned(), carol.to_owned()));
+        // His own address there, and names that are nobody's, are a telephone that does not know where it is.
+        let flow = if by_stream { BOB } else { "203.0.113.7:4001" };
+        for (cseq, contact) in
+            [(3, "sip:bob@falcot.com"), (5, "sip:4711@falcot.com"), (7, "sip:bob@10.0.0.2")]
+        {
+            assert_eq!(to(&mut house, cseq, contact), (flow.to_owned(), contact.to_owned()), "{by_stream}");
+        }
+    }
+}
