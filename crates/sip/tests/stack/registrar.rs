@@ -192,7 +192,7 @@ fn a_contact_that_is_another_account_is_followed_whichever_way_it_was_registered
         let mut house = House::new(1);
         house.names.insert("falcot.com".to_owned(), vec!["192.0.2.1".parse().unwrap()]);
         let conn = house.connect(0, wire::Transport::Tcp, BOB);
-        let mut to = |house: &mut House, cseq: u32, contact: &str| {
+        let to = |house: &mut House, cseq: u32, contact: &str| {
             let text = register("c", cseq, &format!("Contact: <{contact}>\r\n"));
             let answer = match by_stream {
                 true => house.stream(conn, &text.replace("SIP/2.0/UDP", "SIP/2.0/TCP")),
