@@ -9,7 +9,7 @@ use crate::registrar::binding::Binding;
 use crate::transaction::Timer;
 use crate::transport::{Arrival, Hop};
 use std::time::{Duration, Instant};
-use wire::Flow;
+use wire::{Address, Flow};
 
 /// How often some phones have their turn.
 const STEP: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ pub(crate) struct Pings {
 
 /// A phone that is to be asked, and whose it is.
 struct Phone {
-    domain: Box<str>,
+    owner: Address,
     uri: Box<[u8]>,
     way: Arrival,
 }
@@ -54,7 +54,7 @@ impl Stack {
         let began = if page.from == 0 { now } else { began };
         let found = self.registrar.some(now, page, |address, binding, found| {
             found.extend(way(binding).map(|way| Phone {
-                domain: address.domain().into(),
+                owner: address.clone(),
                 uri: binding.contact().uri,
                 way,
             }));
@@ -68,8 +68,9 @@ impl Stack {
     fn ping(&mut self, now: Instant, phone: &Phone) {
         let Some((path, sent_by)) = self.path(&Hop::Flow(phone.way)) else { return };
         let second = self.epoch.unix(now).as_secs().to_be_bytes();
-        let name = self.seal.likeness("ping", [&*phone.uri, &second]);
-        let (domain, uri) = (&phone.domain, &phone.uri);
+        let (domain, uri) = (phone.owner.domain(), &phone.uri);
+        // Phones behind different NATs may have one URI.
+        let name = self.seal.likeness("ping", [phone.owner.as_str().as_bytes(), uri, &second]);
         let mut text = [b"OPTIONS ", &**uri, b" SIP/2.0\r\n"].concat();
         text.extend_from_slice(
             format!("Via: SIP/2.0/UDP {sent_by};branch=z9hG4bKping{name:016x}\r\nMax-Forwards: 70\r\n")

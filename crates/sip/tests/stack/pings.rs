@@ -63,6 +63,20 @@ fn who_is_reached_otherwise_or_keeps_its_way_open_itself_is_not_asked() {
 }
 
 #[test]
+fn phones_of_one_uri_behind_two_nats_are_asked_apart() {
+    let mut house = House::with(1, ping);
+    for (user, nat) in [("bob", NAT), ("carol", "203.0.113.78:4444")] {
+        house.datagram(nat, &register(user, 1, "Contact: <sip:phone@198.51.100.2:5060>\r\n"));
+    }
+    let sent = wait(&mut house, 26);
+    let [one, other] = &sent[..] else { panic!("two, not {sent:?}") };
+    assert_ne!((&one.to, one.header("Via")), (&other.to, other.header("Via")));
+    for name in ["Via", "Call-ID"] {
+        assert_ne!(one.header(name), other.header(name), "{name}");
+    }
+}
+
+#[test]
 fn each_of_many_has_its_turn() {
     let mut house = House::with(1, ping);
     let users: Vec<String> = (0..200).map(|n| format!("u{n}")).collect();
