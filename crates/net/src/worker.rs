@@ -37,6 +37,9 @@ const LETTERS: usize = 64;
 const ROUND: usize = 32;
 /// Octets read from a stream at one time.
 const SCRATCH: usize = 64 << 10;
+/// Octets that one round reads of all streams together, unless there are so many that each would have less than this.
+const FEAST: usize = 512 << 10;
+const LEAST: usize = 8 << 10;
 
 /// One moment on both clocks.
 pub(crate) fn epoch(now: Instant) -> Epoch {
@@ -59,6 +62,8 @@ pub(crate) struct Worker<H: Handler> {
     doors: Doors,
     arrivals: Arrivals,
     scratch: Box<[u8]>,
+    /// Octets that this round reads of one stream.
+    portion: usize,
     ears: Ears<H::Mail>,
     /// Whether there may be mail that the bell does not tell of.
     listening: bool,
@@ -95,6 +100,7 @@ impl<H: Handler> Worker<H> {
             doors: Doors::default(),
             arrivals: Arrivals::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
+            portion: FEAST,
             ears,
             listening: true,
             alarm,
@@ -172,6 +178,7 @@ impl<H: Handler> Worker<H> {
         if self.listening {
             self.listen();
         }
+        self.portion = FEAST / events.clamp(1, FEAST / LEAST);
         // What several events have for one stream leaves together: one record, one system call.
         for index in 0..events {
             self.event(index);

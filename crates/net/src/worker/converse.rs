@@ -58,18 +58,19 @@ impl<H: Handler> Worker<H> {
         self.core.touch(id);
     }
 
-    /// Reads as long as there may be more, but no more than a few times. `to_the_end`: the peer's end is known to lie
-    /// behind what there is.
+    /// Reads as long as there may be more, but no more than a few times, and than its portion where many have something.
+    /// `to_the_end`: the peer's end is known to lie behind what there is.
     fn read(&mut self, id: ConnectionId, to_the_end: bool) {
         let mut scratch = std::mem::take(&mut self.scratch);
-        for turn in 0..=READS {
-            let Some(room) = self.room(id, scratch.len()) else { break };
-            if room == 0 || turn == READS {
+        let mut portion = self.portion;
+        for _ in 0..READS {
+            let Some(room) = self.room(id, scratch.len().min(portion)) else { break };
+            if room == 0 {
                 // The others first; what is left of the handler's is offered again meanwhile, and the rest told again.
                 break;
             }
             match self.read_once(id, &mut scratch[..room]) {
-                Some(count) if count == room || to_the_end => {}
+                Some(count) if count == room || to_the_end => portion -= count,
                 _ => break,
             }
         }

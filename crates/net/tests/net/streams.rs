@@ -94,6 +94,36 @@ fn a_paused_stream_is_not_read_until_it_is_resumed() {
 }
 
 #[test]
+fn many_streams_that_have_much_to_say_do_not_keep_a_datagram_waiting() {
+    let house = House::new(1, &[spec(SHOW, tcp(), "127.0.0.1:0"), spec(SHOW, udp(), "127.0.0.1:0")]);
+    let mut clients: Vec<TcpStream> = (0..40).map(|_| house.dial(0)).collect();
+    clients.iter().for_each(|_| drop(house.opened()));
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    house.act(0, move |_, _| held.recv().unwrap());
+    let mut said = 0;
+    for client in &mut clients {
+        client.set_nonblocking(true).unwrap();
+        while let Ok(count) = client.write(&[7; 16 << 10]) {
+            said += count;
+        }
+    }
+    assert!(said > 2 << 20, "{said} octets wait");
+    let asking = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    asking.send_to(b"me too", house.address(1)).unwrap();
+    release.send(()).unwrap();
+    let mut before = 0;
+    house.find(|seen| match seen {
+        Seen::Received { data, .. } => {
+            before += data.len();
+            None
+        }
+        Seen::Datagram { .. } => Some(()),
+        _ => None,
+    });
+    assert!(before < 1 << 20, "{before} octets of streams were read first");
+}
+
+#[test]
 fn a_slow_reader_fills_the_buffer_and_loses_nothing() {
     let limits = limited(|limits| limits.write_buffer = 100_000);
     let house = House::with(1, &[spec(SCRIPT, tcp(), "127.0.0.1:0")], limits, ignore);
