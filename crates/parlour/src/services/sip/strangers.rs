@@ -8,7 +8,8 @@
 use crate::config::plan::{BansPlan, Network};
 use ::sip::stack::Strangers;
 use ::sip::transport::Arrival;
-use std::hash::{BuildHasher, RandomState};
+use foldhash::quality::RandomState;
+use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +39,7 @@ pub struct Book {
 impl Default for Book {
     fn default() -> Self {
         let empty = |length| (0..length).map(|_| AtomicU64::new(0)).collect();
-        Self { since: Instant::now(), key: RandomState::new(), rows: empty(ROWS), flows: empty(FLOWS) }
+        Self { since: Instant::now(), key: RandomState::default(), rows: empty(ROWS), flows: empty(FLOWS) }
     }
 }
 
@@ -126,7 +127,8 @@ impl Door {
     }
 
     fn nanoseconds(&self, now: Instant) -> u64 {
-        u64::try_from(now.saturating_duration_since(self.book.since).as_nanos()).unwrap_or(u64::MAX)
+        let since = now.saturating_duration_since(self.book.since);
+        since.as_secs().saturating_mul(SECOND).saturating_add(since.subsec_nanos().into())
     }
 }
 
