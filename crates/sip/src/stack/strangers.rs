@@ -45,11 +45,15 @@ impl Strangers for Everybody {
 impl Stack {
     /// Whether a request is looked at that may have come from a stranger. Else nobody answers it.
     pub(super) fn takes(&mut self, now: Instant, arrival: &Arrival) -> bool {
-        let takes = self.is_known(arrival) || self.strangers.takes(now, arrival);
+        let takes = self.admits(now, arrival);
         if !takes {
             self.turn_away(arrival);
         }
         takes
+    }
+
+    fn admits(&self, now: Instant, arrival: &Arrival) -> bool {
+        self.is_known(arrival) || self.strangers.takes(now, arrival)
     }
 
     /// The same of one that is routed already, or could not be.
@@ -60,7 +64,14 @@ impl Stack {
         request: &Message<'_>,
         plan: Option<&Plan>,
     ) -> bool {
-        plan.is_some_and(|plan| plan.in_dialog) || self.is_vouched(request) || self.takes(now, arrival)
+        let takes = plan.is_some_and(|plan| plan.in_dialog)
+            || self.admits(now, arrival)
+            // What we have sent to ourselves is looked at in any case; seldom does it have to be found out.
+            || self.is_vouched(request);
+        if !takes {
+            self.turn_away(arrival);
+        }
+        takes
     }
 
     /// The same of one that has come before.
