@@ -98,8 +98,9 @@ impl Algorithms {
     }
 }
 
-/// How User-Agents begin that give up when any challenge names an algorithm other than MD5: libre before 2.
-const STUMBLING: [&str; 2] = ["baresip v0.", "baresip v1."];
+/// How User-Agents begin that give up when any challenge names an algorithm other than MD5: libre before 2, and Twinkle, which
+/// knows the last challenge alone.
+const STUMBLING: [&str; 3] = ["baresip v0.", "baresip v1.", "Twinkle/"];
 
 /// What the credentials in a request are worth.
 #[derive(Clone, Debug, PartialEq, Eq)]

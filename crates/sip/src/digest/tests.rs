@@ -303,6 +303,7 @@ fn clients_that_stumble_are_offered_md5_alone() {
     assert_eq!(offer("User-Agent: Linphone/5.1\r\n", &all), Algorithms::ALL);
     assert_eq!(offer("User-Agent: baresip v3.2.0 (x86_64/Linux)\r\n", &all), Algorithms::ALL);
     assert_eq!(offer("User-Agent: baresip v1.0.0 (x86_64/linux)\r\n", &all), Algorithms::MD5);
+    assert_eq!(offer("User-Agent: Twinkle/1.10.2\r\n", &all), Algorithms::MD5);
     assert_eq!(offer("User-Agent: JsSIP 3.13.8\r\n", &all), Algorithms::MD5);
     assert_eq!(offer("", &all), Algorithms::ALL);
     let sha256 = Keys { sha256: all.sha256, ..Keys::default() };
