@@ -98,9 +98,10 @@ impl Algorithms {
     }
 }
 
-/// How User-Agents begin that give up when any challenge names an algorithm other than MD5: libre before 2, and Twinkle, which
-/// knows the last challenge alone.
-const STUMBLING: [&str; 3] = ["baresip v0.", "baresip v1.", "Twinkle/"];
+/// How User-Agents begin that give up when any challenge names an algorithm other than MD5: libre before 2, PJSIP before 2.12, as
+/// MicroSIP before 3.21 and telephone systems by Asterisk before 20 have it, and Twinkle, which knows the last challenge alone.
+const STUMBLING: [&str; 7] =
+    ["baresip v0.", "baresip v1.", "Asterisk PBX 1", "FPBX-1", "MicroSIP/3.1", "MicroSIP/3.20", "Twinkle/"];
 
 /// What the credentials in a request are worth.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -303,7 +303,18 @@ fn clients_that_stumble_are_offered_md5_alone() {
     assert_eq!(offer("User-Agent: Linphone/5.1\r\n", &all), Algorithms::ALL);
     assert_eq!(offer("User-Agent: baresip v3.2.0 (x86_64/Linux)\r\n", &all), Algorithms::ALL);
     assert_eq!(offer("User-Agent: baresip v1.0.0 (x86_64/linux)\r\n", &all), Algorithms::MD5);
-    assert_eq!(offer("User-Agent: Twinkle/1.10.2\r\n", &all), Algorithms::MD5);
+    for stumbles in [
+        "Twinkle/1.10.2",
+        "Asterisk PBX 16.28.0",
+        "FPBX-16.0.40(18.9)",
+        "MicroSIP/3.19.22",
+        "MicroSIP/3.20.7",
+    ] {
+        assert_eq!(offer(&format!("User-Agent: {stumbles}\r\n"), &all), Algorithms::MD5, "{stumbles}");
+    }
+    for other in ["Asterisk PBX 20.6.0", "MicroSIP/3.21.3", "PJSUA v2.15.1"] {
+        assert_eq!(offer(&format!("User-Agent: {other}\r\n"), &all), Algorithms::ALL, "{other}");
+    }
     assert_eq!(offer("User-Agent: JsSIP 3.13.8\r\n", &all), Algorithms::MD5);
     assert_eq!(offer("", &all), Algorithms::ALL);
     let sha256 = Keys { sha256: all.sha256, ..Keys::default() };
